@@ -1,0 +1,54 @@
+# make demo and make test set everything up by themselves; see README.md.
+PYTHON ?= python3
+V := .venv
+BIN := $(V)/bin
+WEB := server/web
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-browser lint bench constraints clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(V)/installed $(WEB)/static/graphiql/built ## Everything into .venv, and GraphiQL's files from npm
+
+$(V)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bulkql needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(V) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Without Node.js the API runs all the same, and /graphiql says what is missing.
+$(WEB)/static/graphiql/built: $(WEB)/package.json $(WEB)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(WEB) && npm ci --silent && npm run --silent build; \
+	else echo "Node.js is not here: GraphiQL is left out."; fi
+
+demo: setup ## The main job on real input: 235,160 rows through the public API
+	@$(BIN)/bulkql demo
+
+up: setup ## Everything on this machine, until Ctrl-C
+	@$(BIN)/bulkql up
+
+test: setup ## The tests, on a real PostgreSQL and a real Redis
+	@$(BIN)/python -m pytest
+
+test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
+	@$(BIN)/python -m pytest tests/browser
+
+lint: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## The benchmarks, beside raw COPY in the same run
+	@$(BIN)/python -m bench
+
+constraints: ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-package bulkql --no-header \
+		--python-version 3.11 --upgrade --output-file constraints.txt pyproject.toml
+
+clean: ## Forget everything that was set up
+	rm -rf $(V) .bulkql $(WEB)/node_modules $(WEB)/static/graphiql

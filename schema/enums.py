@@ -1,0 +1,75 @@
+"""The enums of workers/, as GraphQL shows them: each value described."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import strawberry
+
+from workers.formats.options import EmptyCells, FileFormat, UnknownColumns
+from workers.intake import Mode
+from workers.models import Kind, Outcome, State
+
+E = TypeVar("E")
+
+
+def describe(kind: type[E], name: str, description: str, **values: str) -> type[E]:
+    """Make an enum known to Strawberry; every value needs its description."""
+    definition: Any = strawberry.enum(kind, name=name, description=description)  # type: ignore[type-var]
+    for value in definition.__strawberry_definition__.values:
+        value.description = values.pop(value.name)
+    assert not values, f"{name} has no values {values}"
+    return kind
+
+
+describe(
+    Mode,
+    "Mode",
+    "Whether the mutation waits for its rows to be written.",
+    AUTO="SYNC for few inline rows, ASYNC for more and for files.",
+    SYNC="The mutation answers when the operation is over.",
+    ASYNC="The mutation answers when the operation is stored; workers write it.",
+)
+describe(
+    FileFormat,
+    "FileFormat",
+    "The format of a file.",
+    CSV="Comma-separated values, with a header.",
+    NDJSON="One JSON object a line.",
+    PARQUET="Apache Parquet.",
+)
+describe(
+    UnknownColumns,
+    "UnknownColumns",
+    "What becomes of a file's columns that the resource does not have.",
+    REJECT="The file is refused.",
+    IGNORE="They are left out.",
+)
+describe(
+    EmptyCells,
+    "EmptyCells",
+    "What an empty cell of a file says.",
+    MISSING="The row does not give the field: it takes its default.",
+    NULL="The field is null.",
+)
+describe(Kind, "OperationKind", "What an operation does to its rows.", CREATE="Each row becomes a new one.")
+describe(
+    State,
+    "OperationState",
+    "Where an operation stands.",
+    QUEUED="Stored, and waiting for a worker.",
+    RUNNING="Being read and written.",
+    COMPLETED="Over: every row has its outcome.",
+    FAILED="Over before its end; `message` says why.",
+)
+describe(
+    Outcome,
+    "Outcome",
+    "What became of a row.",
+    CREATED="It is new in the table.",
+    UPDATED="It was there and has changed.",
+    UNCHANGED="It was there and is as it was.",
+    DELETED="It is gone.",
+    FAILED="It was not written; its row errors say why.",
+    SKIPPED="The operation ended before its turn.",
+)

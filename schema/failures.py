@@ -1,0 +1,76 @@
+"""Exceptions -> GraphQL errors with a code, and log lines without row contents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+
+from workers.conf import limits, setting_name
+from workers.errors import BulkError
+
+logger = logging.getLogger("bulkql")
+
+
+
+class StreamFailures(SchemaExtension):
+    """Gives each error of a websocket's results its code; over HTTP the view does."""
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        if errors := getattr(result, "errors", None):
+            result.errors = [coded(error) for error in errors]
+        yield
+
+
+def coded(error: GraphQLError) -> GraphQLError:
+    """The same error with `extensions.code`."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, BulkError):
+        return error
+    if isinstance(cause, OperationalError | InterfaceError):
+        return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
+    is_clients = error.path is None and isinstance(cause, ValueError | TypeError)  # of a variable
+    if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
+        return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
+    limit = limit_of(error.message)
+    if limit is not None:
+        text = f"{error.message} (limit {getattr(limits(), limit):,}, setting {setting_name(limit)})"
+        return replaced(error, text, "LIMIT_EXCEEDED")
+    error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
+    return error
+
+
+def limit_of(message: str) -> str | None:
+    """The limit that an error of a limiter speaks of."""
+    if "tokens" in message and "Parsing aborted" in message:
+        return "query_tokens"
+    if "exceeds maximum operation depth" in message:
+        return "query_depth"
+    return "query_aliases" if "aliases found" in message else None
+
+
+def replaced(error: GraphQLError, message: str, code: str) -> GraphQLError:
+    """Another message in the same place."""
+    return GraphQLError(message, nodes=error.nodes, path=error.path, extensions={"code": code})
+
+
+def log(errors: list[GraphQLError]) -> None:
+    """One line for each error of ours; the client's own mistakes are told to the client alone.
+
+    Messages may quote rows and so may tracebacks' values: only the kind of the exception is logged, and its place.
+    """
+    for error in errors:
+        cause = error.original_error
+        if cause is None or isinstance(cause, BulkError | GraphQLError):
+            continue
+        place = cause.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "nowhere"
+        logger.error("%s at %s, path %s", type(cause).__qualname__, where, error.path)

@@ -1,0 +1,103 @@
+"""The bulk mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from asgiref.sync import sync_to_async
+from strawberry.types import Info
+
+from schema.context import Context, user_of
+from schema.scalars import BigInt
+from schema.inputs import BulkOptions, create_input_type, inputs_of
+from schema.types import BulkOperation, snapshot
+from workers import operations, uploads
+from workers.intake import BulkRequest
+from workers.models import Kind
+from workers.resources import BulkResource
+
+
+@strawberry.type(description="A name and a value.")
+class Header:
+    name: str = strawberry.field(description="The header's name.")
+    value: str = strawberry.field(description="The header's value.")
+
+
+@strawberry.type(description="A place for a file: send its bytes to `url` with `method`.")
+class CreatedUpload:
+    id: strawberry.ID = strawberry.field(description="For FileInput.uploadId.")
+    url: str = strawberry.field(description="Where the bytes go.")
+    method: str = strawberry.field(description="The HTTP method: PUT.")
+    headers: list[Header] = strawberry.field(description="Headers to send along, besides your authorization.")
+    expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
+
+
+Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
+Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
+Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
+
+
+@strawberry.type(description="What changes rows.")
+class UploadMutation:
+    @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
+    async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload:
+        return await sync_to_async(announce)(info, name, size)
+
+
+def mutation_type(resources: list[BulkResource]) -> type:
+    """The mutations for these resources."""
+    namespace = {
+        "bulk_create": bulk_mutation(
+            Kind.CREATE,
+            create_input_type(resources),
+            "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
+        ),
+    }
+    return strawberry.type(type("Mutation", (UploadMutation,), namespace), description="What changes rows.")
+
+
+def bulk_mutation(kind: Kind, input_type: Any, description: str) -> Any:
+    """A mutation of one kind."""
+
+    async def resolve(info: Info[Context, None], input: Any, options: Options = None) -> BulkOperation:
+        return await sync_to_async(perform)(info, kind, input, options)
+
+    resolve.__annotations__ = {
+        "info": Info,
+        "input": Annotated[input_type, strawberry.argument(description="The rows, by resource.")],
+        "options": Options,
+        "return": BulkOperation,
+    }
+    return strawberry.mutation(resolver=resolve, description=description)
+
+
+def perform(info: Info[Context, None], kind: Kind, given: Any, options: BulkOptions | None) -> BulkOperation:
+    """One bulk mutation, in one thread: a client that goes away leaves a whole operation or none."""
+    user = user_of(info)
+    options = options or BulkOptions()
+    key = str(info.path.key)
+    rows = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
+    request = BulkRequest(
+        kind=kind,
+        user=user,
+        inputs=inputs_of(given, rows, user),
+        mode=options.mode,
+        chunk_size=options.chunk_size,
+        label=options.label or "",
+        idempotency_key=options.idempotency_key,
+    )
+    return snapshot(operations.run(request))
+
+
+def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:
+    """A new upload and the way to fill it."""
+    upload = uploads.announce(user_of(info), name, size)
+    return CreatedUpload(
+        id=strawberry.ID(str(upload.id)),
+        url=f"{info.context.base_url}/uploads/{upload.id}",
+        method="PUT",
+        headers=[Header(name="Content-Type", value="application/octet-stream")],
+        expires_at=uploads.expires_at(upload),
+    )

@@ -1,0 +1,37 @@
+"""Who may see what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from workers.errors import Forbidden, NotFound
+from workers.models import Operation
+from workers.resources import BulkResource
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+def visible_operations(user: AbstractBaseUser) -> QuerySet[Operation]:
+    """A user's own operations; all of them for staff."""
+    operations = Operation.objects.select_related("created_by")
+    return operations if getattr(user, "is_staff", False) else operations.filter(created_by=user)
+
+
+def operation_for(user: AbstractBaseUser, operation_id: str) -> Operation:
+    """An operation that the user may see; raises NotFound."""
+    try:
+        return visible_operations(user).get(id=UUID(str(operation_id)))
+    except (Operation.DoesNotExist, ValueError):
+        raise NotFound(f"There is no operation {operation_id} that you may see.") from None
+
+
+def check_may_view(user: AbstractBaseUser, resource: BulkResource) -> None:
+    """Reading a resource takes Django's view permission; raises Forbidden."""
+    meta = resource.model._meta
+    permission = f"{meta.app_label}.view_{meta.model_name}"
+    if not user.has_perm(permission):  # type: ignore[attr-defined]
+        raise Forbidden(f"Reading {resource.name} needs the permission {permission}.")

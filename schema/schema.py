@@ -1,0 +1,54 @@
+"""Registered resources -> the GraphQL schema."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext
+from strawberry_django.optimizer import DjangoOptimizerExtension
+
+from schema import descriptions, failures
+from schema.mutations import mutation_type
+from schema.queries import query_type
+from schema.rows import RowLane
+from schema.scalars import BIG_INT, BigInt
+from schema.subscriptions import Subscription
+from workers.conf import limits
+from workers.resources import registered
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema, but for its log: row contents stay out of it."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        failures.log(errors)
+
+
+@cache
+def schema() -> Schema:
+    """The schema of all registered resources; built once, after Django's apps are ready."""
+    resources = registered()
+    built = Schema(
+        query=query_type(resources),
+        mutation=mutation_type(resources),
+        subscription=Subscription,
+        extensions=[
+            failures.StreamFailures,
+            lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
+            lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
+            lambda: QueryDepthLimiter(max_depth=limits().query_depth),
+            RowLane,
+            DjangoOptimizerExtension,
+        ],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+    descriptions.complete(built._schema)
+    return built
+
+
+SCALARS: dict[Any, Any] = {BigInt: BIG_INT}

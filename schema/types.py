@@ -1,0 +1,183 @@
+"""What the API tells of an operation."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+from asgiref.sync import sync_to_async
+from strawberry.relay import PageInfo
+
+from schema.enums import Kind, Outcome, State
+from workers import ledger, results
+from workers.models import Input, Operation
+from workers.results import Page
+
+if TYPE_CHECKING:
+    from workers.ledger import Progress
+
+
+First = Annotated[int, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+
+
+@strawberry.type(description="Why a row was not written.")
+class RowError:
+    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    resource: str = strawberry.field(description="The resource's name.")
+    path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
+    code: str = strawberry.field(
+        description="REQUIRED, NULL_NOT_ALLOWED, INVALID, TOO_LONG, OUT_OF_RANGE, NOT_A_CHOICE, UNKNOWN_FIELD, "
+        "REFERENCE_NOT_FOUND, DUPLICATE_IN_REQUEST, ALREADY_EXISTS, CONSTRAINT, NOT_FOUND, FORBIDDEN or REJECTED."
+    )
+    message: str = strawberry.field(description="The error in words.")
+    data: str | None = strawberry.field(description="The value that the row gave.")
+
+
+@strawberry.type(description="What became of a row.")
+class RowResult:
+    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    resource: str = strawberry.field(description="The resource's name.")
+    outcome: Outcome = strawberry.field(description="What became of it.")
+    pk: strawberry.ID | None = strawberry.field(description="The primary key of the row in the table.")
+
+
+@strawberry.type(description="A row error and its place.")
+class RowErrorEdge:
+    cursor: str = strawberry.field(description="The place, for `after`.")
+    node: RowError = strawberry.field(description="The row error.")
+
+
+@strawberry.type(description="A page of row errors, in input order.")
+class RowErrorConnection:
+    edges: list[RowErrorEdge] = strawberry.field(description="The row errors with their places.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+    total_count: int = strawberry.field(description="All row errors so far; a row may have several.")
+
+
+@strawberry.type(description="A row's result and its place.")
+class RowResultEdge:
+    cursor: str = strawberry.field(description="The place, for `after`.")
+    node: RowResult = strawberry.field(description="The row's result.")
+
+
+@strawberry.type(description="A page of results, in input order.")
+class RowResultConnection:
+    edges: list[RowResultEdge] = strawberry.field(description="The results with their places.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+    total_count: int = strawberry.field(description="All rows that have their outcome so far.")
+
+
+@strawberry.type(description="The part of an operation that belongs to one resource.")
+class ResourceCounts:
+    resource: str = strawberry.field(description="The resource's name.")
+    total: int | None = strawberry.field(description="Its rows; null until its file is read to the end.")
+    processed: int = strawberry.field(description="Rows that have their outcome.")
+    created: int = strawberry.field(description="Rows that are new in the table.")
+    updated: int = strawberry.field(description="Rows that have changed.")
+    unchanged: int = strawberry.field(description="Rows that are as they were.")
+    deleted: int = strawberry.field(description="Rows that are gone.")
+    failed: int = strawberry.field(description="Rows that were not written.")
+    skipped: int = strawberry.field(description="Rows whose turn did not come.")
+
+
+@strawberry.type(description="One bulk request: durable, and written to its end whatever happens to the services.")
+class BulkOperation:
+    id: strawberry.ID = strawberry.field(description="For `operation`, as a query and as a subscription.")
+    kind: Kind = strawberry.field(description="What it does to its rows.")
+    state: State = strawberry.field(description="Where it stands.")
+    total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
+    processed: int = strawberry.field(description="Rows that have their outcome.")
+    created: int = strawberry.field(description="Rows that are new in the table.")
+    updated: int = strawberry.field(description="Rows that have changed.")
+    unchanged: int = strawberry.field(description="Rows that are as they were.")
+    deleted: int = strawberry.field(description="Rows that are gone.")
+    failed: int = strawberry.field(description="Rows that were not written.")
+    skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
+    rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
+    eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
+    message: str | None = strawberry.field(description="Why it failed.")
+    label: str | None = strawberry.field(description="The name that it was given.")
+    created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
+    started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
+    finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
+    created_by: str | None = strawberry.field(description="The user who asked for it.")
+    stored: strawberry.Private[Operation]
+
+    @strawberry.field(description="The counts of each resource, in the order in which they are written.")
+    async def resources(self) -> list[ResourceCounts]:
+        return await sync_to_async(resource_counts)(self.stored)
+
+    @strawberry.field(description="Why rows were not written, in input order.")
+    async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection:
+        page = await sync_to_async(results.row_errors)(self.stored, first, after)
+        edges = [RowErrorEdge(cursor=place.cursor(), node=RowError(**row)) for place, row in page.entries]
+        return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+    @strawberry.field(description="What became of each row, in input order.")
+    async def results(self, first: First = 100, after: After = None) -> RowResultConnection:
+        page = await sync_to_async(results.results)(self.stored, first, after)
+        edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row)) for place, row in page.entries]
+        return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+
+def row_result(row: dict[str, Any]) -> RowResult:
+    return RowResult(**{**row, "outcome": Outcome(row["outcome"])})
+
+
+def page_info(page: Page, after: str | None) -> PageInfo:
+    """Relay's page info: where the page begins and ends, and what is beyond."""
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=after is not None,
+        start_cursor=page.entries[0][0].cursor() if page.entries else None,
+        end_cursor=page.entries[-1][0].cursor() if page.entries else None,
+    )
+
+
+def resource_counts(operation: Operation) -> list[ResourceCounts]:
+    """The counts of an operation's inputs."""
+    return [
+        ResourceCounts(resource=one.resource, total=one.total, processed=sum(counts.values()), **counts)
+        for one in Input.objects.filter(operation=operation).order_by("position")
+        if (counts := ledger.counts_of(one)) is not None
+    ]
+
+
+def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
+    """An operation as stored, with totals that may be newer."""
+    seconds = elapsed(progress)
+    speed = progress.processed / seconds if seconds else None
+    return BulkOperation(
+        id=strawberry.ID(str(operation.id)),
+        kind=Kind(operation.kind),
+        state=progress.state,
+        total=progress.total,
+        processed=progress.processed,
+        **{name: getattr(progress, name) for name in ledger.COUNTS},
+        percentage=100 * progress.processed / progress.total if progress.total else None,
+        rows_per_second=speed,
+        eta_seconds=(progress.total - progress.processed) / speed if speed and progress.total is not None else None,
+        message=progress.message or None,
+        label=operation.label or None,
+        created_at=operation.created_at,
+        started_at=progress.started_at,
+        finished_at=progress.finished_at,
+        created_by=operation.created_by.get_username() if operation.created_by is not None else None,
+        stored=operation,
+    )
+
+
+def elapsed(progress: Progress) -> float:
+    """Seconds that an operation has been running."""
+    if progress.started_at is None:
+        return 0.0
+    until = progress.finished_at or datetime.datetime.now(datetime.timezone.utc)
+    return max((until - progress.started_at).total_seconds(), 0.001)
+
+
+def snapshot(operation: Operation) -> BulkOperation:
+    """An operation as the database has it now."""
+    return bulk_operation(operation, ledger.progress(operation.pk))

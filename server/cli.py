@@ -1,0 +1,147 @@
+"""The command `bulkql`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from server import stack
+
+app = typer.Typer(help="A GraphQL bulk mutation API for Django.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Data = Annotated[Path, typer.Option(help="Where the service on this machine keeps its data.")]
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="The port on loopback; 0 takes a free one.")] = 8000,
+    data: Data = Path(".bulkql"),
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    apps: Annotated[list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; several times.")] = None,
+) -> None:
+    """Run everything on this machine until Ctrl-C."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    port = port or stack.embedded.free_port()
+    with stack.running(data, port=port, workers=workers, apps=apps or []) as service:
+        os.environ.update(service.environment)
+        typer.echo(f"bulkql is up at {service.url}; its logs are in {service.data / 'log'}.")
+        typer.echo(f"Sign in a browser: {sign_in_link(service.url)}")
+        typer.echo(f"For scripts: bulkql token admin --data {data}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        stopping.wait()
+        typer.echo("Stopping.")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "0.0.0.0",  # noqa: S104  (a container's)
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+) -> None:
+    """Run the web tier against DATABASE_URL and REDIS_URL."""
+    command = stack.web_command(host, port)
+    os.execv(command[0], command)  # noqa: S606
+
+
+@app.command()
+def work(
+    processes: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+) -> None:
+    """Run the workers against DATABASE_URL and REDIS_URL."""
+    command = stack.worker_command(processes)
+    os.execv(command[0], command)  # noqa: S606
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Argument(help="The user's name.")],
+    data: Annotated[Path | None, typer.Option(help="The data directory of a service on this machine.")] = None,
+) -> None:
+    """Print a bearer token."""
+    set_up(data)
+    from server.auth import token_for
+
+    typer.echo(token_for(find_user(user)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the schema's SDL."""
+    os.environ.setdefault("SECRET_KEY", "none is needed to print a schema")
+    set_up(None)
+    from schema.schema import schema as build
+
+    typer.echo(build().as_str())
+
+
+@app.command()
+def check() -> None:
+    """Check settings and registrations."""
+    set_up(None)
+    from django.core.management import call_command
+
+    call_command("check")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    set_up(None)
+    from django.core.management import call_command
+
+    call_command("migrate")
+
+
+@app.command(hidden=True)
+def demo() -> None:
+    """The main job on real input, as `make demo` runs it."""
+    from server import demo as story
+
+    story.run()
+
+
+def set_up(data: Path | None) -> None:
+    """Django, for the service in a data directory or for the environment's."""
+    if data is not None:
+        os.environ.update(stack.state_of(data))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    import django
+
+    django.setup()
+
+
+def find_user(name: str) -> Any:
+    """A user by name; exits where there is none."""
+    from django.contrib.auth import get_user_model
+
+    users = get_user_model()._default_manager
+    found = users.filter(**{get_user_model().USERNAME_FIELD: name}).first()
+    if found is None:
+        raise SystemExit(f"There is no user {name}; create one in the admin, or with `django-admin createsuperuser`.")
+    return found
+
+
+def sign_in_link(url: str) -> str:
+    """A link that signs a browser in as the superuser admin, who is made at first start."""
+    set_up(None)
+    from server.auth import sign_in_query
+
+    return f"{url}/sign-in{sign_in_query(admin())}"
+
+
+def admin() -> Any:
+    """The superuser admin; its password is random, for it signs in by link."""
+    from django.contrib.auth import get_user_model
+
+    users: Any = get_user_model()._default_manager
+    found = users.filter(username="admin").first()
+    return found or users.create_superuser("admin", password=secrets.token_urlsafe(32))

@@ -1,0 +1,122 @@
+"""GraphQL over HTTP and over the websocket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from asgiref.sync import sync_to_async
+from cross_web import AsyncDjangoHTTPRequestAdapter, FormData
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from strawberry.channels import GraphQLWSConsumer
+from strawberry.django.views import AsyncGraphQLView
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+
+from schema.context import Context
+from schema.failures import coded
+from server.auth import bearer, user_of_token
+from workers.cells import ExactFloat
+from workers.errors import BulkError
+from workers.intake import exceeds
+
+decoder = msgspec.json.Decoder(float_hook=ExactFloat)
+
+
+def decode(data: str | bytes) -> object:
+    """JSON, fast; what msgspec does not take (NaN, lone surrogates) Python's own reader does, for the rows to fail."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(data)
+
+
+class FilesInThread(AsyncDjangoHTTPRequestAdapter):
+    """Parses a multipart body in a thread: half a second for 300 MB, which the event loop does not have."""
+
+    async def get_form_data(self) -> FormData:
+        await sync_to_async(lambda: self.request.FILES, thread_sensitive=False)()
+        return await super().get_form_data()
+
+
+class GraphQLView(AsyncGraphQLView[Context, None]):
+    """POST /graphql: JSON, or multipart with a file."""
+
+    request_adapter_class = FilesInThread
+    decode_json = staticmethod(decode)  # type: ignore[assignment]
+
+    def encode_json(self, data: object) -> bytes:
+        return msgspec.json.encode(data)
+
+    async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+        return Context(
+            request=request,
+            response=response,
+            user=await request.auser(),
+            base_url=f"{request.scheme}://{request.get_host()}",
+        )
+
+    async def process_result(self, request: HttpRequest, result: ExecutionResult, **options: Any) -> GraphQLHTTPResponse:
+        if result.errors:
+            result.errors = [coded(error) for error in result.errors]
+        return await super().process_result(request, result, **options)
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            check_size(request)
+            response = await super().dispatch(request, *args, **kwargs)
+        except BulkError as error:
+            return failure(str(error), error.code, 413)
+        if response.status_code >= 400 and response["Content-Type"].startswith("text/plain"):
+            # Strawberry answers a malformed request in plain text; GraphQL clients read JSON.
+            return failure(response.content.decode(), "BAD_INPUT", response.status_code)
+        return response
+
+
+def check_size(request: HttpRequest) -> None:
+    """Refuse a body that is too large before it is in memory; raises LimitExceeded."""
+    size = int(request.headers.get("Content-Length") or 0)
+    if request.content_type != "multipart/form-data":
+        exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
+
+
+def failure(message: str, code: str, status: int) -> JsonResponse:
+    """A request-level error in GraphQL's shape."""
+    return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+
+
+class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
+    """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
+
+    decode_json = staticmethod(decode)  # type: ignore[assignment]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], **options)
+
+    async def get_context(self, request: Any, response: Any) -> Context:
+        return Context(
+            request=self,
+            consumer=self,
+            user=self.scope["user"],
+            base_url=base_url(self.scope),
+        )
+
+    async def on_ws_connect(self, context: Context) -> Any:
+        authorization = context.connection_params.get("authorization") or context.connection_params.get("Authorization")
+        if authorization is not None:
+            token = bearer(authorization)
+            context.user = await sync_to_async(user_of_token)(token) if token is not None else None
+        if context.user is None or not context.user.is_authenticated:
+            raise ConnectionRejectionError
+        return await super().on_ws_connect(context)
+
+
+def base_url(scope: Any) -> str:
+    """Where a websocket's client reaches the service over HTTP."""
+    host = next((value.decode() for name, value in scope["headers"] if name == b"host"), "localhost")
+    return f"{'https' if scope.get('scheme') == 'wss' else 'http'}://{host}"
+
+

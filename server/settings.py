@@ -1,0 +1,169 @@
+"""Django's settings. The environment is read here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import dj_database_url
+from environs import Env
+
+env = Env()
+
+#: Where the database is; PostgreSQL, or any other that Django speaks.
+DATABASE_URL = env.str("DATABASE_URL", "postgres://postgres@localhost:5432/bulkql")
+#: Where Redis is: the channel layer in this database, the queue in the next.
+REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
+#: Signs sessions and tokens.
+SECRET_KEY = env.str("SECRET_KEY", "")
+#: The Django apps whose bulk.py are served.
+BULKQL_APPS = env.list("BULKQL_APPS", ["examples.ledger", "examples.places"])
+
+#: Development's conveniences: an insecure secret, tracebacks in answers.
+DEBUG = env.bool("BULKQL_DEBUG", False)
+#: Host names under which the service is reached.
+ALLOWED_HOSTS = env.list("BULKQL_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+#: Origins with scheme that may send forms: https://bulk.example.org
+CSRF_TRUSTED_ORIGINS = env.list("BULKQL_TRUSTED_ORIGINS", [])
+
+#: Each limit of workers/conf.py, from the environment's variable of the same name.
+for _name in (
+    "INLINE_ROWS",
+    "SYNC_ROWS",
+    "CHUNK_SIZE",
+    "MAX_CHUNK_SIZE",
+    "WINDOW",
+    "LEASE_SECONDS",
+    "SWEEP_SECONDS",
+    "RING_AGAIN_SECONDS",
+    "MAX_ATTEMPTS",
+    "STATEMENT_SECONDS",
+    "REQUEST_BYTES",
+    "MULTIPART_BYTES",
+    "UPLOAD_SECONDS",
+    "QUERY_TOKENS",
+    "QUERY_ALIASES",
+    "QUERY_DEPTH",
+    "PAGE_ROWS",
+    "EVENTS_PER_SECOND",
+    "REREAD_SECONDS",
+):
+    globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)
+
+BASE_DIR = Path(__file__).resolve().parent
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "strawberry_django",
+    "workers.apps.WorkersConfig",
+    *BULKQL_APPS,
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "server.auth.BearerMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "server.urls"
+ASGI_APPLICATION = "server.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "web" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # One writer at a time: without these, two out of three transactions find the database locked.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def redis_database(url: str, offset: int) -> str:
+    """The URL of the Redis database that many places further."""
+    parts = urlsplit(url)
+    number = int(parts.path.strip("/") or 0) + offset
+    return urlunsplit(parts._replace(path=f"/{number}"))
+
+
+#: dramatiq's own database: a flush of one is not a flush of the other.
+BULKQL_QUEUE_URL = redis_database(REDIS_URL, 1)
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "asgi"},
+    }
+}
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    # Uploads. In the database, every host can read them; an object store does as well.
+    "bulkql": {"BACKEND": env.str("BULKQL_STORAGE", "workers.storage.DatabaseStorage")},
+}
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "web" / "static"]
+SERVESTATIC_USE_FINDERS = True
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "sesame.backends.ModelBackend",
+]
+SESAME_TOKENS = ["sesame.tokens_v2"]
+#: Seconds for which a bearer token is good; by default until its user's password changes.
+BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/graphiql"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+#: Behind TLS: cookies travel over nothing else.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("BULKQL_HTTPS", False)
+if SESSION_COOKIE_SECURE:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# A JSON request of ten thousand rows; the view answers for larger ones with a limit's error.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+
+USE_TZ = True
+TIME_ZONE = env.str("BULKQL_TIME_ZONE", "UTC")
+LANGUAGE_CODE = "en-us"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
+        "django": {"handlers": ["console"], "level": "WARNING"},
+        "dramatiq": {"level": "WARNING"},
+    },
+}

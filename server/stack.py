@@ -1,0 +1,200 @@
+"""The whole service on this machine: embedded servers, migrations, web and workers, until it is stopped."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from server import embedded
+
+#: What a data directory remembers, so that `bulkql token --data` finds the service.
+STATE = "service.json"
+#: Seconds to wait for the service to answer.
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A running service."""
+
+    url: str
+    #: The environment of its processes.
+    environment: dict[str, str]
+    #: supervisord, which runs Redis, the web process and the workers.
+    supervisor: subprocess.Popen[bytes]
+    data: Path
+
+
+@contextmanager
+def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator[Stack]:
+    """Everything started and answering; everything stopped at the end."""
+    data = data.resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(only_one(data))
+        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "server.settings"}
+        if apps:
+            environment["BULKQL_APPS"] = ",".join(apps)
+        environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
+        programs: dict[str, list[str]] = {}
+        environment["REDIS_URL"] = os.environ.get("REDIS_URL", "")
+        if not environment["REDIS_URL"]:
+            programs["redis"], environment["REDIS_URL"] = embedded.redis_command(data)
+        programs["web"] = web_command("127.0.0.1", port)
+        programs["worker"] = worker_command(workers)
+        whole = {**os.environ, **environment}
+        manage(whole, "migrate", "--verbosity", "0")
+        supervisor = stack.enter_context(supervised(data, programs, whole))
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url, supervisor, data)
+        state = data / STATE
+        state.touch(mode=0o600)
+        state.write_text(json.dumps({"url": url, **environment}))
+        yield Stack(url=url, environment=whole, supervisor=supervisor, data=data)
+
+
+def web_command(host: str, port: int) -> list[str]:
+    """uvicorn, one process."""
+    return [
+        *(sys.executable, "-m", "uvicorn", "server.asgi:application", "--host", host, "--port", str(port)),
+        *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
+    ]
+
+
+def worker_command(processes: int) -> list[str]:
+    """dramatiq: one thread a process, as a chunk keeps a core busy."""
+    return [
+        *(sys.executable, "-m", "dramatiq", "server.worker", "--processes", str(processes), "--threads", "2"),
+        *("--worker-shutdown-timeout", "8000"),
+    ]
+
+
+def manage(environment: dict[str, str], *arguments: str) -> None:
+    """A command of Django's."""
+    subprocess.run([sys.executable, "-m", "django", *arguments], env=environment, check=True)  # noqa: S603
+
+
+@contextmanager
+def only_one(data: Path) -> Iterator[None]:
+    """One service a data directory."""
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"A service runs in {data} already; stop it, or give another --data.") from None
+        yield
+
+
+def secret(data: Path) -> str:
+    """The key of this data directory, made at first start; the environment's comes first."""
+    if given := os.environ.get("SECRET_KEY"):
+        return given
+    path = data / "secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+@contextmanager
+def supervised(
+    data: Path, programs: dict[str, list[str]], environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """supervisord with these programs: it starts them again when they die, and stops them when it is stopped."""
+    logs = data / "log"
+    logs.mkdir(exist_ok=True)
+    configuration = data / "supervisord.conf"
+    configuration.write_text(configuration_of(data, programs))
+    with (logs / "supervisord.out").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is for us; we tell it.
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def die_with_parent() -> None:
+    """Linux: a service whose starter is killed does not stay behind."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
+def configuration_of(data: Path, programs: dict[str, list[str]]) -> str:
+    """supervisord's configuration."""
+    sections = [
+        "[supervisord]",
+        f"logfile={data}/log/supervisord.log",
+        f"pidfile={data}/supervisord.pid",
+        f"childlogdir={data}/log",
+        "silent=true",
+    ]
+    for priority, (name, command) in enumerate(programs.items()):
+        sections += [
+            f"[program:{name}]",
+            "command=" + " ".join(quoted(part) for part in command),
+            f"priority={priority}",
+            "autorestart=true",
+            # A worker that is killed is back at once, however often.
+            "startsecs=0",
+            "startretries=1000",
+            "stopwaitsecs=15",
+            "stopasgroup=true",
+            "killasgroup=true",
+            "redirect_stderr=true",
+            f"stdout_logfile={data}/log/{name}.log",
+            "stdout_logfile_maxbytes=10MB",
+        ]
+    return "\n".join(sections) + "\n"
+
+
+def quoted(part: str) -> str:
+    """A word of a command as supervisord reads it."""
+    return '"' + part.replace("%", "%%").replace('"', '\\"') + '"'
+
+
+def wait_until_ready(url: str, supervisor: subprocess.Popen[bytes], data: Path) -> None:
+    """Until /readyz says so; raises SystemExit with the log's end."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and supervisor.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)  # the service has no way to call back
+    log = data / "log" / "web.log"
+    end = log.read_text()[-2000:] if log.exists() else "(no log)"
+    raise SystemExit(f"The service did not start; {log} ends with:\n{end}")
+
+
+def state_of(data: Path) -> dict[str, str]:
+    """What the service in a data directory told of itself."""
+    path = data / STATE
+    if not path.exists():
+        raise SystemExit(f"No service has run in {data}; start one with `bulkql up --data {data}`.")
+    state: dict[str, str] = json.loads(path.read_text())
+    return state

@@ -1,0 +1,35 @@
+"""PUT /uploads/ID: a file's bytes, of any size, in flat memory."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.files.base import File
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_http_methods
+
+from server.graphql import failure
+from workers import uploads
+from workers.errors import BulkError, NotFound
+
+
+@require_http_methods(["PUT"])
+async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
+    """Store the body in the upload that createUpload announced: all of it, or nothing."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        return failure("Sign in: send `Authorization: Bearer TOKEN`.", "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+    try:
+        upload = await sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
+    except BulkError as error:
+        status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.BAD_REQUEST
+        return failure(str(error), error.code, status)
+    return JsonResponse({"id": str(upload.id), "size": upload.size})
+
+
+def store(user: Any, upload_id: UUID, request: HttpRequest) -> Any:
+    """The body, which Django has spooled to disk, into the storage."""
+    return uploads.fill(uploads.find(user, upload_id), File(request))

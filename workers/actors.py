@@ -1,0 +1,30 @@
+"""dramatiq messages -> the pipeline. Messages carry ids only."""
+
+from __future__ import annotations
+
+import dramatiq
+
+from workers import operations
+from workers.broker import broker
+from workers.conf import limits
+from workers.sweep import Sweep
+
+#: A chunk takes less than its lease; past it another worker has taken over, and this one only stands in the way.
+CHUNK_MS = limits().lease_seconds * 2_000
+#: A file may be large. Its reader renews its lease with every chunk.
+READ_MS = 24 * 60 * 60 * 1_000
+
+
+@dramatiq.actor(broker=broker, time_limit=CHUNK_MS)
+def write_chunk(chunk_id: int) -> None:
+    """Write one chunk."""
+    operations.write_chunk(chunk_id)
+
+
+@dramatiq.actor(broker=broker, time_limit=READ_MS)
+def read_input(input_id: int) -> None:
+    """Read one upload into chunks."""
+    operations.read_input(input_id)
+
+
+broker.add_middleware(Sweep())

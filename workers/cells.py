@@ -1,0 +1,78 @@
+"""JSON values -> text cells, the one form in which rows wait in a chunk.
+
+A cell is the text of a value as CSV would give it. Null in the frame means that the row does not give the field.
+A text that begins with NUL, which no database text can, carries what CSV has no text for: JSON of another kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+MARK = "\0"
+#: An explicit null, which is not the same as a missing value.
+NULL = f"{MARK}null"
+
+
+class ExactFloat(float):
+    """A JSON number that remembers its digits: 1234567890123456.78 is no float."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> ExactFloat:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = False) -> pl.Series:
+    """The cells of one column.
+
+    `values` are decoded JSON, with `...` where a row does not give the field; `accepts` are the kinds whose text is
+    the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself.
+    """
+    if not as_json and set(map(type, values)) <= {str} and accepts >= {str}:
+        return pl.Series(escaped(values), dtype=pl.String)
+    return pl.Series([cell(value, accepts, as_json) for value in values], dtype=pl.String)
+
+
+def escaped(values: Sequence[str]) -> Sequence[str]:
+    """Strings as they are, but for those that begin with the mark themselves."""
+    if not any(value.startswith(MARK) for value in values):
+        return values
+    return [f"{MARK}{json.dumps(value)}" if value.startswith(MARK) else value for value in values]
+
+
+def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
+    """The cell of one value."""
+    if value is ...:
+        return None
+    if value is None:
+        return NULL
+    if as_json:
+        return json.dumps(value)
+    kind = float if isinstance(value, float) else type(value)
+    if kind not in accepts or (kind is str and value.startswith(MARK)):
+        return f"{MARK}{json.dumps(value)}"
+    if kind is bool:
+        return "true" if value else "false"
+    return value.text if isinstance(value, ExactFloat) else str(value)
+
+
+def shown(cell_text: str) -> str:
+    """A cell as its sender would recognise it."""
+    return cell_text.removeprefix(MARK)
+
+
+def kind_of(cell_text: str) -> str:
+    """The JSON kind of a marked cell, in words."""
+    try:
+        value = json.loads(shown(cell_text))
+    except ValueError:
+        return "text that begins with a null character"
+    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names.get(type(value), "text that begins with a null character")

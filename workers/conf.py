@@ -1,0 +1,64 @@
+"""Django settings -> one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bulkql allows itself and its callers. Each is a setting named BULKQL_ and the field in capitals."""
+
+    #: Rows of one request that are given inline; more belong in a file.
+    inline_rows: int = 10_000
+    #: Rows up to which mode AUTO answers with the finished operation.
+    sync_rows: int = 50
+    #: Rows in a chunk, unless the resource or the request says otherwise.
+    chunk_size: int = 10_000
+    #: The largest chunk that a request may ask for.
+    max_chunk_size: int = 100_000
+    #: Chunks of one operation that are rung at a time, so that a big operation cannot starve small ones.
+    window: int = 8
+    #: Seconds after which the chunk of a worker that fell silent is given to another.
+    lease_seconds: int = 25
+    #: Seconds between two rounds of the sweep.
+    sweep_seconds: int = 5
+    #: Seconds after which a rung chunk that nobody claimed is rung again.
+    ring_again_seconds: int = 10
+    #: Times that a chunk is tried before its operation fails.
+    max_attempts: int = 5
+    #: Seconds that one SQL statement of a worker may take; less than the lease, or two workers would race.
+    statement_seconds: int = 20
+    #: Bytes of a JSON request.
+    request_bytes: int = 32 * 1024 * 1024
+    #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.
+    multipart_bytes: int = 512 * 1024 * 1024
+    #: Seconds in which a created upload can be filled.
+    upload_seconds: int = 24 * 60 * 60
+    #: Tokens of a query's text.
+    query_tokens: int = 20_000
+    #: Aliases in a query.
+    query_aliases: int = 30
+    #: Levels of a query.
+    query_depth: int = 20
+    #: Rows of a page.
+    page_rows: int = 1_000
+    #: Events a second that a subscriber is sent of one operation.
+    events_per_second: int = 10
+    #: Seconds without an event after which a subscriber's totals are read from the database.
+    reread_seconds: int = 2
+
+
+@cache
+def limits() -> Limits:
+    """The limits in force; read once."""
+    named = {field.name: getattr(settings, setting_name(field.name), None) for field in fields(Limits)}
+    return Limits(**{name: value for name, value in named.items() if value is not None})
+
+
+def setting_name(field: str) -> str:
+    """The setting that sets a limit: chunk_size -> BULKQL_CHUNK_SIZE."""
+    return f"BULKQL_{field.upper()}"

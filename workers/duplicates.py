@@ -1,0 +1,116 @@
+"""Raw frames of a request -> which rows are superseded by a later row of the same key.
+
+All rows of a request count, whichever chunk they fall in, and whether or not they turn out to be valid: so the
+verdict depends on the request alone, and never on the size of chunks or on who writes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from workers.columns import graphql_name
+from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
+from workers.resources import BulkResource
+from workers.spill import Spill
+from workers.uniqueness import UniqueKey
+from workers.validation import cells_of, parse
+
+#: Parts in which the keys' hashes are compared.
+PARTS = 16
+#: Rows of the input whose verdicts are kept together.
+SPAN = 1_000_000
+
+
+class Superseded:
+    """The verdicts, read back in the order of the rows."""
+
+    def __init__(self) -> None:
+        self._verdicts = Spill()
+        self._span: tuple[int, pl.DataFrame] | None = None
+
+    def add(self, verdicts: pl.DataFrame) -> None:
+        """Verdicts: `row`, and the two columns that mark gives a raw frame."""
+        self._verdicts.add(verdicts.with_columns(bucket=pl.col("row") // SPAN))
+
+    def mark(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
+        """A raw frame whose superseded rows say by which row and by which key."""
+        spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
+        verdicts = pl.concat([self._read(span) for span in spans])
+        verdicts = verdicts.filter(pl.col("row").is_between(row_start, row_start + raw.height - 1))
+        if verdicts.is_empty():
+            return raw
+        # A row may lose by several keys: the first of them stands for it.
+        verdicts = verdicts.unique("row", keep="first", maintain_order=True)
+        rows = pl.DataFrame({"row": pl.int_range(row_start, row_start + raw.height, eager=True)})
+        marks = rows.join(verdicts, on="row", how="left", maintain_order="left")
+        return raw.with_columns(marks[SUPERSEDED_BY], marks[SUPERSEDED_KEY])
+
+    def close(self) -> None:
+        self._verdicts.close()
+
+    def _read(self, span: int) -> pl.DataFrame:
+        if self._span is None or self._span[0] != span:
+            found = self._verdicts.read(span)
+            empty = pl.DataFrame(schema={"row": pl.Int64, SUPERSEDED_BY: pl.Int64, SUPERSEDED_KEY: pl.String})
+            self._span = span, empty if found.is_empty() else found.select(empty.columns)
+        return self._span[1]
+
+
+def keys_of(resource: BulkResource) -> list[UniqueKey]:
+    """The unique keys that rows give themselves."""
+    return [key for key in resource.unique_keys if set(key.fields) <= resource.columns.keys()]
+
+
+def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Superseded:
+    """Read all frames once, and find the rows whose key comes again later."""
+    keys = keys_of(resource)
+    hashes = [Spill() for _ in keys]
+    row = 0
+    verdicts = Superseded()
+    if not keys:
+        return verdicts
+    for raw in frames:
+        values = key_values(resource, raw, keys)
+        for key, spill in zip(keys, hashes, strict=True):
+            spill.add(hashed(values, key, row))
+        row += raw.height
+    for key, spill in zip(keys, hashes, strict=True):
+        for part in spill.buckets():
+            verdicts.add(losers(spill.read(part), key))
+        spill.close()
+    return verdicts
+
+
+def key_values(resource: BulkResource, raw: pl.DataFrame, keys: list[UniqueKey]) -> pl.DataFrame:
+    """The values of all fields in keys: 7 and 7.0 are one number, and a moment is one in any time zone."""
+    names = dict.fromkeys(name for key in keys for name in key.fields)
+    columns = [resource.columns[name] for name in names]
+    return pl.DataFrame([parse(column, cells_of(raw, column))[0][0] for column in columns])
+
+
+def hashed(values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame:
+    """The keys of rows as 128 bits, which no two of them share by chance; nulls are equal to nothing."""
+    fields = values.select(key.fields)
+    frame = pl.DataFrame(
+        {
+            "low": fields.hash_rows(seed=1),
+            "high": fields.hash_rows(seed=2),
+            "row": pl.int_range(row_start, row_start + values.height, eager=True),
+        }
+    )
+    if key.nulls_distinct:
+        frame = frame.filter(fields.select(pl.all_horizontal(pl.all().is_not_null())).to_series())
+    return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
+
+
+def losers(hashes: pl.DataFrame, key: UniqueKey) -> pl.DataFrame:
+    """All rows of a key but its last."""
+    name = ", ".join(graphql_name(field) for field in key.fields)
+    return (
+        hashes.filter(pl.struct("low", "high").is_duplicated())
+        .with_columns(pl.col("row").max().over("low", "high").alias(SUPERSEDED_BY))
+        .filter(pl.col("row") < pl.col(SUPERSEDED_BY))
+        .select("row", SUPERSEDED_BY, pl.lit(name).alias(SUPERSEDED_KEY))
+    )

@@ -1,0 +1,40 @@
+"""An upload and its options -> raw frames."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import polars as pl
+
+from workers.errors import BadInput
+from workers.formats import csv, ndjson, parquet
+from workers.formats.options import FileFormat, FileOptions
+from workers.resources import BulkResource
+
+READERS: dict[FileFormat, Callable[[IO[bytes], BulkResource, FileOptions], Iterator[pl.DataFrame]]] = {
+    FileFormat.CSV: csv.read,
+    FileFormat.NDJSON: ndjson.read,
+    FileFormat.PARQUET: parquet.read,
+}
+
+
+def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+    """Raw frames of a file, in its order; raises UnreadableFile."""
+    return READERS[options.format](file, resource, options)
+
+
+def check(file: IO[bytes], resource: BulkResource, options: FileOptions) -> None:
+    """Look at the file's beginning: is it what it claims to be, and whose columns are these? Raises BadInput."""
+    try:
+        codecs.lookup(options.encoding)
+    except LookupError:
+        raise BadInput(f"There is no encoding {options.encoding}; utf-8, utf-16 and cp1252 are some.") from None
+    if len(options.delimiter) != 1:
+        raise BadInput(f"A delimiter is one character, not {options.delimiter!r}.")
+    wrong = sorted(set(options.columns.values()) - resource.columns.keys())
+    if wrong:
+        raise BadInput(f"`columns` maps to {', '.join(wrong)}; {resource.name} has {', '.join(resource.columns)}.")
+    if options.format != FileFormat.PARQUET and next(read(file, resource, options), None) is None:
+        raise BadInput("The file has no rows.")

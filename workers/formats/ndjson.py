@@ -1,0 +1,98 @@
+"""Lines of JSON -> raw frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+import polars as pl
+
+from workers.cells import ExactFloat
+from workers.errors import UnreadableFile
+from workers.formats.options import EmptyCells, FileOptions, UnknownColumns, fields_of
+from workers.resources import BulkResource
+from workers.rows import raw_frame
+
+BLOCK_BYTES = 2 * 1024 * 1024
+#: A line longer than this is no row.
+LINE_BYTES = 16 * 1024 * 1024
+
+decoder = msgspec.json.Decoder(float_hook=ExactFloat)
+
+
+def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+    """Raw frames of the file's lines; blank lines are none. A line that is no JSON object is a row error."""
+    line, is_first = 1, True
+    for block in lines(file):
+        rows, errors = decode(block, line)
+        if is_first and rows:
+            check_first(resource, rows[0], options)
+            is_first = False
+        if rows:
+            nullified(rows, options)
+            yield raw_frame(
+                resource,
+                rows,
+                names=options.columns,
+                ignore_unknown=options.unknown_columns == UnknownColumns.IGNORE,
+                errors=errors,
+            )
+        line += block.count(b"\n")
+    if is_first:
+        raise UnreadableFile("The file is empty; an NDJSON file has one JSON object a line.")
+
+
+def lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Blocks of whole lines."""
+    rest = b""
+    while piece := file.read(BLOCK_BYTES):
+        block = rest + piece
+        end = block.rfind(b"\n") + 1
+        if end == 0 and len(block) > LINE_BYTES:
+            raise UnreadableFile(f"A line is longer than {LINE_BYTES:,} bytes: one JSON object a line is expected.")
+        if end:
+            yield block[:end]
+        rest = block[end:]
+    if rest.strip():
+        yield rest
+
+
+def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str | None]]]]:
+    """The lines' values; where one is not JSON, an error in its place."""
+    try:
+        return decoder.decode_lines(block), {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    rows: list[Any] = []
+    errors: dict[int, list[list[str | None]]] = {}
+    for number, text in enumerate(block.splitlines(), start=line):
+        if not text.strip():
+            continue
+        try:
+            rows.append(decoder.decode(text))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            shown = text[:200].decode(errors="replace")
+            errors[len(rows)] = [["INVALID", None, f"Line {number} is not JSON: {error}.", shown]]
+            rows.append(None)
+    return rows, errors
+
+
+def check_first(resource: BulkResource, row: Any, options: FileOptions) -> None:
+    """The first line tells whether this is such a file at all."""
+    if not isinstance(row, dict):
+        raise UnreadableFile("This is not an NDJSON file: line 1 is not a JSON object.")
+    if row:
+        fields_of(resource, list(row), options)
+
+
+def nullified(rows: list[Any], options: FileOptions) -> None:
+    """Texts that stand for null, as the options say."""
+    nulls = {*options.null_values, *([""] if options.empty_cells == EmptyCells.NULL else [])}
+    if not nulls:
+        return
+    for row in rows:
+        if isinstance(row, dict):
+            for key, value in row.items():
+                if isinstance(value, str) and value in nulls:
+                    row[key] = None

@@ -1,0 +1,196 @@
+"""Who works on which chunk, and what became of its rows. The database is the truth; all of it is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import polars as pl
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from workers.conf import limits
+from workers.errors import LeaseLost
+from workers.frames import pack
+from workers.models import Chunk, Input, Operation, Outcome, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an operation has come. Totals, never deltas: a lost event costs nothing.
+
+    `sequence` grows with every state and every chunk, and never goes back; `total` is null until the end of the
+    last file is known.
+    """
+
+    operation_id: UUID
+    sequence: int
+    state: State
+    total: int | None
+    created: int
+    updated: int
+    unchanged: int
+    deleted: int
+    failed: int
+    skipped: int
+    message: str
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def processed(self) -> int:
+        """Rows that have their outcome."""
+        return self.created + self.updated + self.unchanged + self.deleted + self.failed + self.skipped
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in State.final()
+
+
+#: The sums of a chunk's outcomes, by their column.
+COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+
+
+def lease() -> dict[str, object]:
+    """A new lease, as columns."""
+    return {"lease": uuid4(), "leased_until": timezone.now() + timedelta(seconds=limits().lease_seconds)}
+
+
+def is_free() -> Q:
+    """Nobody holds it, or its holder fell silent."""
+    return Q(leased_until=None) | Q(leased_until__lt=timezone.now())
+
+
+def claim(chunk_id: int) -> Chunk | None:
+    """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
+    taken = lease()
+    free = Chunk.objects.filter(is_free(), pk=chunk_id, recorded_at=None)
+    if not free.update(attempts=F("attempts") + 1, **taken):
+        return None
+    chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
+    start(chunk.operation)
+    return chunk
+
+
+def start(operation: Operation) -> None:
+    """The first claim starts the operation."""
+    if operation.state == State.QUEUED:
+        Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
+            state=State.RUNNING, started_at=timezone.now()
+        )
+
+
+def release(chunk: Chunk) -> None:
+    """Give a chunk back, for another try."""
+    Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease).update(lease=None, leased_until=None)
+
+
+def record(chunk: Chunk, outcomes: pl.DataFrame, errors: pl.DataFrame) -> None:
+    """Enter what became of a chunk's rows; in the transaction that wrote them.
+
+    `outcomes`: index, outcome, pk of every row; `errors`: index, path, code, message, data. Raises LeaseLost when the
+    chunk is no longer this worker's, so that its rows are rolled back.
+    """
+    sums = dict(outcomes["outcome"].value_counts().iter_rows())
+    recorded = Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease, recorded_at=None).update(
+        recorded_at=timezone.now(),
+        leased_until=None,
+        results=pack(outcomes),
+        errors=pack(errors) if errors.height else None,
+        error_count=errors.height,
+        **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
+    )
+    if not recorded:
+        raise LeaseLost(f"chunk {chunk.pk} was taken over by another worker")
+
+
+def finish(operation_id: UUID) -> bool:
+    """Complete an operation whose every chunk is recorded; whether it was this call that did."""
+    unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
+    unwritten = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
+    done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
+    return bool(done.update(state=State.COMPLETED, finished_at=timezone.now()))
+
+
+def fail(operation_id: UUID, message: str) -> bool:
+    """End an operation that cannot go on: what is written stays and is counted, the rest is skipped."""
+    now = timezone.now()
+    failed = Operation.objects.filter(pk=operation_id, finished_at=None).update(
+        state=State.FAILED, message=message, finished_at=now
+    )
+    Chunk.objects.filter(operation=operation_id, recorded_at=None).update(
+        recorded_at=now, skipped=F("row_count"), lease=None, leased_until=None
+    )
+    for unread in Input.objects.filter(operation=operation_id, read_at=None):
+        # What a broken file holds behind its break has no rows; those before it have their outcome.
+        unread.total = unread.chunks.aggregate(rows=Coalesce(Sum("row_count"), 0))["rows"]
+        unread.read_at = now
+        unread.save(update_fields=["total", "read_at"])
+    return bool(failed)
+
+
+def claim_input(input_id: int) -> Input | None:
+    """Take an input to read; None if it is read, ended or in other hands."""
+    taken = lease()
+    free = Input.objects.filter(is_free(), pk=input_id, read_at=None, operation__finished_at=None)
+    if not free.update(attempts=F("attempts") + 1, **taken):
+        return None
+    claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
+    start(claimed.operation)
+    return claimed
+
+
+def hold_input(claimed: Input) -> None:
+    """Extend the reader's lease; raises LeaseLost."""
+    until = timezone.now() + timedelta(seconds=limits().lease_seconds)
+    held = Input.objects.filter(pk=claimed.pk, lease=claimed.lease, operation__finished_at=None)
+    if not held.update(leased_until=until):
+        raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
+
+
+def release_input(claimed: Input) -> None:
+    """Give an input back, for another try."""
+    Input.objects.filter(pk=claimed.pk, lease=claimed.lease).update(lease=None, leased_until=None)
+
+
+def read_to_end(claimed: Input, total: int) -> None:
+    """The last chunk of an input is stored, and so its total is known."""
+    Input.objects.filter(pk=claimed.pk, lease=claimed.lease).update(
+        read_at=timezone.now(), total=total, leased_until=None
+    )
+
+
+def progress(operation_id: UUID) -> Progress:
+    """An operation's totals, summed over its chunks."""
+    operation = Operation.objects.get(pk=operation_id)
+    inputs = operation.inputs.aggregate(rows=Sum("total"), known=Count("total"), all=Count("pk"))
+    sums = counts(operation.chunks.filter(recorded_at__isnull=False))
+    return Progress(
+        operation_id=operation.pk,
+        sequence=sequence_of(operation, sums.pop("chunks"), inputs["known"]),
+        state=State(operation.state),
+        total=inputs["rows"] if inputs["known"] == inputs["all"] else None,
+        message=operation.message,
+        started_at=operation.started_at,
+        finished_at=operation.finished_at,
+        **sums,
+    )
+
+
+def counts(chunks: QuerySet[Chunk]) -> dict[str, int]:
+    """The sums of chunks' outcomes, by COUNTS, and how many chunks there are, all of one moment."""
+    sums = chunks.aggregate(chunks=Count("pk"), **{f"sum_{name}": Coalesce(Sum(name), 0) for name in COUNTS})
+    return {name.removeprefix("sum_"): value for name, value in sums.items()}
+
+
+def counts_of(one: Input) -> dict[str, int]:
+    """The sums of an input's outcomes."""
+    sums = counts(one.chunks.filter(recorded_at__isnull=False))
+    return {name: sums[name] for name in COUNTS}
+
+
+def sequence_of(operation: Operation, recorded: int, known: int) -> int:
+    """A number that grows with everything that can happen to an operation."""
+    return recorded + known + bool(operation.started_at) + bool(operation.finished_at)

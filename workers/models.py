@@ -1,0 +1,188 @@
+"""The ledger's tables: operations, their inputs, stored chunks, and uploads."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    """What an operation does to its rows."""
+
+    CREATE = "CREATE"
+
+
+class State(models.TextChoices):
+    """Where an operation stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+    @classmethod
+    def final(cls) -> tuple[State, ...]:
+        return (cls.COMPLETED, cls.FAILED)
+
+
+class Outcome(models.TextChoices):
+    """What became of a row."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    UNCHANGED = "UNCHANGED"
+    DELETED = "DELETED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+class Upload(models.Model):
+    """A file on its way in. `uploaded_at` is set once all of its bytes are stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=255)
+    size = models.BigIntegerField(null=True, help_text="Bytes, as announced and later as stored.")
+    path = models.CharField(max_length=255, blank=True, help_text="The name of the stored file in the storage.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    uploaded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "bulkql_upload"
+
+    def __str__(self) -> str:
+        return f"upload {self.id}"
+
+
+class StoredFile(models.Model):
+    """A file of the database storage (workers/storage.py)."""
+
+    name = models.CharField(max_length=255, unique=True)
+    size = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "bulkql_stored_file"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StoredPart(models.Model):
+    """A slice of a stored file; all but the last are of one size."""
+
+    file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="parts")
+    number = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        db_table = "bulkql_stored_part"
+        constraints = [models.UniqueConstraint(fields=["file", "number"], name="bulkql_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of file {self.file_id}"
+
+
+class Operation(models.Model):
+    """One bulk request, durable. Its counts are the sums over its chunks."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    label = models.CharField(max_length=200, blank=True)
+    message = models.TextField(blank=True, help_text="Why it failed.")
+    chunk_size = models.IntegerField()
+    idempotency_key = models.CharField(max_length=200, null=True)
+    input_hash = models.CharField(max_length=64)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "bulkql_operation"
+        constraints = [
+            models.UniqueConstraint(fields=["created_by", "idempotency_key"], name="bulkql_operation_once"),
+        ]
+        indexes = [
+            models.Index(fields=["created_by", "-created_at"], name="bulkql_operation_of_user"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(finished_at__isnull=True),
+                name="bulkql_operation_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"operation {self.id}"
+
+
+class Input(models.Model):
+    """The rows that one operation holds for one resource: inline, or a file that is read into chunks.
+
+    Inputs are written in the order of `position`: a resource comes after those that its foreign keys point to.
+    """
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="inputs")
+    resource = models.CharField(max_length=100, help_text="The resource's GraphQL name.")
+    position = models.IntegerField()
+    upload = models.ForeignKey(Upload, null=True, on_delete=models.PROTECT, related_name="+")
+    file_options = models.JSONField(null=True)
+    total = models.BigIntegerField(null=True, help_text="Rows; unknown until the file has been read to its end.")
+    read_at = models.DateTimeField(null=True, help_text="When the last chunk was stored.")
+    lease = models.UUIDField(null=True, help_text="Who is reading.")
+    leased_until = models.DateTimeField(null=True)
+    rung_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+
+    class Meta:
+        db_table = "bulkql_input"
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["operation", "position"], name="bulkql_input_position"),
+            models.UniqueConstraint(fields=["operation", "resource"], name="bulkql_input_resource"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource} of operation {self.operation_id}"
+
+
+class Chunk(models.Model):
+    """A stored slice of an input's rows: the unit of work, and the ledger entry of what became of it."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="chunks")
+    input = models.ForeignKey(Input, on_delete=models.CASCADE, related_name="chunks")
+    number = models.IntegerField()
+    row_start = models.BigIntegerField()
+    row_count = models.IntegerField()
+    payload = models.BinaryField(help_text="The raw frame, compressed Arrow IPC.")
+    rung_at = models.DateTimeField(null=True)
+    lease = models.UUIDField(null=True, help_text="Who is writing.")
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    recorded_at = models.DateTimeField(null=True)
+    created = models.IntegerField(default=0)
+    updated = models.IntegerField(default=0)
+    unchanged = models.IntegerField(default=0)
+    deleted = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    skipped = models.IntegerField(default=0)
+    error_count = models.IntegerField(default=0, help_text="Row errors; a row may have several.")
+    results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
+    errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
+
+    class Meta:
+        db_table = "bulkql_chunk"
+        ordering = ["input__position", "number"]
+        constraints = [models.UniqueConstraint(fields=["input", "number"], name="bulkql_chunk_once")]
+        indexes = [
+            models.Index(
+                fields=["operation", "input", "number"],
+                condition=models.Q(recorded_at__isnull=True),
+                name="bulkql_chunk_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"chunk {self.number} of input {self.input_id}"

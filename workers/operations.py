@@ -1,0 +1,101 @@
+"""What happens to an operation, in order: accepted, read, written chunk by chunk, finished."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from workers import chunks, ledger, progress
+from workers.conf import limits
+from workers.errors import BulkError, LeaseLost
+from workers.intake import BulkRequest, Mode, accept, read
+from workers.models import Chunk, Operation
+from workers.resources import resource_named
+from workers.ring import ring
+
+logger = logging.getLogger("bulkql")
+
+
+def run(request: BulkRequest) -> Operation:
+    """Accept a request, and either write it now or ring those who will. Raises BulkError with nothing stored."""
+    operation, is_new = accept(request)
+    if is_new:
+        logger.info("operation %s: accepted, %s", operation.id, operation.kind)
+        if is_sync(request):
+            write_now(operation)
+        else:
+            ring(operation.id)
+    operation.refresh_from_db()
+    return operation
+
+
+def is_sync(request: BulkRequest) -> bool:
+    """AUTO writes few inline rows at once; files and more rows are queued."""
+    if request.mode != Mode.AUTO:
+        return request.mode == Mode.SYNC
+    inline = [item.rows for item in request.inputs if item.rows is not None]
+    return len(inline) == len(request.inputs) and sum(map(len, inline)) <= limits().sync_rows
+
+
+def write_now(operation: Operation) -> None:
+    """The whole operation, in the caller's time."""
+    for waiting in operation.inputs.filter(read_at=None):
+        read_input(waiting.pk, rings=False)
+    open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
+    for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
+        chunks.write_chunk(chunk_id)
+    end(operation.id)
+
+
+def write_chunk(chunk_id: int) -> None:
+    """Write one chunk, then go on with its operation."""
+    if not chunks.write_chunk(chunk_id):
+        return
+    operation_id = Chunk.objects.values_list("operation_id", flat=True).get(pk=chunk_id)
+    if not end(operation_id):
+        ring(operation_id)
+        progress.publish(operation_id)
+
+
+def read_input(input_id: int, *, rings: bool = True) -> None:
+    """Read an upload into chunks; the first of them are written while the rest is read."""
+    claimed = ledger.claim_input(input_id)
+    if claimed is None:
+        return
+    operation_id = claimed.operation_id
+    if claimed.attempts > limits().max_attempts:
+        fail(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
+        return
+    try:
+        for _ in read(claimed, resource_named(claimed.resource)):
+            if rings:
+                ring(operation_id)
+    except BulkError as error:
+        fail(operation_id, str(error))
+        return
+    except LeaseLost as lost:
+        logger.warning("operation %s: %s", operation_id, lost)
+        return
+    except BaseException:
+        # Whatever went wrong, the retry must not wait for the lease to run out.
+        ledger.release_input(claimed)
+        raise
+    if rings and not end(operation_id):
+        ring(operation_id)
+        progress.publish(operation_id)
+
+
+def end(operation_id: UUID) -> bool:
+    """Finish an operation if there is nothing left to do; whether it is over."""
+    if not ledger.finish(operation_id):
+        return False
+    logger.info("operation %s: completed", operation_id)
+    progress.publish_end(operation_id)
+    return True
+
+
+def fail(operation_id: UUID, message: str) -> None:
+    """End an operation that cannot go on."""
+    if ledger.fail(operation_id, message):
+        logger.info("operation %s: failed", operation_id)
+        progress.publish_end(operation_id)

@@ -1,0 +1,95 @@
+"""Totals -> Redis pub/sub, in the form that the channel layer delivers to websockets."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import redis
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from workers import ledger
+from workers.conf import limits
+from workers.ledger import Progress
+from workers.models import State
+
+logger = logging.getLogger("bulkql")
+
+#: The prefix of the channel layer's names in Redis (CHANNEL_LAYERS sets it).
+PREFIX = "asgi"
+#: The type of the channel layer's messages.
+MESSAGE_TYPE = "operation.progress"
+
+_last_published: dict[UUID, float] = {}
+
+
+def publish(operation_id: UUID) -> None:
+    """Publish an operation's totals, unless this process did so a moment ago. What is lost, the next one tells."""
+    now = time.monotonic()
+    if now - _last_published.get(operation_id, 0.0) < 1 / limits().events_per_second:
+        return
+    _last_published[operation_id] = now
+    send(ledger.progress(operation_id))
+
+
+def publish_end(operation_id: UUID) -> None:
+    """Publish the final totals, always."""
+    _last_published.pop(operation_id, None)
+    send(ledger.progress(operation_id))
+
+
+def send(progress: Progress) -> None:
+    """One message to the operation's group. Redis being away costs subscribers two seconds, not the operation."""
+    # Straight into Redis: the layer's own group_send opens a connection for each call from a thread.
+    try:
+        client().publish(
+            f"{PREFIX}__group__{group_of(progress.operation_id)}",
+            get_channel_layer().serialize(to_message(progress)),
+        )
+    except redis.RedisError as error:
+        logger.warning("operation %s: progress was not published (%s)", progress.operation_id, type(error).__name__)
+
+
+@cache
+def client() -> redis.Redis:
+    """This process's connection pool."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+
+
+def group_of(operation_id: UUID) -> str:
+    """The channel layer's group of an operation's subscribers."""
+    return f"bulkql.operation.{operation_id}"
+
+
+def to_message(progress: Progress) -> dict[str, Any]:
+    """Ids and numbers, never rows."""
+    return {
+        "type": MESSAGE_TYPE,
+        "operation_id": str(progress.operation_id),
+        "sequence": progress.sequence,
+        "state": progress.state.value,
+        "total": progress.total,
+        **{name: getattr(progress, name) for name in ledger.COUNTS},
+        "message": progress.message,
+        "started_at": progress.started_at and progress.started_at.isoformat(),
+        "finished_at": progress.finished_at and progress.finished_at.isoformat(),
+    }
+
+
+def from_message(message: dict[str, Any]) -> Progress:
+    """What to_message made."""
+    fields = {name: value for name, value in message.items() if name != "type"}
+    return Progress(
+        **{
+            **fields,
+            "operation_id": UUID(message["operation_id"]),
+            "state": State(message["state"]),
+            "started_at": message["started_at"] and datetime.fromisoformat(message["started_at"]),
+            "finished_at": message["finished_at"] and datetime.fromisoformat(message["finished_at"]),
+        }
+    )

@@ -1,0 +1,140 @@
+"""Registered models and their rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models, router
+
+from workers.columns import Column, column_for
+from workers.conf import limits
+from workers.errors import BadInput, ImproperlyRegistered
+from workers.models import Kind
+from workers.uniqueness import UniqueKey, unique_keys
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+ALL = frozenset(Kind)
+
+
+class BulkResource:
+    """The rules of one model's bulk operations. Subclass it in an app's bulk.py and register it."""
+
+    #: The model's fields that rows may give. Required.
+    fields: ClassVar[tuple[str, ...]] = ()
+    #: The fields by which rows are found when the request names none.
+    match_fields: ClassVar[tuple[str, ...]] = ()
+    #: The operations that the API offers.
+    operations: ClassVar[frozenset[Kind]] = ALL
+    #: The name in GraphQL; by default the model's plural in camelCase.
+    name: str = ""
+    #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
+    chunk_size: int | None = None
+    #: The most rows that one operation may bring; by default any number.
+    max_rows: int | None = None
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self.model = model
+        self.name = self.name or camel_case(str(model._meta.verbose_name_plural))
+
+    def get_queryset(self, user: AbstractBaseUser | AnonymousUser | None) -> models.QuerySet[Any]:
+        """The rows that this user may see and touch. By default all of them."""
+        return self.model._default_manager.all()
+
+    @cached_property
+    def type_name(self) -> str:
+        """The name of one row's type in GraphQL."""
+        return self.model.__name__
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns that rows may give, by field name."""
+        return {name: column_for(self.model._meta.get_field(name)) for name in self.fields}
+
+    @cached_property
+    def column_names(self) -> dict[str, str]:
+        """The names under which a row may give a column: snake_case, camelCase -> field name."""
+        return {name: column.name for column in self.columns.values() for name in (column.name, column.graphql_name)}
+
+    @cached_property
+    def unique_keys(self) -> tuple[UniqueKey, ...]:
+        """The keys that no two rows of the table share."""
+        return unique_keys(self.model)
+
+    @property
+    def database(self) -> str:
+        """The alias of the database that holds the table."""
+        return router.db_for_write(self.model)
+
+    @property
+    def label(self) -> str:
+        """The model as Django writes it: ledger.FinancialTransaction."""
+        return self.model._meta.label
+
+    def size_of_chunks(self, requested: int | None) -> int:
+        """Rows in a chunk: as requested, else as registered, else as set."""
+        return requested or self.chunk_size or limits().chunk_size
+
+
+_registry: dict[type[models.Model], BulkResource] = {}
+
+
+def register(model: type[models.Model]) -> Callable[[type[BulkResource]], type[BulkResource]]:
+    """Give a model bulk mutations; the decorator of a BulkResource in an app's bulk.py."""
+
+    def decorate(rules: type[BulkResource]) -> type[BulkResource]:
+        if model in _registry:
+            raise ImproperlyRegistered(
+                f"{model._meta.label} is registered twice, by {type(_registry[model]).__qualname__} "
+                f"and {rules.__qualname__}; remove one."
+            )
+        _registry[model] = rules(model)
+        return rules
+
+    return decorate
+
+
+def registered() -> list[BulkResource]:
+    """All resources, each after those that its foreign keys point to."""
+    return in_dependency_order(_registry.values())
+
+
+def resource_of(model: type[models.Model]) -> BulkResource | None:
+    """The resource of a model, if it has one."""
+    return _registry.get(model)
+
+
+def resource_named(name: str) -> BulkResource:
+    """The resource of a GraphQL name; raises BadInput."""
+    for resource in _registry.values():
+        if resource.name == name:
+            return resource
+    known = ", ".join(sorted(resource.name for resource in _registry.values())) or "none; add a bulk.py to an app"
+    raise BadInput(f"There is no resource {name}. Registered are: {known}.")
+
+
+def in_dependency_order(resources: Iterable[BulkResource]) -> list[BulkResource]:
+    """Parents before children; a cycle keeps the order of registration."""
+    waiting = list(resources)
+    ordered: list[BulkResource] = []
+    while waiting:
+        models_waiting = {resource.model for resource in waiting}
+        free = next((r for r in waiting if not (parents_of(r) - {r.model}) & models_waiting), waiting[0])
+        waiting.remove(free)
+        ordered.append(free)
+    return ordered
+
+
+def parents_of(resource: BulkResource) -> set[type[models.Model]]:
+    """The models that a resource's foreign keys point to."""
+    return {column.target for column in resource.columns.values() if column.target is not None}
+
+
+def camel_case(text: str) -> str:
+    """financial transactions, financial_transactions -> financialTransactions."""
+    first, *rest = re.split(r"[\s_-]+", text.strip())
+    return first[:1].lower() + first[1:] + "".join(word[:1].upper() + word[1:] for word in rest)

@@ -1,0 +1,81 @@
+"""JSON objects -> a raw frame: one column of cells for each field that some row gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from workers.cells import cells
+from workers.frames import INTAKE_ERRORS
+from workers.resources import BulkResource
+
+
+def raw_frame(
+    resource: BulkResource,
+    rows: Sequence[Any],
+    *,
+    names: dict[str, str] | None = None,
+    ignore_unknown: bool = False,
+    errors: dict[int, list[list[str | None]]] | None = None,
+) -> pl.DataFrame:
+    """The rows as cells. What is no object, and fields that the resource does not have, become row errors.
+
+    `names` maps what the rows call a field to what the resource calls it; `errors` are those found before.
+    """
+    errors = errors if errors is not None else {}
+    rows = [row if isinstance(row, dict) else not_an_object(index, row, errors) for index, row in enumerate(rows)]
+    known = {**resource.column_names, **(names or {})}
+    keys = set().union(*rows)
+    unknown = keys - known.keys()
+    if unknown and not ignore_unknown:
+        find_unknown(resource, rows, unknown, errors)
+    series = []
+    for column in resource.columns.values():
+        aliases = [key for key in keys if known.get(key) == column.name]
+        if aliases:
+            values = [value_of(row, aliases) for row in rows] if len(aliases) > 1 else values_of(rows, aliases[0])
+            series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
+    if errors:
+        texts = [json.dumps(errors[index]) if index in errors else None for index in range(len(rows))]
+        series.append(pl.Series(INTAKE_ERRORS, texts, dtype=pl.String))
+    if not series:
+        # Rows that give nothing at all are rows still; each will be told what it lacks.
+        name = next(iter(resource.columns))
+        series.append(pl.Series(name, [None] * len(rows), dtype=pl.String))
+    return pl.DataFrame(series)
+
+
+def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    return [row.get(key, ...) for row in rows]
+
+
+def value_of(row: dict[str, Any], keys: Sequence[str]) -> Any:
+    """The value of a field that the rows call by several names."""
+    return next((row[key] for key in keys if key in row), ...)
+
+
+def not_an_object(index: int, row: Any, errors: dict[int, list[list[str | None]]]) -> dict[str, Any]:
+    """A row that is no object gives nothing, and has one error of its own."""
+    if index not in errors:
+        errors[index] = [["INVALID", None, "A row is an object of fields and values.", json.dumps(row)]]
+    return {}
+
+
+def find_unknown(
+    resource: BulkResource,
+    rows: Sequence[dict[str, Any]],
+    unknown: set[str],
+    errors: dict[int, list[list[str | None]]],
+) -> None:
+    """Name the unknown fields of each row."""
+    known = ", ".join(column.graphql_name for column in resource.columns.values())
+    for index, row in enumerate(rows):
+        if not unknown.isdisjoint(row):
+            errors.setdefault(index, []).extend(
+                ["UNKNOWN_FIELD", key, f"{resource.name} has no field {key}; it has {known}.", json.dumps(row[key])]
+                for key in row
+                if key in unknown
+            )

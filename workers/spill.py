@@ -1,0 +1,59 @@
+"""Frames that are too many for memory -> buckets on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+#: Rows that are held before they go to disk.
+HELD_ROWS = 1_000_000
+
+
+class Spill:
+    """Frames of one schema, divided by the integer column `bucket`; small ones never touch the disk."""
+
+    def __init__(self) -> None:
+        self._held: list[pl.DataFrame] = []
+        self._held_rows = 0
+        self._directory: TemporaryDirectory[str] | None = None
+        self._runs = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take a frame; past a million held rows, all held ones go to disk."""
+        if frame.is_empty():
+            return
+        self._held.append(frame)
+        self._held_rows += frame.height
+        if self._held_rows >= HELD_ROWS:
+            self._flush()
+
+    def buckets(self) -> list[int]:
+        """The buckets that hold anything."""
+        held = {bucket for frame in self._held for bucket in frame["bucket"].unique()}
+        return sorted(held | {int(path.stem.partition("-")[0]) for path in self._files("*")})
+
+    def read(self, bucket: int) -> pl.DataFrame:
+        """All rows of a bucket, in no order."""
+        held = [frame.filter(pl.col("bucket") == bucket) for frame in self._held]
+        stored = [pl.read_ipc(path) for path in self._files(f"{bucket}-*")]
+        return pl.concat([*held, *stored]) if held or stored else pl.DataFrame()
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._held.clear()
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    def _flush(self) -> None:
+        if self._directory is None:
+            self._directory = TemporaryDirectory(prefix="bulkql-")
+        for (bucket,), frame in pl.concat(self._held).partition_by("bucket", as_dict=True).items():
+            frame.write_ipc(Path(self._directory.name) / f"{bucket}-{self._runs}.arrow", compression="lz4")
+        self._held.clear()
+        self._held_rows = 0
+        self._runs += 1
+
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(Path(self._directory.name).glob(f"{pattern}.arrow")) if self._directory is not None else []

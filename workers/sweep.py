@@ -1,0 +1,59 @@
+"""What the doorbell lost -> rung again. Runs in every worker; twice at once does no harm."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from workers import operations
+from workers.conf import limits
+from workers.ledger import is_free
+from workers.models import Chunk, Input, Operation
+from workers.ring import ring
+
+logger = logging.getLogger("bulkql")
+
+
+def sweep() -> None:
+    """Forget the rings that nobody answered, then ring or finish every operation that is still open."""
+    late = timezone.now() - timedelta(seconds=limits().ring_again_seconds)
+    is_open = {"operation__finished_at": None, "rung_at__lt": late}
+    forgotten = Chunk.objects.filter(is_free(), recorded_at=None, **is_open)
+    unread = Input.objects.filter(is_free(), read_at=None, **is_open)
+    chunks, inputs = forgotten.update(rung_at=None), unread.update(rung_at=None)
+    if chunks or inputs:
+        logger.info("sweep: %s chunks and %s inputs are rung again", chunks, inputs)
+    # The youngest operations are their requests' own: give them a moment.
+    settled = timezone.now() - timedelta(seconds=1)
+    for operation_id in Operation.objects.filter(finished_at=None, created_at__lt=settled).values_list("pk", flat=True):
+        if not operations.end(operation_id):
+            ring(operation_id)
+
+
+class Sweep(dramatiq.Middleware):
+    """Runs the sweep every few seconds, beside a worker."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:
+        threading.Thread(target=self._run, name="bulkql-sweep", daemon=True).start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(limits().sweep_seconds):
+            try:
+                sweep()
+            except DatabaseError as error:
+                logger.warning("sweep: the database is away (%s)", type(error).__name__)
+            finally:
+                close_old_connections()
+        connection.close()

@@ -1,0 +1,34 @@
+"""A model -> the keys that no two of its rows share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import models
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """The fields of a plain unique constraint. Rows with a null in one of them do not collide."""
+
+    fields: tuple[str, ...]
+    nulls_distinct: bool = True
+
+
+def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
+    """Keys of plain fields: the primary key, unique fields, unique_together and unconditional UniqueConstraints.
+
+    Conditional constraints and constraints on expressions are the database's alone: it names the guilty rows.
+    """
+    meta = model._meta
+    single = [UniqueKey((field.name,)) for field in meta.concrete_fields if field.unique]
+    together = [UniqueKey(tuple(fields)) for fields in meta.unique_together]
+    constraints = [
+        UniqueKey(tuple(constraint.fields), nulls_distinct=constraint.nulls_distinct is not False)
+        for constraint in meta.constraints
+        if isinstance(constraint, models.UniqueConstraint)
+        and constraint.fields
+        and constraint.condition is None
+        and not constraint.expressions
+    ]
+    return tuple(dict.fromkeys(single + together + constraints))

@@ -1,0 +1,178 @@
+"""A raw frame -> typed columns and row errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import polars as pl
+from django.core.exceptions import ValidationError
+
+from workers.cells import MARK, NULL, shown
+from workers.columns import Column
+from workers.frames import ERRORS, INTAKE_ERRORS, ROW, SUPERSEDED_BY, SUPERSEDED_KEY, given, no_errors
+from workers.resources import BulkResource
+
+#: Django's validation codes -> the row errors' codes; any other is INVALID.
+CODES = {
+    "blank": "REQUIRED",
+    "null": "NULL_NOT_ALLOWED",
+    "max_length": "TOO_LONG",
+    "max_value": "OUT_OF_RANGE",
+    "min_value": "OUT_OF_RANGE",
+    "max_digits": "OUT_OF_RANGE",
+    "max_whole_digits": "OUT_OF_RANGE",
+    "max_decimal_places": "OUT_OF_RANGE",
+    "invalid_choice": "NOT_A_CHOICE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The good rows of a chunk, and what is wrong with the others.
+
+    `rows`: `__row` (place in the chunk), then for each column its value and `given:` whether the row gives it.
+    `errors`: `index` (of the row in the chunk), path, code, message, data.
+    """
+
+    rows: pl.DataFrame
+    errors: pl.DataFrame
+
+
+def validate(resource: BulkResource, raw: pl.DataFrame) -> Validated:
+    """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
+    columns = list(resource.columns.values())
+    parsed = [parse(column, cells_of(raw, column)) for column in columns]
+    errors = pl.concat([intake_errors(raw), superseded(raw), *(column_errors for _, column_errors in parsed)])
+    rows = pl.DataFrame({ROW: pl.int_range(raw.height, eager=True, dtype=pl.UInt32)}).with_columns(
+        series for pair, _ in parsed for series in pair
+    )
+    return without(Validated(rows, no_errors()), errors)
+
+
+def without(validated: Validated, errors: pl.DataFrame) -> Validated:
+    """Take the rows of these errors out of the good ones."""
+    if errors.is_empty():
+        return validated
+    guilty = errors["index"].unique().cast(pl.UInt32)
+    return Validated(
+        validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors])
+    )
+
+
+def cells_of(raw: pl.DataFrame, column: Column) -> pl.Series:
+    """A column's cells; a column that no row gives is all missing."""
+    if column.name in raw.columns:
+        return raw[column.name]
+    return pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, raw.height)
+
+
+def parse(column: Column, cells: pl.Series) -> tuple[tuple[pl.Series, pl.Series], pl.DataFrame]:
+    """One column's values, whether they were given, and its errors."""
+    frame = pl.DataFrame({"cell": cells})
+    text = pl.when(~pl.col("cell").str.starts_with(MARK)).then(pl.col("cell"))
+    fast = column.parse(text) if column.parse is not None else pl.lit(None, dtype=column.dtype)
+    frame = frame.select(
+        "cell",
+        value=fast.cast(column.dtype),
+        given=pl.col("cell").is_not_null(),
+    ).with_row_index("index")
+    values, errors = slowly(column, frame)
+    errors = pl.concat([errors, missing(column, frame)])
+    return (values.alias(column.name), frame["given"].alias(given(column.name))), errors
+
+
+def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """What the fast path left, through the field itself: each distinct text once."""
+    values = frame["value"]
+    left = frame.filter(pl.col("value").is_null() & pl.col("given") & (pl.col("cell") != NULL)).select("index", "cell")
+    if left.is_empty():
+        return values, no_errors()
+    good_texts: list[str] = []
+    good_values: list[object] = []
+    bad: list[tuple[str, str, str]] = []
+    for cell in left["cell"].unique():
+        try:
+            good_values.append(column.clean(cell))
+            good_texts.append(cell)
+        except ValidationError as error:
+            bad.extend((cell, code_of(one), " ".join(one.messages)) for one in error.error_list)
+    found = pl.DataFrame(
+        {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
+    )
+    rescued = left.join(found, on="cell", how="inner")
+    if not rescued.is_empty():
+        values = (
+            frame.select("index", "value")
+            .join(rescued.select("index", rescued="value"), on="index", how="left", maintain_order="left")
+            .select(pl.coalesce("value", "rescued"))
+            .to_series()
+        )
+    verdicts = pl.DataFrame(bad, schema={"cell": pl.String, "code": pl.String, "message": pl.String}, orient="row")
+    errors = left.join(verdicts, on="cell", how="inner").select(
+        pl.col("index").cast(pl.Int64),
+        pl.lit(column.graphql_name).alias("path"),
+        "code",
+        "message",
+        data=pl.col("cell").map_elements(shown, return_dtype=pl.String),
+    )
+    return values, errors
+
+
+def code_of(error: ValidationError) -> str:
+    return CODES.get(error.code or "", "INVALID")
+
+
+def missing(column: Column, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows that owe the column a value, and those that give null where none is allowed."""
+    errors = []
+    if column.is_required and not frame["given"].all():
+        errors.append(("REQUIRED", "This field is required.", pl.lit(None, dtype=pl.String), ~pl.col("given")))
+    if not column.field.null:
+        is_null = pl.col("cell") == NULL
+        errors.append(("NULL_NOT_ALLOWED", "This field cannot be null.", pl.lit("null"), is_null))
+    return pl.concat(
+        [
+            no_errors(),
+            *(
+                frame.filter(condition).select(
+                    pl.col("index").cast(pl.Int64),
+                    path=pl.lit(column.graphql_name),
+                    code=pl.lit(code),
+                    message=pl.lit(message),
+                    data=data,
+                )
+                for code, message, data, condition in errors
+            ),
+        ]
+    )
+
+
+def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
+    """What was wrong with rows when they were read."""
+    if INTAKE_ERRORS not in raw.columns:
+        return no_errors()
+    found = raw.select(INTAKE_ERRORS).with_row_index("index").drop_nulls()
+    return pl.DataFrame(
+        [(index, *error) for index, errors in found.iter_rows() for error in json.loads(errors)],
+        schema={"index": pl.Int64, "code": pl.String, "path": pl.String, "message": pl.String, "data": pl.String},
+        orient="row",
+    ).select(list(ERRORS))
+
+
+def superseded(raw: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose key a later row of the request has too: the last one counts."""
+    if SUPERSEDED_BY not in raw.columns:
+        return no_errors()
+    key = pl.col(SUPERSEDED_KEY)
+    return (
+        raw.with_row_index("index")
+        .filter(pl.col(SUPERSEDED_BY).is_not_null())
+        .select(
+            pl.col("index").cast(pl.Int64),
+            path=pl.when(~key.str.contains(",", literal=True)).then(key),
+            code=pl.lit("DUPLICATE_IN_REQUEST"),
+            message=pl.format("Row {} of this request has the same {}; the last one counts.", SUPERSEDED_BY, key),
+            data=pl.lit(None, dtype=pl.String),
+        )
+    )

@@ -1,0 +1,99 @@
+"""A violated constraint -> the code, path and message of its row error."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.db import DatabaseError, models
+
+from workers.columns import graphql_name
+from workers.resources import BulkResource
+from workers.uniqueness import UniqueKey
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What a row error says, but for the row. `path` is null where the whole row is at fault."""
+
+    code: str
+    path: str | None
+    message: str
+
+
+def unique_violation(resource: BulkResource, key: UniqueKey) -> Violation:
+    """A row of this key is in the table already."""
+    names = [graphql_name(name) for name in key.fields]
+    return Violation(
+        "ALREADY_EXISTS",
+        names[0] if len(names) == 1 else None,
+        f"There is a {resource.model._meta.verbose_name} with this {' and '.join(names)} already.",
+    )
+
+
+def reference_violation(name: str) -> Violation:
+    """A foreign key points to nothing."""
+    return Violation("REFERENCE_NOT_FOUND", graphql_name(name), "The row that it points to does not exist.")
+
+
+def check_violation(constraint: models.BaseConstraint) -> Violation:
+    """A check constraint does not hold; the model may have its own words for it."""
+    return Violation("CONSTRAINT", None, str(constraint.get_violation_error_message()))
+
+
+def violation_of(resource: BulkResource, error: DatabaseError) -> Violation:
+    """What the database said of one row. Its details stay out: they may quote rows that the user may not see."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    if diagnosis is not None:
+        return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, diagnosis.column_name)
+    return from_sqlite(resource, str(error))
+
+
+def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, column: str | None) -> Violation:
+    """PostgreSQL's error classes 22 and 23, and what triggers raise.
+
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    if sqlstate == "23505":
+        return named(resource, constraint) or Violation("ALREADY_EXISTS", None, f"{constraint} is violated.")
+    if sqlstate == "23502":
+        return Violation("NULL_NOT_ALLOWED", path_of_column(resource, column), "This field cannot be null.")
+    if sqlstate == "23503":
+        return Violation("REFERENCE_NOT_FOUND", None, f"A foreign key points to nothing ({constraint}).")
+    if sqlstate.startswith("23"):
+        return named(resource, constraint) or Violation("CONSTRAINT", None, f"{constraint} is violated.")
+    if sqlstate.startswith("22"):
+        return Violation("INVALID", path_of_column(resource, column), "The database does not take this value.")
+    return Violation("REJECTED", None, f"The database rejected the row ({sqlstate}).")
+
+
+def from_sqlite(resource: BulkResource, text: str) -> Violation:
+    """SQLite has only its messages: 'UNIQUE constraint failed: city.name, city.country_id'."""
+    kind, _, names = text.partition(" constraint failed: ")
+    if kind == "CHECK":
+        return named(resource, names) or Violation("CONSTRAINT", None, f"{names} is violated.")
+    columns = [name.rpartition(".")[2] for name in re.split(r",\s*", names)]
+    paths = [path for path in (path_of_column(resource, column) for column in columns) if path]
+    path = paths[0] if len(columns) == 1 and paths else None
+    if kind == "UNIQUE":
+        verbose_name = resource.model._meta.verbose_name
+        return Violation("ALREADY_EXISTS", path, f"There is a {verbose_name} with this {' and '.join(paths)} already.")
+    if kind == "NOT NULL":
+        return Violation("NULL_NOT_ALLOWED", path, "This field cannot be null.")
+    return Violation("CONSTRAINT", None, "The row violates a constraint of the database.")
+
+
+def named(resource: BulkResource, name: str | None) -> Violation | None:
+    """The violation of one of the model's own constraints, by its name."""
+    for constraint in resource.model._meta.constraints:
+        if constraint.name == name:
+            is_unique = isinstance(constraint, models.UniqueConstraint)
+            violation = check_violation(constraint)
+            return Violation("ALREADY_EXISTS", None, violation.message) if is_unique else violation
+    return None
+
+
+def path_of_column(resource: BulkResource, column: str | None) -> str | None:
+    """A table's column -> the field's path in GraphQL."""
+    names = (field.name for field in resource.model._meta.concrete_fields if field.column == column)
+    return next((graphql_name(name) for name in names), None)

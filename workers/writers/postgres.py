@@ -1,0 +1,35 @@
+"""Clean rows -> a PostgreSQL table, through COPY."""
+
+from __future__ import annotations
+
+import polars as pl
+from django.db import DataError, IntegrityError, transaction
+
+from workers.frames import ROW, no_errors
+from workers.models import Outcome
+from workers.resources import BulkResource
+from workers.writers import orm, staging
+from workers.writers.table import Table, copy, is_copyable, table_of
+from workers.writers.written import Written, outcomes
+
+
+def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
+    """Insert the rows, their primary keys reserved in their order."""
+    if not is_copyable(resource.model):
+        return orm.create(resource, rows)
+    table = table_of(resource, rows)
+    try:
+        with transaction.atomic(using=resource.database):
+            copy(resource.database, table.name, table.columns, table.frame)
+    except IntegrityError:
+        # COPY stops at the first guilty row and does not look at the others: find them all at once.
+        return staging.create(resource, table)
+    except DataError:
+        # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
+        return orm.create(resource, rows)
+    return created(table)
+
+
+def created(table: Table) -> Written:
+    """All rows of the table went in."""
+    return Written(outcomes(table.frame[ROW], Outcome.CREATED, table.frame[table.pk].cast(pl.String)), no_errors())

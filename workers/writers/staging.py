@@ -1,0 +1,113 @@
+"""Rows among which some violate a constraint -> the guilty ones named, the others written.
+
+The rows wait in a temporary table, and one query for each constraint finds all that violate it. What is left goes in
+with one INSERT. A constraint that Django knows nothing of still refuses that INSERT; then halving finds the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import polars as pl
+from django.db import connections, models
+
+from workers.frames import ROW
+from workers.models import Outcome
+from workers.resources import BulkResource
+from workers.uniqueness import UniqueKey
+from workers.violations import Violation, check_violation, reference_violation, unique_violation
+from workers.writers.table import Table, copy
+from workers.writers.written import Written, bisect, error_rows, outcomes
+
+STAGING = "bulkql_staging"
+
+
+def create(resource: BulkResource, table: Table) -> Written:
+    """Insert the table's innocent rows."""
+    stage(resource, table)
+    errors = pl.concat([error_rows(rows, violation) for rows, violation in guilty(resource, table)])
+    # A row may violate several constraints: the first one found stands for it.
+    errors = errors.unique("index", keep="first", maintain_order=True)
+    innocent = table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
+    written = bisect(resource, innocent, partial(insert, resource, table))
+    return Written(written.outcomes, pl.concat([errors, written.errors]))
+
+
+def stage(resource: BulkResource, table: Table) -> None:
+    """The rows in a temporary table of the same columns, without any constraint."""
+    quote = connections[resource.database].ops.quote_name
+    columns = ", ".join(quote(column) for column in table.columns)
+    with connections[resource.database].cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {STAGING}")
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS"  # noqa: S608  (names of the model's own table)
+            f" SELECT 0 AS {quote(ROW)}, {columns} FROM {quote(table.name)} WITH NO DATA"
+        )
+    copy(resource.database, STAGING, (ROW, *table.columns), table.frame)
+    with connections[resource.database].cursor() as cursor:
+        cursor.execute(f"ANALYZE {STAGING}")
+
+
+def guilty(resource: BulkResource, table: Table) -> Iterator[tuple[list[int], Violation]]:
+    """The staged rows that violate each constraint."""
+    for name, sql in missing_references(resource, table):
+        yield rows_of(resource, sql), reference_violation(name)
+    for constraint in resource.model._meta.constraints:
+        if isinstance(constraint, models.CheckConstraint):
+            yield rows_of(resource, violating(resource, constraint)), check_violation(constraint)
+    for key in resource.unique_keys:
+        yield rows_of(resource, already_there(resource, table, key)), unique_violation(resource, key)
+
+
+def missing_references(resource: BulkResource, table: Table) -> Iterator[tuple[str, str]]:
+    """Foreign keys whose row was deleted after they were resolved."""
+    quote = connections[resource.database].ops.quote_name
+    for field in resource.model._meta.concrete_fields:
+        if isinstance(field, models.ForeignKey) and field.db_constraint:
+            target = field.target_field
+            yield (
+                field.name,
+                f"SELECT s.{quote(ROW)} FROM {STAGING} s LEFT JOIN {quote(target.model._meta.db_table)} t"  # noqa: S608
+                f" ON t.{quote(target.column)} = s.{quote(field.column)}"
+                f" WHERE s.{quote(field.column)} IS NOT NULL AND t.{quote(target.column)} IS NULL",
+            )
+
+
+def violating(resource: BulkResource, constraint: models.CheckConstraint) -> str:
+    """A check constraint's own SQL, over the staged rows."""
+    connection = connections[resource.database]
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        sql = constraint._get_check_sql(resource.model, editor)
+    return f"SELECT {connection.ops.quote_name(ROW)} FROM {STAGING} WHERE NOT ({sql})"  # noqa: S608
+
+
+def already_there(resource: BulkResource, table: Table, key: UniqueKey) -> str:
+    """Staged rows whose key a row of the table has."""
+    quote = connections[resource.database].ops.quote_name
+    columns = [quote(str(resource.model._meta.get_field(name).column)) for name in key.fields]
+    equals = "=" if key.nulls_distinct else "IS NOT DISTINCT FROM"
+    return (
+        f"SELECT s.{quote(ROW)} FROM {STAGING} s JOIN {quote(table.name)} t"  # noqa: S608
+        f" ON {' AND '.join(f't.{column} {equals} s.{column}' for column in columns)}"
+    )
+
+
+def rows_of(resource: BulkResource, sql: str) -> list[int]:
+    """The rows that a query over the staged ones finds."""
+    with connections[resource.database].cursor() as cursor:
+        cursor.execute(sql)
+        return [row for (row,) in cursor.fetchall()]
+
+
+def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Insert these staged rows; gives their outcomes."""
+    quote = connections[resource.database].ops.quote_name
+    columns = ", ".join(quote(column) for column in table.columns)
+    with connections[resource.database].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quote(table.name)} ({columns})"  # noqa: S608
+            f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s) ORDER BY {quote(ROW)}",
+            [rows[ROW].to_list()],
+        )
+    return outcomes(rows[ROW], Outcome.CREATED, rows[table.pk].cast(pl.String))

@@ -1,0 +1,160 @@
+"""Clean rows -> the columns of a PostgreSQL table, ready for COPY."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import polars as pl
+from django.db import connections, models
+from django.utils import timezone
+from psycopg.adapt import PyFormat, Transformer
+
+from workers.columns import Column, text_of
+from workers.frames import ROW, given
+from workers.resources import BulkResource
+
+#: Stock ways to prepare a value for saving; a field with its own needs a model instance, so the ORM.
+STOCK_PRE_SAVE = {
+    models.Field.pre_save,
+    models.DateField.pre_save,
+    models.DateTimeField.pre_save,
+    models.TimeField.pre_save,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`frame`: `__row`, then one column for each of the table's `columns`, under their names in the database."""
+
+    name: str
+    columns: tuple[str, ...]
+    pk: str
+    frame: pl.DataFrame
+
+
+def is_copyable(model: type[models.Model]) -> bool:
+    """Whether COPY writes what the ORM would write."""
+    meta = model._meta
+    return not meta.parents and all(type(field).pre_save in STOCK_PRE_SAVE for field in insertable(model))
+
+
+def insertable(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    """The fields that an INSERT gives values for."""
+    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+
+
+def table_of(resource: BulkResource, rows: pl.DataFrame) -> Table:
+    """All columns of the table: what the rows give, and defaults for the rest."""
+    meta = resource.model._meta
+    fields = insertable(resource.model)
+    series = [column_of(resource, field, rows).alias(str(field.column)) for field in fields]
+    return Table(
+        name=meta.db_table,
+        columns=tuple(str(field.column) for field in fields),
+        pk=str(meta.pk.column),
+        frame=pl.DataFrame([rows[ROW], *series]),
+    )
+
+
+def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.DataFrame) -> pl.Series:
+    """One column of the table."""
+    column = resource.columns.get(field.name)
+    if column is None:
+        return pl.Series(texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
+    values = rows[column.name]
+    if not column.is_plain:
+        values = pl.Series(texts(field, column.python(values), resource.database), dtype=pl.String)
+    is_given = rows[given(column.name)]
+    if is_given.all():
+        return values
+    return fill(resource, column, values, is_given)
+
+
+def fill(resource: BulkResource, column: Column, values: pl.Series, is_given: pl.Series) -> pl.Series:
+    """Defaults for the rows that do not give the column."""
+    default = defaults(resource, column.field, len(values))
+    if column.is_plain and column.dtype != pl.String:
+        filling = pl.Series(default, dtype=column.dtype)
+    elif column.is_plain:
+        filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
+    else:
+        filling = pl.Series(texts(column.field, default, resource.database), dtype=pl.String)
+    return values.zip_with(is_given, filling)
+
+
+def defaults(resource: BulkResource, field: models.Field[Any, Any], count: int) -> list[Any]:
+    """As many defaults as there are rows: from a sequence, the clock, the database or the field."""
+    sequence = sequence_of(resource.database, resource.model._meta.db_table, str(field.column))
+    if sequence is not None and field.primary_key:
+        return reserve(resource.database, sequence, count)
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return [field.pre_save(resource.model(), add=True)] * count
+    if field.has_db_default():
+        return database_defaults(resource.database, field, count)
+    if field.has_default() and callable(field.default):
+        return [field.get_default() for _ in range(count)]
+    return [field.get_default()] * count
+
+
+@cache
+def sequence_of(alias: str, table: str, column: str) -> str | None:
+    """The sequence that numbers a column, if one does."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [connections[alias].ops.quote_name(table), column])
+        return cursor.fetchone()[0]  # type: ignore[no-any-return]
+
+
+def reserve(alias: str, sequence: str, count: int) -> list[int]:
+    """The sequence's next numbers, in order."""
+    with connections[alias].cursor() as cursor:
+        # Numbers in one piece come back as two, not as ten thousand.
+        cursor.execute(
+            "WITH taken AS MATERIALIZED (SELECT nextval(%s::regclass) AS n FROM generate_series(1, %s))"
+            " SELECT min(n), CASE WHEN max(n) - min(n) + 1 > count(*) THEN array_agg(n ORDER BY n) END FROM taken",
+            [sequence, count],
+        )
+        first, scattered = cursor.fetchone()
+    return scattered or list(range(first, first + count)) if count else []
+
+
+def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
+    """What the database gives by default, computed once a row."""
+    with connections[alias].schema_editor(collect_sql=True, atomic=False) as editor:
+        sql, params = editor.db_default_sql(field)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:
+    """Python values -> what PostgreSQL reads in COPY, by the field's and psycopg's own rules."""
+    connection = connections[alias]
+    connection.ensure_connection()
+    transformer = Transformer.from_context(connection.connection)
+    return [text(field.get_db_prep_save(value, connection), transformer) for value in values]
+
+
+def text(value: Any, transformer: Transformer) -> str | None:
+    """One value in PostgreSQL's text format."""
+    if value is None:
+        return None
+    return bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
+
+
+def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) -> None:
+    """COPY a frame into a table; raises Django's database errors."""
+    connection = connections[alias]
+    quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        with cursor.copy(f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)") as stream:
+            stream.write(as_csv(frame.select(columns)))
+
+
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """CSV in which null and the empty text stay two things: nothing, and two quotes."""
+    buffer = io.BytesIO()
+    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    return buffer.getvalue()
