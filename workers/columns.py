@@ -151,7 +151,8 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         target=target,
         dtype=kind.dtype,
         parse=fast_path(kind, field, value_field),
-        accepts=kind.accepts | ({str, int} if is_id(field) else set()),
+        # Choices are given by their enum's names.
+        accepts=kind.accepts | ({str, int} if is_id(field) else set()) | ({str} if field.choices else set()),
         as_json=isinstance(value_field, models.JSONField),
         is_plain=kind is not SLOW,
         choice_names=choice_names(field),

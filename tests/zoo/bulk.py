@@ -1,0 +1,41 @@
+"""The zoo's bulk resources."""
+
+import bulkql
+
+from .models import Animal, Keeper
+
+
+@bulkql.register(Keeper)
+class Keepers(bulkql.BulkResource):
+    fields = ("code",)
+    match_fields = ("code",)
+
+
+@bulkql.register(Animal)
+class Animals(bulkql.BulkResource):
+    fields = (
+        "big",
+        "binary",
+        "boolean",
+        "char",
+        "date",
+        "datetime",
+        "decimal",
+        "duration",
+        "email",
+        "number",
+        "address",
+        "integer",
+        "json",
+        "positive",
+        "shout",
+        "size",
+        "slug",
+        "plate",
+        "text",
+        "time",
+        "token",
+        "keeper",
+        "born",
+    )
+    match_fields = ("token",)

@@ -1,0 +1,84 @@
+"""One model with every Django field, and some with unusual rules."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinLengthValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models.functions import Lower, Now, Upper
+
+
+def even(value: int) -> None:
+    """A validator that only Python can run."""
+    if value % 2:
+        raise ValidationError("%(value)s is not even.", code="odd", params={"value": value})
+
+
+class ShoutField(models.CharField):
+    """A custom field: it changes its values on their way in and on their way to the database."""
+
+    def to_python(self, value):
+        value = super().to_python(value)
+        return value if value is None else value.strip()
+
+    def get_prep_value(self, value):
+        value = super().get_prep_value(value)
+        return value if value is None else value.upper()
+
+
+class Keeper(models.Model):
+    """A target of foreign keys, by its own pk and by a unique field."""
+
+    code = models.SlugField(unique=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Animal(models.Model):
+    """Every field that Django has for plain values."""
+
+    class Size(models.IntegerChoices):
+        SMALL = 1, "Small"
+        LARGE = 2, "Large"
+
+    big = models.BigIntegerField(null=True)
+    binary = models.BinaryField(null=True, editable=True)
+    boolean = models.BooleanField(default=True)
+    char = models.CharField(max_length=10, validators=[MinLengthValidator(2)])
+    date = models.DateField(null=True)
+    datetime = models.DateTimeField(null=True)
+    decimal = models.DecimalField(max_digits=6, decimal_places=2, null=True, validators=[MinValueValidator(0)])
+    duration = models.DurationField(null=True)
+    email = models.EmailField(blank=True)
+    number = models.FloatField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    integer = models.IntegerField(default=2, validators=[even])
+    json = models.JSONField(null=True)
+    positive = models.PositiveSmallIntegerField(default=0)
+    shout = ShoutField(max_length=20, blank=True, default="quiet")
+    size = models.IntegerField(choices=Size, default=Size.SMALL)
+    slug = models.SlugField(blank=True)
+    plate = models.CharField(max_length=8, null=True, validators=[RegexValidator(r"^[A-Z]{2}-\d+$")])
+    text = models.TextField(blank=True)
+    time = models.TimeField(null=True)
+    token = models.UUIDField(default=uuid.uuid4, unique=True)
+    keeper = models.ForeignKey(Keeper, on_delete=models.CASCADE, null=True, to_field="code")
+    born = models.DateTimeField(db_default=Now())
+    created = models.DateTimeField(auto_now_add=True)
+    changed = models.DateTimeField(auto_now=True)
+    secret = models.CharField(max_length=10, default="hidden", db_column="hush hush")
+    loud = models.GeneratedField(expression=Upper("char"), output_field=models.CharField(max_length=10), db_persist=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(char="unicorn"), name="no_unicorns", violation_error_message="Unicorns do not exist."
+            ),
+            models.UniqueConstraint(Lower("text"), condition=~models.Q(text=""), name="text_once_in_any_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.char
