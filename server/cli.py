@@ -27,9 +27,8 @@ def up(
     apps: Annotated[list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; several times.")] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    # An orchestrator's stop is a Ctrl-C too: whatever has been started until then is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = port or stack.embedded.free_port()
     with stack.running(data, port=port, workers=workers, apps=apps or []) as service:
         os.environ.update(service.environment)
@@ -38,7 +37,7 @@ def up(
         typer.echo(f"For scripts: bulkql token admin --data {data}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        stopping.wait()
+        wait_for_stop()
         typer.echo("Stopping.")
 
 
@@ -107,6 +106,14 @@ def demo() -> None:
     from server import demo as story
 
     story.run()
+
+
+def wait_for_stop() -> None:
+    """Until Ctrl-C. The handlers are set here, for polars sets its own when it is imported."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    stopping.wait()
 
 
 def set_up(data: Path | None) -> None:

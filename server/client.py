@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from gql import Client, gql
+from gql import Client, GraphQLRequest
 from gql.transport.httpx import HTTPXTransport
 from gql.transport.websockets import WebsocketsTransport
 
@@ -26,7 +26,7 @@ class BulkClient:
 
     def execute(self, query: str, **variables: Any) -> dict[str, Any]:
         """A query or a mutation; raises gql's TransportQueryError."""
-        result: dict[str, Any] = self._http.execute(gql(query), variable_values=variables)
+        result: dict[str, Any] = self._http.execute(GraphQLRequest(query, variable_values=variables))
         return result
 
     def upload(self, path: Path) -> str:
@@ -46,6 +46,7 @@ class BulkClient:
             init_payload={"authorization": f"Bearer {self._token}"},
             subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
         )
-        query = gql(f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}")
-        for event in Client(transport=transport).subscribe(query, variable_values={"id": operation_id}):
+        query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
+        request = GraphQLRequest(query, variable_values={"id": operation_id})
+        for event in Client(transport=transport).subscribe(request):
             yield event["operation"]

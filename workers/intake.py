@@ -25,6 +25,7 @@ from workers.frames import pack
 from workers.models import Chunk, Input, Kind, Operation, Upload
 from workers.resources import BulkResource, in_dependency_order
 from workers.rows import raw_frame
+from workers.writers.keys import with_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -188,12 +189,15 @@ def store_input(operation: Operation, position: int, item: Rows) -> None:
         marked = verdicts.mark(raw, 0)
     size = item.resource.size_of_chunks(operation.chunk_size)
     Chunk.objects.bulk_create(
-        new_chunk(stored, number, frame, number * size) for number, frame in enumerate(marked.iter_slices(size))
+        new_chunk(stored, item.resource, number, frame, number * size)
+        for number, frame in enumerate(marked.iter_slices(size))
     )
     Input.objects.filter(pk=stored.pk).update(total=raw.height, read_at=timezone.now())
 
 
-def new_chunk(stored: Input, number: int, frame: pl.DataFrame, row_start: int) -> Chunk:
+def new_chunk(stored: Input, resource: BulkResource, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
+    """A chunk, with primary keys for its rows."""
+    frame = with_keys(resource, raw)
     return Chunk(
         operation_id=stored.operation_id,
         input=stored,
@@ -222,7 +226,7 @@ def read(stored: Input, resource: BulkResource) -> Iterator[Chunk]:
             if resource.max_rows is not None:
                 check_rows_limit(resource, row_start + frame.height)
             if number >= done:
-                chunk = new_chunk(stored, number, verdicts.mark(frame, row_start), row_start)
+                chunk = new_chunk(stored, resource, number, verdicts.mark(frame, row_start), row_start)
                 with transaction.atomic():
                     ledger.hold_input(stored)
                     chunk.save(force_insert=True)

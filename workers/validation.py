@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from workers.cells import MARK, NULL, shown
 from workers.columns import Column
-from workers.frames import ERRORS, INTAKE_ERRORS, ROW, SUPERSEDED_BY, SUPERSEDED_KEY, given, no_errors
+from workers.frames import ERRORS, INTAKE_ERRORS, RESERVED_PK, ROW, SUPERSEDED_BY, SUPERSEDED_KEY, given, no_errors
 from workers.resources import BulkResource
 
 #: Django's validation codes -> the row errors' codes; any other is INVALID.
@@ -45,7 +45,7 @@ def validate(resource: BulkResource, raw: pl.DataFrame) -> Validated:
     parsed = [parse(column, cells_of(raw, column)) for column in columns]
     errors = pl.concat([intake_errors(raw), superseded(raw), *(column_errors for _, column_errors in parsed)])
     rows = pl.DataFrame({ROW: pl.int_range(raw.height, eager=True, dtype=pl.UInt32)}).with_columns(
-        series for pair, _ in parsed for series in pair
+        *(series for pair, _ in parsed for series in pair), *raw.select(pl.col(f"^{RESERVED_PK}$"))
     )
     return without(Validated(rows, no_errors()), errors)
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from django.db import models
 
-from workers.frames import ROW, given
+from workers.frames import RESERVED_PK, ROW, given
 from workers.models import Outcome
 from workers.resources import BulkResource
 from workers.writers.written import Written, bisect, outcomes
@@ -37,4 +37,7 @@ def instances_of(resource: BulkResource, rows: pl.DataFrame) -> list[models.Mode
         for row, value, is_given in zip(attributes, values, are_given, strict=True):
             if is_given:
                 row[name] = value
+    if RESERVED_PK in rows.columns:
+        for row, key in zip(attributes, rows[RESERVED_PK], strict=True):
+            row.setdefault(resource.model._meta.pk.attname, key)
     return [resource.model(**row) for row in attributes]

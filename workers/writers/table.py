@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import polars as pl
@@ -13,7 +12,7 @@ from django.utils import timezone
 from psycopg.adapt import PyFormat, Transformer
 
 from workers.columns import Column, text_of
-from workers.frames import ROW, given
+from workers.frames import RESERVED_PK, ROW, given
 from workers.resources import BulkResource
 
 #: Stock ways to prepare a value for saving; a field with its own needs a model instance, so the ORM.
@@ -62,6 +61,9 @@ def table_of(resource: BulkResource, rows: pl.DataFrame) -> Table:
 def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.DataFrame) -> pl.Series:
     """One column of the table."""
     column = resource.columns.get(field.name)
+    if field.primary_key and RESERVED_PK in rows.columns:
+        given_pk = rows[column.name] if column is not None else None
+        return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
     if column is None:
         return pl.Series(texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
     values = rows[column.name]
@@ -86,10 +88,7 @@ def fill(resource: BulkResource, column: Column, values: pl.Series, is_given: pl
 
 
 def defaults(resource: BulkResource, field: models.Field[Any, Any], count: int) -> list[Any]:
-    """As many defaults as there are rows: from a sequence, the clock, the database or the field."""
-    sequence = sequence_of(resource.database, resource.model._meta.db_table, str(field.column))
-    if sequence is not None and field.primary_key:
-        return reserve(resource.database, sequence, count)
+    """As many defaults as there are rows: from the clock, the database or the field."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return [field.pre_save(resource.model(), add=True)] * count
     if field.has_db_default():
@@ -97,27 +96,6 @@ def defaults(resource: BulkResource, field: models.Field[Any, Any], count: int) 
     if field.has_default() and callable(field.default):
         return [field.get_default() for _ in range(count)]
     return [field.get_default()] * count
-
-
-@cache
-def sequence_of(alias: str, table: str, column: str) -> str | None:
-    """The sequence that numbers a column, if one does."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [connections[alias].ops.quote_name(table), column])
-        return cursor.fetchone()[0]  # type: ignore[no-any-return]
-
-
-def reserve(alias: str, sequence: str, count: int) -> list[int]:
-    """The sequence's next numbers, in order."""
-    with connections[alias].cursor() as cursor:
-        # Numbers in one piece come back as two, not as ten thousand.
-        cursor.execute(
-            "WITH taken AS MATERIALIZED (SELECT nextval(%s::regclass) AS n FROM generate_series(1, %s))"
-            " SELECT min(n), CASE WHEN max(n) - min(n) + 1 > count(*) THEN array_agg(n ORDER BY n) END FROM taken",
-            [sequence, count],
-        )
-        first, scattered = cursor.fetchone()
-    return scattered or list(range(first, first + count)) if count else []
 
 
 def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:

@@ -1,0 +1,46 @@
+"""One running service for all browser tests, and a fresh browser for each, signed in by the link that it prints."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.service import Service, running
+from tests.browser.graphiql import GraphiQL, chromium
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="session")
+def service(directory: Path) -> Iterator[Service]:
+    """The service, as `bulkql up` runs it."""
+    with running(directory / "data") as service:
+        yield service
+
+
+@pytest.fixture
+def graphiql(service: Service, directory: Path, tmp_path: Path) -> Iterator[GraphiQL]:
+    """GraphiQL in a fresh browser; its picture is kept in the test's directory."""
+    printed = (directory / "up.log").read_text()
+    (link,) = re.findall(r"http://\S+/sign-in\S+", printed)
+    browser = chromium(program("chromium"), program("chromedriver"), tmp_path / "profile")
+    try:
+        page = GraphiQL(browser)
+        page.open(link)
+        yield page
+        browser.save_screenshot(str(tmp_path / "graphiql.png"))
+    finally:
+        browser.quit()
+
+
+def program(name: str) -> str:
+    path = shutil.which(name)
+    assert path, f"{name} is not here; on Debian: apt-get install chromium chromium-driver"
+    return path

@@ -1,0 +1,98 @@
+"""GraphiQL in a real browser that reaches the service and nothing else."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from server.graphiql import ASSETS
+
+
+def test_the_first_tabs_create_rows_and_watch_them(graphiql):
+    created = graphiql.run_to_the_end()["data"]["bulkCreate"]
+
+    graphiql.select("Watch")
+    graphiql.variables = {"id": created["id"]}
+    seen = graphiql.run_to_the_end()["data"]["operation"]
+
+    assert (created["state"], created["total"]) == ("QUEUED", 6)
+    assert (seen["state"], seen["processed"], seen["created"], seen["failed"]) == ("COMPLETED", 6, 5, 1)
+    assert [edge["node"]["code"] for edge in seen["rowErrors"]["edges"]] == ["REQUIRED"]
+
+
+def test_a_subscription_shows_totals_as_they_grow_to_the_last(graphiql, service):
+    workers = service.workers()
+    for worker in workers:
+        worker.suspend()  # nothing is written before somebody watches
+    rows = [{"name": f"Account {number}"} for number in range(5_000)]
+    operation = service.create({"mode": "ASYNC", "chunkSize": 25}, financialAccounts={"rows": rows})
+    graphiql.select("Watch")
+    graphiql.variables = {"id": operation["id"]}
+    graphiql.run()
+    graphiql.until(lambda: graphiql.answer, "the snapshot")
+    for worker in workers:
+        worker.resume()
+    graphiql.until(lambda: graphiql.is_idle, "the subscription's end")
+
+    events = [event["data"]["operation"] for event in graphiql.events()]
+    totals = [event["processed"] for event in events]
+    assert len(totals) >= 4
+    assert totals == sorted(set(totals)), "each event is ahead of the one before"
+    assert (totals[0], totals[-1]) == (0, 5_000)
+    assert [event["state"] for event in events if event["processed"] == 5_000] == ["COMPLETED"]
+    assert graphiql.answer["data"]["operation"] == events[-1]
+
+
+def test_everything_comes_from_the_service(graphiql, service):
+    graphiql.press("Show GraphiQL Explorer")
+    graphiql.until(lambda: "bulkCreate" in text_of(graphiql, ".graphiql-plugin"), "the explorer with the schema's fields")
+    graphiql.press("Show Documentation Explorer")
+    graphiql.until(lambda: "FinancialTransaction" in text_of(graphiql, ".graphiql-plugin"), "the schema's types")
+    graphiql.select("Watch")
+    graphiql.variables = {"id": "00000000-0000-4000-8000-000000000000"}
+    answer = graphiql.run_to_the_end()
+
+    assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert graphiql.hosts() == {urlsplit(service.url).netloc}
+    assert graphiql.browser.get_log("browser") == [], "the console is clean"
+
+
+def test_what_a_person_wrote_outlives_a_reload(graphiql, service):
+    rows = {"input": {"financialAccounts": {"rows": [{"name": "Petty cash"}]}}}
+    graphiql.variables = rows
+    graphiql.until(lambda: "Petty cash" in stored(graphiql), "the change in the browser's storage")
+
+    graphiql.open(f"{service.url}/graphiql")
+
+    assert graphiql.variables == rows
+
+
+def test_without_its_assets_the_page_says_what_is_missing(client, admin_user, monkeypatch):
+    monkeypatch.setattr("server.graphiql.finders.find", lambda asset: None if asset == ASSETS[0] else asset)
+    client.force_login(admin_user)
+
+    page = client.get("/graphiql").content.decode()
+
+    assert f"<li><code>{ASSETS[0]}</code></li>" in page
+    assert page.count("<li>") == 1
+    assert "make setup" in page
+    assert "Node.js" in page
+    assert "The API itself runs" in page
+    assert "<script" not in page
+
+
+@pytest.mark.django_db
+def test_the_page_is_for_people_who_have_signed_in(client):
+    response = client.get("/graphiql")
+
+    assert (response.status_code, response["Location"]) == (302, "/admin/login/?next=/graphiql")
+
+
+def text_of(graphiql, selector):
+    return " ".join(element.text for element in graphiql.browser.find_elements(By.CSS_SELECTOR, selector))
+
+
+def stored(graphiql):
+    return graphiql.browser.execute_script("return JSON.stringify(localStorage)")
