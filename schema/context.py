@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from strawberry.channels import GraphQLWSConsumer
 
 
+SIGN_IN = "Sign in: send `Authorization: Bearer TOKEN` (`bulkql token USER` prints one), or use a session."
+
+
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One HTTP request, or one websocket connection."""
@@ -36,7 +39,5 @@ def user_of(info: Info[Context, None]) -> AbstractBaseUser:
     """The signed-in user; raises Unauthenticated."""
     user = info.context.user
     if user is None or not user.is_authenticated:
-        raise Unauthenticated(
-            "Sign in: send `Authorization: Bearer TOKEN` (`bulkql token USER` prints one), or use a session."
-        )
+        raise Unauthenticated(SIGN_IN)
     return user  # type: ignore[return-value]

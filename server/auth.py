@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import sesame.utils
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
+from django.views.csrf import csrf_failure as default_csrf_failure
+
+from schema.context import SIGN_IN
 
 #: A token for the API does not sign a browser in, and a sign-in link is no token.
 API_SCOPE = "api"
@@ -35,6 +39,21 @@ def bearer(authorization: object) -> str | None:
     """The token of an Authorization header, or None if it is not of this scheme."""
     scheme, _, token = str(authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A request without a token whose session, if it has one, may have been ridden on."""
+    if not request.path.startswith(("/graphql", "/uploads/")):
+        return default_csrf_failure(request, reason=reason)
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+    text = f"{reason} With a session, send the cookie {settings.CSRF_COOKIE_NAME} as the header X-CSRFToken too."
+    return failure(text, "FORBIDDEN", HTTPStatus.FORBIDDEN)
+
+
+def failure(message: str, code: str, status: int) -> JsonResponse:
+    """A request-level error in GraphQL's shape."""
+    return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
 
 
 class BearerMiddleware(MiddlewareMixin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,5 +49,17 @@ class BulkClient:
         )
         query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
         request = GraphQLRequest(query, variable_values={"id": operation_id})
-        for event in Client(transport=transport).subscribe(request):
-            yield event["operation"]
+        events = Client(transport=transport).subscribe_async(request)
+
+        async def next_event() -> dict[str, Any]:
+            return await anext(events)
+
+        # A loop of our own: gql's leaves its sockets open when the caller stops listening before the end.
+        with asyncio.Runner() as runner:
+            try:
+                while True:
+                    yield runner.run(next_event())["operation"]
+            except StopAsyncIteration:
+                return
+            finally:
+                runner.run(events.aclose())

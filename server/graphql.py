@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
@@ -18,7 +18,7 @@ from strawberry.types import ExecutionResult
 
 from schema.context import Context
 from schema.failures import coded
-from server.auth import bearer, user_of_token
+from server.auth import bearer, failure, user_of_token
 from workers.cells import ExactFloat
 from workers.errors import BulkError
 from workers.intake import exceeds
@@ -81,11 +81,6 @@ def check_size(request: HttpRequest) -> None:
     size = int(request.headers.get("Content-Length") or 0)
     if request.content_type != "multipart/form-data":
         exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
-
-
-def failure(message: str, code: str, status: int) -> JsonResponse:
-    """A request-level error in GraphQL's shape."""
-    return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
 
 
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):

@@ -140,6 +140,7 @@ AUTHENTICATION_BACKENDS = [
 SESAME_TOKENS = ["sesame.tokens_v2"]
 #: Seconds for which a bearer token is good; by default until its user's password changes.
 BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
+CSRF_FAILURE_VIEW = "server.auth.csrf_failure"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/graphiql"
 SESSION_COOKIE_HTTPONLY = True

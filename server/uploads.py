@@ -11,7 +11,8 @@ from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
-from server.graphql import failure
+from schema.context import SIGN_IN
+from server.auth import failure
 from workers import uploads
 from workers.errors import BulkError, NotFound
 
@@ -21,7 +22,7 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     """Store the body in the upload that createUpload announced: all of it, or nothing."""
     user = await request.auser()
     if not user.is_authenticated:
-        return failure("Sign in: send `Authorization: Bearer TOKEN`.", "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+        return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
         upload = await sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
     except BulkError as error:

@@ -20,9 +20,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def service(directory: Path) -> Iterator[Service]:
-    """The service, as `bulkql up` runs it."""
-    with running(directory / "data") as service:
-        yield service
+    """The service with the examples, as `bulkql up` runs it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("BULKQL_APPS")  # the apps of the tests in this process
+        with running(directory / "data") as service:
+            yield service
 
 
 @pytest.fixture

@@ -27,7 +27,10 @@ ARGUMENTS = (
     "--window-size=1400,1000",
 )
 
-EDITORS = "return [...document.querySelectorAll('.graphiql-editor .CodeMirror')].map(one => one.CodeMirror)"
+#: Editors, as CodeMirror's own objects.
+QUERY = "document.querySelectorAll('.graphiql-editor .CodeMirror')[0].CodeMirror"
+VARIABLES = "document.querySelectorAll('.graphiql-editor .CodeMirror')[1].CodeMirror"
+ANSWER = "document.querySelector('.result-window .CodeMirror')?.CodeMirror"
 
 
 def chromium(browser: str, driver: str, profile: Path) -> webdriver.Chrome:
@@ -62,22 +65,19 @@ class GraphiQL:
 
     def select(self, tab: str) -> None:
         self.browser.find_elements(By.CLASS_NAME, "graphiql-tab-button")[self.tabs.index(tab)].click()
-        self.until(lambda: tab in self.query, f"the query of {tab}")
+        # A tenth of a second after its text, the query's name follows; what runs before has the other tab's.
+        self.until(lambda: self.browser.execute_script(f"return {QUERY}.operationName") == tab, f"the tab {tab}")
 
     def press(self, label: str) -> None:
         self.browser.find_element(By.CSS_SELECTOR, f"button[aria-label='{label}']").click()
 
     @property
-    def query(self) -> str:
-        return str(self.browser.execute_script(f"{EDITORS}[0].getValue()"))
-
-    @property
     def variables(self) -> Any:
-        return json.loads(self.browser.execute_script(f"{EDITORS}[1].getValue()"))
+        return json.loads(self.browser.execute_script(f"return {VARIABLES}.getValue()"))
 
     @variables.setter
     def variables(self, value: Any) -> None:
-        self.browser.execute_script(f"{EDITORS}[1].setValue(arguments[0])", json.dumps(value))
+        self.browser.execute_script(f"{VARIABLES}.setValue(arguments[0])", json.dumps(value))
 
     @property
     def is_idle(self) -> bool:
@@ -87,8 +87,7 @@ class GraphiQL:
     @property
     def answer(self) -> Any:
         """What is shown: of a subscription, its last event."""
-        shown = "document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue()"
-        text = self.browser.execute_script(f"return {shown}")
+        text = self.browser.execute_script(f"return {ANSWER}?.getValue()")
         return json.loads(text) if text else None
 
     def run(self) -> None:
@@ -116,6 +115,8 @@ class GraphiQL:
 
     def events(self) -> list[dict[str, Any]]:
         """What came over the websockets for subscriptions, as it came."""
-        received = [message["params"] for message in self.log() if message["method"] == "Network.webSocketFrameReceived"]
+        received = [
+            message["params"] for message in self.log() if message["method"] == "Network.webSocketFrameReceived"
+        ]
         frames = [json.loads(one["response"]["payloadData"]) for one in received]
         return [frame["payload"] for frame in frames if frame["type"] == "next"]

@@ -47,7 +47,7 @@ def test_the_example_gives_every_required_field():
     tab = create_tab([resource_named("countries")])
 
     assert json.loads(tab["variables"])["input"]["countries"]["rows"] == [
-        {"iso": "te", "iso3": "tex", "name": "text", "continent": "AF"}
+        {"iso": "1", "iso3": "tex", "name": "text", "continent": "AF"}
     ]
 
 

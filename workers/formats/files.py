@@ -36,5 +36,8 @@ def check(file: IO[bytes], resource: BulkResource, options: FileOptions) -> None
     wrong = sorted(set(options.columns.values()) - resource.columns.keys())
     if wrong:
         raise BadInput(f"`columns` maps to {', '.join(wrong)}; {resource.name} has {', '.join(resource.columns)}.")
-    if options.format != FileFormat.PARQUET and next(read(file, resource, options), None) is None:
+    if options.format == FileFormat.PARQUET:
+        # Its columns stand at its end, which may be gigabytes away: the reader will see them.
+        parquet.check_beginning(file)
+    elif next(read(file, resource, options), None) is None:
         raise BadInput("The file has no rows.")

@@ -41,6 +41,12 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
             raise UnreadableFile(f"The Parquet file is damaged: {str(error).splitlines()[0]}.") from error
 
 
+def check_beginning(file: IO[bytes]) -> None:
+    """Every Parquet file begins with the same four bytes."""
+    if file.read(4) != b"PAR1":
+        raise UnreadableFile("This is not a Parquet file.")
+
+
 def cells(name: str, field: str, dtype: pl.DataType, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
     text = as_text(pl.col(name), dtype)
