@@ -49,17 +49,8 @@ class BulkClient:
         )
         query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
         request = GraphQLRequest(query, variable_values={"id": operation_id})
-        events = Client(transport=transport).subscribe_async(request)
-
-        async def next_event() -> dict[str, Any]:
-            return await anext(events)
-
-        # A loop of our own: gql's leaves its sockets open when the caller stops listening before the end.
+        # A loop of our own: gql leaves the one that it makes open.
         with asyncio.Runner() as runner:
-            try:
-                while True:
-                    yield runner.run(next_event())["operation"]
-            except StopAsyncIteration:
-                return
-            finally:
-                runner.run(events.aclose())
+            asyncio.set_event_loop(runner.get_loop())
+            for event in Client(transport=transport).subscribe(request):
+                yield event["operation"]
