@@ -57,7 +57,7 @@ def work(
 ) -> None:
     """Run the workers against DATABASE_URL and REDIS_URL."""
     command = stack.worker_command(processes)
-    os.execv(command[0], command)  # noqa: S606
+    os.execve(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
 
 
 @app.command()

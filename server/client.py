@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-from gql import Client, GraphQLRequest
-from gql.transport.httpx import HTTPXTransport
-from gql.transport.websockets import WebsocketsTransport
+from websockets import Subprotocol
+from websockets.sync.client import connect
 
-CREATE_UPLOAD = "mutation ($name: String!, $size: BigInt) { createUpload(name: $name, size: $size) { id url method headers { name value } } }"
+CREATE_UPLOAD = """
+mutation CreateUpload($name: String!, $size: BigInt) {
+  createUpload(name: $name, size: $size) { id url method headers { name value } }
+}
+"""
 TOTALS = "id state total processed created updated unchanged deleted failed skipped rowsPerSecond message"
+
+
+class RequestFailed(Exception):
+    """The service refused a request; `errors` are GraphQL's."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(error["message"] for error in errors))
 
 
 class BulkClient:
@@ -21,36 +32,49 @@ class BulkClient:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._http = Client(transport=HTTPXTransport(url=f"{url}/graphql", headers=self._headers, timeout=120))
-        self._token = token
+        self._authorization = f"Bearer {token}"
 
     def execute(self, query: str, **variables: Any) -> dict[str, Any]:
-        """A query or a mutation; raises gql's TransportQueryError."""
-        result: dict[str, Any] = self._http.execute(GraphQLRequest(query, variable_values=variables))
-        return result
+        """The data of a query or a mutation; raises RequestFailed."""
+        body = {"query": query, "variables": variables}
+        headers = {"Authorization": self._authorization}
+        answer = httpx.post(f"{self._url}/graphql", json=body, headers=headers, timeout=120).json()
+        if answer.get("errors"):
+            raise RequestFailed(answer["errors"])
+        data: dict[str, Any] = answer["data"]
+        return data
 
     def upload(self, path: Path) -> str:
-        """Send a file, however large; gives its uploadId."""
-        size = path.stat().st_size
-        place = self.execute(CREATE_UPLOAD, name=path.name, size=size)["createUpload"]
-        headers = {**self._headers, **{one["name"]: one["value"] for one in place["headers"]}}
+        """Send a file, however large; gives its uploadId. Raises RequestFailed."""
+        place = self.execute(CREATE_UPLOAD, name=path.name, size=path.stat().st_size)["createUpload"]
+        headers = {"Authorization": self._authorization, **{one["name"]: one["value"] for one in place["headers"]}}
         with path.open("rb") as file:
-            answer = httpx.request(place["method"], place["url"], content=file, headers=headers, timeout=None)  # noqa: S113
-        answer.raise_for_status()
+            answer = httpx.request(place["method"], place["url"], content=file, headers=headers, timeout=600)
+        if answer.is_error:
+            raise RequestFailed(answer.json()["errors"])
         return str(place["id"])
 
     def watch(self, operation_id: str, fields: str = TOTALS) -> Iterator[dict[str, Any]]:
-        """An operation's events, to the last."""
-        transport = WebsocketsTransport(
-            url=f"{self._url.replace('http', 'ws', 1)}/graphql",
-            init_payload={"authorization": f"Bearer {self._token}"},
-            subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
-        )
+        """An operation's events, to the last; raises RequestFailed.
+
+        The protocol is graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+        """
         query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
-        request = GraphQLRequest(query, variable_values={"id": operation_id})
-        # A loop of our own: gql leaves the one that it makes open.
-        with asyncio.Runner() as runner:
-            asyncio.set_event_loop(runner.get_loop())
-            for event in Client(transport=transport).subscribe(request):
-                yield event["operation"]
+        url = f"{self._url.replace('http', 'ws', 1)}/graphql"
+        with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
+            socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": self._authorization}}))
+            for text in socket:
+                message = json.loads(text)
+                if message["type"] == "connection_ack":
+                    payload = {"query": query, "variables": {"id": operation_id}}
+                    socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+                elif message["type"] == "next":
+                    if errors := message["payload"].get("errors"):
+                        raise RequestFailed(errors)
+                    yield message["payload"]["data"]["operation"]
+                elif message["type"] == "error":
+                    raise RequestFailed(message["payload"])
+                elif message["type"] == "ping":
+                    socket.send(json.dumps({"type": "pong"}))
+                elif message["type"] == "complete":
+                    return

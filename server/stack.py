@@ -45,7 +45,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
-        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "server.settings"}
+        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "server.settings", **POLLING}
         if apps:
             environment["BULKQL_APPS"] = ",".join(apps)
         environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
@@ -74,8 +74,12 @@ def web_command(host: str, port: int) -> list[str]:
     ]
 
 
+#: dramatiq's idle workers look for messages ten times a second, not once; in the environment, its only place.
+POLLING = {"dramatiq_worker_timeout": "100"}
+
+
 def worker_command(processes: int) -> list[str]:
-    """dramatiq: one thread a process, as a chunk keeps a core busy."""
+    """dramatiq: two threads a process, so that one reads or waits for the database while the other computes."""
     return [
         *(sys.executable, "-m", "dramatiq", "server.worker", "--processes", str(processes), "--threads", "2"),
         *("--worker-shutdown-timeout", "8000"),
