@@ -47,7 +47,9 @@ class UploadMutation:
 
 
 def mutation_type(resources: list[BulkResource]) -> type:
-    """The mutations for these resources."""
+    """The mutations for these resources; without any, GraphQL allows no bulk input."""
+    if not resources:
+        return UploadMutation
     namespace = {
         "bulk_create": bulk_mutation(
             Kind.CREATE,

@@ -26,7 +26,7 @@ def operation_for(user: AbstractBaseUser, operation_id: str) -> Operation:
     try:
         return visible_operations(user).get(id=UUID(str(operation_id)))
     except (Operation.DoesNotExist, ValueError):
-        raise NotFound(f"There is no operation {operation_id} that you may see.") from None
+        raise NotFound(f"There is no operation {operation_id or '(no id was given)'} that you may see.") from None
 
 
 def check_may_view(user: AbstractBaseUser, resource: BulkResource) -> None:

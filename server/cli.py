@@ -121,6 +121,9 @@ def set_up(data: Path | None) -> None:
     if data is not None:
         os.environ.update(stack.state_of(data))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    # As `python -m` does for the service's processes: an app may lie where the command is run.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     import django
 
     django.setup()

@@ -46,8 +46,8 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
         environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "server.settings", **POLLING}
-        if apps:
-            environment["BULKQL_APPS"] = ",".join(apps)
+        if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
+            environment["BULKQL_APPS"] = served
         environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
         programs: dict[str, list[str]] = {}
         environment["REDIS_URL"] = os.environ.get("REDIS_URL", "")
