@@ -1,0 +1,191 @@
+"""A chunk's rows and its ledger entry commit together, however often and by whom it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from examples.ledger.models import FinancialAccount
+from workers import chunks, ledger, operations
+from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.models import Chunk, Kind, Operation, State
+from workers.resources import resource_named
+from workers.sweep import sweep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def stored(user: Any) -> Operation:
+    """An accepted operation of three chunks that nobody was rung for."""
+    rows = [{"name": f"Account {number}"} for number in range(30)]
+    inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
+    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
+    return operation
+
+
+def ids(operation: Operation) -> list[int]:
+    return list(operation.chunks.order_by("number").values_list("pk", flat=True))
+
+
+def test_redelivered_message_writes_nothing_twice(stored):
+    first = ids(stored)[0]
+    operations.write_chunk(first)
+
+    operations.write_chunk(first)
+
+    assert FinancialAccount.objects.count() == 10
+    assert Chunk.objects.get(pk=first).created == 10
+
+
+def test_message_delivered_to_two_workers_at_once_writes_once(stored):
+    barrier = threading.Barrier(4)
+
+    def work() -> None:
+        barrier.wait()
+        for chunk_id in ids(stored):
+            operations.write_chunk(chunk_id)
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    stored.refresh_from_db()
+    assert (FinancialAccount.objects.count(), stored.state) == (30, State.COMPLETED)
+
+
+def test_worker_that_was_thought_dead_rolls_back(stored):
+    chunk = ledger.claim(ids(stored)[0])
+    assert chunk is not None
+    Chunk.objects.filter(pk=chunk.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert chunks.write_chunk(chunk.pk)
+
+    with pytest.raises(ledger.LeaseLost):
+        chunks.write(chunk)
+
+    assert FinancialAccount.objects.count() == 10
+
+
+def test_chunk_whose_rows_cannot_be_recorded_leaves_no_rows(stored, monkeypatch):
+    def crash(*_: Any) -> None:
+        raise RuntimeError("the worker dies here")
+
+    monkeypatch.setattr(ledger, "record", crash)
+    with pytest.raises(RuntimeError):
+        operations.write_chunk(ids(stored)[0])
+    monkeypatch.undo()
+
+    assert FinancialAccount.objects.count() == 0
+    operations.write_chunk(ids(stored)[0])
+    assert FinancialAccount.objects.count() == 10
+
+
+def test_last_chunk_finishes_the_operation_and_only_once(stored):
+    states = []
+    for chunk_id in reversed(ids(stored)):
+        operations.write_chunk(chunk_id)
+        stored.refresh_from_db()
+        states.append(stored.state)
+
+    assert states == [State.RUNNING, State.RUNNING, State.COMPLETED]
+    assert not ledger.finish(stored.pk)
+
+
+def test_operation_whose_finisher_died_is_finished_by_the_sweep(stored):
+    for chunk_id in ids(stored):
+        chunks.write_chunk(chunk_id)
+    Operation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+
+    sweep()
+
+    stored.refresh_from_db()
+    assert stored.state == State.COMPLETED
+
+
+def test_sweep_rings_again_what_nobody_answered(stored):
+    long_ago = timezone.now() - timedelta(minutes=1)
+    Operation.objects.update(created_at=long_ago)
+    stored.chunks.update(rung_at=long_ago)
+
+    sweep()
+
+    assert all(rung > long_ago for rung in stored.chunks.values_list("rung_at", flat=True))
+
+
+def test_sweep_leaves_a_chunk_at_work_alone(stored):
+    long_ago = timezone.now() - timedelta(minutes=1)
+    Operation.objects.update(created_at=long_ago)
+    chunk = ledger.claim(ids(stored)[0])
+    assert chunk is not None
+    Chunk.objects.filter(pk=chunk.pk).update(rung_at=long_ago)
+
+    sweep()
+
+    assert Chunk.objects.get(pk=chunk.pk).rung_at == long_ago
+
+
+def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(stored):
+    written, poison, waiting = ids(stored)
+    operations.write_chunk(written)
+    Chunk.objects.filter(pk=poison).update(attempts=5)
+
+    operations.write_chunk(poison)
+
+    stored.refresh_from_db()
+    progress = ledger.progress(stored.pk)
+    assert (stored.state, stored.message) == (State.FAILED, "Chunk 1 of financialAccounts failed 5 times.")
+    assert (progress.total, progress.created, progress.skipped, progress.processed) == (30, 10, 20, 30)
+    assert ledger.claim(waiting) is None
+
+
+def test_window_bounds_the_chunks_that_are_rung(user):
+    rows = [{"name": f"Account {number}"} for number in range(100)]
+    inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
+    operation = operations.run(
+        BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5)
+    )
+
+    rung = operation.chunks.filter(rung_at__isnull=False)
+    assert rung.count() == 8
+    operations.write_chunk(ids(operation)[0])
+    assert (rung.count(), rung.filter(recorded_at=None).count()) == (9, 8)
+
+
+def test_children_wait_for_all_of_their_parents(user):
+    inputs = [
+        Rows(
+            resource=resource_named("cities"),
+            rows=[
+                {"geonameId": 1, "name": "Vaduz", "country": "LI", "latitude": 1, "longitude": 1, "timezone": "x"},
+            ],
+        ),
+        Rows(
+            resource=resource_named("countries"),
+            rows=[
+                {"iso": "LI", "iso3": "LIE", "name": "Liechtenstein", "continent": "EU"},
+                {"iso": "CH", "iso3": "CHE", "name": "Switzerland", "continent": "EU"},
+            ],
+        ),
+    ]
+    operation = operations.run(
+        BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1)
+    )
+
+    def rung() -> list[str]:
+        found = operation.chunks.filter(rung_at__isnull=False, recorded_at=None)
+        return list(found.order_by("pk").values_list("input__resource", flat=True))
+
+    assert rung() == ["countries", "countries"]
+    first, second = operation.chunks.filter(input__resource="countries").values_list("pk", flat=True)
+    operations.write_chunk(second)
+    assert rung() == ["countries"]
+    operations.write_chunk(first)
+    assert rung() == ["cities"]
