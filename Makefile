@@ -45,10 +45,12 @@ lint: setup ## ruff, mypy, import-linter
 bench: setup ## The benchmarks, beside raw COPY in the same run
 	@$(BIN)/python -m bench
 
-constraints: ## Pin the newest versions that pyproject.toml allows
+constraints: ## Pin the newest versions: constraints.txt for all of it, requirements.txt for the image
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-package bulkql --no-header \
 		--python-version 3.11 --upgrade --output-file constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-package bulkql --no-header \
+		--python-version 3.11 --constraint constraints.txt --output-file requirements.txt pyproject.toml
 
 clean: ## Forget everything that was set up
 	rm -rf $(V) .bulkql $(WEB)/node_modules $(WEB)/static/graphiql
