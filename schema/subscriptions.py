@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Annotated
 
+import redis
 import strawberry
 from asgiref.sync import sync_to_async
 from strawberry.types import Info
@@ -32,35 +35,56 @@ class Subscription:
             yield bulk_operation(operation, progress)
 
 
-async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerator[Progress, None]:
-    """An operation's progress until it is over: each newer than the one before, and not too many of them.
+@dataclass
+class Told:
+    """What a subscriber knows: totals never go back, and do not come too often."""
 
-    Redis delivers at most once. So after a moment of silence the totals are read from the database again, which is
-    also how a subscriber that comes late gets its snapshot.
+    sequence: int = -1
+    at: float = 0.0
+
+    def is_news(self, progress: Progress) -> bool:
+        """Whether to tell these totals; what is left out here, later ones or the next reading tell."""
+        now = time.monotonic()
+        is_soon = now - self.at < 1 / limits().events_per_second
+        if progress.sequence <= self.sequence or (is_soon and not progress.is_final):
+            return False
+        self.sequence, self.at = progress.sequence, now
+        return True
+
+
+async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerator[Progress, None]:
+    """An operation's progress until it is over.
+
+    Redis delivers at most once, or not at all while it is away. So after a moment of silence the totals are read from
+    the database again, which is also how a subscriber that comes late gets its snapshot.
     """
     consumer = info.context.consumer
     if consumer is None:
         raise BadInput("Subscribe over a websocket: graphql-transport-ws on /graphql.")
-    sequence = -1
+    told = Told()
+    silence = limits().reread_seconds
     while True:
-        # Join first, read then: what happens in between comes twice, and is told once.
-        async with consumer.listen_to_channel(
-            MESSAGE_TYPE, groups=[group_of(operation.pk)], timeout=limits().reread_seconds
-        ) as messages:
-            progress = await sync_to_async(ledger.progress)(operation.pk)
-            if progress.sequence > sequence:
-                yield progress
-                sequence, sent_at = progress.sequence, time.monotonic()
-            if progress.is_final:
-                return
-            async for message in messages:
-                # The consumer hears of every operation that one of its subscriptions watches.
-                if message["operation_id"] != str(operation.pk) or message["sequence"] <= sequence:
-                    continue
-                progress = from_message(message)
-                if not progress.is_final and time.monotonic() - sent_at < 1 / limits().events_per_second:
-                    continue
-                yield progress
-                sequence, sent_at = progress.sequence, time.monotonic()
+        try:
+            # Join first, read then: what happens in between comes twice, and is told once.
+            groups = [group_of(operation.pk)]
+            async with consumer.listen_to_channel(MESSAGE_TYPE, groups=groups, timeout=silence) as messages:
+                progress = await sync_to_async(ledger.progress)(operation.pk)
+                if told.is_news(progress):
+                    yield progress
                 if progress.is_final:
                     return
+                async for message in messages:
+                    # The consumer hears of every operation that one of its subscriptions watches.
+                    if message["operation_id"] != str(operation.pk) or not told.is_news(from_message(message)):
+                        continue
+                    progress = from_message(message)
+                    yield progress
+                    if progress.is_final:
+                        return
+        except redis.RedisError:
+            await asyncio.sleep(silence)
+            progress = await sync_to_async(ledger.progress)(operation.pk)
+            if told.is_news(progress):
+                yield progress
+            if progress.is_final:
+                return

@@ -16,7 +16,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(directory / "data") as service:
         accounts = [{"name": f"Account {number}"} for number in range(100)]
         statuses = [{"name": name} for name in ("Open", "Classified", "Doubtful")]
-        service.create({"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses})
+        service.create(
+            {"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses}
+        )
         yield service
 
 

@@ -148,7 +148,9 @@ def running(data: Path, **environment: str) -> Iterator[Service]:
     inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     command = [str(Path(sys.executable).with_name("bulkql")), "up", "--port", str(free_port()), "--data", str(data)]
     with (data.parent / "up.log").open("w") as log:
-        process = subprocess.Popen(command, env={**inherited, **environment}, stdout=log, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, env={**inherited, **environment}, stdout=log, stderr=subprocess.STDOUT, text=True
+        )
     try:
         printed = data.parent / "up.log"
         wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 60, "the service")

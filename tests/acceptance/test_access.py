@@ -12,6 +12,7 @@ import httpx
 import pytest
 import websockets
 from websockets.sync.client import connect
+
 from server.client import BulkClient, RequestFailed
 from tests.acceptance.rows import transactions
 from tests.acceptance.service import CREATE, OPERATION, Service
@@ -19,7 +20,9 @@ from tests.acceptance.service import CREATE, OPERATION, Service
 
 def user(service: Service, name: str, *permissions: str) -> str:
     """A user without a staff's rights; gives a token."""
-    service.sql("DELETE FROM auth_user_user_permissions WHERE user_id = (SELECT id FROM auth_user WHERE username = %s)", name)
+    service.sql(
+        "DELETE FROM auth_user_user_permissions WHERE user_id = (SELECT id FROM auth_user WHERE username = %s)", name
+    )
     service.sql(
         "INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email,"
         " date_joined) VALUES (%s, '!', false, false, true, '', '', '', now()) ON CONFLICT DO NOTHING",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.rows import transactions, write_csv
-from tests.acceptance.service import Service, running, wait_for
+from tests.acceptance.service import Service, wait_for
 
 ROWS = 150_000
 
@@ -87,6 +86,47 @@ def test_restarted_redis_loses_nothing(service, file):
 
     assert_unfinished(service, operation_id)
     assert_complete(service, operation_id)
+
+
+def test_subscriber_sees_the_end_although_redis_restarts_in_the_middle(service, file):
+    operation_id = started(service, file)
+    events = []
+    for event in service.client.watch(operation_id):
+        events.append(event)
+        if len(events) == 3:
+            service.processes("redis-server")[0].kill()
+
+    processed = [event["processed"] for event in events]
+    assert processed == sorted(processed)
+    assert (events[-1]["state"], events[-1]["created"]) == ("COMPLETED", ROWS)
+    assert_complete(service, operation_id)
+
+
+def test_idle_subscriber_stays_connected(service, file):
+    workers = service.processes("dramatiq server.worker")
+    for worker in workers:
+        worker.suspend()
+    operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
+    try:
+        with connected(service, operation["id"]) as events:
+            assert next(events)["state"] == "QUEUED"
+            # Longer than redis-py's default timeout of 5 seconds, which kills other channel layers' websockets.
+            threading.Event().wait(7)
+            for worker in workers:
+                worker.resume()
+            rest = list(events)
+    finally:
+        for worker in workers:
+            worker.resume()
+
+    assert (rest[-1]["state"], rest[-1]["created"]) == ("COMPLETED", 100)
+
+
+@contextmanager
+def connected(service: Service, operation_id: str) -> Iterator[Iterator[dict[str, Any]]]:
+    events = service.client.watch(operation_id)
+    yield events
+    events.close()  # type: ignore[attr-defined]
 
 
 def test_web_process_killed_after_its_answer_loses_nothing(service, file):

@@ -106,7 +106,8 @@ def test_file_in_a_multipart_request(service, tmp_path):
 
 def test_parents_are_written_before_children_whatever_the_order_in_the_request(service):
     service.sql("TRUNCATE places_country CASCADE")
-    city = {"geonameId": 1, "name": "Vaduz", "country": "LI", "latitude": 47.14, "longitude": 9.52, "timezone": "Europe/Vaduz"}
+    place = {"latitude": 47.14, "longitude": 9.52, "timezone": "Europe/Vaduz"}
+    city = {"geonameId": 1, "name": "Vaduz", "country": "LI", **place}
     country = {"iso": "LI", "iso3": "LIE", "name": "Liechtenstein", "continent": "EU"}
 
     operation = service.create(cities={"rows": [city]}, countries={"rows": [country]})
@@ -169,9 +170,22 @@ def test_literals_in_the_query_do_what_variables_do(service):
     ] } }) { id } }"""
     literal = service.post(query, when="2024-01-01T00:00:00Z")["data"]["bulkCreate"]["id"]
     rows = [
-        {"amount": "1.50", "description": "one", "datetime": "2024-01-01T00:00:01Z", "financialAccount": 1, "classificationStatus": "1"},
-        {"amount": 2.5, "description": 7, "datetime": "soon", "financialAccount": "none", "classificationStatus": 1, "colour": "RED"},
-    ]  # fmt: skip
+        {
+            "amount": "1.50",
+            "description": "one",
+            "datetime": "2024-01-01T00:00:01Z",
+            "financialAccount": 1,
+            "classificationStatus": "1",
+        },
+        {
+            "amount": 2.5,
+            "description": 7,
+            "datetime": "soon",
+            "financialAccount": "none",
+            "classificationStatus": 1,
+            "colour": "RED",
+        },
+    ]
 
     variable = service.create(financialTransactions={"rows": rows})["id"]
 

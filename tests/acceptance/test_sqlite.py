@@ -22,7 +22,9 @@ def service(database: Path) -> Iterator[Service]:
     with running(database.parent / "data", DATABASE_URL=f"sqlite:///{database}") as service:
         accounts = [{"name": f"Account {number}"} for number in range(100)]
         statuses = [{"name": name} for name in ("Open", "Classified", "Doubtful")]
-        service.create({"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses})
+        service.create(
+            {"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses}
+        )
         yield service
 
 
@@ -39,9 +41,9 @@ def test_rows_files_and_bad_rows(service, database, tmp_path):
     rows[300]["financialAccount"] = "4711"
     again = transactions(2_000, start=3_999)
 
-    first = service.create(
-        {"chunkSize": 500}, financialTransactions={"file": {"uploadId": service.client.upload(write_csv(tmp_path / "t.csv", rows))}}
-    )
+    upload_id = service.client.upload(write_csv(tmp_path / "t.csv", rows))
+
+    first = service.create({"chunkSize": 500}, financialTransactions={"file": {"uploadId": upload_id}})
     events = list(service.client.watch(first["id"]))
     second = service.finished(service.create({"mode": "ASYNC"}, financialTransactions={"rows": again})["id"])
 
