@@ -62,5 +62,9 @@ class LeaseLost(Exception):
     """Another worker took over while this one was silent; what it holds must not be committed."""
 
 
+class GivenUp(Exception):
+    """A chunk or an input failed too often: (operation id, reason). Its operation ends."""
+
+
 class ImproperlyRegistered(Exception):
     """A bulk.py asks for something impossible; the message says what to change."""

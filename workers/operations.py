@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from uuid import UUID
 
 from workers import chunks, ledger, progress
 from workers.conf import limits
-from workers.errors import BulkError, LeaseLost
+from workers.errors import BulkError, GivenUp, LeaseLost
 from workers.intake import BulkRequest, Mode, accept, read
-from workers.models import Chunk, Operation
+from workers.models import Chunk, Operation, State
 from workers.resources import resource_named
-from workers.ring import ring
+from workers.ring import ring, ring_chunks
 
 logger = logging.getLogger("bulkql")
 
@@ -43,18 +44,30 @@ def write_now(operation: Operation) -> None:
         read_input(waiting.pk, rings=False)
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
     for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
-        chunks.write_chunk(chunk_id)
-    end(operation.id)
+        write_chunk(chunk_id, rings=False)
+    wait_for_helpers(operation)
 
 
-def write_chunk(chunk_id: int) -> None:
+def wait_for_helpers(operation: Operation) -> None:
+    """A long operation may have been swept, and its last chunks be in the hands of workers."""
+    deadline = time.monotonic() + limits().lease_seconds
+    while time.monotonic() < deadline:
+        operation.refresh_from_db(fields=["state"])
+        if operation.state in State.final():
+            return
+        time.sleep(0.05)  # the database does not call back
+
+
+def write_chunk(chunk_id: int, *, rings: bool = True) -> None:
     """Write one chunk, then go on with its operation."""
-    if not chunks.write_chunk(chunk_id):
+    try:
+        chunk = chunks.write_chunk(chunk_id)
+    except GivenUp as given_up:
+        fail(*given_up.args)
         return
-    operation_id = Chunk.objects.values_list("operation_id", flat=True).get(pk=chunk_id)
-    if not end(operation_id):
-        ring(operation_id)
-        progress.publish(operation_id)
+    if chunk is not None and not end(chunk.operation_id) and rings:
+        ring_chunks(chunk.operation_id)
+        progress.publish(chunk.operation_id)
 
 
 def read_input(input_id: int, *, rings: bool = True) -> None:
@@ -69,7 +82,7 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
     try:
         for _ in read(claimed, resource_named(claimed.resource)):
             if rings:
-                ring(operation_id)
+                ring_chunks(operation_id)
     except BulkError as error:
         fail(operation_id, str(error))
         return
@@ -81,7 +94,8 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         ledger.release_input(claimed)
         raise
     if rings and not end(operation_id):
-        ring(operation_id)
+        # With this input read, the next one's chunks may be due.
+        ring_chunks(operation_id)
         progress.publish(operation_id)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from uuid import UUID
 
 import redis
-from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
@@ -20,46 +20,43 @@ logger = logging.getLogger("bulkql")
 
 
 def ring(operation_id: UUID) -> None:
-    """Ring the readers of an operation's files, and as many chunks as the window has room for."""
-    for input_id in unrung_inputs(operation_id):
-        send("read_input", input_id)
-    for chunk_id in take_due(operation_id):
-        send("write_chunk", chunk_id)
+    """Ring for everything that is due: files to read, and as many chunks as the window has room for."""
+    unread = Input.objects.filter(operation=operation_id, read_at=None, rung_at=None, operation__finished_at=None)
+    for input_id in unread.values_list("pk", flat=True):
+        if is_first_to_ring(Input.objects.filter(pk=input_id)):
+            send("read_input", input_id)
+    ring_chunks(operation_id)
 
 
-def unrung_inputs(operation_id: UUID) -> list[int]:
-    """The inputs whose files nobody was asked to read yet; they count as rung from now on."""
-    unrung = Input.objects.filter(operation=operation_id, read_at=None, rung_at=None, operation__finished_at=None)
-    ids = list(unrung.values_list("pk", flat=True))
-    return [pk for pk in ids if unrung.filter(pk=pk).update(rung_at=timezone.now())]
-
-
-def take_due(operation_id: UUID) -> list[int]:
-    """The next chunks to write; they count as rung from now on.
+def ring_chunks(operation_id: UUID) -> None:
+    """Ring the next chunks to write.
 
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
-    foreign keys point to.
+    foreign keys point to. Chunks are rung in their order, so those at work are among the first that are open.
     """
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
         .order_by("position")
+        .values_list("pk", flat=True)
         .first()
     )
-    if frontier is None:
-        return []
-    with transaction.atomic():
-        open_chunks = Chunk.objects.filter(input=frontier, recorded_at=None)
-        room = limits().window - open_chunks.filter(rung_at__isnull=False).count()
-        due = open_chunks.filter(rung_at=None).order_by("number").select_for_update(skip_locked=True, of=("self",))
-        ids = list(due.values_list("pk", flat=True)[: max(room, 0)])
-        Chunk.objects.filter(pk__in=ids).update(rung_at=timezone.now())
-    return ids
+    window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[: limits().window]
+    for chunk_id, rung_at in window.values_list("pk", "rung_at"):
+        if rung_at is None and is_first_to_ring(Chunk.objects.filter(pk=chunk_id)):
+            send("write_chunk", chunk_id)
+
+
+def is_first_to_ring(one: QuerySet[Any]) -> bool:
+    """Whether nobody rang for it before, in which case it counts as rung from now on."""
+    return bool(one.filter(rung_at=None).update(rung_at=timezone.now()))
 
 
 def send(actor_name: str, identifier: int) -> None:
     """One message with an id. When Redis is away nothing is lost: the sweep rings again."""
-    message = Message(queue_name="default", actor_name=actor_name, args=(identifier,), kwargs={}, options={})
+    message: Message[None] = Message(
+        queue_name="default", actor_name=actor_name, args=(identifier,), kwargs={}, options={}
+    )
     try:
         broker.enqueue(message)
     except (BrokerConnectionError, redis.RedisError) as error:

@@ -42,7 +42,9 @@ def assert_complete(service: Service, operation_id: str) -> None:
         "created": ROWS,
         "failed": 0,
     }
-    assert service.sql("SELECT count(*), count(DISTINCT description) FROM ledger_financialtransaction") == [(ROWS, ROWS)]
+    assert service.sql("SELECT count(*), count(DISTINCT description) FROM ledger_financialtransaction") == [
+        (ROWS, ROWS)
+    ]
 
 
 def assert_unfinished(service: Service, operation_id: str) -> None:

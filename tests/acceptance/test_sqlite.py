@@ -40,7 +40,6 @@ def test_rows_files_and_bad_rows(service, database, tmp_path):
     rows[200] = rows[201] | {"description": "superseded"}
     rows[300]["financialAccount"] = "4711"
     again = transactions(2_000, start=3_999)
-
     upload_id = service.client.upload(write_csv(tmp_path / "t.csv", rows))
 
     first = service.create({"chunkSize": 500}, financialTransactions={"file": {"uploadId": upload_id}})

@@ -70,12 +70,16 @@ class Animal(models.Model):
     created = models.DateTimeField(auto_now_add=True)
     changed = models.DateTimeField(auto_now=True)
     secret = models.CharField(max_length=10, default="hidden", db_column="hush hush")
-    loud = models.GeneratedField(expression=Upper("char"), output_field=models.CharField(max_length=10), db_persist=True)
+    loud = models.GeneratedField(
+        expression=Upper("char"), output_field=models.CharField(max_length=10), db_persist=True
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=~models.Q(char="unicorn"), name="no_unicorns", violation_error_message="Unicorns do not exist."
+                condition=~models.Q(char="unicorn"),
+                name="no_unicorns",
+                violation_error_message="Unicorns do not exist.",
             ),
             models.UniqueConstraint(Lower("text"), condition=~models.Q(text=""), name="text_once_in_any_case"),
         ]
