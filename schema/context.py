@@ -10,7 +10,7 @@ from strawberry.types import Info
 from workers.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
     from strawberry.channels import GraphQLWSConsumer
 
 
@@ -24,7 +24,7 @@ class Context:
     #: Django's request, or over a websocket the consumer.
     request: Any
     response: Any = None
-    user: AbstractBaseUser | AnonymousUser | None = None
+    user: User | AnonymousUser | None = None
     #: Where the service is, as the client sees it: https://example.org
     base_url: str = ""
     #: The websocket's consumer; None over HTTP.
@@ -35,9 +35,9 @@ class Context:
     rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
 
 
-def user_of(info: Info[Context, None]) -> AbstractBaseUser:
+def user_of(info: Info[Context, None]) -> User:
     """The signed-in user; raises Unauthenticated."""
     user = info.context.user
     if user is None or not user.is_authenticated:
         raise Unauthenticated(SIGN_IN)
-    return user  # type: ignore[return-value]
+    return user

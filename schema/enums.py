@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from enum import EnumMeta
+from typing import Any
 
 import strawberry
 
@@ -10,16 +11,15 @@ from workers.formats.options import EmptyCells, FileFormat, UnknownColumns
 from workers.intake import Mode
 from workers.models import Kind, Outcome, State
 
-E = TypeVar("E")
+__all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "Outcome", "State", "UnknownColumns"]
 
 
-def describe(kind: type[E], name: str, description: str, **values: str) -> type[E]:
+def describe(kind: EnumMeta, name: str, description: str, **values: str) -> None:
     """Make an enum known to Strawberry; every value needs its description."""
-    definition: Any = strawberry.enum(kind, name=name, description=description)  # type: ignore[type-var]
+    definition: Any = strawberry.enum(kind, name=name, description=description)
     for value in definition.__strawberry_definition__.values:
         value.description = values.pop(value.name)
     assert not values, f"{name} has no values {values}"
-    return kind
 
 
 describe(

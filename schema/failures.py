@@ -16,7 +16,6 @@ from workers.errors import BulkError
 logger = logging.getLogger("bulkql")
 
 
-
 class StreamFailures(SchemaExtension):
     """Gives each error of a websocket's results its code; over HTTP the view does."""
 

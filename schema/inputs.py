@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Optional
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from strawberry.file_uploads import Upload
@@ -11,14 +12,14 @@ from strawberry.file_uploads import Upload
 from schema.enums import EmptyCells, FileFormat, Mode, UnknownColumns
 from schema.scalars import describe, type_of
 from workers import uploads
-from workers.conf import setting_name
+from workers.columns import Column
 from workers.errors import BadInput
 from workers.formats.options import FileOptions, format_of
 from workers.intake import Rows, exceeds
 from workers.resources import BulkResource, resource_named
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 
 @strawberry.input(description="A file's column under another name.")
@@ -68,7 +69,7 @@ def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any
     namespace: dict[str, Any] = {"__annotations__": {}, "__module__": __name__}
     for python_name, graphql_name, annotation, text in fields:
         namespace["__annotations__"][python_name] = annotation
-        is_optional = annotation == Optional[annotation]
+        is_optional = annotation == annotation | None
         namespace[python_name] = (
             strawberry.field(name=graphql_name, description=text, default=strawberry.UNSET)
             if is_optional
@@ -83,14 +84,16 @@ def create_row_type(resource: BulkResource) -> Any:
         f"{resource.type_name}CreateRow",
         f"One row of {resource.name} to create. A value of the wrong type is an error of its row alone.",
         (
-            (column.name, column.graphql_name, optional(type_of(column, resource.type_name), column.is_required), describe(column))
+            (column.name, column.graphql_name, annotation_of(resource, column), describe(column))
             for column in resource.columns.values()
         ),
     )
 
 
-def optional(kind: Any, is_required: bool) -> Any:
-    return kind if is_required else Optional[kind]
+def annotation_of(resource: BulkResource, column: Column) -> Any:
+    """The type of a column's values in rows to create."""
+    kind = type_of(column, resource.type_name)
+    return kind if column.is_required else kind | None
 
 
 def create_type(resource: BulkResource) -> Any:
@@ -100,8 +103,8 @@ def create_type(resource: BulkResource) -> Any:
         f"{resource.type_name}Create",
         f"New rows of {resource.name}: inline or in a file, exactly one of the two.",
         (
-            ("rows", "rows", Optional[list[row]], "The rows themselves."),
-            ("file", "file", Optional[FileInput], "A file that holds the rows."),
+            ("rows", "rows", GenericAlias(list, row) | None, "The rows themselves."),
+            ("file", "file", FileInput | None, "A file that holds the rows."),
         ),
     )
 
@@ -112,13 +115,13 @@ def create_input_type(resources: list[BulkResource]) -> Any:
         "BulkCreateInput",
         "The rows to create. Several resources are written as one operation, parents before children.",
         (
-            (resource.name, resource.name, Optional[create_type(resource)], f"Rows of {resource.name}.")
+            (resource.name, resource.name, create_type(resource) | None, f"Rows of {resource.name}.")
             for resource in resources
         ),
     )
 
 
-def inputs_of(given: Any, rows: dict[str, list[Any]], user: AbstractBaseUser) -> list[Rows]:
+def inputs_of(given: Any, rows: dict[str, list[Any]], user: User) -> list[Rows]:
     """What a bulk input names, with the rows that the row lane carried past it."""
     return [
         rows_of(resource_named(name), item, rows.get(name), user)
@@ -127,7 +130,7 @@ def inputs_of(given: Any, rows: dict[str, list[Any]], user: AbstractBaseUser) ->
     ]
 
 
-def rows_of(resource: BulkResource, item: Any, rows: list[Any] | None, user: AbstractBaseUser) -> Rows:
+def rows_of(resource: BulkResource, item: Any, rows: list[Any] | None, user: User) -> Rows:
     """One resource's input: exactly one of rows and file."""
     file = item.file if item.file is not strawberry.UNSET else None
     if (rows is None) == (file is None):
@@ -138,7 +141,7 @@ def rows_of(resource: BulkResource, item: Any, rows: list[Any] | None, user: Abs
     return file_of(resource, file, user)
 
 
-def file_of(resource: BulkResource, file: FileInput, user: AbstractBaseUser) -> Rows:
+def file_of(resource: BulkResource, file: FileInput, user: User) -> Rows:
     """A file's bytes and options: exactly one of upload and uploadId."""
     if (file.upload is None) == (file.upload_id is None):
         both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
@@ -162,6 +165,3 @@ def file_of(resource: BulkResource, file: FileInput, user: AbstractBaseUser) -> 
         encoding=file.encoding,
     )
     return Rows(resource=resource, upload=upload, content=content, file_options=options)
-
-
-__all__ = ["BulkOptions", "FileInput", "create_input_type", "inputs_of", "setting_name"]

@@ -10,8 +10,8 @@ from asgiref.sync import sync_to_async
 from strawberry.types import Info
 
 from schema.context import Context, user_of
-from schema.scalars import BigInt
 from schema.inputs import BulkOptions, create_input_type, inputs_of
+from schema.scalars import BigInt
 from schema.types import BulkOperation, snapshot
 from workers import operations, uploads
 from workers.intake import BulkRequest

@@ -12,16 +12,16 @@ from workers.models import Operation
 from workers.resources import BulkResource
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 
-def visible_operations(user: AbstractBaseUser) -> QuerySet[Operation]:
+def visible_operations(user: User) -> QuerySet[Operation]:
     """A user's own operations; all of them for staff."""
     operations = Operation.objects.select_related("created_by")
-    return operations if getattr(user, "is_staff", False) else operations.filter(created_by=user)
+    return operations if user.is_staff else operations.filter(created_by=user)
 
 
-def operation_for(user: AbstractBaseUser, operation_id: str) -> Operation:
+def operation_for(user: User, operation_id: str) -> Operation:
     """An operation that the user may see; raises NotFound."""
     try:
         return visible_operations(user).get(id=UUID(str(operation_id)))
@@ -29,9 +29,9 @@ def operation_for(user: AbstractBaseUser, operation_id: str) -> Operation:
         raise NotFound(f"There is no operation {operation_id or '(no id was given)'} that you may see.") from None
 
 
-def check_may_view(user: AbstractBaseUser, resource: BulkResource) -> None:
+def check_may_view(user: User, resource: BulkResource) -> None:
     """Reading a resource takes Django's view permission; raises Forbidden."""
     meta = resource.model._meta
     permission = f"{meta.app_label}.view_{meta.model_name}"
-    if not user.has_perm(permission):  # type: ignore[attr-defined]
+    if not user.has_perm(permission):
         raise Forbidden(f"Reading {resource.name} needs the permission {permission}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -15,14 +16,13 @@ from schema.context import Context, user_of
 from schema.permissions import check_may_view, operation_for, visible_operations
 from schema.scalars import describe, type_of
 from schema.types import After, BulkOperation, First, snapshot
-from workers.conf import limits
 from workers.errors import BadInput
 from workers.intake import exceeds
 from workers.models import Operation
 from workers.resources import BulkResource, registered
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 
@@ -80,7 +80,7 @@ def resource_info(resource: BulkResource) -> ResourceInfo:
     )
 
 
-def operations_page(user: AbstractBaseUser, first: int, after: str | None) -> BulkOperationConnection:
+def operations_page(user: User, first: int, after: str | None) -> BulkOperationConnection:
     """A page of the operations that a user may see."""
     exceeds("page_rows", "operations in a page", first, "ask for fewer")
     if first < 0:
@@ -118,7 +118,7 @@ def query_type(resources: list[BulkResource]) -> type:
         )
         for resource in resources
     }
-    annotations = {resource.name: list[types[resource.model]] for resource in resources}
+    annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
     return strawberry.type(type("Query", (OperationQuery,), namespace), description="What can be read.")
 
@@ -137,7 +137,7 @@ def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> An
         annotations[name] = kind | None if column.field.null else kind
         fields[name] = strawberry_django.field(name=column.graphql_name, description=describe(column))
 
-    def get_queryset(cls: Any, queryset: models.QuerySet[Any], info: Info[Context, None], **_: Any) -> Any:
+    def get_queryset(cls: Any, /, queryset: models.QuerySet[Any], info: Info[Context, None], **_: Any) -> Any:
         return queryset.filter(pk__in=visible_rows(resource, info).values("pk"))
 
     namespace = {
@@ -166,7 +166,7 @@ def visible_rows(resource: BulkResource, info: Info[Context, None]) -> models.Qu
 
 def filter_of(resource: BulkResource) -> Any:
     """FinancialTransactionFilter: lookups on each column."""
-    annotations = {name: strawberry.auto for name in searchable(resource)}
+    annotations = dict.fromkeys(searchable(resource), strawberry.auto)
     kind = type(f"{resource.type_name}Filter", (), {"__annotations__": annotations, "__module__": __name__})
     return strawberry_django.filter_type(
         resource.model,
@@ -178,7 +178,7 @@ def filter_of(resource: BulkResource) -> Any:
 
 def order_of(resource: BulkResource) -> Any:
     """FinancialTransactionOrder: by any column."""
-    annotations = {name: strawberry.auto for name in searchable(resource)}
+    annotations = dict.fromkeys(searchable(resource), strawberry.auto)
     kind = type(f"{resource.type_name}Order", (), {"__annotations__": annotations, "__module__": __name__})
     return strawberry_django.order_type(
         resource.model,
@@ -191,6 +191,3 @@ def searchable(resource: BulkResource) -> list[str]:
     """The columns that filters and orders know: those with values of their own, and the primary key."""
     own = [column.name for column in resource.columns.values() if column.target is None and column.is_plain]
     return list(dict.fromkeys([resource.model._meta.pk.name, *own]))
-
-
-__all__ = ["limits", "query_type"]

@@ -8,16 +8,19 @@ Rows in variables and rows written into the query take this same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
+    BooleanValueNode,
+    ConstValueNode,
     DocumentNode,
     EnumValueNode,
     FieldNode,
     FloatValueNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     IntValueNode,
     ListValueNode,
     NullValueNode,
@@ -25,6 +28,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    StringValueNode,
     ValueNode,
     VariableNode,
     Visitor,
@@ -74,23 +78,25 @@ class Lane:
     replaced: dict[str, Any] = field(default_factory=dict)
     #: Rows by response key and resource.
     rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
-    #: Defaults of variables.
-    defaults: dict[str, ValueNode] = field(default_factory=dict)
+    #: The variables of the operation, with their defaults.
+    defined: dict[str, ConstValueNode | None] = field(default_factory=dict)
+    #: Defaults that held rows, without them.
+    defaults: dict[str, ConstValueNode] = field(default_factory=dict)
     #: Variables that stood in rows written into the query.
     inlined: set[str] = field(default_factory=set)
 
     def document_without_rows(self, operation: OperationDefinitionNode) -> DocumentNode:
         """The document with an empty list wherever rows were; fills `rows` and `replaced`."""
         for definition in operation.variable_definitions or ():
-            if definition.default_value is not None:
-                self.defaults[definition.variable.name.value] = definition.default_value
+            self.defined[definition.variable.name.value] = definition.default_value
+        # Another operation's fragments may have rows too, under the same names.
+        reached = [operation, *fragments_of(self.document, operation)]
         definitions = [
-            self._definition(node)
-            if node is operation or isinstance(node, FragmentDefinitionNode)
-            else node
+            self._definition(node) if any(node is one for one in reached) else node
             for node in self.document.definitions
         ]
-        return self._without_unused(replace(self.document, definitions=tuple(definitions)), operation)
+        stripped = replace(self.document, definitions=tuple(definitions))
+        return replace(stripped, definitions=tuple(self._with_variables(stripped, node) for node in definitions))
 
     def _definition(self, node: Any) -> Any:
         return replace(node, selection_set=self._selections(node.selection_set))
@@ -114,7 +120,11 @@ class Lane:
         if node.name.value != "input":
             return node
         value, rows = self._take(node.value, INPUT)
-        self.rows.update({(key, resource): found for resource, found in rows.items()})
+        found = {(key, resource): of_resource for resource, of_resource in rows.items()}
+        if any(self.rows.get(place, of_resource) != of_resource for place, of_resource in found.items()):
+            # Two mutations under one name: without their rows they would pass for one and the same.
+            return node
+        self.rows.update(found)
         return replace(node, value=value)
 
     def _take(self, node: ValueNode, level: int) -> tuple[ValueNode, Any]:
@@ -125,25 +135,31 @@ class Lane:
             if isinstance(node, NullValueNode):
                 return node, None
             items = node.values if isinstance(node, ListValueNode) else (node,)
-            return ListValueNode(values=()), [self._untyped(item) for item in items]
+            found = [self._untyped(item) for item in items]
+            if not self.inlined <= self.defined.keys():
+                return node, None  # validation will say which variable is not defined
+            return ListValueNode(values=()), found
         if not isinstance(node, ObjectValueNode):
             return node, {} if level == INPUT else None
-        found, fields = {}, []
+        rows_by_name, fields = {}, []
         for item in node.fields:
             name = item.name.value
             if level == INPUT or name == "rows":
                 value, rows = self._take(item.value, level + 1)
                 item = replace(item, value=value)
                 if rows is not None:
-                    found[name] = rows
+                    rows_by_name[name] = rows
             fields.append(item)
-        return replace(node, fields=tuple(fields)), found if level == INPUT else found.get("rows")
+        return replace(node, fields=tuple(fields)), rows_by_name if level == INPUT else rows_by_name.get("rows")
 
     def _take_variable(self, name: str, level: int) -> Any:
+        default = self.defined.get(name)
+        if default is not None:
+            self.defaults[name] = cast(ConstValueNode, self._take(default, level)[0])
         if name in self.variables:
             value = self.variables[name]
-        elif name in self.defaults:
-            value = self._untyped(self.defaults[name])
+        elif default is not None:
+            value = self._untyped(default)
         else:
             return {} if level == INPUT else None
         self.replaced[name], rows = strip(value, level)
@@ -154,12 +170,13 @@ class Lane:
         if isinstance(node, VariableNode):
             name = node.name.value
             self.inlined.add(name)
-            default = self.defaults.get(name)
+            default = self.defined.get(name)
             return self.variables.get(name, self._untyped(default) if default is not None else None)
         if isinstance(node, NullValueNode):
             return None
         if isinstance(node, IntValueNode):
-            return int(node.value)
+            # Python refuses to read numbers of thousands of digits; the row's field refuses the text.
+            return int(node.value) if len(node.value) < 4000 else node.value
         if isinstance(node, FloatValueNode):
             return ExactFloat(node.value)
         if isinstance(node, ListValueNode):
@@ -167,27 +184,26 @@ class Lane:
         if isinstance(node, ObjectValueNode):
             # A variable that is not given leaves its field out, as graphql-core does.
             return {item.name.value: self._untyped(item.value) for item in node.fields if self._is_given(item.value)}
-        assert isinstance(node, EnumValueNode) or hasattr(node, "value")
-        return node.value  # type: ignore[union-attr]
+        assert isinstance(node, EnumValueNode | StringValueNode | BooleanValueNode)
+        return node.value
 
     def _is_given(self, node: ValueNode) -> bool:
         if not isinstance(node, VariableNode):
             return True
         self.inlined.add(node.name.value)
-        return node.name.value in self.variables or node.name.value in self.defaults
+        return node.name.value in self.variables or self.defined.get(node.name.value) is not None
 
-    def _without_unused(self, document: DocumentNode, operation: OperationDefinitionNode) -> DocumentNode:
-        """A variable that stood in rows only is unused now, which validation would refuse."""
-        if not self.inlined:
-            return document
-        unused = self.inlined - used_variables(document)
-        definitions = []
-        for node in document.definitions:
-            if isinstance(node, OperationDefinitionNode) and node.name == operation.name:
-                kept = (one for one in node.variable_definitions or () if one.variable.name.value not in unused)
-                node = replace(node, variable_definitions=tuple(kept))
-            definitions.append(node)
-        return replace(document, definitions=tuple(definitions))
+    def _with_variables(self, document: DocumentNode, node: Any) -> Any:
+        """An operation that defines what it still uses: validation would refuse variables that stood in rows only."""
+        if not isinstance(node, OperationDefinitionNode) or not (self.inlined or self.defaults):
+            return node
+        unused = self.inlined and self.inlined - used_variables([node, *fragments_of(document, node)])
+        kept = (
+            replace(one, default_value=self.defaults.get(one.variable.name.value, one.default_value))
+            for one in node.variable_definitions or ()
+            if one.variable.name.value not in unused
+        )
+        return replace(node, variable_definitions=tuple(kept))
 
 
 def strip(value: Any, level: int) -> tuple[Any, Any]:
@@ -211,8 +227,36 @@ def strip(value: Any, level: int) -> tuple[Any, Any]:
     return stripped_by_name, found
 
 
-def used_variables(document: DocumentNode) -> set[str]:
-    """The variables that a document uses, outside of their definitions."""
+def fragments_of(document: DocumentNode, operation: OperationDefinitionNode) -> list[FragmentDefinitionNode]:
+    """The fragments that an operation spreads, and those that they spread in turn."""
+    unreached = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    reached: list[FragmentDefinitionNode] = []
+    waiting: list[OperationDefinitionNode | FragmentDefinitionNode] = [operation]
+    while waiting and unreached:
+        names = spread_in(waiting.pop())
+        found = [unreached.pop(name) for name in names if name in unreached]
+        reached += found
+        waiting += found
+    return reached
+
+
+def spread_in(node: OperationDefinitionNode | FragmentDefinitionNode) -> list[str]:
+    """The names of the fragments that a definition spreads."""
+    names: dict[str, None] = {}
+
+    class Spreads(Visitor):
+        def enter_argument(self, *_: Any) -> bool:
+            return False
+
+        def enter_fragment_spread(self, spread: FragmentSpreadNode, *_: Any) -> None:
+            names[spread.name.value] = None
+
+    visit(node, Spreads())
+    return list(names)
+
+
+def used_variables(nodes: Iterable[OperationDefinitionNode | FragmentDefinitionNode]) -> set[str]:
+    """The variables that definitions use, outside of their own heads."""
     used: set[str] = set()
 
     class Uses(Visitor):
@@ -222,5 +266,6 @@ def used_variables(document: DocumentNode) -> set[str]:
         def enter_variable(self, node: VariableNode, *_: Any) -> None:
             used.add(node.name.value)
 
-    visit(document, Uses())
+    for node in nodes:
+        visit(node, Uses())
     return used

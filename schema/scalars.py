@@ -75,6 +75,7 @@ def enum_of(column: Column, owner: str) -> Any:
         for name, value in column.choice_names.items()
     }
     name = f"{owner}{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    # mypy wants an enum's members written out; these are known at run time.
     kind: Any = enum.Enum(name, values)  # type: ignore[misc]
     return strawberry.enum(kind, name=name, description=f"The choices of {owner}.{column.graphql_name}.")
 

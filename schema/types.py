@@ -174,7 +174,7 @@ def elapsed(progress: Progress) -> float:
     """Seconds that an operation has been running."""
     if progress.started_at is None:
         return 0.0
-    until = progress.finished_at or datetime.datetime.now(datetime.timezone.utc)
+    until = progress.finished_at or datetime.datetime.now(datetime.UTC)
     return max((until - progress.started_at).total_seconds(), 0.001)
 
 

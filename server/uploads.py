@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -33,4 +33,5 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
 
 def store(user: Any, upload_id: UUID, request: HttpRequest) -> Any:
     """The body, which Django has spooled to disk, into the storage."""
-    return uploads.fill(uploads.find(user, upload_id), File(request))
+    # A request reads like a file.
+    return uploads.fill(uploads.find(user, upload_id), File(cast("IO[bytes]", request)))

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
 django.setup()
 
-from workers.actors import broker, read_input, write_chunk  # noqa: E402
+from django.db.backends.signals import connection_created  # noqa: E402
+
+from workers.actors import read_input, write_chunk  # noqa: E402
+from workers.broker import broker  # noqa: E402
+
+
+def commit_at_leisure(connection: Any, **_: Any) -> None:
+    """Leases, rings and the reader's chunks need not reach the disk before work goes on.
+
+    What a crash of the database takes of them is taken from its end, and made again: the upload is there, and the
+    sweep rings. Rows and their ledger entries commit durably (workers/chunks.py).
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO off")
+
+
+connection_created.connect(commit_at_leisure)
 
 __all__ = ["broker", "read_input", "write_chunk"]

@@ -36,8 +36,13 @@ def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = Fa
     the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself.
     """
     if not as_json and set(map(type, values)) <= {str} and accepts >= {str}:
-        return pl.Series(escaped(values), dtype=pl.String)
-    return pl.Series([cell(value, accepts, as_json) for value in values], dtype=pl.String)
+        texts: Sequence[str | None] = escaped(values)
+    else:
+        texts = [cell(value, accepts, as_json) for value in values]
+    try:
+        return pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series([None if text is None else encodable(text) for text in texts], dtype=pl.String)
 
 
 def escaped(values: Sequence[str]) -> Sequence[str]:
@@ -45,6 +50,20 @@ def escaped(values: Sequence[str]) -> Sequence[str]:
     if not any(value.startswith(MARK) for value in values):
         return values
     return [f"{MARK}{json.dumps(value)}" if value.startswith(MARK) else value for value in values]
+
+
+def escaped_column(texts: pl.Expr) -> pl.Expr:
+    """A file's texts as they are, but for those that begin with the mark themselves."""
+    return pl.when(texts.str.starts_with(MARK)).then(pl.format('{}"{}"', pl.lit(MARK), texts)).otherwise(texts)
+
+
+def encodable(text: str) -> str:
+    """A text as it is, or marked where it has half a surrogate pair, which is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return f"{MARK}{json.dumps(text)}"
+    return text
 
 
 def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
@@ -58,8 +77,8 @@ def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
     kind = float if isinstance(value, float) else type(value)
     if kind not in accepts or (kind is str and value.startswith(MARK)):
         return f"{MARK}{json.dumps(value)}"
-    if kind is bool:
-        return "true" if value else "false"
+    if kind in (bool, list, dict):
+        return json.dumps(value)
     return value.text if isinstance(value, ExactFloat) else str(value)
 
 
@@ -72,7 +91,14 @@ def kind_of(cell_text: str) -> str:
     """The JSON kind of a marked cell, in words."""
     try:
         value = json.loads(shown(cell_text))
-    except ValueError:
+    except ValueError:  # of a file, which has no JSON
+        value = MARK
+    if not isinstance(value, str):
+        return {bool: "a boolean", list: "a list", dict: "an object"}.get(type(value), "a number")
+    if value.startswith(MARK):
         return "text that begins with a null character"
-    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return names.get(type(value), "text that begins with a null character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "text with half a surrogate pair"
+    return "a string"

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import FieldDoesNotExist
 from django.db import DEFAULT_DB_ALIAS, models
 
+from workers.columns import graphql_name
 from workers.conf import Limits, setting_name
-from workers.resources import BulkResource, registered
+from workers.resources import BulkResource, _registry
 
 
 @register("bulkql")
 def check_resources(**_: Any) -> list[CheckMessage]:
     """All registered resources."""
-    try:
-        resources = registered()
-    except FieldDoesNotExist:
-        from workers.resources import _registry
-
-        resources = list(_registry.values())
+    resources = list(_registry.values())
     found = [message for resource in resources for message in resource_errors(resource)]
     for attribute in ("name", "type_name"):
         seen: dict[str, BulkResource] = {}
@@ -45,13 +42,20 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What is wrong with one resource."""
     rules, meta = type(resource).__qualname__, resource.model._meta
     names = {field.name for field in meta.get_fields()}
+    writable = sorted(field.name for field in meta.get_fields() if is_writable(field))
+    if not re.fullmatch(r"(?!__)[_A-Za-z][_0-9A-Za-z]*", resource.name):
+        yield Error(
+            f"{rules} has the name {resource.name!r}, which GraphQL does not take.",
+            hint="Set `name` to ASCII letters and digits, such as financialTransactions.",
+            id="bulkql.E011",
+        )
     if not resource.fields:
         yield Error(f"{rules} has no fields.", hint="Name the model's fields that rows may give.", id="bulkql.E002")
     for name in (*resource.fields, *resource.match_fields):
         if name not in names:
             yield Error(
                 f"{rules} names {name}, which {resource.label} does not have.",
-                hint=f"{resource.label} has {', '.join(sorted(names))}.",
+                hint=f"{resource.label} has {', '.join(writable)}.",
                 id="bulkql.E003",
             )
         elif not is_writable(meta.get_field(name)):
@@ -60,6 +64,12 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+    for name, others in homonyms(resource.fields):
+        yield Error(
+            f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
+            hint="Leave one of them out of `fields`, or rename the model's field.",
+            id="bulkql.E012",
+        )
     for field in meta.concrete_fields:
         if field.name not in resource.fields and owes_a_value(field):
             yield Error(
@@ -87,6 +97,14 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
         )
 
 
+def homonyms(fields: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Names in GraphQL that several fields would have, and those fields: area1 for area1 and area_1."""
+    names = dict.fromkeys(fields)
+    for graphql, count in Counter(map(graphql_name, names)).items():
+        if count > 1:
+            yield graphql, [name for name in names if graphql_name(name) == graphql]
+
+
 def is_writable(field: Any) -> bool:
     return bool(getattr(field, "concrete", False)) and not field.many_to_many and not getattr(field, "generated", False)
 
@@ -104,12 +122,12 @@ def owes_a_value(field: models.Field[Any, Any]) -> bool:
 def check_limits(**_: Any) -> list[CheckMessage]:
     """All limits are positive numbers, and the lease outlasts a statement."""
     found: list[CheckMessage] = []
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(Limits):
-        value = getattr(settings, setting_name(field.name), None)
-        values[field.name] = field.default if value is None else value
-        if not isinstance(values[field.name], int) or values[field.name] < 1:
-            hint = f"It is a whole number; by default {field.default}."
+        given = getattr(settings, setting_name(field.name), None)
+        value = values[field.name] = field.default if given is None else given
+        if not isinstance(value, int) or value < 1:
+            hint = f"It is a whole number of at least 1; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
     if not found and values["statement_seconds"] >= values["lease_seconds"]:
         found.append(
@@ -121,4 +139,3 @@ def check_limits(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
-

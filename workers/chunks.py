@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import polars as pl
 from django.db import OperationalError, connections, transaction
 
 from workers import ledger
 from workers.conf import limits
-from workers.errors import LeaseLost
-from workers.frames import RESERVED_PK, ROW, unpack
+from workers.errors import GivenUp, LeaseLost
+from workers.frames import ROW, unpack
 from workers.models import Chunk, Outcome
 from workers.references import resolve
 from workers.resources import BulkResource, resource_named
@@ -24,27 +25,29 @@ logger = logging.getLogger("bulkql")
 TRY_AGAIN = {"40P01", "40001"}
 
 
-def write_chunk(chunk_id: int) -> bool:
-    """Claim a chunk, write its rows and record them; whether it was this call that did.
+def write_chunk(chunk_id: int) -> Chunk | None:
+    """Claim a chunk, write its rows and record them; None if that is done already, or another's work.
 
-    A message delivered twice finds the chunk recorded or claimed, and does nothing.
+    A message delivered twice finds the chunk recorded or claimed, and does nothing. Raises GivenUp.
     """
     chunk = ledger.claim(chunk_id)
     if chunk is None:
-        return False
+        return None
     if chunk.attempts > limits().max_attempts:
-        ledger.fail(chunk.operation_id, f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.")
-        return True
+        raise GivenUp(
+            chunk.operation_id,
+            f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
+        )
     try:
         write(chunk)
     except LeaseLost as lost:
         logger.warning("operation %s: %s", chunk.operation_id, lost)
-        return False
+        return None
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
         ledger.release(chunk)
         raise
-    return True
+    return chunk
 
 
 def write(chunk: Chunk) -> None:
@@ -67,18 +70,19 @@ def write(chunk: Chunk) -> None:
 
 
 def set_up(resource: BulkResource) -> None:
-    """What the transaction needs: foreign keys checked where rows can still be named, and an end to waiting."""
+    """What the transaction needs: foreign keys checked where rows can still be named, a bounded wait, a durable end."""
     connection = connections[resource.database]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL statement_timeout = '{limits().statement_seconds}s'"
+                "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL synchronous_commit TO DEFAULT;"
+                f" SET LOCAL statement_timeout = '{limits().statement_seconds}s'"
             )
 
 
-def writer(resource: BulkResource):  # type: ignore[no-untyped-def]
+def writer(resource: BulkResource) -> Callable[[BulkResource, pl.DataFrame], Written]:
     """The writer for the resource's database."""
-    return (postgres if connections[resource.database].vendor == "postgresql" else orm).create
+    return postgres.create if connections[resource.database].vendor == "postgresql" else orm.create
 
 
 def entries(chunk: Chunk, validated: Validated, written: Written) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,8 +1,8 @@
 """A model field -> how its text becomes a value.
 
 Each column has a fast path, an expression over the whole column that yields values only for text that is certainly
-valid; every other text goes through the field itself, whose verdict and message count. So no field type is refused,
-and no rule is written twice.
+valid (workers/kinds.py); every other text goes through the field itself, whose verdict and message count. So no field
+type is refused, and no rule is written twice.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from itertools import count
+from typing import Any
 
 import polars as pl
-from django.core import validators
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
 from workers.cells import MARK, kind_of
-
-Parse: TypeAlias = Callable[[pl.Expr], pl.Expr]
-
-UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+from workers.kinds import BOOLEANS, SLOW, Parse, fast_path, kind_of_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,9 +56,10 @@ class Column:
     def is_required(self) -> bool:
         """A created row must give it."""
         field = self.field
-        if field.has_default() or field.has_db_default() or field.null or getattr(field, "auto_now", False):
+        if isinstance(field, models.AutoField) or field.has_default() or field.has_db_default() or field.null:
             return False
-        return not (field.blank and field.empty_strings_allowed) and not getattr(field, "auto_now_add", False)
+        has_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+        return not has_clock and not (field.blank and field.empty_strings_allowed)
 
     def clean(self, cell: str) -> Any:
         """The value of a cell, by the field's own rules; raises ValidationError."""
@@ -69,31 +67,38 @@ class Column:
             raise ValidationError(f"{self.expected()} is expected here, not {kind_of(cell)}.", code="invalid")
         if MARK in cell:
             raise ValidationError("Null characters are not allowed.", code="invalid")
-        value = self.decode(cell)
+        try:
+            return self.checked(self.decode(cell))
+        except (ArithmeticError, TypeError, ValueError) as error:
+            # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
+            # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
+            raise ValidationError("This value cannot be read.", code="invalid") from error
+
+    def checked(self, value: Any) -> Any:
+        """A decoded value, by the field's own rules."""
         if self.target is not None:
             # Whether the row that a key points to is there, is asked once for the whole column.
             value = self.value_field.to_python(value)
             self.value_field.run_validators(value)
-            return value
-        value = self.field.clean(value, None)
+        else:
+            value = self.field.clean(value, None)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValidationError("A finite number is expected here.", code="invalid")
-        if self.dtype == UTC_MICROSECONDS and isinstance(value, datetime) and timezone.is_naive(value):
-            return timezone.make_aware(value)
         return value
 
     def decode(self, cell: str) -> Any:
         """Text -> what the field's to_python takes."""
         if self.as_json:
-            try:
-                value = json.loads(cell, parse_constant=refuse_constant)
-            except ValueError as error:
-                raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
-            if "\\u0000" in json.dumps(value):
-                raise ValidationError("Null characters are not allowed.", code="invalid")
-            return value
-        if self.choice_names and cell in self.choice_names:
+            return json_of(cell)
+        if cell in self.choice_names:
             return self.choice_names[cell]
+        if isinstance(self.value_field, models.BooleanField):
+            return BOOLEANS.get(cell, cell)
+        if isinstance(self.value_field, models.IntegerField):
+            return re.sub(r"^([+-]?[0-9]+)\.0+$", r"\1", cell)
+        if isinstance(self.value_field, models.DateTimeField):
+            # Validators compare moments with others, which a naive one is not comparable to.
+            return in_utc(self.value_field.to_python(cell))
         return cell
 
     def series(self, values: list[Any], texts: list[str]) -> pl.Series:
@@ -112,6 +117,16 @@ class Column:
             return [None if text is None else self.value_field.to_python(self.decode(text)) for text in values]
         return [None if text is None else self.value_field.to_python(text) for text in values]
 
+    def comparable(self, values: pl.Series) -> pl.Series:
+        """Values of a frame in a form in which equal ones are the same: 1.5 and 1.50, an address in two spellings."""
+        if isinstance(self.value_field, models.DecimalField) and self.is_plain:
+            return values.cast(pl.Decimal(38, self.value_field.decimal_places), strict=False)
+        if self.is_plain:
+            return values
+        texts = values.unique().drop_nulls()
+        prepared = [str(self.value_field.get_prep_value(value)) for value in self.python(texts)]
+        return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
+
     def expected(self) -> str:
         """What the field wants, in words, with its article."""
         if self.choice_names:
@@ -123,9 +138,30 @@ class Column:
         return "A string or a number" if str in self.accepts else "A number"
 
 
+def json_of(text: str) -> Any:
+    """The value of JSON that a database takes too; raises ValidationError."""
+    try:
+        value = json.loads(text, parse_constant=refuse_constant)
+        # What Python's reader lets through: 1e999, and halves of surrogate pairs.
+        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        plain.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", plain):
+        raise ValidationError("Null characters are not allowed.", code="invalid")
+    return value
+
+
 def refuse_constant(name: str) -> Any:
     """NaN and Infinity are Python's JSON, and nobody else's."""
     raise ValueError(f"{name} is not a JSON value")
+
+
+def in_utc(value: Any) -> Any:
+    """Moments in UTC, as frames hold them: a naive one is of the current time zone. Raises OverflowError."""
+    if not isinstance(value, datetime):
+        return value
+    return (timezone.make_aware(value) if timezone.is_naive(value) else value).astimezone(UTC)
 
 
 def text_of(value: Any) -> str | None:
@@ -142,21 +178,22 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         target = field.remote_field.model
         while isinstance(value_field, models.ForeignKey):
             value_field = value_field.target_field
-    kind = next((kind for kind in KINDS if type(value_field) in kind.fields), SLOW)
-    return Column(
+    kind = kind_of_field(value_field)
+    column = Column(
         name=field.name,
         graphql_name=graphql_name(field.name),
         field=field,
         value_field=value_field,
         target=target,
         dtype=kind.dtype,
-        parse=fast_path(kind, field, value_field),
+        parse=fast_path(value_field),
         # Choices are given by their enum's names.
         accepts=kind.accepts | ({str, int} if is_id(field) else set()) | ({str} if field.choices else set()),
         as_json=isinstance(value_field, models.JSONField),
         is_plain=kind is not SLOW,
         choice_names=choice_names(field),
     )
+    return replace(column, parse=path_of_choices(column)) if field.choices and column.parse is not None else column
 
 
 def is_id(field: models.Field[Any, Any]) -> bool:
@@ -176,8 +213,11 @@ def choice_names(field: models.Field[Any, Any]) -> dict[str, Any]:
     for value, label in field.flatchoices:
         if value in (None, ""):
             continue
-        name = enum_name(str(value)) or enum_name(str(label)) or f"CHOICE_{len(names)}"
-        names[name if name not in names else f"{name}_{len(names)}"] = value
+        name = stem = enum_name(str(value)) or enum_name(str(label)) or f"CHOICE_{len(names)}"
+        numbers = count(len(names))
+        while name in names:
+            name = f"{stem}_{next(numbers)}"
+        names[name] = value
     return names
 
 
@@ -187,175 +227,11 @@ def enum_name(text: str) -> str | None:
     return name if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in ("TRUE", "FALSE", "NULL") else None
 
 
-def fast_path(kind: KindOfField, field: models.Field[Any, Any], value_field: models.Field[Any, Any]) -> Parse | None:
-    """A kind's own path, then the field's choices and validators; None if one of them is unknown here."""
-    rules = rules_of(value_field if field is not value_field else field)
-    if kind.parse is None or rules is None:
-        return None
-    parse = kind.parse
-    choices = [value for value, _ in field.flatchoices]
-
-    def expression(text: pl.Expr) -> pl.Expr:
-        value = parse(text, value_field)
-        for rule in rules:
-            value = pl.when(rule(value)).then(value)
-        if choices:
-            value = pl.when(value.is_in(choices)).then(value)
-        return value
-
-    return expression
-
-
-def rules_of(field: models.Field[Any, Any]) -> list[Parse] | None:
-    """A field's validators as expressions that are true for certainly valid values; None if one has no expression."""
-    rules: list[Parse] = []
-    if isinstance(field, models.CharField | models.TextField) and not field.blank:
-        rules.append(lambda value: value != "")
-    for validator in field.validators:
-        rule = rule_of(validator, field)
-        if rule is None:
-            return None
-        rules.append(rule)
-    return rules
-
-
-def rule_of(validator: Any, field: models.Field[Any, Any]) -> Parse | None:
-    """One validator as an expression."""
-    limit = getattr(validator, "limit_value", None)
-    if callable(limit):
-        return None
-    if isinstance(field, models.DecimalField) and type(validator) in LIMITS:
-        # Decimals stay text in frames; they are compared as what they are.
-        exact = pl.Decimal(38, field.decimal_places or 0)
-        bound = pl.lit(Decimal(limit), dtype=exact)
-        if type(validator) is validators.MaxValueValidator:
-            return lambda value: value.cast(exact, strict=False) <= bound
-        return lambda value: value.cast(exact, strict=False) >= bound
-    if type(validator) is validators.MaxLengthValidator:
-        return lambda value: value.str.len_chars() <= limit
-    if type(validator) is validators.MinLengthValidator:
-        return lambda value: value.str.len_chars() >= limit
-    if type(validator) is validators.MaxValueValidator:
-        return lambda value: value <= limit
-    if type(validator) is validators.MinValueValidator:
-        return lambda value: value >= limit
-    if type(validator) is validators.DecimalValidator:
-        return lambda value: pl.lit(True)  # parse_decimal has counted the digits already
-    if type(validator) is validators.ProhibitNullCharactersValidator:
-        return lambda value: pl.lit(True)  # parse_text has looked for them already
-    return None
-
-
-LIMITS = (validators.MaxValueValidator, validators.MinValueValidator)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KindOfField:
-    """Fields that are read alike. Only Django's own classes: a subclass may change anything, and is asked itself."""
-
-    fields: frozenset[type]
-    dtype: pl.DataType
-    parse: Callable[[pl.Expr, Any], pl.Expr] | None
-    accepts: frozenset[type]
-
-
-def parse_text(text: pl.Expr, field: Any) -> pl.Expr:
-    return pl.when(~text.str.contains(MARK, literal=True)).then(text)
-
-
-def parse_integer(text: pl.Expr, field: Any) -> pl.Expr:
-    # Spreadsheets write 7.0 where they mean 7, and GraphQL's Int takes it too.
-    zeros = pl.when(text.str.contains(r"^[+-]?\d+\.0+$")).then(text.str.replace(r"\.0+$", ""))
-    return pl.coalesce(text.cast(pl.Int64, strict=False), zeros.cast(pl.Int64, strict=False))
-
-
-def parse_decimal(text: pl.Expr, field: Any) -> pl.Expr:
-    if field.max_digits is None or field.decimal_places is None:
-        return pl.when(pl.lit(False)).then(text)
-    whole, places = field.max_digits - field.decimal_places, field.decimal_places
-    fraction = rf"(?:\.\d{{1,{places}}})?" if places else ""
-    return pl.when(text.str.contains(rf"^[+-]?\d{{1,{max(whole, 1)}}}{fraction}$")).then(text)
-
-
-def parse_float(text: pl.Expr, field: Any) -> pl.Expr:
-    value = text.cast(pl.Float64, strict=False)
-    return pl.when(value.is_finite()).then(value)
-
-
-def parse_boolean(text: pl.Expr, field: Any) -> pl.Expr:
-    return text.replace_strict(
-        {"true": True, "True": True, "TRUE": True, "t": True, "1": True}
-        | {"false": False, "False": False, "FALSE": False, "f": False, "0": False},
-        default=None,
-        return_dtype=pl.Boolean,
-    )
-
-
-def parse_date(text: pl.Expr, field: Any) -> pl.Expr:
-    return pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(text.str.to_date("%Y-%m-%d", strict=False))
-
-
-def parse_time(text: pl.Expr, field: Any) -> pl.Expr:
-    return pl.when(text.str.contains(r"^\d{2}:\d{2}:\d{2}$")).then(text.str.to_time("%H:%M:%S", strict=False))
-
-
-def parse_datetime(text: pl.Expr, field: Any) -> pl.Expr:
-    """ISO 8601 in UTC by the second, the usual case; then with an offset and a fraction."""
-    utc = text.str.contains(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")
-    offset = text.str.contains(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:\d{2})$")
-    return pl.coalesce(
-        pl.when(utc).then(text).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False).dt.replace_time_zone("UTC"),
-        pl.when(offset & ~utc).then(text).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False),
-    )
-
-
-def parse_uuid(text: pl.Expr, field: Any) -> pl.Expr:
-    return pl.when(text.str.contains(r"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")).then(text.str.to_lowercase())
-
-
-INTEGERS = frozenset(
-    {
-        models.AutoField,
-        models.BigAutoField,
-        models.SmallAutoField,
-        models.IntegerField,
-        models.BigIntegerField,
-        models.SmallIntegerField,
-        models.PositiveIntegerField,
-        models.PositiveBigIntegerField,
-        models.PositiveSmallIntegerField,
-    }
-)
-TEXTS = frozenset({models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField})
-
-KINDS = (
-    KindOfField(fields=TEXTS, dtype=pl.String(), parse=parse_text, accepts=frozenset({str})),
-    KindOfField(fields=INTEGERS, dtype=pl.Int64(), parse=parse_integer, accepts=frozenset({int, float})),
-    KindOfField(
-        fields=frozenset({models.DecimalField}),
-        dtype=pl.String(),
-        parse=parse_decimal,
-        accepts=frozenset({str, int, float}),
-    ),
-    KindOfField(
-        fields=frozenset({models.FloatField}), dtype=pl.Float64(), parse=parse_float, accepts=frozenset({int, float})
-    ),
-    KindOfField(
-        fields=frozenset({models.BooleanField}), dtype=pl.Boolean(), parse=parse_boolean, accepts=frozenset({bool})
-    ),
-    KindOfField(fields=frozenset({models.DateField}), dtype=pl.Date(), parse=parse_date, accepts=frozenset({str})),
-    KindOfField(fields=frozenset({models.TimeField}), dtype=pl.Time(), parse=parse_time, accepts=frozenset({str})),
-    KindOfField(
-        fields=frozenset({models.DateTimeField}),
-        dtype=UTC_MICROSECONDS,
-        parse=parse_datetime,
-        accepts=frozenset({str}),
-    ),
-    KindOfField(fields=frozenset({models.UUIDField}), dtype=pl.String(), parse=parse_uuid, accepts=frozenset({str})),
-)
-SLOW = KindOfField(
-    fields=frozenset(), dtype=pl.String(), parse=None, accepts=frozenset({str, int, float, bool, list, dict})
-)
-
-#: For annotations of values that frames hold.
-Value: TypeAlias = "str | int | float | bool | date | time | datetime | None"
+def path_of_choices(column: Column) -> Parse | None:
+    """The fast path of a field with choices: their names and their texts, each cleaned here once."""
+    table: dict[str, Any] = {}
+    for text in (*column.choice_names, *(str(value) for value, _ in column.field.flatchoices)):
+        with suppress(ValidationError):
+            table[text] = column.clean(text)
+    texts, values = pl.Series(list(table), dtype=pl.String), column.series(list(table.values()), list(table))
+    return lambda text: text.replace_strict(texts, values, default=None, return_dtype=column.dtype)

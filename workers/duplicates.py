@@ -7,9 +7,11 @@ verdict depends on the request alone, and never on the size of chunks or on who 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 
 import polars as pl
 
+from workers.cells import NULL
 from workers.columns import graphql_name
 from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
 from workers.resources import BulkResource
@@ -36,6 +38,8 @@ class Superseded:
 
     def mark(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
         """A raw frame whose superseded rows say by which row and by which key."""
+        if raw.is_empty():
+            return raw
         spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
         verdicts = pl.concat([self._read(span) for span in spans])
         verdicts = verdicts.filter(pl.col("row").is_between(row_start, row_start + raw.height - 1))
@@ -66,32 +70,48 @@ def keys_of(resource: BulkResource) -> list[UniqueKey]:
 def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Superseded:
     """Read all frames once, and find the rows whose key comes again later."""
     keys = keys_of(resource)
-    hashes = [Spill() for _ in keys]
-    row = 0
     verdicts = Superseded()
     if not keys:
         return verdicts
-    for raw in frames:
-        values = key_values(resource, raw, keys)
+    with ExitStack() as stack:
+        hashes = [stack.enter_context(closing(Spill())) for _ in keys]
+        row = 0
+        for raw in frames:
+            values = key_values(resource, raw, keys)
+            for key, spill in zip(keys, hashes, strict=True):
+                spill.add(hashed(values, key, row))
+            row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
-            spill.add(hashed(values, key, row))
-        row += raw.height
-    for key, spill in zip(keys, hashes, strict=True):
-        for part in spill.buckets():
-            verdicts.add(losers(spill.read(part), key))
-        spill.close()
+            for part in spill.buckets():
+                verdicts.add(losers(spill.read(part), key))
     return verdicts
 
 
 def key_values(resource: BulkResource, raw: pl.DataFrame, keys: list[UniqueKey]) -> pl.DataFrame:
-    """The values of all fields in keys: 7 and 7.0 are one number, and a moment is one in any time zone."""
+    """The values of all fields in keys, and in `null:` columns whether a row gives an explicit null.
+
+    7 and 7.0 are one number, and a moment is one in any time zone.
+    """
     names = dict.fromkeys(name for key in keys for name in key.fields)
-    columns = [resource.columns[name] for name in names]
-    return pl.DataFrame([parse(column, cells_of(raw, column))[0][0] for column in columns])
+    series: list[pl.Series] = []
+    for column in map(resource.columns.__getitem__, names):
+        cells = cells_of(raw, column)
+        values = column.comparable(parse(column, cells)[0][0])
+        is_null = (cells == NULL).fill_null(False)
+        series += [values.alias(column.name), is_null.alias(explicit_null(column.name))]
+    return pl.DataFrame(series)
+
+
+def explicit_null(name: str) -> str:
+    return f"null:{name}"
 
 
 def hashed(values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame:
-    """The keys of rows as 128 bits, which no two of them share by chance; nulls are equal to nothing."""
+    """The keys of rows as 128 bits, which no two of them share by chance.
+
+    Nulls are equal to nothing, or to other nulls as the key says; what a row does not give, or gives wrongly, is no
+    null, and nobody knows yet what it will be.
+    """
     fields = values.select(key.fields)
     frame = pl.DataFrame(
         {
@@ -100,8 +120,10 @@ def hashed(values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame
             "row": pl.int_range(row_start, row_start + values.height, eager=True),
         }
     )
-    if key.nulls_distinct:
-        frame = frame.filter(fields.select(pl.all_horizontal(pl.all().is_not_null())).to_series())
+    known = [pl.col(name).is_not_null() for name in key.fields]
+    if not key.nulls_distinct:
+        known = [is_known | pl.col(explicit_null(name)) for is_known, name in zip(known, key.fields, strict=True)]
+    frame = frame.filter(values.select(pl.all_horizontal(known)).to_series())
     return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
 
 

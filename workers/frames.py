@@ -17,7 +17,6 @@ RESERVED_PK = "__pk"
 #: The row's place in its chunk.
 ROW = "__row"
 
-OUTCOMES = {"index": pl.Int64, "outcome": pl.String, "pk": pl.String}
 ERRORS = {
     "index": pl.Int64,
     "path": pl.String,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from workers.rows import raw_frame
 from workers.writers.keys import with_keys
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 
 class Mode(StrEnum):
@@ -56,13 +56,12 @@ class BulkRequest:
     """One bulk mutation, checked for its form."""
 
     kind: Kind
-    user: AbstractBaseUser
+    user: User
     inputs: list[Rows]
     mode: Mode = Mode.AUTO
     chunk_size: int | None = None
     label: str = ""
     idempotency_key: str | None = None
-    inline_rows: int = field(init=False, default=0)
 
 
 def check(request: BulkRequest) -> None:
@@ -72,7 +71,7 @@ def check(request: BulkRequest) -> None:
     for item in request.inputs:
         resource = item.resource
         permission = f"{resource.model._meta.app_label}.{PERMISSIONS[request.kind]}_{resource.model._meta.model_name}"
-        if not request.user.has_perm(permission):  # type: ignore[attr-defined]
+        if not request.user.has_perm(permission):
             raise Forbidden(f"{request.kind.title()} of {resource.name} needs the permission {permission}.")
         if item.rows is not None and not item.rows:
             raise BadInput(f"{resource.name}.rows is empty; give at least one row.")

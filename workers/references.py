@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
+from django.db import models
 
 from workers.columns import Column
 from workers.frames import ROW, no_errors
@@ -12,22 +13,20 @@ from workers.resources import BulkResource, resource_of
 from workers.validation import Validated, without
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 #: Keys asked for in one query; SQLite takes no more than 32,766 parameters.
 KEYS_A_QUERY = 10_000
 
 
-def resolve(resource: BulkResource, validated: Validated, user: AbstractBaseUser | None) -> Validated:
+def resolve(resource: BulkResource, validated: Validated, user: User | None) -> Validated:
     """Take out the rows whose foreign keys point to nothing that the user may see."""
     references = [column for column in resource.columns.values() if column.target is not None]
     errors = [unresolved(resource, column, validated.rows, user) for column in references]
     return without(validated, pl.concat([no_errors(), *errors]))
 
 
-def unresolved(
-    resource: BulkResource, column: Column, rows: pl.DataFrame, user: AbstractBaseUser | None
-) -> pl.DataFrame:
+def unresolved(resource: BulkResource, column: Column, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """The row errors of one foreign key."""
     wanted = rows[column.name].unique().drop_nulls()
     known = existing(resource, column, wanted, user)
@@ -45,10 +44,9 @@ def unresolved(
     )
 
 
-def existing(
-    resource: BulkResource, column: Column, wanted: pl.Series, user: AbstractBaseUser | None
-) -> pl.Series:
+def existing(resource: BulkResource, column: Column, wanted: pl.Series, user: User | None) -> pl.Series:
     """Which of these keys are there, among the rows that the user may see and the field allows."""
+    assert isinstance(column.field, models.ForeignKey)
     assert column.target is not None
     target = resource_of(column.target)
     queryset = target.get_queryset(user) if target is not None else column.target._base_manager.all()

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from workers.cells import cells
+from workers.columns import Column
 from workers.frames import INTAKE_ERRORS
 from workers.resources import BulkResource
 
@@ -29,14 +30,15 @@ def raw_frame(
     rows = [row if isinstance(row, dict) else not_an_object(index, row, errors) for index, row in enumerate(rows)]
     known = {**resource.column_names, **(names or {})}
     keys = set().union(*rows)
-    unknown = keys - known.keys()
+    # A key may hold half a surrogate pair, which no frame takes.
+    unknown = {key: key.encode(errors="backslashreplace").decode() for key in sorted(keys - known.keys())}
     if unknown and not ignore_unknown:
         find_unknown(resource, rows, unknown, errors)
     series = []
     for column in resource.columns.values():
-        aliases = [key for key in keys if known.get(key) == column.name]
+        aliases = [key for key in known if key in keys and known[key] == column.name]
         if aliases:
-            values = [value_of(row, aliases) for row in rows] if len(aliases) > 1 else values_of(rows, aliases[0])
+            values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
             series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
     if errors:
         texts = [json.dumps(errors[index]) if index in errors else None for index in range(len(rows))]
@@ -52,9 +54,19 @@ def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
     return [row.get(key, ...) for row in rows]
 
 
-def value_of(row: dict[str, Any], keys: Sequence[str]) -> Any:
-    """The value of a field that the rows call by several names."""
-    return next((row[key] for key in keys if key in row), ...)
+def merged(
+    rows: Sequence[dict[str, Any]], column: Column, keys: Sequence[str], errors: dict[int, list[list[str | None]]]
+) -> list[Any]:
+    """The values of a field that the rows call by several names; a row that uses two of them contradicts itself."""
+    values: list[Any] = []
+    for index, row in enumerate(rows):
+        given = [key for key in keys if key in row]
+        values.append(row[given[0]] if given else ...)
+        if len(given) > 1:
+            message = f"The row gives this field twice, as {' and as '.join(given)}."
+            shown = json.dumps([row[key] for key in given])
+            errors.setdefault(index, []).append(["INVALID", column.graphql_name, message, shown])
+    return values
 
 
 def not_an_object(index: int, row: Any, errors: dict[int, list[list[str | None]]]) -> dict[str, Any]:
@@ -67,15 +79,15 @@ def not_an_object(index: int, row: Any, errors: dict[int, list[list[str | None]]
 def find_unknown(
     resource: BulkResource,
     rows: Sequence[dict[str, Any]],
-    unknown: set[str],
+    unknown: dict[str, str],
     errors: dict[int, list[list[str | None]]],
 ) -> None:
     """Name the unknown fields of each row."""
     known = ", ".join(column.graphql_name for column in resource.columns.values())
     for index, row in enumerate(rows):
-        if not unknown.isdisjoint(row):
+        if not unknown.keys().isdisjoint(row):
             errors.setdefault(index, []).extend(
-                ["UNKNOWN_FIELD", key, f"{resource.name} has no field {key}; it has {known}.", json.dumps(row[key])]
-                for key in row
-                if key in unknown
+                ["UNKNOWN_FIELD", name, f"{resource.name} has no field {name}; it has {known}.", json.dumps(row[key])]
+                for key, name in unknown.items()
+                if key in row
             )

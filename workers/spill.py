@@ -35,10 +35,10 @@ class Spill:
         return sorted(held | {int(path.stem.partition("-")[0]) for path in self._files("*")})
 
     def read(self, bucket: int) -> pl.DataFrame:
-        """All rows of a bucket, in no order."""
-        held = [frame.filter(pl.col("bucket") == bucket) for frame in self._held]
+        """All rows of a bucket, in the order in which they were added."""
         stored = [pl.read_ipc(path) for path in self._files(f"{bucket}-*")]
-        return pl.concat([*held, *stored]) if held or stored else pl.DataFrame()
+        held = [frame.filter(pl.col("bucket") == bucket) for frame in self._held]
+        return pl.concat([*stored, *held]) if held or stored else pl.DataFrame()
 
     def close(self) -> None:
         """Forget everything."""
@@ -50,7 +50,7 @@ class Spill:
         if self._directory is None:
             self._directory = TemporaryDirectory(prefix="bulkql-")
         for (bucket,), frame in pl.concat(self._held).partition_by("bucket", as_dict=True).items():
-            frame.write_ipc(Path(self._directory.name) / f"{bucket}-{self._runs}.arrow", compression="lz4")
+            frame.write_ipc(Path(self._directory.name) / f"{bucket}-{self._runs:09}.arrow", compression="lz4")
         self._held.clear()
         self._held_rows = 0
         self._runs += 1

@@ -70,6 +70,7 @@ class Parts(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    # RawIOBase takes any writable buffer; BufferedReader gives it this one.
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._rest:
             part = self._stored.parts.filter(number=self._number).values_list("data", flat=True).first()

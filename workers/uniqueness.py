@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import models
@@ -21,10 +22,15 @@ def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
     Conditional constraints and constraints on expressions are the database's alone: it names the guilty rows.
     """
     meta = model._meta
+
+    def names(fields: Iterable[str]) -> tuple[str, ...]:
+        # Django takes account_id for account too.
+        return tuple(meta.get_field(name).name for name in fields)
+
     single = [UniqueKey((field.name,)) for field in meta.concrete_fields if field.unique]
-    together = [UniqueKey(tuple(fields)) for fields in meta.unique_together]
+    together = [UniqueKey(names(fields)) for fields in meta.unique_together]
     constraints = [
-        UniqueKey(tuple(constraint.fields), nulls_distinct=constraint.nulls_distinct is not False)
+        UniqueKey(names(constraint.fields), nulls_distinct=constraint.nulls_distinct is not False)
         for constraint in meta.constraints
         if isinstance(constraint, models.UniqueConstraint)
         and constraint.fields

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from workers.errors import BadInput, NotFound
 from workers.models import Upload
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 
 def storage() -> Storage:
@@ -23,7 +23,7 @@ def storage() -> Storage:
     return storages["bulkql"]
 
 
-def announce(user: AbstractBaseUser, name: str, size: int | None) -> Upload:
+def announce(user: User, name: str, size: int | None) -> Upload:
     """A place for a file that comes later."""
     if not name.strip():
         raise BadInput("An upload needs a name; its ending tells the format.")
@@ -32,7 +32,7 @@ def announce(user: AbstractBaseUser, name: str, size: int | None) -> Upload:
     return Upload.objects.create(name=name[:255], size=size, created_by=user)
 
 
-def expires_at(upload: Upload) -> timezone.datetime:
+def expires_at(upload: Upload) -> datetime:
     """When an upload that was not filled can no longer be."""
     return upload.created_at + timedelta(seconds=limits().upload_seconds)
 
@@ -54,7 +54,7 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     return upload
 
 
-def find(user: AbstractBaseUser, upload_id: UUID | str) -> Upload:
+def find(user: User, upload_id: UUID | str) -> Upload:
     """The user's own upload; raises NotFound."""
     try:
         return Upload.objects.get(id=UUID(str(upload_id)), created_by=user)

@@ -43,7 +43,9 @@ def validate(resource: BulkResource, raw: pl.DataFrame) -> Validated:
     """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
     columns = list(resource.columns.values())
     parsed = [parse(column, cells_of(raw, column)) for column in columns]
-    errors = pl.concat([intake_errors(raw), superseded(raw), *(column_errors for _, column_errors in parsed)])
+    found = intake_errors(raw)
+    column_errors = pl.concat([no_errors(), *(errors for _, errors in parsed)])
+    errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
     rows = pl.DataFrame({ROW: pl.int_range(raw.height, eager=True, dtype=pl.UInt32)}).with_columns(
         *(series for pair, _ in parsed for series in pair), *raw.select(pl.col(f"^{RESERVED_PK}$"))
     )
@@ -55,9 +57,7 @@ def without(validated: Validated, errors: pl.DataFrame) -> Validated:
     if errors.is_empty():
         return validated
     guilty = errors["index"].unique().cast(pl.UInt32)
-    return Validated(
-        validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors])
-    )
+    return Validated(validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors]))
 
 
 def cells_of(raw: pl.DataFrame, column: Column) -> pl.Series:
@@ -96,7 +96,7 @@ def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame
             good_values.append(column.clean(cell))
             good_texts.append(cell)
         except ValidationError as error:
-            bad.extend((cell, code_of(one), " ".join(one.messages)) for one in error.error_list)
+            bad.extend((cell, code_of(one), " ".join(one.messages)) for one in ValidationError([error]).error_list)
     found = pl.DataFrame(
         {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
     )
@@ -109,7 +109,7 @@ def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame
             .to_series()
         )
     verdicts = pl.DataFrame(bad, schema={"cell": pl.String, "code": pl.String, "message": pl.String}, orient="row")
-    errors = left.join(verdicts, on="cell", how="inner").select(
+    errors = left.join(verdicts, on="cell", how="inner", maintain_order="left_right").select(
         pl.col("index").cast(pl.Int64),
         pl.lit(column.graphql_name).alias("path"),
         "code",
@@ -158,6 +158,14 @@ def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
         schema={"index": pl.Int64, "code": pl.String, "path": pl.String, "message": pl.String, "data": pl.String},
         orient="row",
     ).select(list(ERRORS))
+
+
+def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """A row that could not be read gives nothing; what it lacks is no news."""
+    unreadable = found.filter(pl.col("path").is_null())["index"].unique()
+    if unreadable.is_empty():
+        return errors
+    return errors.filter((pl.col("code") != "REQUIRED") | ~pl.col("index").is_in(unreadable.implode()))
 
 
 def superseded(raw: pl.DataFrame) -> pl.DataFrame:

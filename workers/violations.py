@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError, DataError, IntegrityError, models
 
 from workers.columns import graphql_name
 from workers.resources import BulkResource
@@ -39,6 +39,18 @@ def reference_violation(name: str) -> Violation:
 def check_violation(constraint: models.BaseConstraint) -> Violation:
     """A check constraint does not hold; the model may have its own words for it."""
     return Violation("CONSTRAINT", None, str(constraint.get_violation_error_message()))
+
+
+#: SQLSTATE classes that speak of a row: data exceptions, violated constraints, and what triggers raise.
+CLASSES_OF_ROWS = ("22", "23", "P0")
+
+
+def is_of_a_row(error: DatabaseError) -> bool:
+    """Whether a row is to blame: not an outage, a deadlock, a time limit, or a mistake of ours."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    if diagnosis is None:
+        return isinstance(error, IntegrityError | DataError)
+    return str(diagnosis.sqlstate).startswith(CLASSES_OF_ROWS)
 
 
 def violation_of(resource: BulkResource, error: DatabaseError) -> Violation:

@@ -149,9 +149,7 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
 def test_window_bounds_the_chunks_that_are_rung(user):
     rows = [{"name": f"Account {number}"} for number in range(100)]
     inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
-    operation = operations.run(
-        BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5)
-    )
+    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
 
     rung = operation.chunks.filter(rung_at__isnull=False)
     assert rung.count() == 8
@@ -175,9 +173,7 @@ def test_children_wait_for_all_of_their_parents(user):
             ],
         ),
     ]
-    operation = operations.run(
-        BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1)
-    )
+    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
 
     def rung() -> list[str]:
         found = operation.chunks.filter(rung_at__isnull=False, recorded_at=None)

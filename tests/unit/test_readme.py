@@ -30,7 +30,9 @@ def test_python_block_is_the_ledgers_own_registration():
     assert block[block.index("@bulkql") :] in source
 
 
-@pytest.mark.parametrize(("variable", "number"), re.findall(r"^\| `BULKQL_(\w+)` \| .*: ([\d,]+) \|$", README, re.MULTILINE))
+@pytest.mark.parametrize(
+    ("variable", "number"), re.findall(r"^\| `BULKQL_(\w+)` \| .*: ([\d,]+) \|$", README, re.MULTILINE)
+)
 def test_limits_are_the_defaults(variable, number):
     assert getattr(Limits(), variable.lower()) == int(number.replace(",", ""))
 

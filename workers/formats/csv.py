@@ -11,7 +11,7 @@ from typing import IO
 
 import polars as pl
 
-from workers.cells import MARK, NULL
+from workers.cells import MARK, NULL, escaped_column
 from workers.errors import UnreadableFile
 from workers.formats.options import EmptyCells, FileOptions, fields_of
 from workers.frames import INTAKE_ERRORS
@@ -22,6 +22,10 @@ BLOCK_BYTES = 4 * 1024 * 1024
 RECORD_BYTES = 16 * 1024 * 1024
 
 OVERFLOW = "__overflow"
+BOM = "\N{BYTE ORDER MARK}"
+
+# Python's reader, which is asked about broken records only, would stop at cells of 128 kB.
+csv.field_size_limit(RECORD_BYTES)
 
 
 def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
@@ -43,24 +47,26 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
 
 def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     """UTF-8 blocks that end where a record ends: at a line break outside of quotes."""
-    rest = b""
+    rest, line = b"", 1
     for piece in decoded(file, options):
         block = rest + piece
         end = last_record_end(block)
         if end == 0 and len(block) > RECORD_BYTES:
-            raise UnreadableFile(f"A record is longer than {RECORD_BYTES:,} bytes: is a quote never closed?")
+            raise UnreadableFile(
+                f"The record at line {line} is longer than {RECORD_BYTES:,} bytes: is a quote never closed?"
+            )
         if end:
             yield block[:end]
+            line += block.count(b"\n", 0, end)
         rest = block[end:]
-    if rest.strip():
+    if rest.strip(b"\r\n"):
         yield rest
 
 
 def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     """The file's bytes as UTF-8, without a byte order mark."""
-    encoding = codecs.lookup(options.encoding).name
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
-    line = 1
+    decoder = codecs.getincrementaldecoder(options.encoding)()
+    line, is_first = 1, True
     while True:
         piece = file.read(BLOCK_BYTES)
         try:
@@ -73,7 +79,8 @@ def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
             ) from error
         line += text.count("\n")
         if text:
-            yield text.encode()
+            yield (text.removeprefix(BOM) if is_first else text).encode()
+            is_first = False
         if not piece:
             return
 
@@ -105,7 +112,13 @@ def header_of(record: bytes, options: FileOptions) -> list[str]:
     text = record.decode()
     if MARK in text:
         raise UnreadableFile("This is not a CSV file: line 1 has null characters.")
-    names = next(csv.reader(io.StringIO(text), delimiter=options.delimiter), [])
+    if "\r" in text.rstrip("\r\n"):
+        raise UnreadableFile("Line 1 has a carriage return in its middle; lines end with LF or CRLF.")
+    reader = csv.reader(io.StringIO(text), delimiter=options.delimiter, strict=True)
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
     if not any(name.strip() for name in names):
         raise UnreadableFile("Line 1 is empty; a CSV file begins with a header.")
     return [name.strip() for name in names]
@@ -113,29 +126,41 @@ def header_of(record: bytes, options: FileOptions) -> list[str]:
 
 def parse(block: bytes, fields: list[str | None], options: FileOptions, line: int) -> pl.DataFrame:
     """The records of a block as a raw frame."""
-    if not block.strip():
+    if not block.strip(b"\r\n"):
         return pl.DataFrame()
     names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
     try:
-        frame = pl.read_csv(
-            block,
-            has_header=False,
-            separator=options.delimiter,
-            schema=dict.fromkeys([*names, OVERFLOW], pl.String),
-            missing_columns="insert",
-            truncate_ragged_lines=True,
-        )
-    except pl.exceptions.ComputeError as error:
-        raise unreadable(block, options, line) from error
+        frame = table(block, [*names, OVERFLOW], options)
+    except pl.exceptions.PolarsError:
+        # Some record has more cells than that, or is broken.
+        extra = range(widest(block, options, line) - len(names))
+        try:
+            frame = table(block, [*names, *(f"{OVERFLOW}_{place}" for place in extra)], options)
+        except pl.exceptions.PolarsError as error:
+            raise unreadable(block, options, line) from error
+        frame = frame.with_columns(pl.coalesce(pl.col(f"^{OVERFLOW}_.*$"), pl.lit(None, pl.String)).alias(OVERFLOW))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    kept = [field for field in fields if field]
-    return frame.select(*(cell(pl.col(name), options, b"\0" in block).alias(name) for name in kept), *overflowing(frame, fields))
+    cells = (cell(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
+    return frame.select(*cells, *overflowing(frame, fields))
+
+
+def table(block: bytes, names: list[str], options: FileOptions) -> pl.DataFrame:
+    """The cells of a block; raises PolarsError where a record has more of them than there are names."""
+    if block.startswith(BOM.encode()):
+        block = b"\n" + block  # or polars takes it for the file's own
+    return pl.read_csv(
+        block,
+        has_header=False,
+        separator=options.delimiter,
+        schema=dict.fromkeys(names, pl.String),
+        missing_columns="insert",
+    )
 
 
 def cell(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:
     """A column's cells, with the nulls that the options ask for."""
     if has_marks:
-        column = pl.when(column.str.starts_with(MARK)).then(pl.format('{}"{}"', pl.lit(MARK), column)).otherwise(column)
+        column = escaped_column(column)
     if options.null_values:
         column = pl.when(column.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(column)
     if options.empty_cells == EmptyCells.NULL:
@@ -148,18 +173,25 @@ def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series
     if frame[OVERFLOW].null_count() == frame.height:
         return []
     message = f"The row has more than the header's {len(fields)} cells; quote cells that contain the delimiter."
-    texts = [
-        None if extra is None else json.dumps([["INVALID", None, message, extra]]) for extra in frame[OVERFLOW]
-    ]
+    texts = [None if extra is None else json.dumps([["INVALID", None, message, extra]]) for extra in frame[OVERFLOW]]
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
 
 
-def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
-    """The line at which a strict reader stumbles over the block."""
+def widest(block: bytes, options: FileOptions, line: int) -> int:
+    """The most cells that a record of the block has; raises UnreadableFile where a strict reader stumbles."""
     reader = csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter, strict=True)
+    width = records_end = 0
     try:
-        for _ in reader:
-            pass
+        for record in reader:
+            width, records_end = max(width, len(record)), reader.line_num
     except csv.Error as error:
-        return UnreadableFile(f"Line {line + reader.line_num - 1} is not CSV: {error}.")
-    return UnreadableFile(f"The file is not CSV between line {line} and line {line + block.count(bytes([10]))}.")
+        raise UnreadableFile(f"The record at line {line + records_end} is not CSV: {error}.") from error
+    return width
+
+
+def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
+    """What is left: a quote in the middle of a cell, which opens a cell for some readers and is text for others."""
+    odd = next((place for place, text in enumerate(block.split(b"\n")) if text.count(b'"') % 2), 0)
+    return UnreadableFile(
+        f"The record at line {line + odd} is not CSV: a cell with a quote in it stands in quotes, and doubles its own."
+    )

@@ -27,12 +27,9 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
 
 def check(file: IO[bytes], resource: BulkResource, options: FileOptions) -> None:
     """Look at the file's beginning: is it what it claims to be, and whose columns are these? Raises BadInput."""
-    try:
-        codecs.lookup(options.encoding)
-    except LookupError:
-        raise BadInput(f"There is no encoding {options.encoding}; utf-8, utf-16 and cp1252 are some.") from None
-    if len(options.delimiter) != 1:
-        raise BadInput(f"A delimiter is one character, not {options.delimiter!r}.")
+    check_encoding(options.encoding)
+    if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
+        raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
     wrong = sorted(set(options.columns.values()) - resource.columns.keys())
     if wrong:
         raise BadInput(f"`columns` maps to {', '.join(wrong)}; {resource.name} has {', '.join(resource.columns)}.")
@@ -41,3 +38,12 @@ def check(file: IO[bytes], resource: BulkResource, options: FileOptions) -> None
         parquet.check_beginning(file)
     elif next(read(file, resource, options), None) is None:
         raise BadInput("The file has no rows.")
+
+
+def check_encoding(name: str) -> None:
+    """Whether Python can decode texts of this encoding, piece by piece; raises BadInput."""
+    try:
+        " ".encode(name).decode(name)
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError):
+        raise BadInput(f"There is no encoding {name}; utf-8, utf-16 and cp1252 are some.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -19,6 +20,7 @@ BLOCK_BYTES = 2 * 1024 * 1024
 LINE_BYTES = 16 * 1024 * 1024
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
@@ -27,7 +29,7 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
     for block in lines(file):
         rows, errors = decode(block, line)
         if is_first and rows:
-            check_first(resource, rows[0], options)
+            check_first(resource, rows[0], line + first_line(block), options)
             is_first = False
         if rows:
             nullified(rows, options)
@@ -45,7 +47,7 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
     """Blocks of whole lines."""
-    rest = b""
+    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     while piece := file.read(BLOCK_BYTES):
         block = rest + piece
         end = block.rfind(b"\n") + 1
@@ -62,26 +64,31 @@ def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str 
     """The lines' values; where one is not JSON, an error in its place."""
     try:
         return decoder.decode_lines(block), {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         pass
     rows: list[Any] = []
     errors: dict[int, list[list[str | None]]] = {}
-    for number, text in enumerate(block.splitlines(), start=line):
+    for number, text in enumerate(block.split(b"\n"), start=line):
         if not text.strip():
             continue
         try:
             rows.append(decoder.decode(text))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             shown = text[:200].decode(errors="replace")
             errors[len(rows)] = [["INVALID", None, f"Line {number} is not JSON: {error}.", shown]]
             rows.append(None)
     return rows, errors
 
 
-def check_first(resource: BulkResource, row: Any, options: FileOptions) -> None:
+def first_line(block: bytes) -> int:
+    """The place of the first line that is not blank."""
+    return block[: len(block) - len(block.lstrip())].count(b"\n")
+
+
+def check_first(resource: BulkResource, row: Any, line: int, options: FileOptions) -> None:
     """The first line tells whether this is such a file at all."""
     if not isinstance(row, dict):
-        raise UnreadableFile("This is not an NDJSON file: line 1 is not a JSON object.")
+        raise UnreadableFile(f"This is not an NDJSON file: line {line} is not a JSON object.")
     if row:
         fields_of(resource, list(row), options)
 

@@ -82,14 +82,15 @@ def format_of(name: str) -> FileFormat:
 
 def fields_of(resource: BulkResource, header: list[str], options: FileOptions) -> list[str | None]:
     """The resource's field for each column of a file, None for one to ignore; raises BadInput."""
-    names = {**resource.column_names, **options.columns}
+    names = {**resource.column_names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
     known = ", ".join(column.name for column in resource.columns.values())
     unknown = [name for name, found in zip(header, fields, strict=True) if found is None]
     if len(unknown) == len(header):
+        doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise BadInput(
             f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {resource.name}. "
-            f"Its fields are {known}; is the delimiter {options.delimiter!r} right, and does the file have a header?"
+            f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         raise BadInput(

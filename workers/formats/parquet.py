@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import IO
 
 import polars as pl
+from django.db import models
 
-from workers.cells import NULL
+from workers.cells import NULL, escaped_column
+from workers.columns import Column
 from workers.errors import UnreadableFile
 from workers.formats.options import EmptyCells, FileOptions, fields_of
 from workers.resources import BulkResource
@@ -30,13 +32,12 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
             raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
         fields = fields_of(resource, header, options)
         columns = [
-            cells(name, field, dtype, options)
+            cells(pl.col(name), dtype, resource.columns[field], options)
             for (name, dtype), field in zip(lazy.collect_schema().items(), fields, strict=True)
             if field
         ]
         try:
-            for batch in lazy.select(columns).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                yield batch
+            yield from lazy.select(columns).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
         except pl.exceptions.PolarsError as error:
             raise UnreadableFile(f"The Parquet file is damaged: {str(error).splitlines()[0]}.") from error
 
@@ -47,25 +48,38 @@ def check_beginning(file: IO[bytes]) -> None:
         raise UnreadableFile("This is not a Parquet file.")
 
 
-def cells(name: str, field: str, dtype: pl.DataType, options: FileOptions) -> pl.Expr:
+def cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
-    text = as_text(pl.col(name), dtype)
+    text = as_text(values, dtype, column)
+    if isinstance(dtype, pl.String | pl.Binary | pl.Categorical | pl.Enum):
+        text = escaped_column(text)
     if options.null_values:
         text = pl.when(text.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(text)
     if options.empty_cells == EmptyCells.NULL:
         text = text.fill_null(NULL)
-    return text.alias(field)
+    return text.alias(column.name)
 
 
-def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
     """Values as CSV would give them."""
     if isinstance(dtype, pl.Datetime):
+        # pandas writes nanoseconds, which databases do not have.
+        values = values.dt.cast_time_unit("us")
         if dtype.time_zone is None:
-            return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
-        return column.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+            return values.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
+        return values.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+    if isinstance(dtype, pl.Time):
+        return values.dt.strftime("%H:%M:%S%.f")
+    if isinstance(dtype, pl.Duration):
+        return values.dt.to_string("iso")
+    if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.BinaryField):
+        return values.bin.encode("base64")
     if dtype.is_nested():
-        return column.map_elements(
-            lambda value: json.dumps(value.to_list() if isinstance(value, pl.Series) else value, default=str),
-            return_dtype=pl.String,
-        )
-    return column.cast(pl.String)
+        return values.map_batches(as_json, return_dtype=pl.String)
+    return values.cast(pl.String)
+
+
+def as_json(values: pl.Series) -> pl.Series:
+    """Lists and structs as JSON."""
+    texts = [None if value is None else json.dumps(value, default=str) for value in values.to_list()]
+    return pl.Series(texts, dtype=pl.String)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import polars as pl
-from django.db import DataError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, transaction
 
 from workers.frames import ROW, no_errors
 from workers.models import Outcome
 from workers.resources import BulkResource
+from workers.violations import is_of_a_row
 from workers.writers import orm, staging
 from workers.writers.table import Table, copy, is_copyable, table_of
 from workers.writers.written import Written, outcomes
@@ -21,12 +22,14 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
     try:
         with transaction.atomic(using=resource.database):
             copy(resource.database, table.name, table.columns, table.frame)
-    except IntegrityError:
-        # COPY stops at the first guilty row and does not look at the others: find them all at once.
-        return staging.create(resource, table)
     except DataError:
         # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
         return orm.create(resource, rows)
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+        # COPY stops at the first guilty row and does not look at the others: find them all at once.
+        return staging.create(resource, table)
     return created(table)
 
 

@@ -14,7 +14,7 @@ from django.db import connections, models
 
 from workers.frames import ROW
 from workers.models import Outcome
-from workers.resources import BulkResource
+from workers.resources import BulkResource, field_of
 from workers.uniqueness import UniqueKey
 from workers.violations import Violation, check_violation, reference_violation, unique_violation
 from workers.writers.table import Table, copy
@@ -64,13 +64,14 @@ def missing_references(resource: BulkResource, table: Table) -> Iterator[tuple[s
     """Foreign keys whose row was deleted after they were resolved."""
     quote = connections[resource.database].ops.quote_name
     for field in resource.model._meta.concrete_fields:
-        if isinstance(field, models.ForeignKey) and field.db_constraint:
+        # The stubs do not know db_constraint.
+        if isinstance(field, models.ForeignKey) and getattr(field, "db_constraint", True):
             target = field.target_field
+            key, reference = quote(str(target.column)), quote(str(field.column))
             yield (
                 field.name,
                 f"SELECT s.{quote(ROW)} FROM {STAGING} s LEFT JOIN {quote(target.model._meta.db_table)} t"  # noqa: S608
-                f" ON t.{quote(target.column)} = s.{quote(field.column)}"
-                f" WHERE s.{quote(field.column)} IS NOT NULL AND t.{quote(target.column)} IS NULL",
+                f" ON t.{key} = s.{reference} WHERE s.{reference} IS NOT NULL AND t.{key} IS NULL",
             )
 
 
@@ -78,14 +79,15 @@ def violating(resource: BulkResource, constraint: models.CheckConstraint) -> str
     """A check constraint's own SQL, over the staged rows."""
     connection = connections[resource.database]
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        sql = constraint._get_check_sql(resource.model, editor)
+        # Private to Django, so not in the stubs; the public constraint_sql wraps it in DDL.
+        sql = constraint._get_check_sql(resource.model, editor)  # type: ignore[attr-defined]
     return f"SELECT {connection.ops.quote_name(ROW)} FROM {STAGING} WHERE NOT ({sql})"  # noqa: S608
 
 
 def already_there(resource: BulkResource, table: Table, key: UniqueKey) -> str:
     """Staged rows whose key a row of the table has."""
     quote = connections[resource.database].ops.quote_name
-    columns = [quote(str(resource.model._meta.get_field(name).column)) for name in key.fields]
+    columns = [quote(str(field_of(resource.model, name).column)) for name in key.fields]
     equals = "=" if key.nulls_distinct else "IS NOT DISTINCT FROM"
     return (
         f"SELECT s.{quote(ROW)} FROM {STAGING} s JOIN {quote(table.name)} t"  # noqa: S608

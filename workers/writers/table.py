@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from django.db import connections, models
-from django.utils import timezone
 from psycopg.adapt import PyFormat, Transformer
 
 from workers.columns import Column, text_of
 from workers.frames import RESERVED_PK, ROW, given
 from workers.resources import BulkResource
+
+if TYPE_CHECKING:
+    from psycopg import abc
 
 #: Stock ways to prepare a value for saving; a field with its own needs a model instance, so the ORM.
 STOCK_PRE_SAVE = {
@@ -115,7 +117,7 @@ def texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[
     return [text(field.get_db_prep_save(value, connection), transformer) for value in values]
 
 
-def text(value: Any, transformer: Transformer) -> str | None:
+def text(value: Any, transformer: abc.Transformer) -> str | None:
     """One value in PostgreSQL's text format."""
     if value is None:
         return None
@@ -126,9 +128,9 @@ def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) 
     """COPY a frame into a table; raises Django's database errors."""
     connection = connections[alias]
     quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        with cursor.copy(f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)") as stream:
-            stream.write(as_csv(frame.select(columns)))
+    statement = f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)"
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
+        stream.write(as_csv(frame.select(columns)))
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

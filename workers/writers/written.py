@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, transaction
 
 from workers.frames import ERRORS, ROW
 from workers.resources import BulkResource
-from workers.violations import Violation, violation_of
+from workers.violations import Violation, is_of_a_row, violation_of
 
 OUTCOME_OF_ROW = {ROW: pl.UInt32, "outcome": pl.String, "pk": pl.String}
 
@@ -25,9 +25,7 @@ class Written:
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:
     """All these rows became the same."""
-    return pl.DataFrame({ROW: rows, "pk": pks.cast(pl.String)}).select(
-        ROW, pl.lit(outcome).alias("outcome"), "pk"
-    )
+    return pl.DataFrame({ROW: rows, "pk": pks.cast(pl.String)}).select(ROW, pl.lit(outcome).alias("outcome"), "pk")
 
 
 def error_rows(rows: list[int] | pl.Series, violation: Violation) -> pl.DataFrame:
@@ -41,9 +39,7 @@ def error_rows(rows: list[int] | pl.Series, violation: Violation) -> pl.DataFram
     )
 
 
-def bisect(
-    resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataFrame], pl.DataFrame]
-) -> Written:
+def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataFrame], pl.DataFrame]) -> Written:
     """Write all rows but those that the database refuses, each named by the database itself.
 
     `write` takes rows and gives their outcomes; it raises DatabaseError where one of them is refused.
@@ -53,9 +49,9 @@ def bisect(
     try:
         with transaction.atomic(using=resource.database):
             return Written(write(rows), pl.DataFrame(schema=ERRORS))
-    except OperationalError:
-        raise  # an outage, a deadlock or a time limit: no row's fault, and the queue tries again
     except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
         if rows.height == 1:
             violation = violation_of(resource, error)
             return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), error_rows(rows[ROW], violation))

@@ -5,42 +5,51 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ClassificationStatus',
+            name="ClassificationStatus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text="The status's name.", max_length=100, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(help_text="The status's name.", max_length=100, unique=True)),
             ],
             options={
-                'verbose_name_plural': 'classification statuses',
+                "verbose_name_plural": "classification statuses",
             },
         ),
         migrations.CreateModel(
-            name='FinancialAccount',
+            name="FinancialAccount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text="The account's name.", max_length=100, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(help_text="The account's name.", max_length=100, unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='FinancialTransaction',
+            name="FinancialTransaction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', models.DecimalField(decimal_places=2, help_text='Negative for money that leaves.', max_digits=12)),
-                ('description', models.TextField(help_text='What the bank wrote.')),
-                ('datetime', models.DateTimeField(help_text='When the money moved.')),
-                ('classification_status', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='ledger.classificationstatus')),
-                ('financial_account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='ledger.financialaccount')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "amount",
+                    models.DecimalField(decimal_places=2, help_text="Negative for money that leaves.", max_digits=12),
+                ),
+                ("description", models.TextField(help_text="What the bank wrote.")),
+                ("datetime", models.DateTimeField(help_text="When the money moved.")),
+                (
+                    "classification_status",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="ledger.classificationstatus"),
+                ),
+                (
+                    "financial_account",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="ledger.financialaccount"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('financial_account', 'datetime'), name='one_transaction_a_moment')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("financial_account", "datetime"), name="one_transaction_a_moment")
+                ],
             },
         ),
     ]

@@ -6,43 +6,86 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Country',
+            name="Country",
             fields=[
-                ('iso', models.CharField(help_text='ISO 3166-1 alpha-2.', max_length=2, primary_key=True, serialize=False)),
-                ('iso3', models.CharField(help_text='ISO 3166-1 alpha-3.', max_length=3, unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('continent', models.CharField(choices=[('AF', 'Africa'), ('AN', 'Antarctica'), ('AS', 'Asia'), ('EU', 'Europe'), ('NA', 'North America'), ('OC', 'Oceania'), ('SA', 'South America')], max_length=2)),
-                ('capital', models.CharField(blank=True, default='', max_length=80)),
-                ('population', models.BigIntegerField(default=0, validators=[django.core.validators.MinValueValidator(0)])),
-                ('area_km2', models.FloatField(default=0, help_text='In square kilometres.', validators=[django.core.validators.MinValueValidator(0)])),
+                (
+                    "iso",
+                    models.CharField(help_text="ISO 3166-1 alpha-2.", max_length=2, primary_key=True, serialize=False),
+                ),
+                ("iso3", models.CharField(help_text="ISO 3166-1 alpha-3.", max_length=3, unique=True)),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "continent",
+                    models.CharField(
+                        choices=[
+                            ("AF", "Africa"),
+                            ("AN", "Antarctica"),
+                            ("AS", "Asia"),
+                            ("EU", "Europe"),
+                            ("NA", "North America"),
+                            ("OC", "Oceania"),
+                            ("SA", "South America"),
+                        ],
+                        max_length=2,
+                    ),
+                ),
+                ("capital", models.CharField(blank=True, default="", max_length=80)),
+                (
+                    "population",
+                    models.BigIntegerField(default=0, validators=[django.core.validators.MinValueValidator(0)]),
+                ),
+                (
+                    "area_km2",
+                    models.FloatField(
+                        default=0,
+                        help_text="In square kilometres.",
+                        validators=[django.core.validators.MinValueValidator(0)],
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'countries',
+                "verbose_name_plural": "countries",
             },
         ),
         migrations.CreateModel(
-            name='City',
+            name="City",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('geoname_id', models.IntegerField(help_text='The id of the place at geonames.org.', unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('latitude', models.FloatField(validators=[django.core.validators.MinValueValidator(-90), django.core.validators.MaxValueValidator(90)])),
-                ('longitude', models.FloatField(validators=[django.core.validators.MinValueValidator(-180), django.core.validators.MaxValueValidator(180)])),
-                ('population', models.IntegerField(default=0)),
-                ('timezone', models.CharField(max_length=40)),
-                ('country', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='places.country')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("geoname_id", models.IntegerField(help_text="The id of the place at geonames.org.", unique=True)),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "latitude",
+                    models.FloatField(
+                        validators=[
+                            django.core.validators.MinValueValidator(-90),
+                            django.core.validators.MaxValueValidator(90),
+                        ]
+                    ),
+                ),
+                (
+                    "longitude",
+                    models.FloatField(
+                        validators=[
+                            django.core.validators.MinValueValidator(-180),
+                            django.core.validators.MaxValueValidator(180),
+                        ]
+                    ),
+                ),
+                ("population", models.IntegerField(default=0)),
+                ("timezone", models.CharField(max_length=40)),
+                ("country", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="places.country")),
             ],
             options={
-                'verbose_name_plural': 'cities',
-                'constraints': [models.CheckConstraint(condition=models.Q(('population__gte', 0)), name='no_negative_population')],
+                "verbose_name_plural": "cities",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("population__gte", 0)), name="no_negative_population")
+                ],
             },
         ),
     ]
