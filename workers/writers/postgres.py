@@ -5,13 +5,12 @@ from __future__ import annotations
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
-from workers.frames import ROW, no_errors
-from workers.models import Outcome
+from workers.frames import no_errors
 from workers.resources import BulkResource
 from workers.violations import is_of_a_row
 from workers.writers import orm, staging
-from workers.writers.table import Table, copy, is_copyable, table_of
-from workers.writers.written import Written, outcomes
+from workers.writers.table import copy, is_copyable, table_of
+from workers.writers.written import Written
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
@@ -30,9 +29,4 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
             raise
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
         return staging.create(resource, table)
-    return created(table)
-
-
-def created(table: Table) -> Written:
-    """All rows of the table went in."""
-    return Written(outcomes(table.frame[ROW], Outcome.CREATED, table.frame[table.pk].cast(pl.String)), no_errors())
+    return Written(staging.created(table, table.frame), no_errors())

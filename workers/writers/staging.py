@@ -1,7 +1,7 @@
 """Rows among which some violate a constraint -> the guilty ones named, the others written.
 
 The rows wait in a temporary table, and one query for each constraint finds all that violate it. What is left goes in
-with one INSERT. A constraint that Django knows nothing of still refuses that INSERT; then halving finds the rows.
+with one COPY. A constraint that Django knows nothing of still refuses that COPY; then halving finds the rows.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import polars as pl
-from django.db import connections, models
+from django.db import DatabaseError, connections, models, transaction
 
-from workers.frames import ROW
+from workers.frames import ROW, no_errors
 from workers.models import Outcome
 from workers.resources import BulkResource, field_of
 from workers.uniqueness import UniqueKey
-from workers.violations import Violation, check_violation, reference_violation, unique_violation
+from workers.violations import Violation, check_violation, is_of_a_row, reference_violation, unique_violation
 from workers.writers.table import Table, copy
 from workers.writers.written import Written, bisect, error_rows, outcomes
 
@@ -30,8 +30,20 @@ def create(resource: BulkResource, table: Table) -> Written:
     # A row may violate several constraints: the first one found stands for it.
     errors = errors.unique("index", keep="first", maintain_order=True)
     innocent = table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
-    written = bisect(resource, innocent, partial(insert, resource, table))
+    written = insert_all(resource, table, innocent)
     return Written(written.outcomes, pl.concat([errors, written.errors]))
+
+
+def insert_all(resource: BulkResource, table: Table, rows: pl.DataFrame) -> Written:
+    """COPY once more, now that nobody known to be guilty is among the rows; else halve them."""
+    try:
+        with transaction.atomic(using=resource.database):
+            copy(resource.database, table.name, table.columns, rows)
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+        return bisect(resource, rows, partial(insert, resource, table))
+    return Written(created(table, rows), no_errors())
 
 
 def stage(resource: BulkResource, table: Table) -> None:
@@ -112,4 +124,9 @@ def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataF
             f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s) ORDER BY {quote(ROW)}",
             [rows[ROW].to_list()],
         )
+    return created(table, rows)
+
+
+def created(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes of rows that all went in."""
     return outcomes(rows[ROW], Outcome.CREATED, rows[table.pk].cast(pl.String))
