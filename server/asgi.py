@@ -16,13 +16,14 @@ from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from schema.schema import schema  # noqa: E402
+from server.bodies import Bodies  # noqa: E402
 from server.graphql import GraphQLConsumer  # noqa: E402
 
 consumer = GraphQLConsumer.as_asgi(schema=schema(), allowed_origins=settings.CSRF_TRUSTED_ORIGINS)
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": Bodies(http),
         # The consumer compares a browser's Origin with the host by itself. Channels' validator would also turn away
         # scripts, which send none and have no cookies that a foreign page could ride on.
         "websocket": AuthMiddlewareStack(URLRouter([path("graphql", consumer)])),

@@ -21,8 +21,6 @@ from schema.context import Context
 from schema.failures import coded
 from server.auth import bearer, failure, user_of_token
 from workers.cells import ExactFloat
-from workers.errors import BulkError
-from workers.intake import exceeds
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 
@@ -71,23 +69,12 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     async def dispatch(  # type: ignore[override]
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        try:
-            check_size(request)
-            response = await super().dispatch(request, *args, **kwargs)
-        except BulkError as error:
-            return failure(str(error), error.code, 413)
+        response = await super().dispatch(request, *args, **kwargs)
         is_failure = response.status_code >= 400 and response["Content-Type"].startswith("text/plain")
         if is_failure and isinstance(response, HttpResponse):
             # Strawberry answers a malformed request in plain text; GraphQL clients read JSON.
             return failure(response.content.decode(), "BAD_INPUT", response.status_code)
         return response
-
-
-def check_size(request: HttpRequest) -> None:
-    """Refuse a body that is too large before it is in memory; raises LimitExceeded."""
-    size = int(request.headers.get("Content-Length") or 0)
-    if request.content_type != "multipart/form-data":
-        exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
 
 
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):

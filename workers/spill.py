@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 #: Rows that are held before they go to disk.
-HELD_ROWS = 1_000_000
+HELD_ROWS = 250_000
 
 
 class Spill:
@@ -21,7 +21,7 @@ class Spill:
         self._runs = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take a frame; past a million held rows, all held ones go to disk."""
+        """Take a frame; past HELD_ROWS, all held ones go to disk."""
         if frame.is_empty():
             return
         self._held.append(frame)

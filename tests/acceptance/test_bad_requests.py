@@ -97,6 +97,23 @@ def test_too_large_a_body(service):
     )
 
 
+def test_too_large_a_body_that_does_not_say_so(service):
+    def body() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b" " * 1024 * 1024
+
+    headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
+    try:
+        answer = httpx.post(f"{service.url}/graphql", content=body(), headers=headers)
+    except httpx.WriteError:
+        is_refused = True  # the service hung up before it had been told all
+    else:
+        is_refused = (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
+
+    assert is_refused
+    assert service.post("{ bulkResources { name } }")["data"]
+
+
 def test_too_many_rows_written_into_the_query(service):
     rows = " ".join(f'{{ name: "Account number {number}" }}' for number in range(5_000))
 
