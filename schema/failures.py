@@ -11,7 +11,7 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from workers.conf import limits, setting_name
-from workers.errors import BulkError
+from workers.errors import BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -68,8 +68,4 @@ def log(errors: list[GraphQLError]) -> None:
         cause = error.original_error
         if cause is None or isinstance(cause, BulkError | GraphQLError):
             continue
-        place = cause.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "nowhere"
-        logger.error("%s at %s, path %s", type(cause).__qualname__, where, error.path)
+        logger.error("%s, path %s", place_of(cause), error.path)

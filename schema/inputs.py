@@ -16,6 +16,7 @@ from workers.columns import Column
 from workers.errors import BadInput
 from workers.formats.options import FileOptions, format_of
 from workers.intake import Rows, exceeds
+from workers.models import Kind
 from workers.resources import BulkResource, resource_named
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def create_input_type(resources: list[BulkResource]) -> Any:
         (
             (resource.name, resource.name, create_type(resource) | None, f"Rows of {resource.name}.")
             for resource in resources
+            if Kind.CREATE in resource.operations
         ),
     )
 

@@ -47,8 +47,8 @@ class UploadMutation:
 
 
 def mutation_type(resources: list[BulkResource]) -> type:
-    """The mutations for these resources; without any, GraphQL allows no bulk input."""
-    if not resources:
+    """The mutations for these resources; where none offers the operation, GraphQL allows no input for it."""
+    if not any(Kind.CREATE in resource.operations for resource in resources):
         return UploadMutation
     namespace = {
         "bulk_create": bulk_mutation(

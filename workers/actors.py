@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dramatiq
 
 from workers import operations
 from workers.broker import broker
 from workers.conf import limits
+from workers.errors import WorkFailed, place_of
 from workers.sweep import Sweep
 
 #: A chunk takes less than its lease; past it another worker has taken over, and this one only stands in the way.
@@ -18,13 +21,24 @@ READ_MS = 24 * 60 * 60 * 1_000
 @dramatiq.actor(broker=broker, time_limit=CHUNK_MS)
 def write_chunk(chunk_id: int) -> None:
     """Write one chunk."""
-    operations.write_chunk(chunk_id)
+    work(operations.write_chunk, chunk_id)
 
 
 @dramatiq.actor(broker=broker, time_limit=READ_MS)
 def read_input(input_id: int) -> None:
     """Read one upload into chunks."""
-    operations.read_input(input_id)
+    work(operations.read_input, input_id)
+
+
+def work(step: Callable[[int], None], identifier: int) -> None:
+    """Do a step; its failure goes to the queue's retries, without what the exception may quote.
+
+    dramatiq writes exceptions to its log, and their tracebacks into the message that it sends again.
+    """
+    try:
+        step(identifier)
+    except Exception as error:
+        raise WorkFailed(place_of(error)) from None
 
 
 broker.add_middleware(Sweep())

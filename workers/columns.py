@@ -69,7 +69,7 @@ class Column:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
             return self.checked(self.decode(cell))
-        except (ArithmeticError, TypeError, ValueError) as error:
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
             # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
             # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
             raise ValidationError("This value cannot be read.", code="invalid") from error

@@ -58,6 +58,10 @@ class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 
 
+class WorkFailed(Exception):
+    """A worker's message failed. Says where, and not what: messages of databases quote rows."""
+
+
 class LeaseLost(Exception):
     """Another worker took over while this one was silent; what it holds must not be committed."""
 
@@ -68,3 +72,12 @@ class GivenUp(Exception):
 
 class ImproperlyRegistered(Exception):
     """A bulk.py asks for something impossible; the message says what to change."""
+
+
+def place_of(error: BaseException) -> str:
+    """The kind of an exception and where it was raised; never its message, which may quote rows."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "nowhere"
+    return f"{type(error).__qualname__} at {where}"

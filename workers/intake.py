@@ -22,7 +22,7 @@ from workers.errors import BadInput, Forbidden, IdempotencyConflict, LimitExceed
 from workers.formats import files
 from workers.formats.options import FileOptions
 from workers.frames import pack
-from workers.models import Chunk, Input, Kind, Operation, Upload
+from workers.models import TEXT_LENGTH, Chunk, Input, Kind, Operation, Upload
 from workers.resources import BulkResource, in_dependency_order
 from workers.rows import raw_frame
 from workers.writers.keys import with_keys
@@ -79,11 +79,21 @@ def check(request: BulkRequest) -> None:
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
     exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
+    check_text("label", request.label)
+    check_text("idempotencyKey", request.idempotency_key or "")
     if request.chunk_size is not None and request.chunk_size < 1:
         raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
 
 
 PERMISSIONS = {Kind.CREATE: "add"}
+
+
+def check_text(name: str, text: str) -> None:
+    """A text of the request that goes into the ledger."""
+    if len(text) > TEXT_LENGTH:
+        raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
+    if "\0" in text:
+        raise BadInput(f"{name} has a null character, which the database does not take.")
 
 
 def check_rows_limit(resource: BulkResource, count: int) -> None:
@@ -155,18 +165,17 @@ def store(request: BulkRequest, digest: str) -> Operation:
     operation = Operation.objects.create(
         kind=request.kind,
         label=request.label,
-        chunk_size=request.chunk_size or 0,
         idempotency_key=request.idempotency_key,
         input_hash=digest,
         created_by=request.user,
     )
     items = {item.resource.model: item for item in request.inputs}
     for position, resource in enumerate(in_dependency_order(item.resource for item in request.inputs)):
-        store_input(operation, position, items[resource.model])
+        store_input(operation, position, items[resource.model], resource.size_of_chunks(request.chunk_size))
     return operation
 
 
-def store_input(operation: Operation, position: int, item: Rows) -> None:
+def store_input(operation: Operation, position: int, item: Rows, chunk_size: int) -> None:
     """One resource's rows: inline ones as chunks, a file as it is."""
     upload = item.upload
     if item.content is not None:
@@ -177,6 +186,7 @@ def store_input(operation: Operation, position: int, item: Rows) -> None:
         operation=operation,
         resource=item.resource.name,
         position=position,
+        chunk_size=chunk_size,
         upload=upload,
         file_options=item.file_options.as_json() if item.file_options is not None else None,
     )
@@ -188,10 +198,9 @@ def store_input(operation: Operation, position: int, item: Rows) -> None:
     raw = raw_frame(item.resource, item.rows or [])
     with closing(superseded(item.resource, [raw])) as verdicts:
         marked = verdicts.mark(raw, 0)
-    size = item.resource.size_of_chunks(operation.chunk_size)
     Chunk.objects.bulk_create(
-        new_chunk(stored, item.resource, number, frame, number * size)
-        for number, frame in enumerate(marked.iter_slices(size))
+        new_chunk(stored, item.resource, number, frame, number * chunk_size)
+        for number, frame in enumerate(marked.iter_slices(chunk_size))
     )
     Input.objects.filter(pk=stored.pk).update(total=raw.height, read_at=timezone.now())
 
@@ -217,13 +226,12 @@ def read(stored: Input, resource: BulkResource) -> Iterator[Chunk]:
     """
     assert stored.upload is not None
     options = FileOptions.from_json(stored.file_options or {})
-    size = resource.size_of_chunks(stored.operation.chunk_size)
     done = stored.chunks.count()
     with uploads.open_upload(stored.upload) as file:
         verdicts = superseded(resource, alive(stored, files.read(file, resource, options)))
     row_start = 0
     with closing(verdicts), uploads.open_upload(stored.upload) as file:
-        for number, frame in enumerate(in_slices(files.read(file, resource, options), size)):
+        for number, frame in enumerate(in_slices(files.read(file, resource, options), stored.chunk_size)):
             if resource.max_rows is not None:
                 check_rows_limit(resource, row_start + frame.height)
             if number >= done:

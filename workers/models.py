@@ -7,6 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+#: Characters of the texts that a request gives its operation.
+TEXT_LENGTH = 200
+
 
 class Kind(models.TextChoices):
     """What an operation does to its rows."""
@@ -90,10 +93,9 @@ class Operation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    label = models.CharField(max_length=200, blank=True)
+    label = models.CharField(max_length=TEXT_LENGTH, blank=True)
     message = models.TextField(blank=True, help_text="Why it failed.")
-    chunk_size = models.IntegerField()
-    idempotency_key = models.CharField(max_length=200, null=True)
+    idempotency_key = models.CharField(max_length=TEXT_LENGTH, null=True)
     input_hash = models.CharField(max_length=64)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -127,6 +129,7 @@ class Input(models.Model):
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="inputs")
     resource = models.CharField(max_length=100, help_text="The resource's GraphQL name.")
     position = models.IntegerField()
+    chunk_size = models.IntegerField(help_text="Rows, as they were when the request was accepted.")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.PROTECT, related_name="+")
     file_options = models.JSONField(null=True)
     total = models.BigIntegerField(null=True, help_text="Rows; unknown until the file has been read to its end.")

@@ -6,9 +6,11 @@ import logging
 import time
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+
 from workers import chunks, ledger, progress
 from workers.conf import limits
-from workers.errors import BulkError, GivenUp, LeaseLost
+from workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from workers.intake import BulkRequest, Mode, accept, read
 from workers.models import Chunk, Operation, State
 from workers.resources import resource_named
@@ -22,9 +24,7 @@ def run(request: BulkRequest) -> Operation:
     operation, is_new = accept(request)
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
-        if is_sync(request):
-            write_now(operation)
-        else:
+        if not is_sync(request) or not written_now(operation):
             ring(operation.id)
     operation.refresh_from_db()
     return operation
@@ -36,6 +36,16 @@ def is_sync(request: BulkRequest) -> bool:
         return request.mode == Mode.SYNC
     inline = [item.rows for item in request.inputs if item.rows is not None]
     return len(inline) == len(request.inputs) and sum(map(len, inline)) <= limits().sync_rows
+
+
+def written_now(operation: Operation) -> bool:
+    """Write the whole operation; whether that went well. It is stored: if not, workers will write it."""
+    try:
+        write_now(operation)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
+        return False
+    return True
 
 
 def write_now(operation: Operation) -> None:

@@ -25,7 +25,7 @@ def storage() -> Storage:
 
 def announce(user: User, name: str, size: int | None) -> Upload:
     """A place for a file that comes later."""
-    if not name.strip():
+    if not name.strip() or "\0" in name:
         raise BadInput("An upload needs a name; its ending tells the format.")
     if size is not None and size <= 0:
         raise BadInput(f"An upload of {size} bytes has no rows.")

@@ -96,7 +96,7 @@ def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame
             good_values.append(column.clean(cell))
             good_texts.append(cell)
         except ValidationError as error:
-            bad.extend((cell, code_of(one), " ".join(one.messages)) for one in ValidationError([error]).error_list)
+            bad.extend((cell, code_of(one), message_of(one)) for one in ValidationError([error]).error_list)
     found = pl.DataFrame(
         {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
     )
@@ -121,6 +121,11 @@ def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame
 
 def code_of(error: ValidationError) -> str:
     return CODES.get(error.code or "", "INVALID")
+
+
+def message_of(error: ValidationError) -> str:
+    """The field's words; they may quote half a surrogate pair, which no frame takes."""
+    return " ".join(error.messages).encode(errors="backslashreplace").decode()
 
 
 def missing(column: Column, frame: pl.DataFrame) -> pl.DataFrame:

@@ -137,6 +137,19 @@ def test_chunk_size_out_of_bounds(service):
     )
 
 
+def test_texts_that_the_ledger_does_not_take(service):
+    given = {"financialTransactions": {"rows": transactions(1)}}
+
+    assert refused(service, given, {"label": "x" * 201}) == (
+        "BAD_INPUT",
+        "label has 201 characters; 200 are the most.",
+    )
+    assert refused(service, given, {"idempotencyKey": "a\0"}) == (
+        "BAD_INPUT",
+        "idempotencyKey has a null character, which the database does not take.",
+    )
+
+
 def test_not_a_csv(service, tmp_path):
     code, message = refused(service, file(service, tmp_path, b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"))
 

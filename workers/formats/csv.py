@@ -133,10 +133,10 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
         frame = table(block, [*names, OVERFLOW], options)
     except pl.exceptions.PolarsError:
         # Some record has more cells than that, or is broken.
-        extra = range(widest(block, options, line) - len(names))
         try:
+            extra = range(widest(block, options) - len(names))
             frame = table(block, [*names, *(f"{OVERFLOW}_{place}" for place in extra)], options)
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, csv.Error) as error:
             raise unreadable(block, options, line) from error
         frame = frame.with_columns(pl.coalesce(pl.col(f"^{OVERFLOW}_.*$"), pl.lit(None, pl.String)).alias(OVERFLOW))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
@@ -177,20 +177,21 @@ def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
 
 
-def widest(block: bytes, options: FileOptions, line: int) -> int:
-    """The most cells that a record of the block has; raises UnreadableFile where a strict reader stumbles."""
-    reader = csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter, strict=True)
-    width = records_end = 0
-    try:
-        for record in reader:
-            width, records_end = max(width, len(record)), reader.line_num
-    except csv.Error as error:
-        raise UnreadableFile(f"The record at line {line + records_end} is not CSV: {error}.") from error
-    return width
+def widest(block: bytes, options: FileOptions) -> int:
+    """The most cells that a record of the block has."""
+    return max(map(len, csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter)))
 
 
 def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
-    """What is left: a quote in the middle of a cell, which opens a cell for some readers and is text for others."""
+    """The record at which a strict reader stumbles over the block."""
+    reader = csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter, strict=True)
+    end_of_last = 0
+    try:
+        for _ in reader:
+            end_of_last = reader.line_num
+    except csv.Error as error:
+        return UnreadableFile(f"The record at line {line + end_of_last} is not CSV: {error}.")
+    # What is left: a quote in the middle of a cell, which opens a cell for some readers and is text for others.
     odd = next((place for place, text in enumerate(block.split(b"\n")) if text.count(b'"') % 2), 0)
     return UnreadableFile(
         f"The record at line {line + odd} is not CSV: a cell with a quote in it stands in quotes, and doubles its own."
