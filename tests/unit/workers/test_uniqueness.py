@@ -11,6 +11,7 @@ from examples.places.models import Country
 from tests.zoo.models import Animal
 from workers.uniqueness import UniqueKey, unique_keys
 
+# ruff: noqa: DJ008 (nobody reads the names of these models' rows)
 with isolate_apps("tests.zoo"):
 
     class Owner(models.Model):
