@@ -19,6 +19,7 @@ from strawberry.types import ExecutionResult
 
 from schema.context import Context
 from schema.failures import coded
+from schema.schema import schema
 from server.auth import bearer, failure, user_of_token
 from workers.cells import ExactFloat
 
@@ -29,8 +30,12 @@ def decode(data: str | bytes) -> object:
     """JSON, fast; what msgspec does not take (NaN, lone surrogates) Python's own reader does, for the rows to fail."""
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
+        pass
+    try:
         return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
 
 
 class FilesInThread(AsyncDjangoHTTPRequestAdapter):
@@ -46,6 +51,10 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
     request_adapter_class = FilesInThread
     decode_json = staticmethod(decode)
+
+    def __init__(self) -> None:
+        # Built at the first request: Django's checks import the URLs, and must come to tell of wrong registrations.
+        super().__init__(schema=schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=False)
 
     def encode_json(self, data: object) -> bytes:
         return msgspec.json.encode(data)

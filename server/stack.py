@@ -56,6 +56,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         programs["web"] = web_command("127.0.0.1", port)
         programs["worker"] = worker_command(workers)
         whole = {**os.environ, **environment}
+        manage(whole, "check")
         manage(whole, "migrate", "--verbosity", "0")
         supervisor = stack.enter_context(supervised(data, programs, whole))
         url = f"http://127.0.0.1:{port}"
@@ -87,8 +88,11 @@ def worker_command(processes: int) -> list[str]:
 
 
 def manage(environment: dict[str, str], *arguments: str) -> None:
-    """A command of Django's."""
-    subprocess.run([sys.executable, "-m", "django", *arguments], env=environment, check=True)  # noqa: S603
+    """A command of Django's; exits with its output where it fails."""
+    command = [sys.executable, "-m", "django", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(done.stderr or done.stdout)
 
 
 @contextmanager

@@ -82,8 +82,8 @@ def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Supers
                 spill.add(hashed(values, key, row))
             row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
-            for part in spill.buckets():
-                verdicts.add(losers(spill.read(part), key))
+            for part in spill.parts():
+                verdicts.add(losers(part, key))
     return verdicts
 
 

@@ -30,7 +30,7 @@ def unresolved(resource: BulkResource, column: Column, rows: pl.DataFrame, user:
     """The row errors of one foreign key."""
     wanted = rows[column.name].unique().drop_nulls()
     known = existing(resource, column, wanted, user)
-    unknown = wanted.filter(~wanted.is_in(known.implode())) if not known.is_empty() else wanted
+    unknown = wanted.filter(~column.comparable(wanted).is_in(known.implode())) if not known.is_empty() else wanted
     if unknown.is_empty():
         return no_errors()
     assert column.target is not None
@@ -45,7 +45,7 @@ def unresolved(resource: BulkResource, column: Column, rows: pl.DataFrame, user:
 
 
 def existing(resource: BulkResource, column: Column, wanted: pl.Series, user: User | None) -> pl.Series:
-    """Which of these keys are there, among the rows that the user may see and the field allows."""
+    """Which of these keys are there, in comparable form, among the rows that the user may see and the field allows."""
     assert isinstance(column.field, models.ForeignKey)
     assert column.target is not None
     target = resource_of(column.target)
@@ -60,4 +60,4 @@ def existing(resource: BulkResource, column: Column, wanted: pl.Series, user: Us
         .order_by()
         .values_list(key, flat=True)
     ]
-    return pl.Series(found if column.dtype != pl.String else [str(value) for value in found], dtype=wanted.dtype)
+    return column.comparable(column.series(found, [str(value) for value in found]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,6 +34,13 @@ class Spill:
         """The buckets that hold anything."""
         held = {bucket for frame in self._held for bucket in frame["bucket"].unique()}
         return sorted(held | {int(path.stem.partition("-")[0]) for path in self._files("*")})
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """All rows, bucket by bucket; in one piece where they never went to disk."""
+        if self._directory is None:
+            yield from [pl.concat(self._held)] if self._held else []
+        else:
+            yield from map(self.read, self.buckets())
 
     def read(self, bucket: int) -> pl.DataFrame:
         """All rows of a bucket, in the order in which they were added."""

@@ -252,7 +252,9 @@ def test_no_credentials_at_all(service):
 
 def test_malformed_requests(service):
     headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
-    for content in (b"{", b"[]", b'{"query": ""}', b'{"query": "{"}', b'{"query": "{ nothing }"}'):
+    deep = b"[" * 5_000 + b"]" * 5_000
+    long = b'{"query": "{ a }", "variables": {"n": ' + b"1" * 5_000 + b"}}"
+    for content in (b"{", b"[]", b'{"query": ""}', b'{"query": "{"}', b'{"query": "{ nothing }"}', deep, long):
         answer = httpx.post(f"{service.url}/graphql", content=content, headers=headers)
 
         codes = [error["extensions"]["code"] for error in answer.json()["errors"]]

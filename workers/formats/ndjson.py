@@ -11,7 +11,7 @@ import polars as pl
 
 from workers.cells import ExactFloat
 from workers.errors import UnreadableFile
-from workers.formats.options import EmptyCells, FileOptions, UnknownColumns, fields_of
+from workers.formats.options import FileOptions, UnknownColumns, fields_of
 from workers.resources import BulkResource
 from workers.rows import raw_frame
 
@@ -95,7 +95,8 @@ def check_first(resource: BulkResource, row: Any, line: int, options: FileOption
 
 def nullified(rows: list[Any], options: FileOptions) -> None:
     """Texts that stand for null, as the options say."""
-    nulls = {*options.null_values, *([""] if options.empty_cells == EmptyCells.NULL else [])}
+    # JSON says "" where it means an empty text, and leaves a field out where it gives none: no cell is empty.
+    nulls = set(options.null_values)
     if not nulls:
         return
     for row in rows:
