@@ -59,6 +59,8 @@ describe(
     "Where an operation stands.",
     QUEUED="Stored, and waiting for a worker.",
     RUNNING="Being read and written.",
+    CANCELING="Asked to stop: chunks at work are finished, no other is begun.",
+    CANCELED="Over by request: what was written stays, the rest is SKIPPED.",
     COMPLETED="Over: every row has its outcome.",
     FAILED="Over before its end; `message` says why.",
 )

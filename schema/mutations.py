@@ -11,6 +11,7 @@ from strawberry.types import Info
 
 from schema.context import Context, user_of
 from schema.inputs import BulkOptions, create_input_type, inputs_of
+from schema.permissions import operation_for
 from schema.scalars import BigInt
 from schema.types import BulkOperation, snapshot
 from workers import operations, uploads
@@ -34,13 +35,18 @@ class CreatedUpload:
     expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
 
 
+Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
 
 @strawberry.type(description="What changes rows.")
-class UploadMutation:
+class CommonMutation:
+    @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
+    async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
+        return await sync_to_async(cancel)(info, id)
+
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload:
         return await sync_to_async(announce)(info, name, size)
@@ -49,7 +55,7 @@ class UploadMutation:
 def mutation_type(resources: list[BulkResource]) -> type:
     """The mutations for these resources; where none offers the operation, GraphQL allows no input for it."""
     if not any(Kind.CREATE in resource.operations for resource in resources):
-        return UploadMutation
+        return CommonMutation
     namespace = {
         "bulk_create": bulk_mutation(
             Kind.CREATE,
@@ -57,7 +63,7 @@ def mutation_type(resources: list[BulkResource]) -> type:
             "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
         ),
     }
-    return strawberry.type(type("Mutation", (UploadMutation,), namespace), description="What changes rows.")
+    return strawberry.type(type("Mutation", (CommonMutation,), namespace), description="What changes rows.")
 
 
 def bulk_mutation(kind: Kind, input_type: Any, description: str) -> Any:
@@ -91,6 +97,14 @@ def perform(info: Info[Context, None], kind: Kind, given: Any, options: BulkOpti
         idempotency_key=options.idempotency_key,
     )
     return snapshot(operations.run(request))
+
+
+def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
+    """Cancel an operation that the user may see."""
+    operation = operation_for(user_of(info), operation_id)
+    operations.cancel(operation.pk)
+    operation.refresh_from_db()
+    return snapshot(operation)
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

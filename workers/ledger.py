@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import polars as pl
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -63,10 +63,19 @@ def is_free() -> Q:
     return Q(leased_until=None) | Q(leased_until__lt=timezone.now())
 
 
+def its_operation(**conditions: object) -> Exists:
+    """A condition on the operation of a chunk or an input.
+
+    Not by a join: Django would move all conditions of the update into a subquery, which PostgreSQL does not ask again
+    after it has waited for another worker's update, and both would hold the lease.
+    """
+    return Exists(Operation.objects.filter(pk=OuterRef("operation"), **conditions))
+
+
 def claim(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
     taken = lease()
-    free = Chunk.objects.filter(is_free(), pk=chunk_id, recorded_at=None)
+    free = Chunk.objects.filter(is_free(), ~its_operation(state=State.CANCELING), pk=chunk_id, recorded_at=None)
     if not free.update(attempts=F("attempts") + 1, **taken):
         return None
     chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
@@ -107,11 +116,26 @@ def record(chunk: Chunk, outcomes: pl.DataFrame, errors: pl.DataFrame) -> None:
 
 
 def finish(operation_id: UUID) -> bool:
-    """Complete an operation whose every chunk is recorded; whether it was this call that did."""
+    """End an operation whose every chunk is recorded; whether it was this call that did."""
     unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
     unwritten = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
     done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
-    return bool(done.update(state=State.COMPLETED, finished_at=timezone.now()))
+    state = Case(When(state=State.CANCELING, then=Value(State.CANCELED)), default=Value(State.COMPLETED))
+    return bool(done.update(state=state, finished_at=timezone.now()))
+
+
+def cancel(operation_id: UUID) -> bool:
+    """Ask an operation to stop; whether it was going on."""
+    going_on = Operation.objects.filter(pk=operation_id, finished_at=None)
+    return bool(going_on.update(state=State.CANCELING))
+
+
+def skip_canceled(operation_id: UUID) -> None:
+    """Skip the chunks of a canceled operation that nobody is at work on."""
+    canceled = its_operation(state=State.CANCELING)
+    Chunk.objects.filter(is_free(), canceled, operation=operation_id, recorded_at=None).update(
+        recorded_at=timezone.now(), skipped=F("row_count"), lease=None, leased_until=None
+    )
 
 
 def fail(operation_id: UUID, message: str) -> bool:
@@ -134,7 +158,7 @@ def fail(operation_id: UUID, message: str) -> bool:
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
     taken = lease()
-    free = Input.objects.filter(is_free(), pk=input_id, read_at=None, operation__finished_at=None)
+    free = Input.objects.filter(is_free(), its_operation(finished_at=None), pk=input_id, read_at=None)
     if not free.update(attempts=F("attempts") + 1, **taken):
         return None
     claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
@@ -145,7 +169,7 @@ def claim_input(input_id: int) -> Input | None:
 def hold_input(claimed: Input) -> None:
     """Extend the reader's lease; raises LeaseLost."""
     until = timezone.now() + timedelta(seconds=limits().lease_seconds)
-    held = Input.objects.filter(pk=claimed.pk, lease=claimed.lease, operation__finished_at=None)
+    held = Input.objects.filter(its_operation(finished_at=None), pk=claimed.pk, lease=claimed.lease)
     if not held.update(leased_until=until):
         raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
 
@@ -193,4 +217,5 @@ def counts_of(one: Input) -> dict[str, int]:
 
 def sequence_of(operation: Operation, recorded: int, known: int) -> int:
     """A number that grows with everything that can happen to an operation."""
-    return recorded + known + bool(operation.started_at) + bool(operation.finished_at)
+    is_stopping = operation.state in (State.CANCELING, State.CANCELED)
+    return recorded + known + bool(operation.started_at) + is_stopping + bool(operation.finished_at)

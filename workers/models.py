@@ -22,12 +22,14 @@ class State(models.TextChoices):
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
 
     @classmethod
     def final(cls) -> tuple[State, ...]:
-        return (cls.COMPLETED, cls.FAILED)
+        return (cls.COMPLETED, cls.CANCELED, cls.FAILED)
 
 
 class Outcome(models.TextChoices):

@@ -109,11 +109,23 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         progress.publish(operation_id)
 
 
+def cancel(operation_id: UUID) -> None:
+    """Stop an operation at its next chunk: what is written stays, the rest is skipped. One that is over stays so.
+
+    Its files are read to their end all the same, so that every row gets its outcome, and can be sent again.
+    """
+    if ledger.cancel(operation_id):
+        logger.info("operation %s: canceling", operation_id)
+        if not end(operation_id):
+            progress.publish(operation_id)
+
+
 def end(operation_id: UUID) -> bool:
     """Finish an operation if there is nothing left to do; whether it is over."""
+    ledger.skip_canceled(operation_id)
     if not ledger.finish(operation_id):
         return False
-    logger.info("operation %s: completed", operation_id)
+    logger.info("operation %s: over", operation_id)
     progress.publish_end(operation_id)
     return True
 

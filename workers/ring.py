@@ -14,7 +14,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from workers.broker import broker
 from workers.conf import limits
-from workers.models import Chunk, Input
+from workers.models import Chunk, Input, State
 
 logger = logging.getLogger("bulkql")
 
@@ -37,6 +37,7 @@ def ring_chunks(operation_id: UUID) -> None:
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
+        .exclude(operation__state=State.CANCELING)
         .order_by("position")
         .values_list("pk", flat=True)
         .first()

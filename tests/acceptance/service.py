@@ -128,7 +128,7 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 def over(operation: dict[str, Any]) -> dict[str, Any] | None:
-    return operation if operation["state"] in ("COMPLETED", "FAILED") else None
+    return operation if operation["state"] in ("COMPLETED", "CANCELED", "FAILED") else None
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:

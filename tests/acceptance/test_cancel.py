@@ -1,0 +1,54 @@
+"""Cancel: what is written stays and is counted, the rest is skipped, and nothing else is begun."""
+
+from __future__ import annotations
+
+from tests.acceptance.rows import transactions, write_csv
+from tests.acceptance.service import wait_for
+
+CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state } }"
+ROWS = 200_000
+
+
+def test_cancel_in_the_middle(service, tmp_path):
+    upload = service.client.upload(write_csv(tmp_path / "t.csv", transactions(ROWS)))
+    operation = service.create({"chunkSize": 2_000}, financialTransactions={"file": {"uploadId": upload}})
+    wait_for(lambda: service.operation(operation["id"])["created"] >= 10_000, 30, "the first chunks")
+    events = service.client.watch(operation["id"])
+    first = next(events)
+
+    answer = service.post(CANCEL, id=operation["id"])["data"]["cancelOperation"]
+    rest = list(events)
+
+    assert first["state"] == "RUNNING"
+    assert answer["state"] in ("CANCELING", "CANCELED")
+    assert rest[-1]["state"] == "CANCELED"
+    canceled = service.operation(operation["id"])
+    assert canceled["created"] + canceled["skipped"] == canceled["total"] == canceled["processed"] == ROWS
+    assert 10_000 <= canceled["created"] < ROWS
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(canceled["created"],)]
+
+
+def test_operation_that_is_over_stays_as_it_is(service):
+    operation = service.create({"mode": "SYNC"}, financialTransactions={"rows": transactions(3)})
+
+    answer = service.post(CANCEL, id=operation["id"])["data"]["cancelOperation"]
+
+    assert answer["state"] == "COMPLETED"
+
+
+def test_operation_that_waits_is_canceled_whole(service):
+    workers = service.processes("dramatiq server.worker")
+    for worker in workers:
+        worker.suspend()
+    operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
+
+    answer = service.post(CANCEL, id=operation["id"])["data"]["cancelOperation"]
+    for worker in workers:
+        worker.resume()
+
+    assert answer["state"] == "CANCELED"
+    assert service.operation(operation["id"])["skipped"] == 100
+    results = service.results(operation["id"])
+    assert [row["index"] for row in results] == list(range(100))
+    assert {row["outcome"] for row in results} == {"SKIPPED"}
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(0,)]
