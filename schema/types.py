@@ -157,9 +157,9 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         total=progress.total,
         processed=progress.processed,
         **{name: getattr(progress, name) for name in ledger.COUNTS},
-        percentage=100 * progress.processed / progress.total if progress.total else None,
-        rows_per_second=speed,
-        eta_seconds=(progress.total - progress.processed) / speed if speed and progress.total is not None else None,
+        percentage=round(100 * progress.processed / progress.total, 2) if progress.total else None,
+        rows_per_second=round(speed, 1) if speed else None,
+        eta_seconds=eta(progress, speed),
         message=progress.message or None,
         label=operation.label or None,
         created_at=operation.created_at,
@@ -168,6 +168,15 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
         stored=operation,
     )
+
+
+def eta(progress: Progress, speed: float | None) -> float | None:
+    """Seconds until the end, at the speed so far; 0 when it is over."""
+    if progress.is_final:
+        return 0.0
+    if not speed or progress.total is None:
+        return None
+    return round((progress.total - progress.processed) / speed, 1)
 
 
 def elapsed(progress: Progress) -> float:
