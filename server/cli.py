@@ -105,6 +105,16 @@ def migrate() -> None:
     call_command("migrate")
 
 
+@app.command()
+def purge() -> None:
+    """Delete operations and uploads that are past BULKQL_RETENTION_DAYS; the workers do it every hour."""
+    set_up(None)
+    from workers.retention import purge as perform
+
+    operations, uploads = perform()
+    typer.echo(f"{operations:,} operations and {uploads:,} uploads are deleted.")
+
+
 @app.command(hidden=True)
 def demo() -> None:
     """The main job on real input, as `make demo` runs it."""

@@ -41,6 +41,7 @@ for _name in (
     "REQUEST_BYTES",
     "MULTIPART_BYTES",
     "UPLOAD_SECONDS",
+    "RETENTION_DAYS",
     "QUERY_TOKENS",
     "QUERY_ALIASES",
     "QUERY_DEPTH",

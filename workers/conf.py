@@ -38,6 +38,8 @@ class Limits:
     multipart_bytes: int = 512 * 1024 * 1024
     #: Seconds in which a created upload can be filled.
     upload_seconds: int = 24 * 60 * 60
+    #: Days after which operations that are over are purged, and uploads that nobody needs.
+    retention_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
     #: Aliases in a query.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,13 @@ from workers import operations
 from workers.conf import limits
 from workers.ledger import is_free
 from workers.models import Chunk, Input, Operation
+from workers.retention import purge
 from workers.ring import ring
 
 logger = logging.getLogger("bulkql")
+
+#: Seconds between two purges of a worker process.
+PURGE_SECONDS = 60 * 60
 
 
 def sweep() -> None:
@@ -49,9 +54,13 @@ class Sweep(dramatiq.Middleware):
         self._stopping.set()
 
     def _run(self) -> None:
+        purged_at = 0.0
         while not self._stopping.wait(limits().sweep_seconds):
             try:
                 sweep()
+                if time.monotonic() - purged_at > PURGE_SECONDS:
+                    purge()
+                    purged_at = time.monotonic()
             except DatabaseError as error:
                 logger.warning("sweep: the database is away (%s)", type(error).__name__)
             finally:

@@ -198,3 +198,16 @@ def test_literals_in_the_query_do_what_variables_do(service):
         "financialAccount": "INVALID",
     }
     assert first["created"] == second["created"] == 1
+
+
+def test_file_that_turns_out_unreadable_fails_with_its_line(service, tmp_path):
+    path = write_csv(tmp_path / "t.csv", transactions(80_000))
+    with path.open("ab") as file:
+        file.write(b"1,caf\xe9,2020-01-01T00:00:00Z,1,1\n")
+    operation = service.create(financialTransactions={"file": {"uploadId": service.client.upload(path)}})
+
+    events = list(service.client.watch(operation["id"]))
+
+    assert (events[-1]["state"], events[-1]["created"]) == ("FAILED", 0)
+    assert events[-1]["message"].startswith("Line 80002 is not utf-8: ")
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(0,)]

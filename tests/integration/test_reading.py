@@ -1,0 +1,108 @@
+"""An upload is read into chunks, whoever reads it, and however often a reader dies."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.utils import timezone
+
+from examples.ledger.models import FinancialAccount
+from workers import intake, ledger, operations, uploads
+from workers.formats.options import FileFormat, FileOptions
+from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.models import Input, Kind, Operation, State
+from workers.resources import resource_named
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS = 95
+
+
+def accepted(user: Any, content: bytes) -> Operation:
+    """An operation on a file, chunks of ten rows, that nobody has begun to read."""
+    upload = uploads.fill(uploads.announce(user, "accounts.csv", len(content)), ContentFile(content))
+    options = FileOptions(format=FileFormat.CSV)
+    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
+    return operation
+
+
+def accounts() -> bytes:
+    return b"name\n" + b"".join(b"Account %d\n" % number for number in range(ROWS))
+
+
+def write_all(operation: Operation) -> None:
+    for chunk_id in operation.chunks.filter(recorded_at=None).values_list("pk", flat=True):
+        operations.write_chunk(chunk_id)
+
+
+def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
+    operation = accepted(user, accounts())
+    dead = ledger.claim_input(operation.inputs.get().pk)
+    assert dead is not None
+    assert len(list(islice(intake.read(dead, resource_named("financialAccounts")), 3))) == 3
+    Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+
+    operations.read_input(dead.pk)
+    write_all(operation)
+
+    operation.refresh_from_db()
+    progress = ledger.progress(operation.pk)
+    assert (operation.state, progress.total, progress.created) == (State.COMPLETED, ROWS, ROWS)
+    names = FinancialAccount.objects.order_by("pk").values_list("name", flat=True)
+    assert list(names) == [f"Account {number}" for number in range(ROWS)]
+
+
+def test_reader_that_was_thought_dead_stores_nothing_more(user):
+    operation = accepted(user, accounts())
+    slow = ledger.claim_input(operation.inputs.get().pk)
+    assert slow is not None
+    chunks = intake.read(slow, resource_named("financialAccounts"))
+    next(chunks)
+    Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    other = ledger.claim_input(slow.pk)
+    assert other is not None
+
+    with pytest.raises(ledger.LeaseLost):
+        next(chunks)
+
+    assert operation.chunks.count() == 1
+
+
+def test_message_to_read_that_comes_twice_reads_once(user):
+    operation = accepted(user, accounts())
+    input_id = operation.inputs.get().pk
+    operations.read_input(input_id)
+
+    operations.read_input(input_id)
+
+    assert operation.chunks.count() == 10
+
+
+def test_file_that_breaks_off_fails_its_operation_with_the_line_and_writes_nothing(user, monkeypatch):
+    monkeypatch.setattr("workers.formats.csv.BLOCK_BYTES", 256)
+    operation = accepted(user, accounts() + b'"never closed\n' + b"Account\n" * 5)
+
+    operations.read_input(operation.inputs.get().pk)
+
+    operation.refresh_from_db()
+    progress = ledger.progress(operation.pk)
+    assert (operation.state, progress.total, progress.processed) == (State.FAILED, 0, 0)
+    assert operation.message == f"The record at line {ROWS + 2} is not CSV: unexpected end of data."
+    assert FinancialAccount.objects.count() == 0
+
+
+def test_duplicates_far_apart_in_a_file_are_found(user):
+    content = accounts() + b"Account 0\nAccount 50\n"
+    operation = accepted(user, content)
+
+    operations.read_input(operation.inputs.get().pk)
+    write_all(operation)
+
+    assert FinancialAccount.objects.count() == ROWS
+    progress = ledger.progress(operation.pk)
+    assert (progress.created, progress.failed) == (ROWS, 2)
