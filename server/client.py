@@ -55,23 +55,28 @@ class BulkClient:
         return str(place["id"])
 
     def watch(self, operation_id: str, fields: str = TOTALS) -> Iterator[dict[str, Any]]:
-        """An operation's events, to the last; raises RequestFailed.
+        """An operation's events, to the last; raises RequestFailed."""
+        query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
+        for data in self.subscribe(query, id=operation_id):
+            yield data["operation"]
+
+    def subscribe(self, query: str, **variables: Any) -> Iterator[dict[str, Any]]:
+        """The data of each event; raises RequestFailed.
 
         The protocol is graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
         """
-        query = f"subscription ($id: ID!) {{ operation(id: $id) {{ {fields} }} }}"
         url = f"{self._url.replace('http', 'ws', 1)}/graphql"
         with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
             socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": self._authorization}}))
             for text in socket:
                 message = json.loads(text)
                 if message["type"] == "connection_ack":
-                    payload = {"query": query, "variables": {"id": operation_id}}
+                    payload = {"query": query, "variables": variables}
                     socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
                 elif message["type"] == "next":
                     if errors := message["payload"].get("errors"):
                         raise RequestFailed(errors)
-                    yield message["payload"]["data"]["operation"]
+                    yield message["payload"]["data"]
                 elif message["type"] == "error":
                     raise RequestFailed(message["payload"])
                 elif message["type"] == "ping":

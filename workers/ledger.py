@@ -26,6 +26,8 @@ class Progress:
     """
 
     operation_id: UUID
+    #: The user who asked for it; None once the user is gone.
+    owner_id: int | None
     sequence: int
     state: State
     total: int | None
@@ -193,6 +195,7 @@ def progress(operation_id: UUID) -> Progress:
     sums = counts(operation.chunks.filter(recorded_at__isnull=False))
     return Progress(
         operation_id=operation.pk,
+        owner_id=operation.created_by_id,
         sequence=sequence_of(operation, sums.pop("chunks"), inputs["known"]),
         state=State(operation.state),
         total=inputs["rows"] if inputs["known"] == inputs["all"] else None,

@@ -44,13 +44,15 @@ def publish_end(operation_id: UUID) -> None:
 
 
 def send(progress: Progress) -> None:
-    """One message to the operation's group. Redis being away costs subscribers two seconds, not the operation."""
+    """One message to the operation's group and one to its owner's.
+
+    Redis being away costs subscribers two seconds, not the operation.
+    """
     # Straight into Redis: the layer's own group_send opens a connection for each call from a thread.
     try:
-        client().publish(
-            f"{PREFIX}__group__{group_of(progress.operation_id)}",
-            get_channel_layer().serialize(to_message(progress)),
-        )
+        message = get_channel_layer().serialize(to_message(progress))
+        for group in (group_of(progress.operation_id), group_of_owner(progress.owner_id)):
+            client().publish(f"{PREFIX}__group__{group}", message)
     except redis.RedisError as error:
         logger.warning("operation %s: progress was not published (%s)", progress.operation_id, type(error).__name__)
 
@@ -66,11 +68,17 @@ def group_of(operation_id: UUID) -> str:
     return f"bulkql.operation.{operation_id}"
 
 
+def group_of_owner(user_id: int | None) -> str:
+    """The channel layer's group of those who watch all operations of a user."""
+    return f"bulkql.owner.{user_id}"
+
+
 def to_message(progress: Progress) -> dict[str, Any]:
     """Ids and numbers, never rows."""
     return {
         "type": MESSAGE_TYPE,
         "operation_id": str(progress.operation_id),
+        "owner_id": progress.owner_id,
         "sequence": progress.sequence,
         "state": progress.state.value,
         "total": progress.total,

@@ -1,0 +1,43 @@
+"""A subscription to all of one's operations: one's own, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.client import BulkClient
+from tests.acceptance.rows import transactions
+from tests.acceptance.service import CREATE
+from tests.acceptance.test_access import user
+
+OPERATIONS = "subscription { operations { id state total processed label } }"
+
+
+def create(service: Any, token: str, label: str, start: int) -> str:
+    given = {"financialTransactions": {"rows": transactions(60, start=start)}}
+    answer = service.post(CREATE, token=token, input=given, options={"mode": "ASYNC", "label": label})
+    return str(answer["data"]["bulkCreate"]["id"])
+
+
+def test_own_operations_are_told_from_the_first_to_the_last_and_no_others(service):
+    clerk = user(service, "clerk", "add_financialtransaction")
+    workers = service.processes("dramatiq server.worker")
+    for worker in workers:
+        worker.suspend()
+    first = create(service, clerk, "before the subscription", 0)
+    events = BulkClient(service.url, clerk).subscribe(OPERATIONS)
+
+    seen = [next(events)["operations"]]
+    create(service, service.token, "another's", 1_000)
+    second = create(service, clerk, "after it", 2_000)
+    for worker in workers:
+        worker.resume()
+    while sum(event["state"] == "COMPLETED" for event in seen) < 2:
+        seen.append(next(events)["operations"])
+    events.close()  # type: ignore[attr-defined]
+
+    assert seen[0] == {"id": first, "state": "QUEUED", "total": 60, "processed": 0, "label": "before the subscription"}
+    assert {event["id"] for event in seen} == {first, second}
+    for operation_id in (first, second):
+        processed = [event["processed"] for event in seen if event["id"] == operation_id]
+        assert processed == sorted(processed)
+        assert processed[-1] == 60
