@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import shutil
@@ -26,6 +27,8 @@ def postgres(directory: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+        # Its own clean-up at exit would make the directory anew, for a lock.
+        atexit.unregister(server._cleanup)
 
 
 def redis_command(directory: Path) -> tuple[list[str], str]:
