@@ -84,10 +84,10 @@ async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerat
                 if progress.is_final:
                     return
                 async for message in messages:
-                    # The consumer hears of every operation that one of its subscriptions watches.
-                    if message["operation_id"] != str(operation.pk) or not told.is_news(from_message(message)):
-                        continue
                     progress = from_message(message)
+                    # The consumer hears of every operation that one of its subscriptions watches.
+                    if progress.operation_id != operation.pk or not told.is_news(progress):
+                        continue
                     yield progress
                     if progress.is_final:
                         return

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,16 @@ query Summary($id: ID!, $first: Int!, $after: String) {
 def run() -> None:
     """Start everything, do the job twice, sum up, stop everything."""
     console.rule("[bold]bulkql")
-    with tempfile.TemporaryDirectory(prefix="bulkql-demo-") as directory:
+    with tempfile.TemporaryDirectory(prefix="bulkql-demo-") as directory, ExitStack() as started:
         data = Path(directory)
         # PostgreSQL does not run as root: its own user must be able to enter.
         data.chmod(0o755)
         with console.status("Starting PostgreSQL, Redis, the web process and two workers ..."):
             port, apps = embedded.free_port(), ["examples.ledger", "examples.places"]
-            running = stack.running(data / "service", port=port, workers=2, apps=apps)
-            service = running.__enter__()
-        try:
-            tell(service, data)
-        finally:
-            with console.status("Stopping everything ..."):
-                running.__exit__(None, None, None)
+            service = started.enter_context(stack.running(data / "service", port=port, workers=2, apps=apps))
+        tell(service, data)
+        with console.status("Stopping everything ..."):
+            started.close()
     console.print("Everything is stopped. [bold]make up[/] keeps the same service running; GraphiQL is at /graphiql.")
 
 

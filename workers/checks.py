@@ -40,6 +40,12 @@ def check_resources(**_: Any) -> list[CheckMessage]:
 
 def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What is wrong with one resource."""
+    yield from rules_errors(resource)
+    yield from model_errors(resource)
+
+
+def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """What its BulkResource says and the model denies."""
     rules, meta = type(resource).__qualname__, resource.model._meta
     names = {field.name for field in meta.get_fields()}
     writable = sorted(field.name for field in meta.get_fields() if is_writable(field))
@@ -77,6 +83,11 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
             )
+
+
+def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """What no BulkResource could make of this model."""
+    meta = resource.model._meta
     if meta.parents:
         yield Error(
             f"{resource.label} inherits from another table, which bulk writes cannot fill.",

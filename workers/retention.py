@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -40,9 +42,10 @@ def purge_uploads() -> int:
     count = 0
     while found := list(unneeded[:BATCH]):
         for upload in found:
-            # The file first: a crash in between leaves an upload that is tried again.
-            if upload.path:
-                uploads.storage().delete(upload.path)
-            upload.delete()
+            # The row first: an operation that asks for this upload just now keeps it, and its file with it.
+            with transaction.atomic():
+                upload.delete()
+                if upload.path:
+                    transaction.on_commit(partial(uploads.storage().delete, upload.path))
         count += len(found)
     return count
