@@ -9,9 +9,9 @@ import strawberry
 
 from workers.formats.options import EmptyCells, FileFormat, UnknownColumns
 from workers.intake import Mode
-from workers.models import Kind, Outcome, State
+from workers.models import Kind, OnError, Outcome, State
 
-__all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "Outcome", "State", "UnknownColumns"]
+__all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "OnError", "Outcome", "State", "UnknownColumns"]
 
 
 def describe(kind: EnumMeta, name: str, description: str, **values: str) -> None:
@@ -52,7 +52,23 @@ describe(
     MISSING="The row does not give the field: it takes its default.",
     NULL="The field is null.",
 )
-describe(Kind, "OperationKind", "What an operation does to its rows.", CREATE="Each row becomes a new one.")
+describe(
+    Kind,
+    "OperationKind",
+    "What an operation does to its rows.",
+    CREATE="Each row becomes a new one.",
+    UPDATE="Rows of the table take the fields that are given, and keep the others.",
+    REPLACE="Rows of the table take all fields anew; those that are not given, by default.",
+    UPSERT="Rows that are in the table are updated, others are created.",
+    DELETE="Rows of the table go.",
+)
+describe(
+    OnError,
+    "OnError",
+    "What bad rows do to the others.",
+    SKIP_ROWS="They are left out, and the others are written.",
+    REJECT_ALL="Nothing is written, in one transaction.",
+)
 describe(
     State,
     "OperationState",

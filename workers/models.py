@@ -15,6 +15,17 @@ class Kind(models.TextChoices):
     """What an operation does to its rows."""
 
     CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    REPLACE = "REPLACE"
+    UPSERT = "UPSERT"
+    DELETE = "DELETE"
+
+
+class OnError(models.TextChoices):
+    """What bad rows do to the others."""
+
+    SKIP_ROWS = "SKIP_ROWS"
+    REJECT_ALL = "REJECT_ALL"
 
 
 class State(models.TextChoices):
@@ -95,6 +106,8 @@ class Operation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    on_error = models.CharField(max_length=10, choices=OnError, default=OnError.SKIP_ROWS)
+    dry_run = models.BooleanField(default=False, help_text="Everything is written, and rolled back.")
     label = models.CharField(max_length=TEXT_LENGTH, blank=True)
     message = models.TextField(blank=True, help_text="Why it failed.")
     idempotency_key = models.CharField(max_length=TEXT_LENGTH, null=True)
@@ -103,6 +116,11 @@ class Operation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
+    leased_until = models.DateTimeField(null=True)
+    rung_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
 
     class Meta:
         db_table = "bulkql_operation"
@@ -121,6 +139,11 @@ class Operation(models.Model):
     def __str__(self) -> str:
         return f"operation {self.id}"
 
+    @property
+    def is_one_transaction(self) -> bool:
+        """All of its rows are written together, or none: its chunks are not for several workers."""
+        return self.dry_run or self.on_error == OnError.REJECT_ALL
+
 
 class Input(models.Model):
     """The rows that one operation holds for one resource: inline, or a file that is read into chunks.
@@ -134,6 +157,9 @@ class Input(models.Model):
     chunk_size = models.IntegerField(help_text="Rows, as they were when the request was accepted.")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.PROTECT, related_name="+")
     file_options = models.JSONField(null=True)
+    match_by = models.JSONField(default=list, help_text="The fields by which rows are found.")
+    update_fields = models.JSONField(null=True, help_text="The fields that an upsert changes; null for all.")
+    header = models.JSONField(null=True, help_text="The columns as the file names them: [[name, field or null], ...].")
     total = models.BigIntegerField(null=True, help_text="Rows; unknown until the file has been read to its end.")
     read_at = models.DateTimeField(null=True, help_text="When the last chunk was stored.")
     lease = models.UUIDField(null=True, help_text="Who is reading.")
@@ -173,6 +199,7 @@ class Chunk(models.Model):
     deleted = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)
     skipped = models.IntegerField(default=0)
+    cascades = models.JSONField(null=True, help_text="Rows deleted along with the chunk's, by model.")
     error_count = models.IntegerField(default=0, help_text="Row errors; a row may have several.")
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
