@@ -31,8 +31,8 @@ class Context:
     consumer: GraphQLWSConsumer[Any, Any] | None = None
     #: What a websocket's client sent with connection_init.
     connection_params: dict[str, object] = field(default_factory=dict)
-    #: Inline rows, by the response key of their mutation and the resource (schema/rows.py).
-    rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).
+    rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
 
 
 def user_of(info: Info[Context, None]) -> User:

@@ -1,26 +1,23 @@
-"""Registered resources -> typed inputs, and inputs -> what workers/ takes."""
+"""Registered resources -> the typed inputs of their bulk mutations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import enum
+from collections.abc import Iterable, Iterator
+from functools import cache
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import strawberry
 from strawberry.file_uploads import Upload
+from strawberry.types.enum import EnumValueDefinition
 
-from schema.enums import EmptyCells, FileFormat, Mode, UnknownColumns
+from schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownColumns
+from schema.filters import filter_of
 from schema.scalars import describe, type_of
-from workers import uploads
-from workers.columns import Column
-from workers.errors import BadInput
-from workers.formats.options import FileOptions, format_of
-from workers.intake import Rows, exceeds
+from workers.columns import by_name
 from workers.models import Kind
-from workers.resources import BulkResource, resource_named
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+from workers.resources import BulkResource, resource_of
 
 
 @strawberry.input(description="A file's column under another name.")
@@ -55,6 +52,10 @@ class BulkOptions:
     mode: Mode = strawberry.field(
         default=Mode.AUTO, description="Whether the mutation waits for its rows to be written."
     )
+    on_error: OnError = strawberry.field(default=OnError.SKIP_ROWS, description="What bad rows do to the others.")
+    dry_run: bool = strawberry.field(
+        default=False, description="Write everything and roll it back: the same counts and errors, and nothing changes."
+    )
     chunk_size: int | None = strawberry.field(
         default=None, description="Rows that are written in one transaction; by default as the resource says."
     )
@@ -79,91 +80,132 @@ def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any
     return strawberry.input(type(name, (), namespace), name=name, description=description)
 
 
-def create_row_type(resource: BulkResource) -> Any:
-    """FinancialTransactionCreateRow: what one new row gives."""
-    return input_type(
-        f"{resource.type_name}CreateRow",
-        f"One row of {resource.name} to create. A value of the wrong type is an error of its row alone.",
-        (
-            (column.name, column.graphql_name, annotation_of(resource, column), describe(column))
-            for column in resource.columns.values()
-        ),
-    )
-
-
-def annotation_of(resource: BulkResource, column: Column) -> Any:
-    """The type of a column's values in rows to create."""
-    kind = type_of(column, resource.type_name)
-    return kind if column.is_required else kind | None
-
-
-def create_type(resource: BulkResource) -> Any:
-    """FinancialTransactionCreate: rows, or a file of them."""
-    row = create_row_type(resource)
-    return input_type(
-        f"{resource.type_name}Create",
-        f"New rows of {resource.name}: inline or in a file, exactly one of the two.",
-        (
-            ("rows", "rows", GenericAlias(list, row) | None, "The rows themselves."),
-            ("file", "file", FileInput | None, "A file that holds the rows."),
-        ),
-    )
-
-
-def create_input_type(resources: list[BulkResource]) -> Any:
+def bulk_input_type(kind: Kind, resources: list[BulkResource]) -> Any:
     """BulkCreateInput: an optional field for each resource."""
+    order = "children before parents" if kind == Kind.DELETE else "parents before children"
     return input_type(
-        "BulkCreateInput",
-        "The rows to create. Several resources are written as one operation, parents before children.",
+        f"Bulk{kind.title()}Input",
+        f"The rows to {kind.lower()}. Several resources are written as one operation, {order}.",
         (
-            (resource.name, resource.name, create_type(resource) | None, f"Rows of {resource.name}.")
+            (resource.name, resource.name, resource_type(kind, resource) | None, f"Rows of {resource.name}.")
             for resource in resources
-            if Kind.CREATE in resource.operations
+            if kind in resource.operations
         ),
     )
 
 
-def inputs_of(given: Any, rows: dict[str, list[Any]], user: User) -> list[Rows]:
-    """What a bulk input names, with the rows that the row lane carried past it."""
-    return [
-        rows_of(resource_named(name), item, rows.get(name), user)
-        for name, item in vars(given).items()
-        if item is not None and item is not strawberry.UNSET
-    ]
-
-
-def rows_of(resource: BulkResource, item: Any, rows: list[Any] | None, user: User) -> Rows:
-    """One resource's input: exactly one of rows and file."""
-    file = item.file if item.file is not strawberry.UNSET else None
-    if (rows is None) == (file is None):
-        both = "both rows and a file" if rows is not None else "neither rows nor a file"
-        raise BadInput(f"{resource.name} has {both}; give exactly one of the two.")
-    if file is None:
-        return Rows(resource=resource, rows=rows)
-    return file_of(resource, file, user)
-
-
-def file_of(resource: BulkResource, file: FileInput, user: User) -> Rows:
-    """A file's bytes and options: exactly one of upload and uploadId."""
-    if (file.upload is None) == (file.upload_id is None):
-        both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
-        raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
-    upload = uploads.find(user, file.upload_id) if file.upload_id is not None else None
-    if upload is not None and upload.uploaded_at is None:
-        raise BadInput(f"Upload {upload.id} has no file yet; PUT its bytes to the url that createUpload gave.")
-    content: Any = file.upload
-    if content is not None and not hasattr(content, "chunks"):
-        raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")
-    if content is not None:
-        exceeds("multipart_bytes", "bytes of a file in the request", content.size, "use createUpload")
-    name = upload.name if upload is not None else content.name
-    options = FileOptions(
-        format=FileFormat(file.format) if file.format is not None else format_of(name),
-        columns={one.from_: resource.column_names.get(one.to, one.to) for one in file.columns or ()},
-        unknown_columns=file.unknown_columns,
-        null_values=tuple(file.null_values or ()),
-        empty_cells=file.empty_cells,
-        delimiter=file.delimiter,
-        encoding=file.encoding,
+def resource_type(kind: Kind, resource: BulkResource) -> Any:
+    """FinancialTransactionCreate: rows, or a file of them, and how they are found."""
+    fields = field_enum(resource)
+    key = " or ".join((resource.match_fields and (resource.pk.name, ", ".join(resource.match_fields))) or ("id",))
+    match_by = (
+        ("match_by", "matchBy", GenericAlias(list, fields) | None, f"The key by which rows are found; else {key}."),
     )
-    return Rows(resource=resource, upload=upload, content=content, file_options=options)
+    update_fields = (
+        (
+            "update_fields",
+            "updateFields",
+            GenericAlias(list, fields) | None,
+            "What changes in rows that are there; by default all that a row gives.",
+        ),
+    )
+    return input_type(
+        f"{resource.type_name}{kind.title()}",
+        f"{SENTENCES[kind].format(resource.name)}; exactly one source of them.",
+        (
+            *(rows_to_delete(resource) if kind == Kind.DELETE else rows_to_write(kind, resource)),
+            ("file", "file", FileInput | None, "A file that holds the rows."),
+            *(match_by if kind != Kind.CREATE else ()),
+            *(update_fields if kind == Kind.UPSERT else ()),
+        ),
+    )
+
+
+SENTENCES = {
+    Kind.CREATE: "New rows of {}",
+    Kind.UPDATE: "Fields to change in rows of {}",
+    Kind.REPLACE: "Rows of {} anew",
+    Kind.UPSERT: "Rows of {} to update, or to create where they are not there",
+    Kind.DELETE: "Rows of {} to delete",
+}
+
+
+def rows_to_write(kind: Kind, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    row = row_type(kind, resource)
+    yield "rows", "rows", GenericAlias(list, row) | None, "The rows themselves."
+
+
+def rows_to_delete(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    key = key_type(resource)
+    yield "ids", "ids", list[strawberry.ID] | None, "Their primary keys."
+    if key is not None:
+        yield "keys", "keys", GenericAlias(list, key) | None, "Their keys."
+    yield "where", "where", filter_of(resource) | None, "All that are so, of those that you may see."
+
+
+def row_type(kind: Kind, resource: BulkResource) -> Any:
+    """FinancialTransactionCreateRow: what one row gives."""
+    return input_type(
+        f"{resource.type_name}{kind.title()}Row",
+        f"One row of {resource.name} to {kind.lower()}. A value of the wrong type is an error of its row alone.",
+        (*pk_field(kind, resource), *fields_of(kind, resource, resource.columns)),
+    )
+
+
+def pk_field(kind: Kind, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    """The primary key, where rows are found by it and do not give it themselves."""
+    pk = resource.pk
+    if kind in (Kind.UPDATE, Kind.REPLACE) and pk.name not in resource.columns:
+        yield pk.name, pk.graphql_name, strawberry.ID | None, "The primary key of the row, if it is found by that."
+
+
+def fields_of(kind: Kind | None, resource: BulkResource, names: Iterable[str]) -> Iterator[tuple[str, str, Any, str]]:
+    """Fields of a row; foreign keys by value, and by a key of their target."""
+    for column in map(resource.columns.__getitem__, names):
+        text = type_of(column, resource.type_name)
+        is_named = column.name in resource.naming_columns
+        is_required = kind in (Kind.CREATE, Kind.REPLACE) and column.is_required and not is_named
+        words = describe(column, is_required=kind in (Kind.CREATE, Kind.REPLACE))
+        yield column.name, column.graphql_name, text if is_required else text | None, words
+        target = resource_of(column.target) if column.target is not None else None
+        if is_named and target is not None:
+            words = f"The same, by a key of the {target.model._meta.verbose_name}."
+            yield f"{column.name}_by", by_name(column.name), by_type(target) | None, words
+
+
+@cache
+def by_type(target: BulkResource) -> Any:
+    """FinancialAccountBy: the fields of the keys by which a row may be named."""
+    columns = map(target.columns.__getitem__, target.names_of_keys())
+    return input_type(
+        f"{target.type_name}By",
+        f"A row of {target.name}, by all fields of one of its keys.",
+        (
+            (one.name, one.graphql_name, type_of(one, target.type_name) | None, describe(one, is_required=False))
+            for one in columns
+        ),
+    )
+
+
+@cache
+def key_type(resource: BulkResource) -> Any:
+    """FinancialTransactionKey: the fields of the keys by which rows are found; None if there are none."""
+    names = resource.names_of_keys()
+    if not names:
+        return None
+    text = f"A key of a row of {resource.name}: all fields of one of its keys."
+    return input_type(f"{resource.type_name}Key", text, fields_of(None, resource, names))
+
+
+@cache
+def field_enum(resource: BulkResource) -> Any:
+    """FinancialTransactionField: the names of the resource's fields, and of its primary key."""
+    columns = {resource.pk.name: resource.pk, **resource.columns}
+    values = {
+        name.upper(): EnumValueDefinition(value=name, description=describe(one, is_required=False))
+        for name, one in columns.items()
+    }
+    name = f"{resource.type_name}Field"
+    # mypy wants an enum's members written out; these are known at run time.
+    kind: Any = enum.Enum(name, values)  # type: ignore[misc]
+    return strawberry.enum(kind, name=name, description=f"A field of {resource.name}.")

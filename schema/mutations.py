@@ -10,8 +10,9 @@ from asgiref.sync import sync_to_async
 from strawberry.types import Info
 
 from schema.context import Context, user_of
-from schema.inputs import BulkOptions, create_input_type, inputs_of
+from schema.inputs import BulkOptions, bulk_input_type
 from schema.permissions import operation_for
+from schema.requests import inputs_of
 from schema.scalars import BigInt
 from schema.types import BulkOperation, snapshot
 from workers import operations, uploads
@@ -53,17 +54,22 @@ class CommonMutation:
 
 
 def mutation_type(resources: list[BulkResource]) -> type:
-    """The mutations for these resources; where none offers the operation, GraphQL allows no input for it."""
-    if not any(Kind.CREATE in resource.operations for resource in resources):
-        return CommonMutation
+    """The mutations for these resources; where none offers an operation, GraphQL allows no input for it."""
     namespace = {
-        "bulk_create": bulk_mutation(
-            Kind.CREATE,
-            create_input_type(resources),
-            "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
-        ),
+        f"bulk_{kind.lower()}": bulk_mutation(kind, bulk_input_type(kind, resources), description)
+        for kind, description in DESCRIPTIONS.items()
+        if any(kind in resource.operations for resource in resources)
     }
     return strawberry.type(type("Mutation", (CommonMutation,), namespace), description="What changes rows.")
+
+
+DESCRIPTIONS = {
+    Kind.CREATE: "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
+    Kind.UPDATE: "Change the fields that rows give, and leave the others as they are (PATCH).",
+    Kind.REPLACE: "Set all fields of rows: those that a row does not give take their defaults (PUT).",
+    Kind.UPSERT: "Change the rows that are there, and create the others.",
+    Kind.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
+}
 
 
 def bulk_mutation(kind: Kind, input_type: Any, description: str) -> Any:
@@ -86,12 +92,14 @@ def perform(info: Info[Context, None], kind: Kind, given: Any, options: BulkOpti
     user = user_of(info)
     options = options or BulkOptions()
     key = str(info.path.key)
-    rows = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
+    lists = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
     request = BulkRequest(
         kind=kind,
         user=user,
-        inputs=inputs_of(given, rows, user),
+        inputs=inputs_of(kind, given, lists, user, info),
         mode=options.mode,
+        on_error=options.on_error,
+        dry_run=options.dry_run,
         chunk_size=options.chunk_size,
         label=options.label or "",
         idempotency_key=options.idempotency_key,

@@ -13,6 +13,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from schema.context import Context, user_of
+from schema.filters import filter_of, order_of
 from schema.permissions import check_may_view, operation_for, visible_operations
 from schema.scalars import describe, type_of
 from schema.types import After, BulkOperation, First, snapshot
@@ -162,32 +163,3 @@ def visible_rows(resource: BulkResource, info: Info[Context, None]) -> models.Qu
     user = user_of(info)
     check_may_view(user, resource)
     return resource.get_queryset(user)
-
-
-def filter_of(resource: BulkResource) -> Any:
-    """FinancialTransactionFilter: lookups on each column."""
-    annotations = dict.fromkeys(searchable(resource), strawberry.auto)
-    kind = type(f"{resource.type_name}Filter", (), {"__annotations__": annotations, "__module__": __name__})
-    return strawberry_django.filter_type(
-        resource.model,
-        name=f"{resource.type_name}Filter",
-        lookups=True,
-        description=f"Which {resource.model._meta.verbose_name_plural}.",
-    )(kind)
-
-
-def order_of(resource: BulkResource) -> Any:
-    """FinancialTransactionOrder: by any column."""
-    annotations = dict.fromkeys(searchable(resource), strawberry.auto)
-    kind = type(f"{resource.type_name}Order", (), {"__annotations__": annotations, "__module__": __name__})
-    return strawberry_django.order_type(
-        resource.model,
-        name=f"{resource.type_name}Order",
-        description=f"In which order the {resource.model._meta.verbose_name_plural} come.",
-    )(kind)
-
-
-def searchable(resource: BulkResource) -> list[str]:
-    """The columns that filters and orders know: those with values of their own, and the primary key."""
-    own = [column.name for column in resource.columns.values() if column.target is None and column.is_plain]
-    return list(dict.fromkeys([resource.model._meta.pk.name, *own]))

@@ -41,8 +41,8 @@ from workers.cells import ExactFloat
 
 #: The argument of bulk mutations, the resource in it, the rows in that.
 INPUT, RESOURCE, ROWS = range(3)
-
-Rows = dict[str, list[Any]]
+#: The fields of a resource's input that hold rows.
+LISTS = ("rows", "keys", "ids")
 
 
 class RowLane(SchemaExtension):
@@ -76,8 +76,8 @@ class Lane:
     variables: dict[str, Any]
     #: Variables without their rows.
     replaced: dict[str, Any] = field(default_factory=dict)
-    #: Rows by response key and resource.
-    rows: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    #: Rows by response key and resource, and by the field that held them.
+    rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
     #: The variables of the operation, with their defaults.
     defined: dict[str, ConstValueNode | None] = field(default_factory=dict)
     #: Defaults that held rows, without them.
@@ -128,7 +128,7 @@ class Lane:
         return replace(node, value=value)
 
     def _take(self, node: ValueNode, level: int) -> tuple[ValueNode, Any]:
-        """A value without its rows, and the rows: by resource at INPUT, as a list below, None for none."""
+        """A value without its rows, and the rows: by resource at INPUT, by field at RESOURCE, as a list at ROWS."""
         if isinstance(node, VariableNode):
             return node, self._take_variable(node.name.value, level)
         if level == ROWS:
@@ -144,13 +144,13 @@ class Lane:
         rows_by_name, fields = {}, []
         for item in node.fields:
             name = item.name.value
-            if level == INPUT or name == "rows":
+            if level == INPUT or name in LISTS:
                 value, rows = self._take(item.value, level + 1)
                 item = replace(item, value=value)
                 if rows is not None:
                     rows_by_name[name] = rows
             fields.append(item)
-        return replace(node, fields=tuple(fields)), rows_by_name if level == INPUT else rows_by_name.get("rows")
+        return replace(node, fields=tuple(fields)), rows_by_name if level == INPUT else rows_by_name or None
 
     def _take_variable(self, name: str, level: int) -> Any:
         default = self.defined.get(name)
@@ -214,17 +214,14 @@ def strip(value: Any, level: int) -> tuple[Any, Any]:
         return [], value if isinstance(value, list) else [value]
     if not isinstance(value, dict):
         return value, {} if level == INPUT else None
-    if level == RESOURCE:
-        if "rows" not in value:
-            return value, None
-        stripped, rows = strip(value["rows"], ROWS)
-        return {**value, "rows": stripped}, rows
     stripped_by_name, found = {}, {}
     for name, item in value.items():
-        stripped_by_name[name], rows = strip(item, RESOURCE)
-        if rows is not None:
-            found[name] = rows
-    return stripped_by_name, found
+        stripped_by_name[name] = item
+        if level == INPUT or name in LISTS:
+            stripped_by_name[name], rows = strip(item, level + 1)
+            if rows is not None:
+                found[name] = rows
+    return stripped_by_name, found if level == INPUT else found or None
 
 
 def fragments_of(document: DocumentNode, operation: OperationDefinitionNode) -> list[FragmentDefinitionNode]:

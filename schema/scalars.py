@@ -80,7 +80,7 @@ def enum_of(column: Column, owner: str) -> Any:
     return strawberry.enum(kind, name=name, description=f"The choices of {owner}.{column.graphql_name}.")
 
 
-def describe(column: Column) -> str:
+def describe(column: Column, *, is_required: bool = True) -> str:
     """What a field is for, and what its values must be."""
     field = column.field
     sentences = [str(field.help_text).rstrip(".")] if field.help_text else [str(field.verbose_name).capitalize()]
@@ -90,6 +90,6 @@ def describe(column: Column) -> str:
         sentences.append(f"At most {field.max_length} characters")
     if isinstance(field, models.DecimalField):
         sentences.append(f"At most {field.max_digits} digits, {field.decimal_places} of them after the point")
-    if column.is_required:
+    if is_required and column.is_required:
         sentences.append("Required")
     return ". ".join(sentences) + "."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from workers.resources import resource_named
 from workers.results import results, row_errors
 
 Create = Callable[..., "Done"]
+Bulk = Callable[..., "Done"]
 
 
 class Done:
@@ -41,11 +43,20 @@ def user(db: None, django_user_model: Any) -> Any:
 
 
 @pytest.fixture
-def create(user: Any) -> Create:
-    """Create inline rows of one resource, now."""
+def bulk(user: Any) -> Bulk:
+    """Carry out a verb with inline rows of one resource, now."""
 
-    def perform(name: str, rows: list[Any], **options: Any) -> Done:
-        inputs = [Rows(resource=resource_named(name), rows=rows)]
-        return Done(run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+    def perform(
+        kind: Kind, name: str, rows: list[Any], match_by: Any = None, update_fields: Any = None, **options: Any
+    ) -> Done:
+        resource = resource_named(name)
+        inputs = [Rows(resource=resource, rows=rows, match_by=match_by, update_fields=update_fields)]
+        return Done(run(BulkRequest(kind=kind, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
 
     return perform
+
+
+@pytest.fixture
+def create(bulk: Bulk) -> Create:
+    """Create inline rows of one resource, now."""
+    return partial(bulk, Kind.CREATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import polars as pl
 from django.db import OperationalError, connections, transaction
@@ -11,13 +12,18 @@ from django.db import OperationalError, connections, transaction
 from workers import ledger
 from workers.conf import limits
 from workers.errors import GivenUp, LeaseLost
-from workers.frames import ROW, unpack
-from workers.models import Chunk, Outcome
+from workers.frames import ROW, no_errors, unpack
+from workers.ledger import Entry
+from workers.models import Chunk, Kind, Outcome
+from workers.plan import Plan, plan_of
 from workers.references import resolve
-from workers.resources import BulkResource, resource_named
 from workers.validation import Validated, validate
-from workers.writers import orm, postgres
-from workers.writers.written import Written
+from workers.waves import waves
+from workers.writers import deletion, orm, postgres
+from workers.writers.written import Written, nothing, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 logger = logging.getLogger("bulkql")
 
@@ -52,46 +58,61 @@ def write_chunk(chunk_id: int) -> Chunk | None:
 
 def write(chunk: Chunk) -> None:
     """Validate the chunk's rows, write the good ones, and record all of them."""
-    resource = resource_named(chunk.input.resource)
-    raw = unpack(chunk.payload)
-    validated = validate(resource, raw)
+    plan = plan_of(chunk.input)
+    validated = validate(plan, unpack(chunk.payload))
     for is_last_try in (False, False, True):
         try:
-            with transaction.atomic(using=resource.database):
-                set_up(resource)
-                found = resolve(resource, validated, chunk.operation.created_by)
-                written = writer(resource)(resource, found.rows)
-                ledger.record(chunk, *entries(chunk, found, written))
+            with transaction.atomic(using=plan.resource.database):
+                set_up(plan)
+                entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+                ledger.record(chunk, entry)
         except OperationalError as error:
-            if is_last_try or getattr(error.__cause__, "sqlstate", None) not in TRY_AGAIN:
+            if is_last_try or not is_worth_another_try(error):
                 raise
         else:
             return
 
 
-def set_up(resource: BulkResource) -> None:
+def is_worth_another_try(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in TRY_AGAIN
+
+
+def set_up(plan: Plan) -> None:
     """What the transaction needs: foreign keys checked where rows can still be named, a bounded wait, a durable end."""
-    connection = connections[resource.database]
+    connection = connections[plan.resource.database]
     if connection.vendor == "postgresql":
+        # Rows that go may point to each other: what is deleted is checked when all of it is gone.
+        checks = "DEFERRED" if plan.kind == Kind.DELETE else "IMMEDIATE"
         with connection.cursor() as cursor:
             cursor.execute(
-                "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL synchronous_commit TO DEFAULT;"
+                f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
                 f" SET LOCAL statement_timeout = '{limits().statement_seconds}s'"
             )
 
 
-def writer(resource: BulkResource) -> Callable[[BulkResource, pl.DataFrame], Written]:
-    """The writer for the resource's database."""
-    return postgres.create if connections[resource.database].vendor == "postgresql" else orm.create
+def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
+    """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
+    parts = [Written(nothing().outcomes, validated.errors)]
+    for wave in waves(plan, validated.rows):
+        found = resolve(plan, Validated(wave, no_errors()), user)
+        parts += [Written(nothing().outcomes, found.errors), writer(plan)(plan, found.rows, user)]
+    return together(parts)
 
 
-def entries(chunk: Chunk, validated: Validated, written: Written) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The ledger's frames: the outcome of every row, and all row errors, by the rows' index in the input."""
+def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """The writer for the verb and the resource's database."""
+    if plan.kind == Kind.DELETE:
+        return deletion.delete
+    return postgres.write if connections[plan.resource.database].vendor == "postgresql" else orm.write
+
+
+def entry_of(chunk: Chunk, written: Written) -> Entry:
+    """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
     rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=pl.UInt32)})
     outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select(
         index=pl.col(ROW).cast(pl.Int64) + chunk.row_start,
         outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
         pk="pk",
     )
-    errors = pl.concat([validated.errors, written.errors]).with_columns(pl.col("index") + chunk.row_start)
-    return outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False)
+    errors = written.errors.with_columns(pl.col("index") + chunk.row_start)
+    return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

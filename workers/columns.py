@@ -51,15 +51,29 @@ class Column:
     is_plain: bool = True
     #: GraphQL enum name -> the value in the database.
     choice_names: dict[str, Any]
+    #: The foreign key whose row this column names by a key of its own: `account.name` is of `account`.
+    names: str | None = None
 
     @property
     def is_required(self) -> bool:
         """A created row must give it."""
         field = self.field
-        if isinstance(field, models.AutoField) or field.has_default() or field.has_db_default() or field.null:
+        if (
+            self.names is not None
+            or isinstance(field, models.AutoField)
+            or field.has_default()
+            or field.has_db_default()
+            or field.null
+        ):
             return False
         has_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
         return not has_clock and not (field.blank and field.empty_strings_allowed)
+
+    @property
+    def target_field(self) -> models.Field[Any, Any]:
+        """The field whose values a foreign key takes."""
+        assert isinstance(self.field, models.ForeignKey)
+        return self.field.target_field
 
     def clean(self, cell: str) -> Any:
         """The value of a cell, by the field's own rules; raises ValidationError."""
@@ -194,6 +208,22 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         choice_names=choice_names(field),
     )
     return replace(column, parse=path_of_choices(column)) if field.choices and column.parse is not None else column
+
+
+def naming(foreign_key: models.ForeignKey[Any, Any], field: models.Field[Any, Any]) -> Column:
+    """The column in which rows give a foreign key by a field of its target: account.name, in GraphQL accountBy.name."""
+    column = column_for(field)
+    return replace(
+        column,
+        name=f"{foreign_key.name}.{column.name}",
+        graphql_name=f"{by_name(foreign_key.name)}.{column.graphql_name}",
+        names=foreign_key.name,
+    )
+
+
+def by_name(name: str) -> str:
+    """financial_account -> financialAccountBy."""
+    return f"{graphql_name(name)}By"
 
 
 def is_id(field: models.Field[Any, Any]) -> bool:

@@ -14,7 +14,7 @@ import polars as pl
 from workers.cells import NULL
 from workers.columns import graphql_name
 from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
-from workers.resources import BulkResource
+from workers.plan import Plan
 from workers.spill import Spill
 from workers.uniqueness import UniqueKey
 from workers.validation import cells_of, parse
@@ -62,14 +62,9 @@ class Superseded:
         return self._span[1]
 
 
-def keys_of(resource: BulkResource) -> list[UniqueKey]:
-    """The unique keys that rows give themselves."""
-    return [key for key in resource.unique_keys if set(key.fields) <= resource.columns.keys()]
-
-
-def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Superseded:
+def superseded(plan: Plan, frames: Iterable[pl.DataFrame]) -> Superseded:
     """Read all frames once, and find the rows whose key comes again later."""
-    keys = keys_of(resource)
+    keys = plan.keys
     verdicts = Superseded()
     if not keys:
         return verdicts
@@ -77,9 +72,9 @@ def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Supers
         hashes = [stack.enter_context(closing(Spill())) for _ in keys]
         row = 0
         for raw in frames:
-            values = key_values(resource, raw, keys)
+            values = key_values(plan, raw)
             for key, spill in zip(keys, hashes, strict=True):
-                spill.add(hashed(values, key, row))
+                spill.add(hashed(plan, values, key, row))
             row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
             for part in spill.parts():
@@ -87,14 +82,15 @@ def superseded(resource: BulkResource, frames: Iterable[pl.DataFrame]) -> Supers
     return verdicts
 
 
-def key_values(resource: BulkResource, raw: pl.DataFrame, keys: list[UniqueKey]) -> pl.DataFrame:
+def key_values(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     """The values of all fields in keys, and in `null:` columns whether a row gives an explicit null.
 
-    7 and 7.0 are one number, and a moment is one in any time zone.
+    7 and 7.0 are one number, and a moment is one in any time zone. A foreign key may stand there by the columns that
+    name its target instead.
     """
-    names = dict.fromkeys(name for key in keys for name in key.fields)
+    names = dict.fromkeys(name for key in plan.keys for field in key.fields for name in columns_of(plan, field))
     series: list[pl.Series] = []
-    for column in map(resource.columns.__getitem__, names):
+    for column in map(plan.all_columns.__getitem__, names):
         cells = cells_of(raw, column)
         values = column.comparable(parse(column, cells)[0][0])
         is_null = (cells == NULL).fill_null(False)
@@ -102,17 +98,22 @@ def key_values(resource: BulkResource, raw: pl.DataFrame, keys: list[UniqueKey])
     return pl.DataFrame(series)
 
 
+def columns_of(plan: Plan, field: str) -> list[str]:
+    """The columns in which rows may give a field."""
+    return [field, *(column.name for column in plan.naming_columns.get(field, ()))]
+
+
 def explicit_null(name: str) -> str:
     return f"null:{name}"
 
 
-def hashed(values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame:
+def hashed(plan: Plan, values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame:
     """The keys of rows as 128 bits, which no two of them share by chance.
 
     Nulls are equal to nothing, or to other nulls as the key says; what a row does not give, or gives wrongly, is no
     null, and nobody knows yet what it will be.
     """
-    fields = values.select(key.fields)
+    fields = values.select(name for field in key.fields for name in columns_of(plan, field))
     frame = pl.DataFrame(
         {
             "low": fields.hash_rows(seed=1),
@@ -120,9 +121,11 @@ def hashed(values: pl.DataFrame, key: UniqueKey, row_start: int) -> pl.DataFrame
             "row": pl.int_range(row_start, row_start + values.height, eager=True),
         }
     )
-    known = [pl.col(name).is_not_null() for name in key.fields]
-    if not key.nulls_distinct:
-        known = [is_known | pl.col(explicit_null(name)) for is_known, name in zip(known, key.fields, strict=True)]
+    known = [
+        pl.any_horizontal(pl.col(name).is_not_null() for name in columns_of(plan, field))
+        | (pl.col(explicit_null(field)) if not key.nulls_distinct else pl.lit(False))
+        for field in key.fields
+    ]
     frame = frame.filter(values.select(pl.all_horizontal(known)).to_series())
     return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
 

@@ -98,21 +98,39 @@ def release(chunk: Chunk) -> None:
     Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease).update(lease=None, leased_until=None)
 
 
-def record(chunk: Chunk, outcomes: pl.DataFrame, errors: pl.DataFrame) -> None:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a chunk's rows.
+
+    `outcomes`: index, outcome, pk of every row; `errors`: index, path, code, message, data; `cascades`: how many rows
+    were deleted along with its own, by model.
+    """
+
+    outcomes: pl.DataFrame
+    errors: pl.DataFrame
+    cascades: dict[str, int]
+
+    def columns(self) -> dict[str, object]:
+        """The columns of a chunk that hold it."""
+        sums = dict(self.outcomes["outcome"].value_counts().iter_rows())
+        return {
+            "recorded_at": timezone.now(),
+            "leased_until": None,
+            "results": pack(self.outcomes),
+            "errors": pack(self.errors) if self.errors.height else None,
+            "error_count": self.errors.height,
+            "cascades": self.cascades or None,
+            **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
+        }
+
+
+def record(chunk: Chunk, entry: Entry) -> None:
     """Enter what became of a chunk's rows; in the transaction that wrote them.
 
-    `outcomes`: index, outcome, pk of every row; `errors`: index, path, code, message, data. Raises LeaseLost when the
-    chunk is no longer this worker's, so that its rows are rolled back.
+    Raises LeaseLost when the chunk is no longer this worker's, so that its rows are rolled back.
     """
-    sums = dict(outcomes["outcome"].value_counts().iter_rows())
-    recorded = Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease, recorded_at=None).update(
-        recorded_at=timezone.now(),
-        leased_until=None,
-        results=pack(outcomes),
-        errors=pack(errors) if errors.height else None,
-        error_count=errors.height,
-        **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
-    )
+    its_own = Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease, recorded_at=None)
+    recorded = its_own.update(**entry.columns())
     if not recorded:
         raise LeaseLost(f"chunk {chunk.pk} was taken over by another worker")
 

@@ -13,7 +13,6 @@ from workers.conf import limits
 from workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from workers.intake import BulkRequest, Mode, accept, read
 from workers.models import Chunk, Operation, State
-from workers.resources import resource_named
 from workers.ring import ring, ring_chunks
 
 logger = logging.getLogger("bulkql")
@@ -90,7 +89,7 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         fail(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
         return
     try:
-        for _ in read(claimed, resource_named(claimed.resource)):
+        for _ in read(claimed):
             if rings:
                 ring_chunks(operation_id)
     except BulkError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.db import models, router
 
-from workers.columns import Column, column_for
+from workers.columns import Column, column_for, naming
 from workers.conf import limits
 from workers.errors import BadInput, ImproperlyRegistered
 from workers.models import Kind
@@ -56,9 +56,34 @@ class BulkResource:
         return {name: column_for(field_of(self.model, name)) for name in self.fields}
 
     @cached_property
-    def column_names(self) -> dict[str, str]:
-        """The names under which a row may give a column: snake_case, camelCase -> field name."""
-        return {name: column.name for column in self.columns.values() for name in (column.name, column.graphql_name)}
+    def pk(self) -> Column:
+        """The primary key, by which rows of the table are found; not always among `columns`."""
+        return column_for(field_of(self.model, self.model._meta.pk.name))
+
+    @cached_property
+    def naming_columns(self) -> dict[str, list[Column]]:
+        """The columns in which rows may give each foreign key by a unique key of its target: account.name."""
+        return {
+            column.name: [naming(column.field, field_of(target.model, name)) for name in target.names_of_keys()]
+            for column in self.columns.values()
+            if isinstance(column.field, models.ForeignKey)
+            and column.target is not None
+            and (target := resource_of(column.target)) is not None
+        }
+
+    def names_of_keys(self) -> list[str]:
+        """The fields of all keys by which others may name a row."""
+        return list(dict.fromkeys(name for key in self.given_keys for name in key.fields))
+
+    @cached_property
+    def given_keys(self) -> tuple[UniqueKey, ...]:
+        """The unique keys that rows give themselves."""
+        return tuple(key for key in self.unique_keys if set(key.fields) <= self.columns.keys())
+
+    @cached_property
+    def refers_to_itself(self) -> bool:
+        """A foreign key points to rows of the same table."""
+        return self.model in parents_of(self)
 
     @cached_property
     def unique_keys(self) -> tuple[UniqueKey, ...]:

@@ -15,6 +15,7 @@ from dramatiq.errors import BrokerConnectionError
 from workers.broker import broker
 from workers.conf import limits
 from workers.models import Chunk, Input, State
+from workers.plan import plan_of
 
 logger = logging.getLogger("bulkql")
 
@@ -38,11 +39,14 @@ def ring_chunks(operation_id: UUID) -> None:
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
         .exclude(operation__state=State.CANCELING)
+        .select_related("operation")
         .order_by("position")
-        .values_list("pk", flat=True)
         .first()
     )
-    window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[: limits().window]
+    if frontier is None:
+        return
+    size = 1 if plan_of(frontier).is_sequential else limits().window
+    window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
     for chunk_id, rung_at in window.values_list("pk", "rung_at"):
         if rung_at is None and is_first_to_ring(Chunk.objects.filter(pk=chunk_id)):
             send("write_chunk", chunk_id)

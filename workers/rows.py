@@ -9,33 +9,36 @@ from typing import Any
 import polars as pl
 
 from workers.cells import cells
-from workers.columns import Column
+from workers.columns import Column, graphql_name
 from workers.frames import INTAKE_ERRORS
-from workers.resources import BulkResource
+from workers.plan import Plan
 
 
 def raw_frame(
-    resource: BulkResource,
+    plan: Plan,
     rows: Sequence[Any],
     *,
     names: dict[str, str] | None = None,
     ignore_unknown: bool = False,
     errors: dict[int, list[list[str | None]]] | None = None,
 ) -> pl.DataFrame:
-    """The rows as cells. What is no object, and fields that the resource does not have, become row errors.
+    """The rows as cells. What is no object, and fields that rows do not have, become row errors.
 
     `names` maps what the rows call a field to what the resource calls it; `errors` are those found before.
     """
     errors = errors if errors is not None else {}
     rows = [row if isinstance(row, dict) else not_an_object(index, row, errors) for index, row in enumerate(rows)]
-    known = {**resource.column_names, **(names or {})}
     keys = set().union(*rows)
+    if not keys.isdisjoint(plan.by_names):
+        rows = [flattened(plan, index, row, errors) for index, row in enumerate(rows)]
+        keys = set().union(*rows)
+    known = {**plan.names, **(names or {})}
     # A key may hold half a surrogate pair, which no frame takes.
     unknown = {key: key.encode(errors="backslashreplace").decode() for key in sorted(keys - known.keys())}
     if unknown and not ignore_unknown:
-        find_unknown(resource, rows, unknown, errors)
+        find_unknown(plan, rows, unknown, errors)
     series = []
-    for column in resource.columns.values():
+    for column in plan.all_columns.values():
         aliases = [key for key in known if key in keys and known[key] == column.name]
         if aliases:
             values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
@@ -45,7 +48,7 @@ def raw_frame(
         series.append(pl.Series(INTAKE_ERRORS, texts, dtype=pl.String))
     if not series:
         # Rows that give nothing at all are rows still; each will be told what it lacks.
-        name = next(iter(resource.columns))
+        name = next(iter(plan.columns))
         series.append(pl.Series(name, [None] * len(rows), dtype=pl.String))
     return pl.DataFrame(series)
 
@@ -76,18 +79,46 @@ def not_an_object(index: int, row: Any, errors: dict[int, list[list[str | None]]
     return {}
 
 
+def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, list[list[str | None]]]) -> dict[str, Any]:
+    """A row whose {"accountBy": {"name": "Cash"}} is {"accountBy.name": "Cash"}."""
+    if plan.by_names.isdisjoint(row):
+        return row
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key not in plan.by_names:
+            flat[key] = value
+        elif isinstance(value, dict) and value:
+            flat |= {f"{in_graphql(key)}.{name}": part for name, part in value.items()}
+        elif value is None:
+            flat.setdefault(in_graphql(key).removesuffix("By"), None)
+        else:
+            message = "An object with the fields of one of its keys is expected here."
+            errors.setdefault(index, []).append(["INVALID", in_graphql(key), message, json.dumps(value)])
+    return flat
+
+
+def in_graphql(by_name: str) -> str:
+    """account_by -> accountBy."""
+    return graphql_name(by_name) if by_name.endswith("_by") else by_name
+
+
 def find_unknown(
-    resource: BulkResource,
+    plan: Plan,
     rows: Sequence[dict[str, Any]],
     unknown: dict[str, str],
     errors: dict[int, list[list[str | None]]],
 ) -> None:
     """Name the unknown fields of each row."""
-    known = ", ".join(column.graphql_name for column in resource.columns.values())
+    known = plan.known()
     for index, row in enumerate(rows):
         if not unknown.keys().isdisjoint(row):
             errors.setdefault(index, []).extend(
-                ["UNKNOWN_FIELD", name, f"{resource.name} has no field {name}; it has {known}.", json.dumps(row[key])]
+                [
+                    "UNKNOWN_FIELD",
+                    name,
+                    f"{plan.resource.name} has no field {name}; it has {known}.",
+                    json.dumps(row[key]),
+                ]
                 for key, name in unknown.items()
                 if key in row
             )

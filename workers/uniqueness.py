@@ -14,6 +14,8 @@ class UniqueKey:
 
     fields: tuple[str, ...]
     nulls_distinct: bool = True
+    #: The database looks at the end of a transaction only, so that no upsert can lean on it.
+    is_deferrable: bool = False
 
 
 def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
@@ -30,7 +32,11 @@ def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
     single = [UniqueKey((field.name,)) for field in meta.concrete_fields if field.unique]
     together = [UniqueKey(names(fields)) for fields in meta.unique_together]
     constraints = [
-        UniqueKey(names(constraint.fields), nulls_distinct=constraint.nulls_distinct is not False)
+        UniqueKey(
+            names(constraint.fields),
+            nulls_distinct=constraint.nulls_distinct is not False,
+            is_deferrable=constraint.deferrable is not None,
+        )
         for constraint in meta.constraints
         if isinstance(constraint, models.UniqueConstraint)
         and constraint.fields

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 from django.core.exceptions import ValidationError
 
 from workers.cells import MARK, NULL, shown
-from workers.columns import Column
+from workers.columns import Column, by_name, graphql_name
 from workers.frames import ERRORS, INTAKE_ERRORS, RESERVED_PK, ROW, SUPERSEDED_BY, SUPERSEDED_KEY, given, no_errors
-from workers.resources import BulkResource
+from workers.plan import Plan
+from workers.resources import resource_of
 
 #: Django's validation codes -> the row errors' codes; any other is INVALID.
 CODES = {
@@ -31,7 +33,8 @@ CODES = {
 class Validated:
     """The good rows of a chunk, and what is wrong with the others.
 
-    `rows`: `__row` (place in the chunk), then for each column its value and `given:` whether the row gives it.
+    `rows`: `__row` (place in the chunk), then for each column its value and `given:` whether the row gives it. Columns
+    that name the targets of foreign keys are there if some row gives them.
     `errors`: `index` (of the row in the chunk), path, code, message, data.
     """
 
@@ -39,17 +42,24 @@ class Validated:
     errors: pl.DataFrame
 
 
-def validate(resource: BulkResource, raw: pl.DataFrame) -> Validated:
+def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
-    columns = list(resource.columns.values())
+    columns = [*plan.columns.values(), *naming_columns(plan, raw)]
     parsed = [parse(column, cells_of(raw, column)) for column in columns]
-    found = intake_errors(raw)
-    column_errors = pl.concat([no_errors(), *(errors for _, errors in parsed)])
-    errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
     rows = pl.DataFrame({ROW: pl.int_range(raw.height, eager=True, dtype=pl.UInt32)}).with_columns(
         *(series for pair, _ in parsed for series in pair), *raw.select(pl.col(f"^{RESERVED_PK}$"))
     )
+    found = intake_errors(raw)
+    column_errors = pl.concat(
+        [no_errors(), *(errors for _, errors in parsed), *misnamed(plan, rows), *missing(plan, raw, rows)]
+    )
+    errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
     return without(Validated(rows, no_errors()), errors)
+
+
+def naming_columns(plan: Plan, raw: pl.DataFrame) -> list[Column]:
+    """The columns of a frame that name the targets of foreign keys."""
+    return [column for columns in plan.naming_columns.values() for column in columns if column.name in raw.columns]
 
 
 def without(validated: Validated, errors: pl.DataFrame) -> Validated:
@@ -69,6 +79,9 @@ def cells_of(raw: pl.DataFrame, column: Column) -> pl.Series:
 
 def parse(column: Column, cells: pl.Series) -> tuple[tuple[pl.Series, pl.Series], pl.DataFrame]:
     """One column's values, whether they were given, and its errors."""
+    if cells.null_count() == len(cells):
+        nothing = pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, len(cells))
+        return (nothing, cells.is_not_null().alias(given(column.name))), no_errors()
     frame = pl.DataFrame({"cell": cells})
     text = pl.when(~pl.col("cell").str.starts_with(MARK)).then(pl.col("cell"))
     fast = column.parse(text) if column.parse is not None else pl.lit(None, dtype=column.dtype)
@@ -78,7 +91,6 @@ def parse(column: Column, cells: pl.Series) -> tuple[tuple[pl.Series, pl.Series]
         given=pl.col("cell").is_not_null(),
     ).with_row_index("index")
     values, errors = slowly(column, frame)
-    errors = pl.concat([errors, missing(column, frame)])
     return (values.alias(column.name), frame["given"].alias(given(column.name))), errors
 
 
@@ -128,28 +140,60 @@ def message_of(error: ValidationError) -> str:
     return " ".join(error.messages).encode(errors="backslashreplace").decode()
 
 
-def missing(column: Column, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows that owe the column a value, and those that give null where none is allowed."""
-    errors = []
-    if column.is_required and not frame["given"].all():
-        errors.append(("REQUIRED", "This field is required.", pl.lit(None, dtype=pl.String), ~pl.col("given")))
-    if not column.field.null:
-        is_null = pl.col("cell") == NULL
-        errors.append(("NULL_NOT_ALLOWED", "This field cannot be null.", pl.lit("null"), is_null))
-    return pl.concat(
-        [
-            no_errors(),
-            *(
-                frame.filter(condition).select(
-                    pl.col("index").cast(pl.Int64),
-                    path=pl.lit(column.graphql_name),
-                    code=pl.lit(code),
-                    message=pl.lit(message),
-                    data=data,
-                )
-                for code, message, data, condition in errors
-            ),
+def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows that owe a column its value, and those that give null where none is allowed."""
+    for column in plan.columns.values():
+        if plan.requires(column):
+            names = [column.name, *(one.name for one in plan.naming_columns.get(column.name, ()))]
+            is_given = pl.any_horizontal(given(name) for name in names if given(name) in rows.columns)
+            lacking = rows.filter(~is_given)[ROW]
+            yield errors_at(lacking, column.graphql_name, "REQUIRED", "This field is required.", None)
+    for name in raw.columns:
+        found = plan.all_columns.get(name)
+        if found is not None and not found.field.null:
+            nulls = (raw[name] == NULL).fill_null(False).arg_true()
+            yield errors_at(nulls, found.graphql_name, "NULL_NOT_ALLOWED", "This field cannot be null.", "null")
+
+
+def misnamed(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows that name a foreign key's target by something that is no key of it, or by two things at once."""
+    for name, columns in plan.naming_columns.items():
+        present = [column for column in columns if column.name in rows.columns]
+        if not present:
+            continue
+        keys = keys_of_target(plan.columns[name])
+        used = [pl.col(given(column.name)) for column in present]
+        given_by_key = [
+            pl.all_horizontal(
+                is_used if column.field.name in key else ~is_used for column, is_used in zip(present, used, strict=True)
+            )
+            for key in keys
+            if key <= {column.field.name for column in present}
         ]
+        is_key = pl.any_horizontal(*given_by_key, pl.lit(False))
+        is_named = pl.any_horizontal(used)
+        ways = " or ".join(", ".join(sorted(map(graphql_name, key))) for key in keys)
+        by = by_name(name)
+        twice = rows.filter(is_named & pl.col(given(name)))[ROW]
+        yield errors_at(twice, by, "INVALID", f"The row gives both {graphql_name(name)} and {by}.", None)
+        wrong = rows.filter(is_named & ~is_key)[ROW]
+        yield errors_at(wrong, by, "INVALID", f"The fields of one key are expected here: {ways}.", None)
+
+
+def keys_of_target(column: Column) -> list[set[str]]:
+    """The keys by which rows may name a foreign key's target."""
+    target = resource_of(column.target) if column.target is not None else None
+    return [set(key.fields) for key in target.given_keys] if target is not None else []
+
+
+def errors_at(rows: pl.Series, path: str, code: str, message: str, data: str | None) -> pl.DataFrame:
+    """The same error for each of these rows."""
+    return pl.DataFrame({"index": rows.cast(pl.Int64)}).select(
+        "index",
+        path=pl.lit(path),
+        code=pl.lit(code),
+        message=pl.lit(message),
+        data=pl.lit(data, dtype=pl.String),
     )
 
 

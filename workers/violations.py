@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from django.db import DatabaseError, DataError, IntegrityError, models
+from django.db.models import ProtectedError, RestrictedError
 
 from workers.columns import graphql_name
 from workers.resources import BulkResource
@@ -36,6 +37,13 @@ def reference_violation(name: str) -> Violation:
     return Violation("REFERENCE_NOT_FOUND", graphql_name(name), "The row that it points to does not exist.")
 
 
+def protected_violation(resource: BulkResource) -> Violation:
+    """Rows that point to this one keep it from being deleted."""
+    return Violation(
+        "CONSTRAINT", None, f"Other rows refer to this {resource.model._meta.verbose_name} and protect it."
+    )
+
+
 def check_violation(constraint: models.BaseConstraint) -> Violation:
     """A check constraint does not hold; the model may have its own words for it."""
     return Violation("CONSTRAINT", None, str(constraint.get_violation_error_message()))
@@ -55,6 +63,8 @@ def is_of_a_row(error: DatabaseError) -> bool:
 
 def violation_of(resource: BulkResource, error: DatabaseError) -> Violation:
     """What the database said of one row. Its details stay out: they may quote rows that the user may not see."""
+    if isinstance(error, ProtectedError | RestrictedError):
+        return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is not None:
         return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, diagnosis.column_name)

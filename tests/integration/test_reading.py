@@ -44,7 +44,7 @@ def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
     operation = accepted(user, accounts())
     dead = ledger.claim_input(operation.inputs.get().pk)
     assert dead is not None
-    assert len(list(islice(intake.read(dead, resource_named("financialAccounts")), 3))) == 3
+    assert len(list(islice(intake.read(dead), 3))) == 3
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
     operations.read_input(dead.pk)
@@ -61,7 +61,7 @@ def test_reader_that_was_thought_dead_stores_nothing_more(user):
     operation = accepted(user, accounts())
     slow = ledger.claim_input(operation.inputs.get().pk)
     assert slow is not None
-    chunks = intake.read(slow, resource_named("financialAccounts"))
+    chunks = intake.read(slow)
     next(chunks)
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     other = ledger.claim_input(slow.pk)

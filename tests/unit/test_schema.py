@@ -15,6 +15,7 @@ from graphql import (
 )
 
 from schema.schema import schema as build
+from workers.columns import graphql_name
 from workers.resources import registered
 
 
@@ -51,7 +52,8 @@ def test_each_resource_has_its_inputs_its_type_and_its_list(schema):
         assert resource.name in schema.type_map["BulkCreateInput"].fields
         assert resource.name in schema.query_type.fields
         columns = {column.graphql_name for column in resource.columns.values()}
-        assert set(schema.type_map[f"{resource.type_name}CreateRow"].fields) == columns
+        named = {f"{graphql_name(name)}By" for name in resource.naming_columns}
+        assert set(schema.type_map[f"{resource.type_name}CreateRow"].fields) == columns | named
         assert columns <= set(schema.type_map[resource.type_name].fields)
 
 

@@ -15,7 +15,7 @@ from workers.cells import MARK, NULL, escaped_column
 from workers.errors import UnreadableFile
 from workers.formats.options import EmptyCells, FileOptions, fields_of
 from workers.frames import INTAKE_ERRORS
-from workers.resources import BulkResource
+from workers.plan import Plan
 
 BLOCK_BYTES = 4 * 1024 * 1024
 #: A record longer than this is a quote that nobody closed.
@@ -28,7 +28,7 @@ BOM = "\N{BYTE ORDER MARK}"
 csv.field_size_limit(RECORD_BYTES)
 
 
-def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's records; blank lines are none. Raises UnreadableFile with the line and the reason."""
     fields: list[str | None] | None = None
     line = 1
@@ -36,13 +36,20 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
         start = 0
         if fields is None:
             start = end_of_record(block)
-            fields = fields_of(resource, header_of(block[:start], options), options)
+            fields = fields_of(plan, header_of(block[:start], options), options)
         frame = parse(block[start:], fields, options, line + block.count(b"\n", 0, start))
         if not frame.is_empty():
             yield frame
         line += block.count(b"\n")
     if fields is None:
         raise UnreadableFile("The file is empty; a CSV file begins with a header.")
+
+
+def names(file: IO[bytes], options: FileOptions) -> list[str]:
+    """The names in the file's header."""
+    for block in records(file, options):
+        return header_of(block[: end_of_record(block)], options)
+    return []
 
 
 def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:

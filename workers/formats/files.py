@@ -11,33 +11,51 @@ import polars as pl
 from workers.errors import BadInput
 from workers.formats import csv, ndjson, parquet
 from workers.formats.options import FileFormat, FileOptions
-from workers.resources import BulkResource
+from workers.plan import Plan
 
-READERS: dict[FileFormat, Callable[[IO[bytes], BulkResource, FileOptions], Iterator[pl.DataFrame]]] = {
+READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.DataFrame]]] = {
     FileFormat.CSV: csv.read,
     FileFormat.NDJSON: ndjson.read,
     FileFormat.PARQUET: parquet.read,
 }
 
+NAMES: dict[FileFormat, Callable[[IO[bytes], FileOptions], list[str]]] = {
+    FileFormat.CSV: csv.names,
+    FileFormat.NDJSON: ndjson.names,
+    FileFormat.PARQUET: parquet.names,
+}
 
-def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of a file, in its order; raises UnreadableFile."""
-    return READERS[options.format](file, resource, options)
+    return READERS[options.format](file, plan, options)
 
 
-def check(file: IO[bytes], resource: BulkResource, options: FileOptions) -> None:
+def names(file: IO[bytes], options: FileOptions) -> set[str]:
+    """What the file calls its columns, and what the options call them; raises BadInput."""
+    check_options(options)
+    found = NAMES[options.format](file, options)
+    return {*found, *(to for name, to in options.columns.items() if name in found)}
+
+
+def check(file: IO[bytes], plan: Plan, options: FileOptions) -> None:
     """Look at the file's beginning: is it what it claims to be, and whose columns are these? Raises BadInput."""
-    check_encoding(options.encoding)
-    if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
-        raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
-    wrong = sorted(set(options.columns.values()) - resource.columns.keys())
+    check_options(options)
+    wrong = sorted(set(options.columns.values()) - plan.all_columns.keys())
     if wrong:
-        raise BadInput(f"`columns` maps to {', '.join(wrong)}; {resource.name} has {', '.join(resource.columns)}.")
+        raise BadInput(f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {', '.join(plan.columns)}.")
     if options.format == FileFormat.PARQUET:
         # Its columns stand at its end, which may be gigabytes away: the reader will see them.
         parquet.check_beginning(file)
-    elif next(read(file, resource, options), None) is None:
+    elif next(read(file, plan, options), None) is None:
         raise BadInput("The file has no rows.")
+
+
+def check_options(options: FileOptions) -> None:
+    """Whether a file can be read so at all; raises BadInput."""
+    check_encoding(options.encoding)
+    if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
+        raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
 
 
 def check_encoding(name: str) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from workers.cells import ExactFloat
 from workers.errors import UnreadableFile
 from workers.formats.options import FileOptions, UnknownColumns, fields_of
-from workers.resources import BulkResource
+from workers.plan import Plan
 from workers.rows import raw_frame
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -23,18 +23,18 @@ decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's lines; blank lines are none. A line that is no JSON object is a row error."""
     line, is_first = 1, True
     for block in lines(file):
         rows, errors = decode(block, line)
         if is_first and rows:
-            check_first(resource, rows[0], line + first_line(block), options)
+            check_first(plan, rows[0], line + first_line(block), options)
             is_first = False
         if rows:
             nullified(rows, options)
             yield raw_frame(
-                resource,
+                plan,
                 rows,
                 names=options.columns,
                 ignore_unknown=options.unknown_columns == UnknownColumns.IGNORE,
@@ -43,6 +43,14 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
         line += block.count(b"\n")
     if is_first:
         raise UnreadableFile("The file is empty; an NDJSON file has one JSON object a line.")
+
+
+def names(file: IO[bytes], options: FileOptions) -> list[str]:
+    """The names in the file's first line."""
+    for block in lines(file):
+        for row in decode(block, 1)[0]:
+            return list(row) if isinstance(row, dict) else []
+    return []
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -85,12 +93,12 @@ def first_line(block: bytes) -> int:
     return block[: len(block) - len(block.lstrip())].count(b"\n")
 
 
-def check_first(resource: BulkResource, row: Any, line: int, options: FileOptions) -> None:
+def check_first(plan: Plan, row: Any, line: int, options: FileOptions) -> None:
     """The first line tells whether this is such a file at all."""
     if not isinstance(row, dict):
         raise UnreadableFile(f"This is not an NDJSON file: line {line} is not a JSON object.")
     if row:
-        fields_of(resource, list(row), options)
+        fields_of(plan, list(row), options)
 
 
 def nullified(rows: list[Any], options: FileOptions) -> None:

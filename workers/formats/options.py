@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from workers.errors import BadInput
-from workers.resources import BulkResource
+from workers.plan import Plan
 
 
 class FileFormat(StrEnum):
@@ -80,21 +80,21 @@ def format_of(name: str) -> FileFormat:
     raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
 
 
-def fields_of(resource: BulkResource, header: list[str], options: FileOptions) -> list[str | None]:
-    """The resource's field for each column of a file, None for one to ignore; raises BadInput."""
-    names = {**resource.column_names, **{name.strip(): field for name, field in options.columns.items()}}
+def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
+    """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
+    names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
-    known = ", ".join(column.name for column in resource.columns.values())
+    known = ", ".join(column.name for column in plan.columns.values())
     unknown = [name for name, found in zip(header, fields, strict=True) if found is None]
     if len(unknown) == len(header):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise BadInput(
-            f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {resource.name}. "
+            f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {plan.resource.name}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         raise BadInput(
-            f"{resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
+            f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
             f"{', '.join(map(repr, unknown[:20]))}. Its fields are {known}; map others with `columns`, "
             f"or set unknownColumns: IGNORE."
         )

@@ -15,12 +15,12 @@ from workers.cells import NULL, escaped_column
 from workers.columns import Column
 from workers.errors import UnreadableFile
 from workers.formats.options import EmptyCells, FileOptions, fields_of
-from workers.resources import BulkResource
+from workers.plan import Plan
 
 BATCH_ROWS = 50_000
 
 
-def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Iterator[pl.DataFrame]:
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's rows. Parquet is read from its end, so it is spooled to disk first."""
     with tempfile.NamedTemporaryFile(suffix=".parquet") as local:
         shutil.copyfileobj(file, local, 1024 * 1024)
@@ -30,9 +30,9 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
             header = lazy.collect_schema().names()
         except pl.exceptions.PolarsError as error:
             raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
-        fields = fields_of(resource, header, options)
+        fields = fields_of(plan, header, options)
         columns = [
-            cells(pl.col(name), dtype, resource.columns[field], options)
+            cells(pl.col(name), dtype, plan.all_columns[field], options)
             for (name, dtype), field in zip(lazy.collect_schema().items(), fields, strict=True)
             if field
         ]
@@ -40,6 +40,17 @@ def read(file: IO[bytes], resource: BulkResource, options: FileOptions) -> Itera
             yield from lazy.select(columns).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
         except pl.exceptions.PolarsError as error:
             raise UnreadableFile(f"The Parquet file is damaged: {str(error).splitlines()[0]}.") from error
+
+
+def names(file: IO[bytes], options: FileOptions) -> list[str]:
+    """The names of the file's columns."""
+    with tempfile.TemporaryFile() as local:
+        shutil.copyfileobj(file, local, 1024 * 1024)
+        local.seek(0)
+        try:
+            return list(pl.read_parquet_schema(local))
+        except pl.exceptions.PolarsError as error:
+            raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
 
 
 def check_beginning(file: IO[bytes]) -> None:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from django.db import models
+from django.db import connections, models
 
+from workers.columns import Column
 from workers.frames import RESERVED_PK, ROW, given
-from workers.models import Outcome
+from workers.models import Kind, Outcome
+from workers.plan import Plan
+from workers.references import batches
 from workers.resources import BulkResource
-from workers.writers.written import Written, bisect, outcomes
+from workers.writers.missing import lacking, not_there, out_of_sight
+from workers.writers.table import has_stock_pre_save, insertable, is_set_once
+from workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Rows that one UPDATE of the ORM changes; it grows with the square of them.
+INSTANCES_AN_UPDATE = 200
+
+
+def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Create, update, replace or upsert the rows."""
+    return create(plan.resource, rows) if plan.kind == Kind.CREATE else merge(plan, rows, user)
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
@@ -41,3 +60,118 @@ def instances_of(resource: BulkResource, rows: pl.DataFrame) -> list[models.Mode
         for row, key in zip(attributes, rows[RESERVED_PK], strict=True):
             row.setdefault(resource.model._meta.pk.attname, key)
     return [resource.model(**row) for row in attributes]
+
+
+def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Change the rows that are there; for an upsert, insert the others."""
+    found = match(plan, rows, user)
+    there = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if one.is_visible]))
+    hidden = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if not one.is_visible]))
+    absent = rows.filter(~pl.col(ROW).is_in(list(found)))
+    changed = bisect(plan.resource, there, partial(change, plan, found))
+    parts = [out_of_sight(plan, hidden), changed]
+    if plan.kind != Kind.UPSERT:
+        return together([*parts, not_there(plan, absent)])
+    poor = lacking(plan, absent)
+    rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))
+    return together([*parts, poor, create(plan.resource, rich)])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of the table that a row of the request means."""
+
+    instance: models.Model
+    is_visible: bool
+
+
+def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]:
+    """The rows of the table by the rows that mean them, locked where the database can."""
+    columns = [plan.columns[name] for name in plan.match_by]
+    keys = {
+        key: row
+        for row, *key_values in zip(
+            rows[ROW], *(prepared(one, one.python(rows[one.name])) for one in columns), strict=True
+        )
+        if None not in (key := tuple(key_values))
+    }
+    # The field with the most values narrows the search best; of the others, all values that come are looked at.
+    widest = max(columns, key=lambda one: rows[one.name].n_unique())
+    manager = plan.resource.model._base_manager.using(plan.resource.database)
+    if connections[plan.resource.database].features.has_select_for_update:
+        manager = manager.select_for_update(of=("self",))
+    instances = [
+        instance
+        for some in batches(widest.python(rows[widest.name].unique().drop_nulls()))
+        for instance in manager.filter(**{f"{widest.field.attname}__in": some}).order_by("pk")
+    ]
+    met = {
+        keys[key]: instance
+        for instance in instances
+        if (key := tuple(prepared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
+    }
+    visible = visible_pks(plan, [instance.pk for instance in met.values()], user)
+    return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
+
+
+def prepared(column: Column, values: list[Any]) -> list[Any]:
+    """Values in the form in which the database compares them."""
+    return [None if value is None else column.value_field.get_prep_value(value) for value in values]
+
+
+def visible_pks(plan: Plan, pks: list[Any], user: User | None) -> set[Any]:
+    """Those of these rows that the user may touch."""
+    queryset = plan.resource.get_queryset(user).using(plan.resource.database).order_by()
+    return {pk for some in batches(pks) for pk in queryset.filter(pk__in=some).values_list("pk", flat=True)}
+
+
+def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFrame:
+    """Change the rows of the table or raise DatabaseError; gives the outcomes. What is so already is not written."""
+    columns = changed_columns(plan)
+    values = zip(*(new_values(plan, one, rows) for one in columns), strict=True) if columns else repeat(())
+    changed: list[models.Model] = []
+    outcome: list[str] = []
+    for row, new in zip(rows[ROW], values, strict=False):
+        # A copy: the same row comes again when its neighbours have to be halved.
+        instance = copy(found[row].instance)
+        is_changed = False
+        for one, value in zip(columns, new, strict=True):
+            old = getattr(instance, one.field.attname)
+            if value is not ... and prepared(one, [value]) != prepared(one, [old]):
+                setattr(instance, one.field.attname, value)
+                is_changed = True
+        outcome.append(Outcome.UPDATED if is_changed else Outcome.UNCHANGED)
+        if is_changed:
+            changed.append(instance)
+    save(plan, columns, changed)
+    pks = [str(found[row].instance.pk) for row in rows[ROW]]
+    return pl.DataFrame({ROW: rows[ROW], "outcome": outcome, "pk": pks}, schema=OUTCOME_OF_ROW)
+
+
+def changed_columns(plan: Plan) -> list[Column]:
+    """The columns that rows of the table take from those of the request."""
+    names = plan.columns if plan.update_fields is None else plan.update_fields
+    return [plan.columns[name] for name in names if name not in plan.match_by]
+
+
+def new_values(plan: Plan, column: Column, rows: pl.DataFrame) -> list[Any]:
+    """What each row makes of a column: `...` where it leaves it as it is."""
+    has_default = plan.kind == Kind.REPLACE and not is_set_once(column)
+    return [
+        value if is_given else column.field.get_default() if has_default else ...
+        for value, is_given in zip(column.python(rows[column.name]), rows[given(column.name)], strict=True)
+    ]
+
+
+def save(plan: Plan, columns: list[Column], instances: list[models.Model]) -> None:
+    """Write the changed rows, with the fields that look after themselves at every save."""
+    model = plan.resource.model
+    fields = {str(one.field.name): one.field for one in columns}
+    selves = [one for one in insertable(model) if getattr(one, "auto_now", False) or not has_stock_pre_save(one)]
+    for instance in instances:
+        for one in selves:
+            one.pre_save(instance, add=False)
+    names = [*fields, *(one.name for one in selves if one.name not in fields)]
+    if instances:
+        manager = model._base_manager.using(plan.resource.database)
+        manager.bulk_update(instances, names, batch_size=INSTANCES_AN_UPDATE)

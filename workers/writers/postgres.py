@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
 from workers.frames import no_errors
+from workers.models import Kind
+from workers.plan import Plan
 from workers.resources import BulkResource
 from workers.violations import is_of_a_row
 from workers.writers import orm, staging
+from workers.writers.merging import merge
 from workers.writers.table import copy, is_copyable, table_of
 from workers.writers.written import Written
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Create, update, replace or upsert the rows."""
+    return create(plan.resource, rows) if plan.kind == Kind.CREATE else merge(plan, rows, user)
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:

@@ -6,7 +6,7 @@ with one COPY. A constraint that Django knows nothing of still refuses that COPY
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import polars as pl
@@ -26,9 +26,7 @@ STAGING = "bulkql_staging"
 def create(resource: BulkResource, table: Table) -> Written:
     """Insert the table's innocent rows."""
     stage(resource, table)
-    errors = pl.concat([error_rows(rows, violation) for rows, violation in guilty(resource, table)])
-    # A row may violate several constraints: the first one found stands for it.
-    errors = errors.unique("index", keep="first", maintain_order=True)
+    errors = guilty_errors(resource, table)
     innocent = table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
     written = insert_all(resource, table, innocent)
     return Written(written.outcomes, pl.concat([errors, written.errors]))
@@ -49,30 +47,42 @@ def insert_all(resource: BulkResource, table: Table, rows: pl.DataFrame) -> Writ
 def stage(resource: BulkResource, table: Table) -> None:
     """The rows in a temporary table of the same columns, without any constraint."""
     quote = connections[resource.database].ops.quote_name
-    columns = ", ".join(quote(column) for column in table.columns)
+    columns = [quote(column) for column in table.columns]
+    masks = [f"true AS {quote(mask)}" for mask in table.given.values()]
     with connections[resource.database].cursor() as cursor:
-        cursor.execute(f"DROP TABLE IF EXISTS {STAGING}")
         cursor.execute(
-            f"CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS"  # noqa: S608  (names of the model's own table)
-            f" SELECT 0 AS {quote(ROW)}, {columns} FROM {quote(table.name)} WITH NO DATA"
+            f"DROP TABLE IF EXISTS {STAGING};"  # noqa: S608  (names of the model's own table)
+            f" CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS"
+            f" SELECT 0 AS {quote(ROW)}, {', '.join([*columns, *masks])} FROM {quote(table.name)} WITH NO DATA"
         )
-    copy(resource.database, STAGING, (ROW, *table.columns), table.frame)
+    copy(resource.database, STAGING, (ROW, *table.columns, *table.given.values()), table.frame)
     with connections[resource.database].cursor() as cursor:
         cursor.execute(f"ANALYZE {STAGING}")
 
 
-def guilty(resource: BulkResource, table: Table) -> Iterator[tuple[list[int], Violation]]:
-    """The staged rows that violate each constraint."""
-    for name, sql in missing_references(resource, table):
+def guilty(
+    resource: BulkResource, table: Table, source: str, keys: Iterable[UniqueKey]
+) -> Iterator[tuple[list[int], Violation]]:
+    """The rows of `source` that violate each constraint: of the staged rows, or of what rows of the table would be."""
+    for name, sql in missing_references(resource, source):
         yield rows_of(resource, sql), reference_violation(name)
     for constraint in resource.model._meta.constraints:
         if isinstance(constraint, models.CheckConstraint):
-            yield rows_of(resource, violating(resource, constraint)), check_violation(constraint)
-    for key in resource.unique_keys:
-        yield rows_of(resource, already_there(resource, table, key)), unique_violation(resource, key)
+            yield rows_of(resource, violating(resource, constraint, source)), check_violation(constraint)
+    for key in keys:
+        yield rows_of(resource, already_there(resource, table, key, source)), unique_violation(resource, key)
 
 
-def missing_references(resource: BulkResource, table: Table) -> Iterator[tuple[str, str]]:
+def guilty_errors(
+    resource: BulkResource, table: Table, source: str = STAGING, keys: Iterable[UniqueKey] | None = None
+) -> pl.DataFrame:
+    """Their row errors. A row may violate several constraints: the first one found stands for it."""
+    found = guilty(resource, table, source, resource.unique_keys if keys is None else keys)
+    errors = pl.concat([no_errors(), *(error_rows(*one) for one in found)])
+    return errors.unique("index", keep="first", maintain_order=True)
+
+
+def missing_references(resource: BulkResource, source: str) -> Iterator[tuple[str, str]]:
     """Foreign keys whose row was deleted after they were resolved."""
     quote = connections[resource.database].ops.quote_name
     for field in resource.model._meta.concrete_fields:
@@ -82,29 +92,37 @@ def missing_references(resource: BulkResource, table: Table) -> Iterator[tuple[s
             key, reference = quote(str(target.column)), quote(str(field.column))
             yield (
                 field.name,
-                f"SELECT s.{quote(ROW)} FROM {STAGING} s LEFT JOIN {quote(target.model._meta.db_table)} t"  # noqa: S608
+                f"SELECT s.{quote(ROW)} FROM {source} s LEFT JOIN {quote(target.model._meta.db_table)} t"  # noqa: S608
                 f" ON t.{key} = s.{reference} WHERE s.{reference} IS NOT NULL AND t.{key} IS NULL",
             )
 
 
-def violating(resource: BulkResource, constraint: models.CheckConstraint) -> str:
-    """A check constraint's own SQL, over the staged rows."""
+def violating(resource: BulkResource, constraint: models.CheckConstraint, source: str) -> str:
+    """A check constraint's own SQL, over the source's rows."""
     connection = connections[resource.database]
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         # Private to Django, so not in the stubs; the public constraint_sql wraps it in DDL.
         sql = constraint._get_check_sql(resource.model, editor)  # type: ignore[attr-defined]
-    return f"SELECT {connection.ops.quote_name(ROW)} FROM {STAGING} WHERE NOT ({sql})"  # noqa: S608
+    return f"SELECT {connection.ops.quote_name(ROW)} FROM {source} WHERE NOT ({sql})"  # noqa: S608
 
 
-def already_there(resource: BulkResource, table: Table, key: UniqueKey) -> str:
-    """Staged rows whose key a row of the table has."""
+def already_there(resource: BulkResource, table: Table, key: UniqueKey, source: str) -> str:
+    """Rows of the source whose key another row of the table has."""
+    quote = connections[resource.database].ops.quote_name
+    # A row that is there already is not in its own way.
+    others = "" if source == STAGING else f" AND t.{quote(table.pk)} <> s.{quote(table.pk)}"
+    return (
+        f"SELECT s.{quote(ROW)} FROM {source} s JOIN {quote(table.name)} t"  # noqa: S608
+        f" ON {same_key(resource, key)}{others}"
+    )
+
+
+def same_key(resource: BulkResource, key: UniqueKey) -> str:
+    """A row `t` of the table has the key of a staged row `s`."""
     quote = connections[resource.database].ops.quote_name
     columns = [quote(str(field_of(resource.model, name).column)) for name in key.fields]
     equals = "=" if key.nulls_distinct else "IS NOT DISTINCT FROM"
-    return (
-        f"SELECT s.{quote(ROW)} FROM {STAGING} s JOIN {quote(table.name)} t"  # noqa: S608
-        f" ON {' AND '.join(f't.{column} {equals} s.{column}' for column in columns)}"
-    )
+    return " AND ".join(f"t.{column} {equals} s.{column}" for column in columns)
 
 
 def rows_of(resource: BulkResource, sql: str) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,6 +13,8 @@ from psycopg.adapt import PyFormat, Transformer
 
 from workers.columns import Column, text_of
 from workers.frames import RESERVED_PK, ROW, given
+from workers.models import Kind
+from workers.plan import Plan
 from workers.resources import BulkResource
 
 if TYPE_CHECKING:
@@ -28,18 +31,26 @@ STOCK_PRE_SAVE = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`frame`: `__row`, then one column for each of the table's `columns`, under their names in the database."""
+    """`frame`: `__row`, then one column for each of the table's `columns`, under their names in the database.
+
+    `given`: for columns that not all rows give, the column of the frame that says which do.
+    """
 
     name: str
     columns: tuple[str, ...]
     pk: str
     frame: pl.DataFrame
+    given: dict[str, str] = dataclass_field(default_factory=dict)
 
 
 def is_copyable(model: type[models.Model]) -> bool:
     """Whether COPY writes what the ORM would write."""
     meta = model._meta
-    return not meta.parents and all(type(field).pre_save in STOCK_PRE_SAVE for field in insertable(model))
+    return not meta.parents and all(map(has_stock_pre_save, insertable(model)))
+
+
+def has_stock_pre_save(field: models.Field[Any, Any]) -> bool:
+    return type(field).pre_save in STOCK_PRE_SAVE
 
 
 def insertable(model: type[models.Model]) -> list[models.Field[Any, Any]]:
@@ -60,6 +71,46 @@ def table_of(resource: BulkResource, rows: pl.DataFrame) -> Table:
     )
 
 
+def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
+    """What becomes of rows that are there; for an upsert, what new ones would be too.
+
+    An update has the columns that some row gives, a replacement all that rows may give, an upsert all of the table.
+    """
+    columns = list(plan.columns.values())
+    if plan.kind == Kind.UPSERT:
+        table = table_of(plan.resource, rows)
+        series = [table.frame[name] for name in table.columns]
+        return replace(table, **with_given(columns, rows, series))
+    if plan.kind == Kind.UPDATE:
+        columns = [one for one in columns if one.name in plan.match_by or rows[given(one.name)].any()]
+        series = [values_of(plan.resource, one, rows).alias(str(one.field.column)) for one in columns]
+        given_by_some = with_given(columns, rows, series)
+    else:
+        series = [filled(plan, one, rows).alias(str(one.field.column)) for one in columns]
+        # What a row leaves out takes its default, but for the moment of its creation.
+        given_by_some = with_given([one for one in columns if is_set_once(one)], rows, series)
+    meta = plan.resource.model._meta
+    names = tuple(str(one.field.column) for one in columns)
+    return Table(name=meta.db_table, columns=names, pk=str(meta.pk.column), **given_by_some)
+
+
+def filled(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Series:
+    """A column's values, with defaults for the rows that do not give it."""
+    if column.name in plan.match_by:
+        return values_of(plan.resource, column, rows)
+    return column_of(plan.resource, column.field, rows)
+
+
+def is_set_once(column: Column) -> bool:
+    return bool(getattr(column.field, "auto_now_add", False))
+
+
+def with_given(columns: list[Column], rows: pl.DataFrame, series: list[pl.Series]) -> dict[str, Any]:
+    """A table's frame, with the columns that say which rows give what."""
+    masks = {str(one.field.column): given(one.name) for one in columns if not rows[given(one.name)].all()}
+    return {"frame": pl.DataFrame([rows[ROW], *series, *(rows[mask] for mask in masks.values())]), "given": masks}
+
+
 def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.DataFrame) -> pl.Series:
     """One column of the table."""
     column = resource.columns.get(field.name)
@@ -68,13 +119,18 @@ def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.Da
         return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
     if column is None:
         return pl.Series(texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
-    values = rows[column.name]
-    if not column.is_plain:
-        values = pl.Series(texts(field, column.python(values), resource.database), dtype=pl.String)
+    values = values_of(resource, column, rows)
     is_given = rows[given(column.name)]
     if is_given.all():
         return values
     return fill(resource, column, values, is_given)
+
+
+def values_of(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
+    """What rows give for a column, as COPY takes it."""
+    if column.is_plain:
+        return rows[column.name]
+    return pl.Series(texts(column.field, column.python(rows[column.name]), resource.database), dtype=pl.String)
 
 
 def fill(resource: BulkResource, column: Column, values: pl.Series, is_given: pl.Series) -> pl.Series:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import polars as pl
 from django.db import DatabaseError, transaction
 
-from workers.frames import ERRORS, ROW
+from workers.frames import ROW, no_errors
 from workers.resources import BulkResource
 from workers.violations import Violation, is_of_a_row, violation_of
 
@@ -17,10 +18,28 @@ OUTCOME_OF_ROW = {ROW: pl.UInt32, "outcome": pl.String, "pk": pl.String}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`outcomes`: `__row`, outcome, pk (as text) of each row that was written; `errors`: of those that were not."""
+    """`outcomes`: `__row`, outcome, pk (as text) of each row that was written; `errors`: of those that were not.
+
+    `cascades`: how many rows went along with deleted ones, by model.
+    """
 
     outcomes: pl.DataFrame
     errors: pl.DataFrame
+    cascades: dict[str, int] = field(default_factory=dict)
+
+
+def nothing() -> Written:
+    return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), no_errors())
+
+
+def together(parts: Iterable[Written]) -> Written:
+    """What several writers did with different rows."""
+    all_parts = [nothing(), *parts]
+    cascades: Counter[str] = Counter()
+    for part in all_parts:
+        cascades.update(part.cascades)
+    outcomes, errors = (pl.concat([getattr(part, name) for part in all_parts]) for name in ("outcomes", "errors"))
+    return Written(outcomes, errors, dict(cascades))
 
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:
@@ -45,10 +64,10 @@ def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataF
     `write` takes rows and gives their outcomes; it raises DatabaseError where one of them is refused.
     """
     if rows.is_empty():
-        return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), pl.DataFrame(schema=ERRORS))
+        return nothing()
     try:
         with transaction.atomic(using=resource.database):
-            return Written(write(rows), pl.DataFrame(schema=ERRORS))
+            return Written(write(rows), no_errors())
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -56,8 +75,4 @@ def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataF
             violation = violation_of(resource, error)
             return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), error_rows(rows[ROW], violation))
     half = rows.height // 2
-    first, second = bisect(resource, rows[:half], write), bisect(resource, rows[half:], write)
-    return Written(
-        pl.concat([first.outcomes, second.outcomes]),
-        pl.concat([first.errors, second.errors]),
-    )
+    return together(bisect(resource, part, write) for part in (rows[:half], rows[half:]))

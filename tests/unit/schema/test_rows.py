@@ -71,7 +71,7 @@ class Mutation:
         given = {name: item for name, item in vars(input).items() if item}
         assert all(item.rows in ([], None, strawberry.UNSET) for item in given.values())
         key = info.path.key
-        rows = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
+        rows = {name: found["rows"] for (mutation, name), found in info.context.rows.items() if mutation == key}
         return Answer(rows=rows, mode=mode, files=[item.file.name for item in given.values() if item.file])
 
     @strawberry.mutation
@@ -357,7 +357,7 @@ def test_numbers_of_many_digits_keep_them():
         "mutation { bulkCreate(input: {cats: {rows: [{a: 1234567890123456.78, b: 123456789012345678901}]}}) }"
     )
 
-    ((row,),) = found.rows.values()
+    ((row,),) = (lists["rows"] for lists in found.rows.values())
     assert isinstance(row["a"], ExactFloat)
     assert (row["a"].text, row["b"]) == ("1234567890123456.78", 123456789012345678901)
 
@@ -365,7 +365,7 @@ def test_numbers_of_many_digits_keep_them():
 def test_a_number_that_python_does_not_read_is_left_to_the_field():
     found, _ = lane("mutation { bulkCreate(input: {cats: {rows: [{a: " + "1" * 5000 + "}]}}) }")
 
-    assert list(found.rows.values()) == [[{"a": "1" * 5000}]]
+    assert list(found.rows.values()) == [{"rows": [{"a": "1" * 5000}]}]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -387,7 +387,7 @@ def test_ten_thousand_rows_are_not_copied():
 
     found, _ = lane(FORMS["in the rows"][0], {"rows": rows})
 
-    assert found.rows["bulkCreate", "cats"] is rows
+    assert found.rows["bulkCreate", "cats"]["rows"] is rows
 
 
 def test_queries_are_left_alone():
@@ -401,7 +401,16 @@ def test_queries_are_left_alone():
 @pytest.mark.parametrize(
     ("value", "stripped", "rows"),
     [
-        ({"cats": {"rows": [1]}, "dogs": {"file": {}}}, {"cats": {"rows": []}, "dogs": {"file": {}}}, {"cats": [1]}),
+        (
+            {"cats": {"rows": [1]}, "dogs": {"file": {}}},
+            {"cats": {"rows": []}, "dogs": {"file": {}}},
+            {"cats": {"rows": [1]}},
+        ),
+        (
+            {"cats": {"ids": ["1"], "keys": [{"a": 1}], "where": {"ids": [2]}}},
+            {"cats": {"ids": [], "keys": [], "where": {"ids": [2]}}},
+            {"cats": {"ids": ["1"], "keys": [{"a": 1}]}},
+        ),
         ({"cats": {"rows": None}}, {"cats": {"rows": None}}, {}),
         ({"cats": 5, "dogs": [1]}, {"cats": 5, "dogs": [1]}, {}),
         ("text", "text", {}),

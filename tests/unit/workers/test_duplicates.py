@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.ledger.models import FinancialTransaction
+from tests.plans import creating
 from workers import duplicates, spill
 from workers.cells import NULL
 from workers.duplicates import superseded
@@ -61,7 +62,7 @@ class Notes(BulkResource):
 def verdicts_of(resource, read, marked=None):
     """For each row, the row that supersedes it and the key, or None."""
     start, found = 0, []
-    with closing(superseded(resource, iter(read))) as verdicts:
+    with closing(superseded(creating(resource), iter(read))) as verdicts:
         for raw in marked or read:
             frame = verdicts.mark(raw, start)
             start += raw.height
@@ -71,7 +72,7 @@ def verdicts_of(resource, read, marked=None):
 
 
 def verdicts(rows):
-    return verdicts_of(Seats(Seat), [raw_frame(Seats(Seat), rows)])
+    return verdicts_of(Seats(Seat), [raw_frame(creating(Seats(Seat)), rows)])
 
 
 def test_the_last_row_of_a_key_counts():
@@ -84,21 +85,21 @@ def test_the_last_row_of_a_key_counts():
 
 
 def test_without_duplicates_the_frame_stays_as_it_is():
-    raw = raw_frame(Seats(Seat), [{"code": "a"}, {"code": "b"}])
+    raw = raw_frame(creating(Seats(Seat)), [{"code": "a"}, {"code": "b"}])
 
-    with closing(superseded(Seats(Seat), [raw])) as found:
+    with closing(superseded(creating(Seats(Seat)), [raw])) as found:
         assert found.mark(raw, 0) is raw
 
 
 def test_a_frame_without_rows_stays_as_it_is():
     empty = pl.DataFrame(schema={"code": pl.String})
 
-    with closing(superseded(Seats(Seat), [empty])) as found:
+    with closing(superseded(creating(Seats(Seat)), [empty])) as found:
         assert found.mark(empty, 0) is empty
 
 
 def test_a_model_without_keys_in_its_rows_has_no_duplicates():
-    raw = raw_frame(Notes(Note), [{"text": "a"}, {"text": "a"}])
+    raw = raw_frame(creating(Notes(Note)), [{"text": "a"}, {"text": "a"}])
 
     assert verdicts_of(Notes(Note), [raw]) == [None, None]
 
@@ -127,7 +128,12 @@ def test_a_moment_is_one_in_any_time_zone():
         {"financialAccount": "1", "datetime": "2024-02-29T14:00:00+02:00"},
     ]
 
-    assert verdicts_of(resource, [raw_frame(resource, rows)]) == [(2, "financialAccount, datetime"), None, None]
+    raw = raw_frame(creating(resource), rows)
+    assert verdicts_of(resource, [raw]) == [
+        (2, "financialAccount, datetime"),
+        None,
+        None,
+    ]
     assert FinancialTransaction._meta.constraints[0].fields == ("financial_account", "datetime")
 
 
@@ -166,11 +172,11 @@ def test_nothing_stays_on_the_disk_when_the_file_breaks_off(monkeypatch, tmp_pat
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def frames():
-        yield raw_frame(Seats(Seat), [{"code": "a"}, {"code": "b"}])
+        yield raw_frame(creating(Seats(Seat)), [{"code": "a"}, {"code": "b"}])
         raise UnreadableFile("Line 4 is not CSV.")
 
     with pytest.raises(UnreadableFile):
-        superseded(Seats(Seat), frames())
+        superseded(creating(Seats(Seat)), frames())
 
     assert list(Path(tmp_path).iterdir()) == []
 
@@ -228,7 +234,9 @@ def test_verdicts_are_those_of_the_model_however_rows_are_cut_and_wherever_they_
 ):
     rows = [{name: value for name, value in row.items() if value is not ...} for row in rows]
     resource = Seats(Seat)
-    read, marked = ([raw_frame(resource, rows[at : at + size]) for at in range(0, len(rows), size)] for size in cuts)
+    read, marked = (
+        [raw_frame(creating(resource), rows[at : at + size]) for at in range(0, len(rows), size)] for size in cuts
+    )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "HELD_ROWS", held_rows)

@@ -8,6 +8,7 @@ import json
 import polars as pl
 import pytest
 
+from tests.plans import creating
 from tests.zoo.models import Animal, Keeper
 from workers.cells import MARK, NULL
 from workers.frames import ERRORS, INTAKE_ERRORS, RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY
@@ -33,9 +34,9 @@ def errors_of(validated):
 
 
 def test_good_rows_become_typed_columns(few):
-    raw = raw_frame(few, [{"char": "ab", "big": 7, "date": "2024-02-29", "keeper": None}, {"char": "cd"}])
+    raw = raw_frame(creating(few), [{"char": "ab", "big": 7, "date": "2024-02-29", "keeper": None}, {"char": "cd"}])
 
-    validated = validate(few, raw)
+    validated = validate(creating(few), raw)
 
     assert validated.errors.is_empty()
     assert validated.rows.to_dicts() == [
@@ -65,7 +66,7 @@ def test_each_bad_row_is_named_and_its_neighbours_stay(few):
         {"char": "ef"},
     ]
 
-    validated = validate(few, raw_frame(few, rows))
+    validated = validate(creating(few), raw_frame(creating(few), rows))
 
     assert validated.rows["__row"].to_list() == [0, 6]
     assert errors_of(validated) == [
@@ -108,7 +109,7 @@ def test_each_bad_row_is_named_and_its_neighbours_stay(few):
 def test_django_codes_become_codes_of_row_errors(name, text, code):
     raw = pl.DataFrame({"char": ["ab"]}).with_columns(pl.Series(name, [text]))
 
-    validated = validate(resource_named("animals"), raw)
+    validated = validate(creating(resource_named("animals")), raw)
 
     assert [(path, found, data) for _, path, found, _, data in errors_of(validated)] == [(name, code, text)]
 
@@ -116,7 +117,7 @@ def test_django_codes_become_codes_of_row_errors(name, text, code):
 def test_a_value_may_have_several_errors():
     raw = pl.DataFrame({"char": ["ab", "cd"], "decimal": ["-12345.678", None]})
 
-    validated = validate(resource_named("animals"), raw)
+    validated = validate(creating(resource_named("animals")), raw)
 
     assert [(index, code, message) for index, _, code, message, _ in errors_of(validated)] == [
         (0, "OUT_OF_RANGE", "Ensure this value is greater than or equal to 0."),
@@ -127,7 +128,7 @@ def test_a_value_may_have_several_errors():
 def test_the_same_bad_text_is_named_in_every_row(few):
     raw = pl.DataFrame({"char": ["ab"] * 5, "big": ["x", "1", "x", "y", "x"]})
 
-    validated = validate(few, raw)
+    validated = validate(creating(few), raw)
 
     assert [(index, data) for index, _, _, _, data in errors_of(validated)] == [(0, "x"), (2, "x"), (3, "y"), (4, "x")]
     assert validated.rows.select("__row", "big").rows() == [(1, 1)]
@@ -138,7 +139,7 @@ def test_slow_values_land_in_their_own_rows(few):
         {"char": ["ab"] * 5, "big": ["1", " 2", None, "3", "1_0"], "date": ["20240229", None] * 2 + [NULL]}
     )
 
-    validated = validate(few, raw)
+    validated = validate(creating(few), raw)
 
     assert validated.errors.is_empty()
     assert validated.rows["big"].to_list() == [1, 2, None, 3, 10]
@@ -147,7 +148,7 @@ def test_slow_values_land_in_their_own_rows(few):
 
 
 def test_a_column_that_no_row_gives_is_missing_in_all(few):
-    validated = validate(few, pl.DataFrame({"big": ["1", "2"]}))
+    validated = validate(creating(few), pl.DataFrame({"big": ["1", "2"]}))
 
     assert [(index, path, code) for index, path, code, _, _ in errors_of(validated)] == [
         (0, "char", "REQUIRED"),
@@ -160,14 +161,14 @@ def test_errors_of_the_reader_are_row_errors(few):
     found = json.dumps([["UNKNOWN_FIELD", "colour", "There is no colour.", '"red"']])
     raw = pl.DataFrame({"char": ["ab", "cd", "ef"], INTAKE_ERRORS: [None, found, None]})
 
-    validated = validate(few, raw)
+    validated = validate(creating(few), raw)
 
     assert errors_of(validated) == [(1, "colour", "UNKNOWN_FIELD", "There is no colour.", '"red"')]
     assert validated.rows["__row"].to_list() == [0, 2]
 
 
 def test_a_row_that_could_not_be_read_has_that_one_error(few):
-    validated = validate(few, raw_frame(few, [{"char": "ab"}, [1], {}]))
+    validated = validate(creating(few), raw_frame(creating(few), [{"char": "ab"}, [1], {}]))
 
     assert errors_of(validated) == [
         (1, None, "INVALID", "A row is an object of fields and values.", "[1]"),
@@ -184,7 +185,7 @@ def test_a_superseded_row_says_by_which_row_and_key(few):
         }
     )
 
-    validated = validate(few, raw)
+    validated = validate(creating(few), raw)
 
     assert errors_of(validated) == [
         (0, "token", "DUPLICATE_IN_REQUEST", "Row 4711 of this request has the same token; the last one counts.", None),
@@ -202,19 +203,19 @@ def test_reserved_keys_stay_with_their_rows():
 
     raw = pl.DataFrame({"code": ["a", "no slug", "c"], RESERVED_PK: [10, 11, 12]})
 
-    validated = validate(Keepers(Keeper), raw)
+    validated = validate(creating(Keepers(Keeper)), raw)
 
     assert validated.rows.select("__row", "code", RESERVED_PK).rows() == [(0, "a", 10), (2, "c", 12)]
 
 
 def test_a_marked_cell_is_shown_without_its_mark(few):
-    validated = validate(few, pl.DataFrame({"char": [f"{MARK}[1, 2]"]}))
+    validated = validate(creating(few), pl.DataFrame({"char": [f"{MARK}[1, 2]"]}))
 
     assert errors_of(validated) == [(0, "char", "INVALID", "A string is expected here, not a list.", "[1, 2]")]
 
 
 def test_rows_leave_together_with_their_errors(few):
-    validated = validate(few, pl.DataFrame({"char": ["ab", "cd", "ef"]}))
+    validated = validate(creating(few), pl.DataFrame({"char": ["ab", "cd", "ef"]}))
     found = pl.DataFrame(
         [(1, None, "CONSTRAINT", "No.", None), (1, "big", "INVALID", "No.", "x")], ERRORS, orient="row"
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.plans import creating
 from tests.zoo.models import Animal
 from workers.cells import MARK, NULL
 from workers.errors import BadInput, UnreadableFile
@@ -29,7 +30,7 @@ class Animals(BulkResource):
 def read(data, resource=None, **options):
     """The rows of a file, as lists of cells by column."""
     frames = list(
-        csv.read(io.BytesIO(data), resource or Animals(Animal), FileOptions(format=FileFormat.CSV, **options))
+        csv.read(io.BytesIO(data), creating(resource or Animals(Animal)), FileOptions(format=FileFormat.CSV, **options))
     )
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from tests.plans import creating
 from workers.errors import BadInput
 from workers.formats import files
 from workers.formats.options import FileFormat, FileOptions
@@ -17,7 +18,7 @@ CSV = b"char,text\nab,x\n"
 def check(data=CSV, file_format=FileFormat.CSV, **options):
     """What is wrong with a file at first sight."""
     try:
-        files.check(io.BytesIO(data), resource_named("animals"), FileOptions(format=file_format, **options))
+        files.check(io.BytesIO(data), creating(resource_named("animals")), FileOptions(format=file_format, **options))
     except BadInput as error:
         return str(error)
     return None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.plans import creating
 from tests.zoo.models import Animal
 from workers.cells import MARK, NULL
 from workers.errors import BadInput, UnreadableFile
@@ -26,7 +27,7 @@ class Animals(BulkResource):
 
 def read(data, resource=None, **options):
     file_options = FileOptions(format=FileFormat.NDJSON, **options)
-    frames = list(ndjson.read(io.BytesIO(data), resource or Animals(Animal), file_options))
+    frames = list(ndjson.read(io.BytesIO(data), creating(resource or Animals(Animal)), file_options))
     return pl.concat(frames, how="diagonal")
 
 

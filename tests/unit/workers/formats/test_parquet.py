@@ -9,6 +9,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from tests.plans import creating
 from workers.cells import MARK, NULL
 from workers.errors import BadInput, UnreadableFile
 from workers.formats import parquet
@@ -27,7 +28,7 @@ def stored(**columns):
 
 def read(data, **options):
     file_options = FileOptions(format=FileFormat.PARQUET, **options)
-    return list(parquet.read(io.BytesIO(data), resource_named("animals"), file_options))
+    return list(parquet.read(io.BytesIO(data), creating(resource_named("animals")), file_options))
 
 
 def cells(values, name, **options):
@@ -113,7 +114,7 @@ def test_cells_of_typed_columns_are_what_the_fields_take():
     )
 
     (frame,) = read(data)
-    validated = validate(resource_named("animals"), frame)
+    validated = validate(creating(resource_named("animals")), frame)
 
     assert validated.errors.is_empty()
     columns = resource_named("animals").columns

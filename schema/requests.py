@@ -1,0 +1,120 @@
+"""A bulk mutation's input -> the request that workers/ takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+import strawberry_django
+from django.db.models import QuerySet
+from strawberry.types import Info
+
+from schema.context import Context
+from schema.inputs import FileInput
+from workers import uploads
+from workers.columns import by_name
+from workers.errors import BadInput
+from workers.formats.options import FileFormat, FileOptions, format_of
+from workers.intake import Rows, exceeds
+from workers.models import Kind
+from workers.plan import Plan
+from workers.resources import BulkResource, resource_named
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Inline rows of each resource, by the field that held them.
+Lists = dict[str, dict[str, list[Any]]]
+
+
+def inputs_of(kind: Kind, given: Any, lists: Lists, user: User, info: Info[Context, None]) -> list[Rows]:
+    """What a bulk input names, with the rows that the row lane carried past it."""
+    return [
+        rows_of(kind, resource_named(name), item, lists.get(name, {}), user, info)
+        for name, item in vars(given).items()
+        if is_given(item)
+    ]
+
+
+def is_given(value: Any) -> bool:
+    return value is not None and value is not strawberry.UNSET
+
+
+def rows_of(
+    kind: Kind, resource: BulkResource, item: Any, lists: dict[str, list[Any]], user: User, info: Info[Context, None]
+) -> Rows:
+    """One resource's input: exactly one source of rows."""
+    sources = ("ids", "keys", "where", "file") if kind == Kind.DELETE else ("rows", "file")
+    found = [name for name in sources if name in lists or (is_given(getattr(item, name, None)) and name not in LISTS)]
+    if len(found) != 1:
+        either = f"both {' and '.join(found)}" if found else f"neither {' nor '.join(sources)}"
+        raise BadInput(f"{resource.name} has {either}; give exactly one of them.")
+    match_by, update_fields = names_of(item, "match_by"), names_of(item, "update_fields")
+    (source,) = found
+    if source == "file":
+        how = file_of(resource, item.file, user)
+    elif source == "where":
+        how = {"queryset": matching(resource, item.where, user, info)}
+    elif source == "ids":
+        how = {"rows": [{resource.pk.name: one} for one in lists["ids"]]}
+    else:
+        how = {"rows": lists[source]}
+    if source in ("where", "ids"):
+        match_by = [resource.pk.name]
+    if source == "keys" and match_by is None:
+        match_by = key_of(resource, lists["keys"])
+    return Rows(resource=resource, match_by=match_by, update_fields=update_fields, **how)
+
+
+#: The fields whose lists the row lane carries past the input.
+LISTS = ("rows", "keys", "ids")
+
+
+def names_of(item: Any, field: str) -> list[str] | None:
+    """The fields that a list of enum values names."""
+    values = getattr(item, field, None)
+    return [one.value for one in values] if values is not None and is_given(values) else None
+
+
+def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
+    """The rows that a filter finds, among those that the user may touch."""
+    rows = resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
+    return strawberry_django.filters.apply(where, rows, info).distinct()
+
+
+def key_of(resource: BulkResource, keys: list[Any]) -> list[str] | None:
+    """The fields that the first key names: all keys of a request are of one kind."""
+    first = keys[0] if keys and isinstance(keys[0], dict) else {}
+    names = {
+        column.name
+        for column in resource.columns.values()
+        if not {column.name, column.graphql_name, by_name(column.name)}.isdisjoint(first)
+    }
+    return next((list(key.fields) for key in resource.given_keys if set(key.fields) == names), None)
+
+
+def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, Any]:
+    """A file's bytes and options: exactly one of upload and uploadId."""
+    if (file.upload is None) == (file.upload_id is None):
+        both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
+        raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
+    upload = uploads.find(user, file.upload_id) if file.upload_id is not None else None
+    if upload is not None and upload.uploaded_at is None:
+        raise BadInput(f"Upload {upload.id} has no file yet; PUT its bytes to the url that createUpload gave.")
+    content: Any = file.upload
+    if content is not None and not hasattr(content, "chunks"):
+        raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")
+    if content is not None:
+        exceeds("multipart_bytes", "bytes of a file in the request", content.size, "use createUpload")
+    name = upload.name if upload is not None else content.name
+    every = Plan(resource=resource, kind=Kind.UPDATE, match_by=(resource.pk.name,))
+    options = FileOptions(
+        format=FileFormat(file.format) if file.format is not None else format_of(name),
+        columns={one.from_: every.names.get(one.to, one.to) for one in file.columns or ()},
+        unknown_columns=file.unknown_columns,
+        null_values=tuple(file.null_values or ()),
+        empty_cells=file.empty_cells,
+        delimiter=file.delimiter,
+        encoding=file.encoding,
+    )
+    return {"upload": upload, "content": content, "file_options": options}

@@ -1,0 +1,143 @@
+"""Rows of the request -> rows of the table that go, as Django's on_delete rules say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from django.db import DatabaseError, IntegrityError, connections, models, transaction
+from django.db.models import PROTECT, ProtectedError
+from django.db.models.deletion import Collector
+
+from workers.frames import ROW
+from workers.models import Outcome
+from workers.plan import Plan
+from workers.references import batches
+from workers.violations import is_of_a_row, protected_violation
+from workers.writers import merging, orm, staging
+from workers.writers.missing import not_there
+from workers.writers.table import Table, changes_of
+from workers.writers.written import Written, bisect, error_rows, nothing, outcomes, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Delete the rows that are there and that the user may touch."""
+    is_postgres = connections[plan.resource.database].vendor == "postgresql"
+    found = (match_staged if is_postgres else match)(plan, rows, user)
+    there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
+    absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
+    return together([not_there(plan, absent), delete_all(plan, there)])
+
+
+def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+    """The rows that are there, locked: `__row`, pk (as text)."""
+    table: Table = changes_of(plan, rows)
+    staging.stage(plan.resource, table)
+    return merging.match(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
+
+
+def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+    """The same, through the ORM."""
+    found = {row: str(one.instance.pk) for row, one in orm.match(plan, rows, user).items() if one.is_visible}
+    return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: pl.UInt32, "pk": pl.String})
+
+
+def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
+    """Delete these rows, and what goes along with them; protected ones are found, and stay."""
+    cascades: Counter[str] = Counter()
+    delete_these = partial(attempt, plan, cascades)
+    try:
+        with transaction.atomic(using=plan.resource.database):
+            return Written(delete_these(there), nothing().errors, dict(cascades))
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+    protected = error_rows(protected_rows(plan, there), protected_violation(plan.resource))
+    free = there.filter(~pl.col(ROW).is_in(protected["index"].cast(pl.UInt32).implode()))
+    written = bisect(plan.resource, free, delete_these)
+    return together([Written(nothing().outcomes, protected), Written(written.outcomes, written.errors, dict(cascades))])
+
+
+def attempt(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+    """Delete these rows or raise DatabaseError; gives their outcomes."""
+    try:
+        return (fast if is_alone(plan) else collected)(plan, cascades, there)
+    except IntegrityError as error:
+        # A foreign key that Django does not look after; the database's words would be those for an insert.
+        raise ProtectedError("rows refer to these", set()) from error
+
+
+def is_alone(plan: Plan) -> bool:
+    """Nothing goes along with a row, and nobody wants to hear of it."""
+    return Collector(using=plan.resource.database).can_fast_delete(plan.resource.model._base_manager.all())
+
+
+def fast(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+    """One statement."""
+    pks = python_pks(plan, there)
+    connection = connections[plan.resource.database]
+    if connection.vendor == "postgresql":
+        quote, meta = connection.ops.quote_name, plan.resource.model._meta
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {quote(meta.db_table)} WHERE {quote(str(meta.pk.column))} = ANY(%s)",  # noqa: S608
+                [pks],
+            )
+    else:
+        for some in batches(pks):
+            plan.resource.model._base_manager.using(plan.resource.database).filter(pk__in=some)._raw_delete(
+                plan.resource.database
+            )
+    return deleted(there)
+
+
+def collected(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+    """Django's own way: it cascades, sets null, protects and sends its signals."""
+    model, alias = plan.resource.model, plan.resource.database
+    collector = Collector(using=alias)
+    manager = model._base_manager.using(alias)
+    collector.collect([one for some in batches(python_pks(plan, there)) for one in manager.filter(pk__in=some)])
+    _, counts = collector.delete()
+    check_now(alias)
+    cascades.update({label: count for label, count in counts.items() if count})
+    cascades[model._meta.label] -= there.height
+    if not cascades[model._meta.label]:
+        del cascades[model._meta.label]
+    return deleted(there)
+
+
+def check_now(alias: str) -> None:
+    """Foreign keys that nobody told Django of are asked now, where rows can still be named."""
+    if connections[alias].vendor == "postgresql":
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+
+
+def python_pks(plan: Plan, there: pl.DataFrame) -> list[Any]:
+    """Primary keys from their text."""
+    pk: models.Field[Any, Any] = plan.resource.pk.value_field
+    return [pk.to_python(text) for text in there["pk"]]
+
+
+def deleted(there: pl.DataFrame) -> pl.DataFrame:
+    return outcomes(there[ROW], Outcome.DELETED, there["pk"])
+
+
+def protected_rows(plan: Plan, there: pl.DataFrame) -> list[int]:
+    """The rows that rows of other tables protect."""
+    pks = python_pks(plan, there)
+    held: set[Any] = set()
+    for relation in plan.resource.model._meta.related_objects:
+        field: Any = relation.field
+        if getattr(field.remote_field, "on_delete", None) is PROTECT:
+            pointing = relation.related_model._base_manager.using(plan.resource.database)
+            for some in batches(pks):
+                held |= set(
+                    pointing.filter(**{f"{field.name}__pk__in": some}).values_list(f"{field.name}__pk", flat=True)
+                )
+    return [row for row, pk in zip(there[ROW], pks, strict=True) if pk in held]

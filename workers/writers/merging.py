@@ -1,0 +1,232 @@
+"""Staged rows -> rows of a PostgreSQL table that change, and for an upsert new ones.
+
+Rows that are there are locked in the order of their keys, so that two operations over the same rows wait for each
+other instead of standing in each other's way. What another operation inserts meanwhile is found in the next round.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from django.db import DatabaseError, DataError, OperationalError, connections, transaction
+from django.db.models import QuerySet
+
+from workers.frames import ROW
+from workers.models import Kind, Outcome
+from workers.plan import Plan
+from workers.resources import field_of
+from workers.violations import is_of_a_row
+from workers.writers import orm, staging
+from workers.writers.missing import lacking, not_there, out_of_sight
+from workers.writers.staging import STAGING, same_key
+from workers.writers.table import Table, changes_of, insertable, is_copyable, texts
+from workers.writers.written import Written, bisect, nothing, outcomes, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: What rows of the table would be, for those that look for guilty ones.
+MERGED = "bulkql_merged"
+#: Rounds in which rows appear and vanish under an upsert's hands before it gives up, to try again later.
+ROUNDS = 10
+
+
+def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Update, replace or upsert the rows."""
+    if not is_copyable(plan.resource.model):
+        return orm.merge(plan, rows, user)
+    table = changes_of(plan, rows)
+    try:
+        with transaction.atomic(using=plan.resource.database):
+            staging.stage(plan.resource, table)
+    except DataError:
+        # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
+        return orm.merge(plan, rows, user)
+    return rounds(plan, table, rows, user)
+
+
+def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> Written:
+    """Change the rows that are there, and insert the others if the verb does so."""
+    parts: list[Written] = []
+    for _ in range(ROUNDS):
+        found = match(plan, table, rows[ROW], user)
+        hidden = rows.join(found.filter(~pl.col("visible")), on=ROW, how="semi", maintain_order="left")
+        there = found.filter("visible")
+        absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
+        parts += [out_of_sight(plan, hidden), change_all(plan, table, there)]
+        if plan.kind != Kind.UPSERT:
+            return together([*parts, not_there(plan, absent)])
+        poor = lacking(plan, absent)
+        rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))
+        written = insert_all(plan, table, rich)
+        parts += [poor, written]
+        done = pl.concat([written.outcomes[ROW], written.errors["index"].cast(pl.UInt32)])
+        rows = rich.filter(~pl.col(ROW).is_in(done.implode()))
+        if rows.is_empty():
+            return together(parts)
+    raise OperationalError("rows of an upsert appear and vanish")
+
+
+def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
+    """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user)."""
+    quote = connections[plan.resource.database].ops.quote_name
+    pk = f"t.{quote(table.pk)}"
+    visible, params = visibility(plan, pk, user)
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(
+            f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
+            f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
+            f" WHERE s.{quote(ROW)} = ANY(%s) ORDER BY {pk} FOR UPDATE OF t",
+            [*params, wanted.to_list()],
+        )
+        return pl.DataFrame(
+            cursor.fetchall(), schema={ROW: pl.UInt32, "pk": pl.String, "visible": pl.Boolean}, orient="row"
+        )
+
+
+def visibility(plan: Plan, pk: str, user: User | None) -> tuple[str, tuple[Any, ...]]:
+    """Whether a row is among those that the user may touch, in SQL."""
+    queryset = plan.resource.get_queryset(user).using(plan.resource.database)
+    if is_all(queryset):
+        return "true", ()
+    sql, params = queryset.order_by().values("pk").query.sql_with_params()
+    return f"{pk} IN ({sql})", params
+
+
+def is_all(queryset: QuerySet[Any]) -> bool:
+    """Whether a queryset is all of its table."""
+    query = queryset.query
+    is_narrowed = bool(query.where) or query.is_sliced or query.combinator or query.extra or query.distinct
+    return not is_narrowed and len(query.alias_map) <= 1
+
+
+def key_condition(plan: Plan) -> str:
+    """A row `t` of the table has the key of a staged row `s`."""
+    key = next((key for key in plan.keys if set(key.fields) == set(plan.match_by)), None)
+    assert key is not None
+    return same_key(plan.resource, key)
+
+
+def changed_columns(plan: Plan, table: Table) -> list[str]:
+    """The columns that rows that are there take from the staged ones."""
+    fields = plan.columns if plan.update_fields is None else plan.update_fields
+    own = {str(plan.columns[name].field.column) for name in fields if name not in plan.match_by}
+    return [column for column in table.columns if column in own]
+
+
+def change_all(plan: Plan, table: Table, there: pl.DataFrame) -> Written:
+    """Update the rows that are there; those that violate a constraint are found, and left as they are."""
+    changed = changed_columns(plan, table)
+    if there.is_empty() or not changed:
+        return Written(outcomes(there[ROW], Outcome.UNCHANGED, there["pk"]), nothing().errors)
+    change_these = partial(change, plan, table, changed)
+    try:
+        with transaction.atomic(using=plan.resource.database):
+            return Written(change_these(there), nothing().errors)
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+    stage_merged(plan, table, changed, there)
+    errors = staging.guilty_errors(plan.resource, table, MERGED)
+    innocent = there.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
+    written = bisect(plan.resource, innocent, change_these)
+    return together([Written(nothing().outcomes, errors), written])
+
+
+def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> pl.DataFrame:
+    """Update these rows or raise DatabaseError; gives their outcomes. Rows that are so already are not written."""
+    quote = connections[plan.resource.database].ops.quote_name
+    new = {column: new_value(plan, table, column) for column in changed}
+    sets = [f"{quote(column)} = {value}" for column, value in new.items()]
+    clocks = clock_values(plan, changed)
+    old = ", ".join(f"t.{quote(column)}" for column in changed)
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {quote(table.name)} t SET {', '.join([*sets, *(f'{quote(name)} = %s' for name in clocks)])}"  # noqa: S608
+            f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s)"
+            f" AND ({old}) IS DISTINCT FROM ({', '.join(new.values())}) RETURNING s.{quote(ROW)}",
+            [*clocks.values(), there[ROW].to_list()],
+        )
+        updated = pl.Series([row for (row,) in cursor.fetchall()], dtype=pl.UInt32)
+    outcome = pl.when(pl.col(ROW).is_in(updated.implode())).then(pl.lit(Outcome.UPDATED.value))
+    return there.select(ROW, outcome=outcome.otherwise(pl.lit(Outcome.UNCHANGED.value)), pk="pk")
+
+
+def new_value(plan: Plan, table: Table, column: str) -> str:
+    """What a column becomes: what the staged row gives, or what it was."""
+    quote = connections[plan.resource.database].ops.quote_name
+    if column not in table.given:
+        return f"s.{quote(column)}"
+    return f"CASE WHEN s.{quote(table.given[column])} THEN s.{quote(column)} ELSE t.{quote(column)} END"
+
+
+def clock_values(plan: Plan, changed: list[str]) -> dict[str, str | None]:
+    """The fields that tell when a row was last saved (auto_now), by column."""
+    model = plan.resource.model
+    clocks = [one for one in insertable(model) if getattr(one, "auto_now", False) and one.column not in changed]
+    return {
+        str(one.column): texts(one, [one.pre_save(model(), add=False)], plan.resource.database)[0] for one in clocks
+    }
+
+
+def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> None:
+    """What these rows would be, in a temporary table of all columns."""
+    quote = connections[plan.resource.database].ops.quote_name
+    columns = [
+        f"{new_value(plan, table, name) if name in changed else f't.{quote(name)}'} AS {quote(name)}"
+        for name in (str(one.column) for one in plan.resource.model._meta.concrete_fields)
+    ]
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(
+            f"DROP TABLE IF EXISTS {MERGED}; CREATE TEMPORARY TABLE {MERGED} ON COMMIT DROP AS"  # noqa: S608
+            f" SELECT s.{quote(ROW)}, {', '.join(columns)} FROM {STAGING} s"
+            f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE s.{quote(ROW)} = ANY(%s)",
+            [there[ROW].to_list()],
+        )
+
+
+def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
+    """Insert the staged rows that are new; those that another operation inserts meanwhile are left out."""
+    if rows.is_empty():
+        return nothing()
+    try:
+        with transaction.atomic(using=plan.resource.database):
+            return Written(insert(plan, table, rows), nothing().errors)
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+    forget_others(plan, rows)
+    # Another operation's row of the same key is no violation: the next round changes it.
+    keys = [key for key in plan.resource.unique_keys if set(key.fields) != set(plan.match_by)]
+    found = staging.guilty_errors(plan.resource, table, STAGING, keys)
+    innocent = rows.filter(~pl.col(ROW).is_in(found["index"].cast(pl.UInt32).implode()))
+    written = bisect(plan.resource, innocent, partial(insert, plan, table))
+    return together([Written(nothing().outcomes, found), written])
+
+
+def forget_others(plan: Plan, rows: pl.DataFrame) -> None:
+    """Leave only these rows staged; the others have been written."""
+    quote = connections[plan.resource.database].ops.quote_name
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s)", [rows[ROW].to_list()])  # noqa: S608
+
+
+def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Insert these rows or raise DatabaseError; gives the outcomes of those whose key nobody else took."""
+    quote = connections[plan.resource.database].ops.quote_name
+    columns = ", ".join(quote(column) for column in table.columns)
+    key = ", ".join(quote(str(field_of(plan.resource.model, name).column)) for name in plan.match_by)
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM {STAGING}"  # noqa: S608
+            f" WHERE {quote(ROW)} = ANY(%s) ORDER BY {key}"
+            f" ON CONFLICT ({key}) DO NOTHING RETURNING {quote(table.pk)}::text",
+            [rows[ROW].to_list()],
+        )
+        inserted = [pk for (pk,) in cursor.fetchall()]
+    staged = table.frame.select(ROW, pk=pl.col(table.pk).cast(pl.String)).join(rows.select(ROW), on=ROW, how="semi")
+    if len(inserted) < rows.height:
+        staged = staged.filter(pl.col("pk").is_in(pl.Series(inserted, dtype=pl.String).implode()))
+    return outcomes(staged[ROW], Outcome.CREATED, staged["pk"])

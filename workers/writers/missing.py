@@ -1,0 +1,56 @@
+"""Rows that are not in the table, or not for this user -> row errors."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from workers.columns import graphql_name
+from workers.frames import ROW, given
+from workers.models import Kind
+from workers.plan import Plan
+from workers.validation import errors_at
+from workers.writers.written import Written, nothing, together
+
+
+def not_there(plan: Plan, rows: pl.DataFrame) -> Written:
+    """Nobody has the key of these rows, as far as the user may know."""
+    return by_key(plan, rows, "NOT_FOUND", f"There is no {plan.resource.model._meta.verbose_name} with this")
+
+
+def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
+    """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
+    if plan.kind != Kind.UPSERT:
+        return not_there(plan, rows)
+    return by_key(plan, rows, "FORBIDDEN", f"You may not change the {plan.resource.model._meta.verbose_name} with this")
+
+
+def by_key(plan: Plan, rows: pl.DataFrame, code: str, message: str) -> Written:
+    """An error for each row that names its key."""
+    names = [graphql_name(name) for name in plan.match_by]
+    shown = pl.concat_str([pl.col(name).cast(pl.String).fill_null("null") for name in plan.match_by], separator=", ")
+    errors = rows.select(
+        pl.col(ROW).cast(pl.Int64).alias("index"),
+        path=pl.lit(names[0] if len(names) == 1 else None, dtype=pl.String),
+        code=pl.lit(code),
+        message=pl.lit(f"{message} {' and '.join(names)}."),
+        data=shown,
+    )
+    return Written(nothing().outcomes, errors)
+
+
+def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
+    """Rows that would be new, and do not give what new rows must."""
+    return together(
+        Written(
+            nothing().outcomes,
+            errors_at(
+                rows.filter(~pl.col(given(column.name)))[ROW],
+                column.graphql_name,
+                "REQUIRED",
+                f"This field is required of a new {plan.resource.model._meta.verbose_name}.",
+                None,
+            ),
+        )
+        for column in plan.columns.values()
+        if column.is_required
+    )
