@@ -19,6 +19,7 @@ from workers import operations, uploads
 from workers.intake import BulkRequest
 from workers.models import Kind
 from workers.resources import BulkResource
+from workers.retry import retry
 
 
 @strawberry.type(description="A name and a value.")
@@ -47,6 +48,10 @@ class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
     async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
         return await sync_to_async(cancel)(info, id)
+
+    @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
+    async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
+        return await sync_to_async(retry_rows)(info, id)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload:
@@ -113,6 +118,12 @@ def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
     operations.cancel(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
+
+
+def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
+    """Retry what is left of an operation that the user may see."""
+    user = user_of(info)
+    return snapshot(retry(operation_for(user, operation_id), user))
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from types import GenericAlias
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import strawberry
 import strawberry_django
-from asgiref.sync import sync_to_async
 from django.db import models
-from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from schema.context import Context, user_of
 from schema.filters import filter_of, order_of
-from schema.permissions import check_may_view, operation_for, visible_operations
+from schema.operations import OperationQuery
+from schema.permissions import check_may_view
 from schema.scalars import describe, type_of
-from schema.types import After, BulkOperation, First, snapshot
-from workers.errors import BadInput
-from workers.intake import exceeds
-from workers.models import Operation
 from workers.resources import BulkResource, registered
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 
 
 @strawberry.type(description="A resource: a model and its rules.")
@@ -38,31 +28,8 @@ class ResourceInfo:
     operations: list[str] = strawberry.field(description="The operations that it offers.")
 
 
-@strawberry.type(description="An operation and its place.")
-class BulkOperationEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
-    node: BulkOperation = strawberry.field(description="The operation.")
-
-
-@strawberry.type(description="A page of operations, the newest first.")
-class BulkOperationConnection:
-    edges: list[BulkOperationEdge] = strawberry.field(description="The operations with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All operations that you may see.")
-
-
 @strawberry.type
-class OperationQuery:
-    @strawberry.field(description="One operation; your own, or for staff any.")
-    async def operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
-        return await sync_to_async(lambda: snapshot(operation_for(user_of(info), id)))()
-
-    @strawberry.field(description="Your operations, the newest first; for staff all of them.")
-    async def operations(
-        self, info: Info[Context, None], first: First = 20, after: After = None
-    ) -> BulkOperationConnection:
-        return await sync_to_async(operations_page)(user_of(info), first, after)
-
+class ResourceQuery:
     @strawberry.field(description="The registered resources, parents before children.")
     async def bulk_resources(self, info: Info[Context, None]) -> list[ResourceInfo]:
         user_of(info)
@@ -81,32 +48,6 @@ def resource_info(resource: BulkResource) -> ResourceInfo:
     )
 
 
-def operations_page(user: User, first: int, after: str | None) -> BulkOperationConnection:
-    """A page of the operations that a user may see."""
-    exceeds("page_rows", "operations in a page", first, "ask for fewer")
-    if first < 0:
-        raise BadInput(f"first is {first}; a page has no negative number of operations.")
-    visible = visible_operations(user).order_by("-created_at", "-id")
-    rest = visible
-    if after is not None:
-        last = operation_for(user, after)
-        older = models.Q(created_at__lt=last.created_at)
-        rest = visible.filter(older | models.Q(created_at=last.created_at, id__lt=last.id))
-    found = list(rest[: first + 1])
-    edges = [edge(operation) for operation in found[:first]]
-    page = PageInfo(
-        has_next_page=len(found) > first,
-        has_previous_page=after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )
-    return BulkOperationConnection(edges=edges, page_info=page, total_count=visible.count())
-
-
-def edge(operation: Operation) -> BulkOperationEdge:
-    return BulkOperationEdge(cursor=str(operation.id), node=snapshot(operation))
-
-
 def query_type(resources: list[BulkResource]) -> type:
     """Operations, and a list query for each resource: financialTransactions(filters, order, pagination)."""
     types: dict[type[models.Model], Any] = {}
@@ -121,7 +62,7 @@ def query_type(resources: list[BulkResource]) -> type:
     }
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
-    return strawberry.type(type("Query", (OperationQuery,), namespace), description="What can be read.")
+    return strawberry.type(type("Query", (OperationQuery, ResourceQuery), namespace), description="What can be read.")
 
 
 def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> Any:

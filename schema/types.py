@@ -104,6 +104,7 @@ class BulkOperation:
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
     created_by: str | None = strawberry.field(description="The user who asked for it.")
+    retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
     stored: strawberry.Private[Operation]
 
     @strawberry.field(description="The counts of each resource, in the order in which they are written.")
@@ -166,6 +167,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         started_at=progress.started_at,
         finished_at=progress.finished_at,
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
+        retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
         stored=operation,
     )
 

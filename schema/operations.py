@@ -1,0 +1,130 @@
+"""Operations as they are found again: one by its id, or pages of them, filtered and in an order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.utils import timezone
+from strawberry.relay import PageInfo
+from strawberry.types import Info
+
+from schema.context import Context, user_of
+from schema.enums import Kind, State
+from schema.order import OperationOrder, Place, ordering
+from schema.permissions import operation_for, visible_operations
+from schema.types import After, BulkOperation, First, snapshot
+from workers.errors import BadInput
+from workers.intake import check_text, exceeds
+from workers.models import Operation
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@strawberry.input(description="Which operations: those that meet all that is given.")
+class OperationFilter:
+    state: list[State] | None = strawberry.field(default=None, description="In one of these states.")
+    kind: list[Kind] | None = strawberry.field(default=None, description="Of one of these kinds.")
+    resource: str | None = strawberry.field(default=None, description="With rows of the resource of this name.")
+    label: str | None = strawberry.field(default=None, description="With exactly this label.")
+    label_contains: str | None = strawberry.field(default=None, description="With this text in the label.")
+    created_after: datetime | None = strawberry.field(default=None, description="Accepted then or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Accepted before then.")
+    finished_after: datetime | None = strawberry.field(default=None, description="Over then or later.")
+    finished_before: datetime | None = strawberry.field(default=None, description="Over before then.")
+    created_by: str | None = strawberry.field(default=None, description="Asked for by the user of this name.")
+    dry_run: bool | None = strawberry.field(default=None, description="Whether all was rolled back.")
+
+
+@strawberry.type(description="An operation and its place.")
+class BulkOperationEdge:
+    cursor: str = strawberry.field(description="The place, for `after`.")
+    node: BulkOperation = strawberry.field(description="The operation.")
+
+
+@strawberry.type(description="A page of operations.")
+class BulkOperationConnection:
+    edges: list[BulkOperationEdge] = strawberry.field(description="The operations with their places.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+    total_count: int = strawberry.field(description="All operations that the filters let through.")
+
+
+Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
+Filters = Annotated[OperationFilter | None, strawberry.argument(description="Which operations; by default all.")]
+Order = Annotated[OperationOrder, strawberry.argument(description="In which order; a cursor is good in its own only.")]
+
+
+@strawberry.type
+class OperationQuery:
+    @strawberry.field(description="One operation; your own, or for staff any.")
+    async def operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
+        return await sync_to_async(lambda: snapshot(operation_for(user_of(info), id)))()
+
+    @strawberry.field(description="Your operations; for staff all of them.")
+    async def operations(
+        self,
+        info: Info[Context, None],
+        filters: Filters = None,
+        order: Order = OperationOrder.CREATED_AT_DESC,
+        first: First = 20,
+        after: After = None,
+    ) -> BulkOperationConnection:
+        return await sync_to_async(operations_page)(user_of(info), filters, order, first, after)
+
+
+def operations_page(
+    user: User, filters: OperationFilter | None, order: OperationOrder, first: int, after: str | None
+) -> BulkOperationConnection:
+    """A page of the operations that a user may see; raises BadInput, LimitExceeded."""
+    exceeds("page_rows", "operations in a page", first, "ask for fewer")
+    if first < 0:
+        raise BadInput(f"first is {first}; a page has no negative number of operations.")
+    chosen = narrowed(visible_operations(user), filters or OperationFilter())
+    rest = chosen if after is None else chosen.filter(Place.of(after, order).is_behind())
+    found = list(rest.order_by(*ordering(order))[: first + 1])
+    edges = [edge(operation, order) for operation in found[:first]]
+    page = PageInfo(
+        has_next_page=len(found) > first,
+        has_previous_page=after is not None,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+    return BulkOperationConnection(edges=edges, page_info=page, total_count=chosen.count())
+
+
+def narrowed(operations: QuerySet[Operation], filters: OperationFilter) -> QuerySet[Operation]:
+    """Those of the operations that meet all filters; null says nothing. Raises BadInput."""
+    check_text("resource", filters.resource or "")
+    check_text("label", filters.label or "")
+    check_text("labelContains", filters.label_contains or "")
+    check_text("createdBy", filters.created_by or "")
+    conditions = {
+        "state__in": filters.state,
+        "kind__in": filters.kind,
+        # One input a resource: this join doubles no operation.
+        "inputs__resource": filters.resource,
+        "label": filters.label,
+        "label__contains": filters.label_contains,
+        "created_at__gte": moment(filters.created_after),
+        "created_at__lt": moment(filters.created_before),
+        "finished_at__gte": moment(filters.finished_after),
+        "finished_at__lt": moment(filters.finished_before),
+        f"created_by__{get_user_model().USERNAME_FIELD}": filters.created_by,
+        "dry_run": filters.dry_run,
+    }
+    return operations.filter(**{lookup: value for lookup, value in conditions.items() if value is not None})
+
+
+def moment(given: datetime | None) -> datetime | None:
+    """A time without an offset is one of the service's time zone."""
+    return timezone.make_aware(given) if given is not None and timezone.is_naive(given) else given
+
+
+def edge(operation: Operation, order: OperationOrder) -> BulkOperationEdge:
+    place = Place(order, getattr(operation, order.column), operation.id)
+    return BulkOperationEdge(cursor=place.cursor(), node=snapshot(operation))
