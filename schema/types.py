@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from asgiref.sync import sync_to_async
 from strawberry.relay import PageInfo
 
-from schema.enums import Kind, Outcome, State
+from schema.enums import Kind, OnError, Outcome, State
+from schema.scalars import BigInt
 from workers import ledger, results
 from workers.models import Input, Operation
 from workers.results import Page
@@ -35,12 +37,22 @@ class RowError:
     data: str | None = strawberry.field(description="The value that the row gave.")
 
 
+@strawberry.type(description="What a dry run would make of a field.")
+class Change:
+    field: str = strawberry.field(description="The field.")
+    before: str | None = strawberry.field(description="Its value, as text.")
+    after: str | None = strawberry.field(description="Its value once the operation is carried out.")
+
+
 @strawberry.type(description="What became of a row.")
 class RowResult:
     index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
     resource: str = strawberry.field(description="The resource's name.")
     outcome: Outcome = strawberry.field(description="What became of it.")
     pk: strawberry.ID | None = strawberry.field(description="The primary key of the row in the table.")
+    changes: list[Change] | None = strawberry.field(
+        default=None, description="What a dry run would change in the row; for the first rows that it would change."
+    )
 
 
 @strawberry.type(description="A row error and its place.")
@@ -67,6 +79,12 @@ class RowResultConnection:
     edges: list[RowResultEdge] = strawberry.field(description="The results with their places.")
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
     total_count: int = strawberry.field(description="All rows that have their outcome so far.")
+
+
+@strawberry.type(description="Rows that went along with deleted ones.")
+class Cascade:
+    model: str = strawberry.field(description="Their model, such as ledger.FinancialTransaction.")
+    count: BigInt = strawberry.field(description="How many they are.")
 
 
 @strawberry.type(description="The part of an operation that belongs to one resource.")
@@ -100,6 +118,8 @@ class BulkOperation:
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
     message: str | None = strawberry.field(description="Why it failed.")
     label: str | None = strawberry.field(description="The name that it was given.")
+    on_error: OnError = strawberry.field(description="What bad rows do to the others.")
+    dry_run: bool = strawberry.field(description="Whether everything was rolled back, as it was asked.")
     created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
@@ -110,6 +130,11 @@ class BulkOperation:
     @strawberry.field(description="The counts of each resource, in the order in which they are written.")
     async def resources(self) -> list[ResourceCounts]:
         return await sync_to_async(resource_counts)(self.stored)
+
+    @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
+    async def cascades(self) -> list[Cascade]:
+        counts = await sync_to_async(ledger.cascades)(self.stored)
+        return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
 
     @strawberry.field(description="Why rows were not written, in input order.")
     async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection:
@@ -125,7 +150,9 @@ class BulkOperation:
 
 
 def row_result(row: dict[str, Any]) -> RowResult:
-    return RowResult(**{**row, "outcome": Outcome(row["outcome"])})
+    told = row.pop("changes", None)
+    changes = told and [Change(field=name, before=old, after=new) for name, old, new in json.loads(told)]
+    return RowResult(**{**row, "outcome": Outcome(row["outcome"])}, changes=changes or None)
 
 
 def page_info(page: Page, after: str | None) -> PageInfo:
@@ -163,6 +190,8 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         eta_seconds=eta(progress, speed),
         message=progress.message or None,
         label=operation.label or None,
+        on_error=OnError(operation.on_error),
+        dry_run=operation.dry_run,
         created_at=operation.created_at,
         started_at=progress.started_at,
         finished_at=progress.finished_at,

@@ -46,6 +46,7 @@ for _name in (
     "QUERY_ALIASES",
     "QUERY_DEPTH",
     "PAGE_ROWS",
+    "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",
     "REREAD_SECONDS",
 ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
 
 import dramatiq
 
@@ -12,10 +14,14 @@ from workers.conf import limits
 from workers.errors import WorkFailed, place_of
 from workers.sweep import Sweep
 
+T = TypeVar("T", int, UUID)
+
 #: A chunk takes less than its lease; past it another worker has taken over, and this one only stands in the way.
 CHUNK_MS = limits().lease_seconds * 2_000
 #: A file may be large. Its reader renews its lease with every chunk.
 READ_MS = 24 * 60 * 60 * 1_000
+#: So may all of an operation's rows. Its writer renews its lease as long as it lives.
+WHOLE_MS = READ_MS
 
 
 @dramatiq.actor(broker=broker, time_limit=CHUNK_MS)
@@ -30,7 +36,13 @@ def read_input(input_id: int) -> None:
     work(operations.read_input, input_id)
 
 
-def work(step: Callable[[int], None], identifier: int) -> None:
+@dramatiq.actor(broker=broker, time_limit=WHOLE_MS)
+def write_operation(operation_id: str) -> None:
+    """Write an operation that is one transaction."""
+    work(operations.write_operation, UUID(operation_id))
+
+
+def work(step: Callable[[T], None], identifier: T) -> None:
     """Do a step; its failure goes to the queue's retries, without what the exception may quote.
 
     dramatiq writes exceptions to its log, and their tracebacks into the message that it sends again.

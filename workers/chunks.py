@@ -58,19 +58,28 @@ def write_chunk(chunk_id: int) -> Chunk | None:
 
 def write(chunk: Chunk) -> None:
     """Validate the chunk's rows, write the good ones, and record all of them."""
-    plan = plan_of(chunk.input)
-    validated = validate(plan, unpack(chunk.payload))
+    plan, validated = prepared(chunk)
     for is_last_try in (False, False, True):
         try:
             with transaction.atomic(using=plan.resource.database):
                 set_up(plan)
-                entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
-                ledger.record(chunk, entry)
+                ledger.record(chunk, written(chunk, plan, validated))
         except OperationalError as error:
             if is_last_try or not is_worth_another_try(error):
                 raise
         else:
             return
+
+
+def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
+    """What can be done with a chunk outside of a transaction."""
+    plan = plan_of(chunk.input)
+    return plan, validate(plan, unpack(chunk.payload))
+
+
+def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+    """Write a chunk's rows; gives what became of them. In a transaction."""
+    return entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
 
 
 def is_worth_another_try(error: OperationalError) -> bool:

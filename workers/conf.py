@@ -48,6 +48,8 @@ class Limits:
     query_depth: int = 20
     #: Rows of a page.
     page_rows: int = 1_000
+    #: Rows of a dry run whose changes are told field by field.
+    dry_run_changes: int = 1_000
     #: Events a second that a subscriber is sent of one operation.
     events_per_second: int = 10
     #: Seconds without an event after which a subscriber's totals are read from the database.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import polars as pl
+from django.db import transaction
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -65,19 +68,20 @@ def is_free() -> Q:
     return Q(leased_until=None) | Q(leased_until__lt=timezone.now())
 
 
-def its_operation(**conditions: object) -> Exists:
+def its_operation(*conditions: Q, **fields: object) -> Exists:
     """A condition on the operation of a chunk or an input.
 
     Not by a join: Django would move all conditions of the update into a subquery, which PostgreSQL does not ask again
     after it has waited for another worker's update, and both would hold the lease.
     """
-    return Exists(Operation.objects.filter(pk=OuterRef("operation"), **conditions))
+    return Exists(Operation.objects.filter(*conditions, pk=OuterRef("operation"), **fields))
 
 
 def claim(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
     taken = lease()
-    free = Chunk.objects.filter(is_free(), ~its_operation(state=State.CANCELING), pk=chunk_id, recorded_at=None)
+    goes_on = its_operation(finished_at=None) & ~its_operation(state=State.CANCELING)
+    free = Chunk.objects.filter(is_free(), goes_on, pk=chunk_id, recorded_at=None)
     if not free.update(attempts=F("attempts") + 1, **taken):
         return None
     chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
@@ -152,12 +156,14 @@ def cancel(operation_id: UUID) -> bool:
 
 def skip_canceled(operation_id: UUID) -> None:
     """Skip the chunks of a canceled operation that nobody is at work on."""
-    canceled = its_operation(state=State.CANCELING)
+    # One that is written in one transaction is in its writer's hands, with all of its chunks.
+    canceled = its_operation(is_free(), state=State.CANCELING)
     Chunk.objects.filter(is_free(), canceled, operation=operation_id, recorded_at=None).update(
         recorded_at=timezone.now(), skipped=F("row_count"), lease=None, leased_until=None
     )
 
 
+@transaction.atomic
 def fail(operation_id: UUID, message: str) -> bool:
     """End an operation that cannot go on: what is written stays and is counted, the rest is skipped."""
     now = timezone.now()
@@ -173,6 +179,38 @@ def fail(operation_id: UUID, message: str) -> bool:
         unread.read_at = now
         unread.save(update_fields=["total", "read_at"])
     return bool(failed)
+
+
+def claim_operation(operation_id: UUID) -> Operation | None:
+    """Take an operation to write as a whole; None if it is over, canceled or in other hands."""
+    taken = lease()
+    free = Operation.objects.filter(is_free(), ~Q(state=State.CANCELING), pk=operation_id, finished_at=None)
+    if not free.update(attempts=F("attempts") + 1, **taken):
+        return None
+    claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
+    start(claimed)
+    return claimed
+
+
+def hold_operation(claimed: Operation) -> bool:
+    """Extend the lease; whether the operation is to go on in these hands."""
+    until = timezone.now() + timedelta(seconds=limits().lease_seconds)
+    held = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
+    return bool(held.update(leased_until=until))
+
+
+def release_operation(claimed: Operation) -> None:
+    """Give an operation back: for another try, or for its end."""
+    Operation.objects.filter(pk=claimed.pk, lease=claimed.lease).update(lease=None, leased_until=None)
+
+
+def record_all(claimed: Operation, entries: Iterable[tuple[int, Entry]], state: State, message: str) -> None:
+    """Enter what became of all chunks, by their id, and end the operation; in one transaction. Raises LeaseLost."""
+    for chunk_id, entry in entries:
+        Chunk.objects.filter(pk=chunk_id, recorded_at=None).update(**entry.columns())
+    its_own = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
+    if not its_own.update(state=state, message=message, finished_at=timezone.now(), leased_until=None):
+        raise LeaseLost(f"operation {claimed.pk} was canceled, or taken over by another worker")
 
 
 def claim_input(input_id: int) -> Input | None:
@@ -222,6 +260,14 @@ def progress(operation_id: UUID) -> Progress:
         finished_at=operation.finished_at,
         **sums,
     )
+
+
+def cascades(operation: Operation) -> dict[str, int]:
+    """How many rows were deleted along with an operation's own, by model."""
+    found: Counter[str] = Counter()
+    for one in operation.chunks.exclude(cascades=None).values_list("cascades", flat=True).iterator():
+        found.update(one)
+    return dict(sorted(found.items()))
 
 
 def counts(chunks: QuerySet[Chunk]) -> dict[str, int]:

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from workers import chunks, ledger, progress
+from workers import chunks, ledger, progress, whole
 from workers.conf import limits
 from workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from workers.intake import BulkRequest, Mode, accept, read
 from workers.models import Chunk, Operation, State
-from workers.ring import ring, ring_chunks
+from workers.ring import ring, ring_chunks, ring_writers
 
 logger = logging.getLogger("bulkql")
 
@@ -25,6 +25,8 @@ def run(request: BulkRequest) -> Operation:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
         if not is_sync(request) or not written_now(operation):
             ring(operation.id)
+            if not operation.chunks.exists() and not operation.inputs.filter(read_at=None).exists():
+                end(operation.id)  # a delete that found no row
     operation.refresh_from_db()
     return operation
 
@@ -51,10 +53,14 @@ def write_now(operation: Operation) -> None:
     """The whole operation, in the caller's time."""
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, rings=False)
+    if operation.is_one_transaction:
+        write_operation(operation.pk)
+        return
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
     for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
         write_chunk(chunk_id, rings=False)
-    wait_for_helpers(operation)
+    if not end(operation.pk):
+        wait_for_helpers(operation)
 
 
 def wait_for_helpers(operation: Operation) -> None:
@@ -79,6 +85,20 @@ def write_chunk(chunk_id: int, *, rings: bool = True) -> None:
         progress.publish(chunk.operation_id)
 
 
+def write_operation(operation_id: UUID) -> None:
+    """Write all of an operation that is one transaction."""
+    try:
+        is_over = whole.write_operation(operation_id)
+    except GivenUp as given_up:
+        fail(*given_up.args)
+        return
+    if is_over:
+        logger.info("operation %s: over", operation_id)
+        progress.publish_end(operation_id)
+    else:
+        end(operation_id)
+
+
 def read_input(input_id: int, *, rings: bool = True) -> None:
     """Read an upload into chunks; the first of them are written while the rest is read."""
     claimed = ledger.claim_input(input_id)
@@ -90,7 +110,7 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         return
     try:
         for _ in read(claimed):
-            if rings:
+            if rings and not claimed.operation.is_one_transaction:
                 ring_chunks(operation_id)
     except BulkError as error:
         fail(operation_id, str(error))
@@ -103,8 +123,8 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         ledger.release_input(claimed)
         raise
     if rings and not end(operation_id):
-        # With this input read, the next one's chunks may be due.
-        ring_chunks(operation_id)
+        # With this input read, the next one's chunks may be due, or all of it.
+        ring_writers(operation_id)
         progress.publish(operation_id)
 
 

@@ -14,7 +14,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from workers.broker import broker
 from workers.conf import limits
-from workers.models import Chunk, Input, State
+from workers.models import Chunk, Input, Operation, State
 from workers.plan import plan_of
 
 logger = logging.getLogger("bulkql")
@@ -26,7 +26,18 @@ def ring(operation_id: UUID) -> None:
     for input_id in unread.values_list("pk", flat=True):
         if is_first_to_ring(Input.objects.filter(pk=input_id)):
             send("read_input", input_id)
-    ring_chunks(operation_id)
+    ring_writers(operation_id)
+
+
+def ring_writers(operation_id: UUID) -> None:
+    """Ring for the one who writes all of it, once its files are read; or for the next chunks."""
+    operation = Operation.objects.get(pk=operation_id)
+    if not operation.is_one_transaction:
+        ring_chunks(operation_id)
+    elif not operation.inputs.filter(read_at=None).exists():
+        waiting = Operation.objects.filter(pk=operation_id, finished_at=None)
+        if is_first_to_ring(waiting):
+            send("write_operation", str(operation_id))
 
 
 def ring_chunks(operation_id: UUID) -> None:
@@ -57,7 +68,7 @@ def is_first_to_ring(one: QuerySet[Any]) -> bool:
     return bool(one.filter(rung_at=None).update(rung_at=timezone.now()))
 
 
-def send(actor_name: str, identifier: int) -> None:
+def send(actor_name: str, identifier: int | str) -> None:
     """One message with an id. When Redis is away nothing is lost: the sweep rings again."""
     message: Message[None] = Message(
         queue_name="default", actor_name=actor_name, args=(identifier,), kwargs={}, options={}

@@ -31,9 +31,10 @@ def sweep() -> None:
     is_open = {"operation__finished_at": None, "rung_at__lt": late}
     forgotten = Chunk.objects.filter(is_free(), recorded_at=None, **is_open)
     unread = Input.objects.filter(is_free(), read_at=None, **is_open)
-    chunks, inputs = forgotten.update(rung_at=None), unread.update(rung_at=None)
-    if chunks or inputs:
-        logger.info("sweep: %s chunks and %s inputs are rung again", chunks, inputs)
+    unwritten = Operation.objects.filter(is_free(), finished_at=None, rung_at__lt=late)
+    counts = [some.update(rung_at=None) for some in (forgotten, unread, unwritten)]
+    if any(counts):
+        logger.info("sweep: %s chunks, %s inputs and %s operations are rung again", *counts)
     # The youngest operations are their requests' own: give them a moment.
     settled = timezone.now() - timedelta(seconds=1)
     for operation_id in Operation.objects.filter(finished_at=None, created_at__lt=settled).values_list("pk", flat=True):
