@@ -12,13 +12,15 @@ from workers.errors import (
     Unavailable,
     UnreadableFile,
 )
-from workers.resources import ALL, BulkResource, register
+from workers.hooks import chunk_written, operation_finished, row_errors
+from workers.resources import ALL, BulkResource, ChunkOutcome, register
 
 __all__ = [
     "ALL",
     "BadInput",
     "BulkError",
     "BulkResource",
+    "ChunkOutcome",
     "Forbidden",
     "IdempotencyConflict",
     "ImproperlyRegistered",
@@ -27,5 +29,8 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnreadableFile",
+    "chunk_written",
+    "operation_finished",
     "register",
+    "row_errors",
 ]

@@ -13,6 +13,7 @@ from workers import ledger
 from workers.conf import limits
 from workers.errors import GivenUp, LeaseLost
 from workers.frames import ROW, no_errors, unpack
+from workers.hooks import after, cleaned
 from workers.ledger import Entry
 from workers.models import Chunk, Kind, Outcome
 from workers.plan import Plan, plan_of
@@ -79,7 +80,9 @@ def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
 
 def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows; gives what became of them. In a transaction."""
-    return entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+    entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+    after(chunk, plan, entry)
+    return entry
 
 
 def is_worth_another_try(error: OperationalError) -> bool:
@@ -103,7 +106,7 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
     parts = [Written(nothing().outcomes, validated.errors)]
     for wave in waves(plan, validated.rows):
-        found = resolve(plan, Validated(wave, no_errors()), user)
+        found = cleaned(plan, resolve(plan, Validated(wave, no_errors()), user))
         parts += [Written(nothing().outcomes, found.errors), writer(plan)(plan, found.rows, user)]
     return together(parts)
 

@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 from workers import chunks, ledger, progress, whole
 from workers.conf import limits
 from workers.errors import BulkError, GivenUp, LeaseLost, place_of
+from workers.hooks import send_finished
 from workers.intake import BulkRequest, Mode, accept, read
 from workers.models import Chunk, Operation, State
 from workers.ring import ring, ring_chunks, ring_writers
@@ -93,8 +94,7 @@ def write_operation(operation_id: UUID) -> None:
         fail(*given_up.args)
         return
     if is_over:
-        logger.info("operation %s: over", operation_id)
-        progress.publish_end(operation_id)
+        finished(operation_id)
     else:
         end(operation_id)
 
@@ -144,13 +144,18 @@ def end(operation_id: UUID) -> bool:
     ledger.skip_canceled(operation_id)
     if not ledger.finish(operation_id):
         return False
-    logger.info("operation %s: over", operation_id)
-    progress.publish_end(operation_id)
+    finished(operation_id)
     return True
 
 
 def fail(operation_id: UUID, message: str) -> None:
     """End an operation that cannot go on."""
     if ledger.fail(operation_id, message):
-        logger.info("operation %s: failed", operation_id)
-        progress.publish_end(operation_id)
+        finished(operation_id)
+
+
+def finished(operation_id: UUID) -> None:
+    """Tell everybody who wants to know that an operation is over."""
+    progress.publish_end(operation_id)
+    logger.info("operation %s: over", operation_id)
+    send_finished(operation_id)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from uuid import UUID
 
+import polars as pl
 from django.db import models, router
 
 from workers.columns import Column, column_for, naming
@@ -44,6 +47,26 @@ class BulkResource:
     def get_queryset(self, user: User | None) -> models.QuerySet[Any]:
         """The rows that this user may see and touch. By default all of them."""
         return self.model._default_manager.all()
+
+    def clean_rows(self, rows: pl.DataFrame) -> pl.DataFrame | None:
+        """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.
+
+        `rows` has `row`, one column for each field, and `given:FIELD` whether a row gives it; what it does not give is
+        null. Decimals are text, foreign keys the values that they take. bulkql.row_errors makes the answer.
+        """
+        return None
+
+    def clean_row(self, row: dict[str, Any]) -> None:
+        """Look at one valid row, as Python values of the fields that it gives; raises Django's ValidationError.
+
+        It is called for each row, which takes time: prefer clean_rows where columns will do.
+        """
+
+    def after_chunk(self, outcome: ChunkOutcome) -> None:
+        """What else belongs to a chunk's rows; in their transaction, so that it stays or goes with them.
+
+        It runs again with the chunk when that is tried again, and in dry runs, which are rolled back.
+        """
 
     @cached_property
     def type_name(self) -> str:
@@ -103,6 +126,17 @@ class BulkResource:
     def size_of_chunks(self, requested: int | None) -> int:
         """Rows in a chunk: as requested, else as registered, else as set."""
         return requested or self.chunk_size or limits().chunk_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkOutcome:
+    """What became of a chunk. `rows`: index (in the input), outcome, pk (as text; null for failed rows)."""
+
+    operation_id: UUID
+    kind: Kind
+    user: User | None
+    is_dry_run: bool
+    rows: pl.DataFrame
 
 
 _registry: dict[type[models.Model], BulkResource] = {}
