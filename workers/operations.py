@@ -24,20 +24,28 @@ def run(request: BulkRequest) -> Operation:
     operation, is_new = accept(request)
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
-        if not is_sync(request) or not written_now(operation):
+        if not is_sync(request, operation) or not written_now(operation):
             ring(operation.id)
-            if not operation.chunks.exists() and not operation.inputs.filter(read_at=None).exists():
-                end(operation.id)  # a delete that found no row
+            if any(item.queryset is not None for item in request.inputs):
+                end(operation.id)  # it may have found no row
     operation.refresh_from_db()
     return operation
 
 
-def is_sync(request: BulkRequest) -> bool:
-    """AUTO writes few inline rows at once; files and more rows are queued."""
+def is_sync(request: BulkRequest, operation: Operation) -> bool:
+    """AUTO writes few rows at once; files and more rows are queued."""
     if request.mode != Mode.AUTO:
         return request.mode == Mode.SYNC
-    inline = [item.rows for item in request.inputs if item.rows is not None]
-    return len(inline) == len(request.inputs) and sum(map(len, inline)) <= limits().sync_rows
+    if any(item.rows is None and item.queryset is None for item in request.inputs):
+        return False
+    return rows_of(request, operation) <= limits().sync_rows
+
+
+def rows_of(request: BulkRequest, operation: Operation) -> int:
+    """The rows of a request without files; only the operation knows how many a filter found."""
+    if any(item.queryset is not None for item in request.inputs):
+        return sum(one.total or 0 for one in operation.inputs.all())
+    return sum(len(item.rows or ()) for item in request.inputs)
 
 
 def written_now(operation: Operation) -> bool:
