@@ -47,7 +47,8 @@ def rows_of(
     sources = ("ids", "keys", "where", "file") if kind == Kind.DELETE else ("rows", "file")
     found = [name for name in sources if name in lists or (is_given(getattr(item, name, None)) and name not in LISTS)]
     if len(found) != 1:
-        either = f"both {' and '.join(found)}" if found else f"neither {' nor '.join(sources)}"
+        named = ["a file" if name == "file" else name for name in found or sources]
+        either = f"both {' and '.join(named)}" if found else f"neither {' nor '.join(named)}"
         raise BadInput(f"{resource.name} has {either}; give exactly one of them.")
     match_by, update_fields = names_of(item, "match_by"), names_of(item, "update_fields")
     (source,) = found

@@ -67,25 +67,36 @@ def violation_of(resource: BulkResource, error: DatabaseError) -> Violation:
         return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is not None:
-        return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, diagnosis.column_name)
+        columns = [diagnosis.column_name] if diagnosis.column_name else columns_in(diagnosis.message_detail)
+        return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, columns)
     return from_sqlite(resource, str(error))
 
 
-def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, column: str | None) -> Violation:
+def columns_in(detail: str | None) -> list[str]:
+    """The columns, and nothing else, of PostgreSQL's 'Key (name, size)=(...) already exists.'"""
+    found = re.match(r"Key \(([^()]*)\)=", detail or "")
+    return [name.strip(' "') for name in found[1].split(",")] if found is not None else []
+
+
+def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, columns: list[str]) -> Violation:
     """PostgreSQL's error classes 22 and 23, and what triggers raise.
 
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     if sqlstate == "23505":
+        key = key_of_columns(resource, columns)
+        if key is not None:
+            return unique_violation(resource, key)
         return named(resource, constraint) or Violation("ALREADY_EXISTS", None, f"{constraint} is violated.")
+    path = path_of_column(resource, columns[0]) if len(columns) == 1 else None
     if sqlstate == "23502":
-        return Violation("NULL_NOT_ALLOWED", path_of_column(resource, column), "This field cannot be null.")
+        return Violation("NULL_NOT_ALLOWED", path, "This field cannot be null.")
     if sqlstate == "23503":
-        return Violation("REFERENCE_NOT_FOUND", None, f"A foreign key points to nothing ({constraint}).")
+        return Violation("REFERENCE_NOT_FOUND", path, f"A foreign key points to nothing ({constraint}).")
     if sqlstate.startswith("23"):
         return named(resource, constraint) or Violation("CONSTRAINT", None, f"{constraint} is violated.")
     if sqlstate.startswith("22"):
-        return Violation("INVALID", path_of_column(resource, column), "The database does not take this value.")
+        return Violation("INVALID", path, "The database does not take this value.")
     return Violation("REJECTED", None, f"The database rejected the row ({sqlstate}).")
 
 
@@ -95,14 +106,20 @@ def from_sqlite(resource: BulkResource, text: str) -> Violation:
     if kind == "CHECK":
         return named(resource, names) or Violation("CONSTRAINT", None, f"{names} is violated.")
     columns = [name.rpartition(".")[2] for name in re.split(r",\s*", names)]
-    paths = [path for path in (path_of_column(resource, column) for column in columns) if path]
-    path = paths[0] if len(columns) == 1 and paths else None
     if kind == "UNIQUE":
-        verbose_name = resource.model._meta.verbose_name
-        return Violation("ALREADY_EXISTS", path, f"There is a {verbose_name} with this {' and '.join(paths)} already.")
+        key = key_of_columns(resource, columns)
+        return unique_violation(resource, key) if key else Violation("ALREADY_EXISTS", None, f"{names} is taken.")
+    path = path_of_column(resource, columns[0]) if len(columns) == 1 else None
     if kind == "NOT NULL":
         return Violation("NULL_NOT_ALLOWED", path, "This field cannot be null.")
     return Violation("CONSTRAINT", None, "The row violates a constraint of the database.")
+
+
+def key_of_columns(resource: BulkResource, columns: list[str]) -> UniqueKey | None:
+    """The unique key of these columns of the table."""
+    fields = {str(field.column): field.name for field in resource.model._meta.concrete_fields}
+    names = {fields.get(column) for column in columns}
+    return next((key for key in resource.unique_keys if set(key.fields) == names), None)
 
 
 def named(resource: BulkResource, name: str | None) -> Violation | None:

@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Keeper
+from .models import Animal, Folder, Keeper
 
 
 @bulkql.register(Keeper)
@@ -39,3 +39,9 @@ class Animals(bulkql.BulkResource):
         "born",
     )
     match_fields = ("token",)
+
+
+@bulkql.register(Folder)
+class Folders(bulkql.BulkResource):
+    fields = ("name", "parent")
+    match_fields = ("name",)

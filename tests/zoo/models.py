@@ -86,3 +86,13 @@ class Animal(models.Model):
 
     def __str__(self) -> str:
         return self.char
+
+
+class Folder(models.Model):
+    """A tree: rows that point to rows of their own table."""
+
+    name = models.CharField(max_length=20, unique=True)
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,82 @@
+"""Rows that point to rows of their own table: to those before them, whatever the size of chunks."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.zoo.models import Folder
+from workers import chunks
+from workers.models import Chunk, Kind
+from workers.ring import ring_chunks
+from workers.writers import orm
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=["postgres", "orm"], autouse=True)
+def _writer(request, monkeypatch):
+    """Everything by COPY and by the ORM."""
+    if request.param == "orm":
+        by_verb = chunks.writer
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+
+
+def tree():
+    return list(Folder.objects.order_by("name").values_list("name", "parent__name"))
+
+
+def under(name, parent):
+    return {"name": name, "parentBy": {"name": parent}} if parent else {"name": name}
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 10])
+@pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPSERT])
+def test_rows_point_to_rows_before_them(bulk, kind, chunk_size):
+    rows = [("a", None), ("b", "a"), ("c", "b"), ("early", "late"), ("d", "c"), ("late", None), ("e", "a"), ("f", "f")]
+
+    done = bulk(kind, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
+
+    assert done.codes == [
+        (3, "parentBy.name", "REFERENCE_NOT_FOUND"),
+        (7, "parentBy.name", "REFERENCE_NOT_FOUND"),
+    ]
+    assert tree() == [("a", None), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "a"), ("late", None)]
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+def test_what_points_to_a_bad_row_is_bad(bulk, chunk_size):
+    Folder.objects.create(name="there")
+    rows = [("there", None), ("b", "there"), ("x" * 30, None), ("c", "x" * 30), ("d", "b")]
+
+    done = bulk(Kind.CREATE, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
+
+    assert done.codes == [
+        (0, "name", "ALREADY_EXISTS"),
+        (2, "name", "TOO_LONG"),
+        (3, "parentBy.name", "TOO_LONG"),
+    ]
+    assert tree() == [("b", "there"), ("d", "b"), ("there", None)]
+
+
+def test_chunks_of_a_tree_are_rung_one_after_the_other(bulk, user, monkeypatch):
+    rung = []
+    monkeypatch.setattr("workers.ring.send", lambda actor, identifier: rung.append(identifier))
+    monkeypatch.setattr("workers.operations.write_now", lambda operation: None)
+    done = bulk(Kind.CREATE, "folders", [under(name, None) for name in "abc"], chunk_size=1)
+
+    ring_chunks(done.operation.pk)
+
+    (first, *_) = Chunk.objects.order_by("number").values_list("pk", flat=True)
+    assert rung == [first]
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+def test_a_tree_is_deleted_whatever_comes_first(bulk, chunk_size):
+    a = Folder.objects.create(name="a")
+    b = Folder.objects.create(name="b", parent=a)
+    Folder.objects.create(name="c", parent=b)
+
+    done = bulk(Kind.DELETE, "folders", [{"name": "c"}, {"name": "b"}, {"name": "a"}], chunk_size=chunk_size)
+
+    assert done.outcomes == ["DELETED"] * 3
+    assert tree() == []
