@@ -19,7 +19,7 @@ NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 def neutralised(text: pl.Expr) -> pl.Expr:
     """Texts that no spreadsheet runs."""
     is_formula = text.str.contains(FORMULA) & ~text.str.contains(NUMBER)
-    return pl.when(is_formula).then(pl.lit(GUARD) + text).otherwise(text)
+    return pl.when(is_formula).then(text.str.replace("^", GUARD)).otherwise(text)
 
 
 def restored(text: pl.Expr) -> pl.Expr:
