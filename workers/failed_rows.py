@@ -175,7 +175,7 @@ def objects(failed: Failed, shape: Shape) -> Iterator[dict[str, Any]]:
     errors: dict[int, list[dict[str, str | None]]] = {}
     for error in failed.errors.select("index", "path", "code", "message").iter_rows(named=True):
         errors.setdefault(error.pop("index"), []).append(error)
-    for place, (index, unknown) in enumerate(zip(failed.indexes, unknown_in(failed), strict=True)):
+    for place, (index, unknown) in enumerate(zip(failed.indexes, unknown_in(failed, shape), strict=True)):
         given = {name: column[place] for name, column in zip(names, columns, strict=True) if column[place] is not ...}
         yield {
             **nested({**unknown, **given}, shape.plan.by_names),
@@ -184,12 +184,13 @@ def objects(failed: Failed, shape: Shape) -> Iterator[dict[str, Any]]:
         }
 
 
-def unknown_in(failed: Failed) -> Iterator[dict[str, Any]]:
+def unknown_in(failed: Failed, shape: Shape) -> Iterator[dict[str, Any]]:
     """What each row gave that has no cell; its errors have kept it."""
+    known = shape.plan.names
     intake = failed.cells[INTAKE_ERRORS] if INTAKE_ERRORS in failed.cells.columns else [None] * failed.indexes.len()
     for errors in intake:
         found = json.loads(errors) if errors else []
-        yield {path: sent.as_json(data) or data for _, path, _, data in found if path is not None}
+        yield {path: sent.as_json(data) or data for _, path, _, data in found if path and path not in known}
 
 
 def nested(row: dict[str, Any], by_names: frozenset[str]) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def nested(row: dict[str, Any], by_names: frozenset[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in row.items():
         outer, _, inner = name.partition(".")
-        if inner and outer in by_names:
+        if inner and outer in by_names and isinstance(found.get(outer, {}), dict):
             found.setdefault(outer, {})[inner] = value
         else:
             found[name] = value

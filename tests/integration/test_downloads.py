@@ -13,7 +13,9 @@ from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.test import AsyncClient
 
+from examples.ledger.models import FinancialAccount
 from server.auth import token_for
+from tests.plans import creating
 from tests.zoo.models import Animal
 from workers import intake, ledger, links, uploads
 from workers.downloads import downloads
@@ -59,7 +61,9 @@ def own_columns(frame: pl.DataFrame) -> pl.DataFrame:
 
 def read(content: bytes, options: FileOptions) -> pl.DataFrame:
     """What the reader makes of a file."""
-    return own_columns(pl.concat(files.read(io.BytesIO(content), resource_named("animals"), options), how="diagonal"))
+    return own_columns(
+        pl.concat(files.read(io.BytesIO(content), creating(resource_named("animals")), options), how="diagonal")
+    )
 
 
 def sent(operation: Operation, indexes: list[int]) -> pl.DataFrame:
@@ -431,3 +435,48 @@ def test_a_link_expires_after_an_hour(user, monkeypatch):
 
     assert refusal(expired, user) == (410, "NOT_FOUND")
     assert get(good, user)[0].status_code == 200
+
+
+NAMED = [
+    {"char": "ab", "keeperBy": {"code": "nobody"}},
+    {"char": "a", "keeperBy": None, "text": "x"},
+    {"char": "cd", "keeperBy": 5},
+    {"char": "ef", "keeperBy": {"colour": "red"}},
+]
+
+
+def test_inline_rows_that_name_others_by_a_key_come_back_nested_and_are_read_as_a_file(create):
+    done = create("animals", NAMED)
+
+    failed = fetched(done.operation, "animals-failed.ndjson")
+
+    given = [{name: row[name] for name in row if not name.startswith("bulkql_")} for row in objects(failed)]
+    # An explicit null is the same by either name.
+    assert given == [NAMED[0], {"char": "a", "keeper": None, "text": "x"}, *NAMED[2:]]
+    assert read(failed, NDJSON).equals(sent(done.operation, [0, 1, 2, 3]))
+
+
+def test_files_that_name_others_by_a_key_come_back_as_they_were(user):
+    csv, ndjson = b"char,keeper.code\nab,nobody\n", b'{"char":"ab","keeper_by":{"code":"nobody"}}\n'
+
+    of_csv, of_ndjson = imported(user, csv, CSV), imported(user, ndjson, NDJSON)
+
+    assert fetched(of_csv, "animals-failed.csv").splitlines()[:1] == [
+        b"char,keeper.code,bulkql_row,bulkql_code,bulkql_path,bulkql_message"
+    ]
+    assert failed_objects(of_csv)[0]["keeper.code"] == "nobody"
+    assert failed_objects(of_ndjson)[0]["keeperBy"] == {"code": "nobody"}
+
+
+def test_rows_to_update_and_to_delete_come_back_by_their_key(bulk):
+    account = FinancialAccount.objects.create(name="Cash")
+
+    updated = bulk(Kind.UPDATE, "financialAccounts", [{"id": 4711, "name": "x"}, {"id": account.pk, "name": None}])
+    deleted = bulk(Kind.DELETE, "financialAccounts", [{"id": "4711"}, {"id": str(account.pk)}])
+
+    failed = objects(fetched(updated.operation, "financialAccounts-failed.ndjson"))
+    assert [(row["id"], row["name"]) for row in failed] == [("4711", "x"), (str(account.pk), None)]
+    assert fetched(deleted.operation, "financialAccounts-failed.csv").decode().splitlines()[:2] == [
+        "id,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
+        f"4711,0,NOT_FOUND,id,{deleted.errors[0]['message']}",
+    ]

@@ -1,26 +1,16 @@
-"""Names of the sender, in GraphQL and nested."""
+"""Rows in the shape in which they were sent."""
 
 from __future__ import annotations
 
-import pytest
-
-from workers.failed_rows import in_graphql, nested
-
-
-@pytest.mark.parametrize(
-    ("field", "name"),
-    [
-        ("amount", "amount"),
-        ("financial_account", "financialAccount"),
-        ("financial_account.name", "financialAccountBy.name"),
-        ("parent.short_name", "parentBy.shortName"),
-    ],
-)
-def test_inline_rows_call_a_field_as_graphql_does(field, name):
-    assert in_graphql(field) == name
+from workers.failed_rows import nested
 
 
 def test_the_fields_of_a_key_stand_together_in_an_object():
-    row = {"amount": "1", "parentBy.code": "a", "note": None, "parentBy.year": 5}
+    row = {"amount": "1", "parentBy.code": "a", "note": None, "parentBy.year": 5, "a.b": 1}
 
-    assert nested(row) == {"amount": "1", "parentBy": {"code": "a", "year": 5}, "note": None}
+    assert nested(row, frozenset({"parentBy", "parent_by"})) == {
+        "amount": "1",
+        "parentBy": {"code": "a", "year": 5},
+        "note": None,
+        "a.b": 1,
+    }
