@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -66,7 +66,7 @@ def headers_of(download: Download) -> dict[str, str]:
     }
 
 
-async def in_thread(pieces: Pieces) -> AsyncIterator[bytes]:
+async def in_thread(pieces: Pieces) -> AsyncGenerator[bytes, None]:
     """The same pieces, each made in the request's own thread, so that the event loop never waits for the database."""
     try:
         while (piece := await sync_to_async(next_of)(pieces)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
             name=f"{name}.csv",
             format=FileFormat.CSV,
             rows=rows,
-            encoding=options_of(stored).encoding,
+            # As Python calls it: what the sender wrote could end an HTTP header, and begin another.
+            encoding=codecs.lookup(options_of(stored).encoding).name,
             pieces=partial(failed_rows.as_csv, stored),
         ),
         Download(

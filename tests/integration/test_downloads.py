@@ -15,6 +15,7 @@ from django.test import AsyncClient
 
 from examples.ledger.models import FinancialAccount
 from server.auth import token_for
+from server.downloads import in_thread
 from tests.plans import creating
 from tests.zoo.models import Animal
 from workers import intake, ledger, links, uploads
@@ -370,6 +371,23 @@ def test_files_are_written_a_chunk_at_a_time(user):
         list(pieces)
 
 
+def test_a_client_that_goes_away_leaves_no_file_behind(user, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    operation = failing(user)
+    (parquet,) = [one for one in downloads(operation.pk) if one.name == "results.parquet"]
+
+    async def begin_and_leave() -> tuple[bytes, int]:
+        stream = in_thread(parquet.pieces())
+        piece, files_on_disk = await anext(stream), len(list(tmp_path.iterdir()))
+        await stream.aclose()
+        return piece, files_on_disk
+
+    piece, files_on_disk = async_to_sync(begin_and_leave)()
+
+    assert (piece[:4], files_on_disk) == (b"PAR1", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def failing(user: Any) -> Operation:
     return imported(user, b"char\na\n")
 
@@ -411,6 +429,14 @@ def test_a_file_is_sent_to_those_who_may_see_the_operation(user, django_user_mod
         assert body.startswith(b"char,bulkql_row,")
     assert refusal(path, stranger) == (404, "NOT_FOUND")
     assert refusal(path) == (401, "UNAUTHENTICATED")
+
+
+def test_the_encoding_in_the_header_is_python_s_name_for_it(user):
+    operation = imported(user, b"char\na\n", FileOptions(format=FileFormat.CSV, encoding="UTF-8\n"))
+
+    answer, _ = get(path_of(operation), user)
+
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
 
 
 def test_a_link_is_good_for_one_file_of_one_operation(user):
