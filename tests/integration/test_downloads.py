@@ -24,7 +24,7 @@ from workers.formats import files
 from workers.formats.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from workers.frames import unpack
 from workers.intake import BulkRequest, Mode, Rows
-from workers.models import Chunk, Kind, Operation
+from workers.models import Chunk, Kind, OnError, Operation
 from workers.operations import run
 from workers.resources import resource_named
 
@@ -506,3 +506,15 @@ def test_rows_to_update_and_to_delete_come_back_by_their_key(bulk):
         "id,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
         f"4711,0,NOT_FOUND,id,{deleted.errors[0]['message']}",
     ]
+
+
+def test_what_was_rejected_and_what_was_only_tried_offer_their_failed_rows(user):
+    content = b"char\nab\na\ncd\n"
+
+    rejected = imported(user, content, on_error=OnError.REJECT_ALL)
+    tried = imported(user, content, dry_run=True)
+
+    for operation, others in ((rejected, "SKIPPED"), (tried, "CREATED")):
+        assert [(row["char"], row["bulkql_row"]) for row in failed_objects(operation)] == [("a", 1)]
+        outcomes = [row["outcome"] for row in objects(fetched(operation, "results.ndjson"))]
+        assert outcomes == [others, "FAILED", others]
