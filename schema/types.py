@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from asgiref.sync import sync_to_async
 from strawberry.relay import PageInfo
+from strawberry.types import Info
 
-from schema.enums import Kind, OnError, Outcome, State
+from schema.context import Context
+from schema.enums import FileFormat, Kind, OnError, Outcome, State
 from schema.scalars import BigInt
-from workers import ledger, results
+from workers import ledger, links, results
+from workers.downloads import downloads
 from workers.models import Input, Operation
 from workers.results import Page
 
@@ -100,6 +103,18 @@ class ResourceCounts:
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
 
 
+@strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
+class OperationFile:
+    name: str = strawberry.field(
+        description="Its name: RESOURCE-failed.csv and .ndjson, results.csv, .ndjson, .parquet."
+    )
+    format: FileFormat = strawberry.field(description="Its format.")
+    url: str = strawberry.field(description="Where to GET it, with your authorization.")
+    rows: BigInt = strawberry.field(description="The rows in it.")
+    bytes: BigInt | None = strawberry.field(description="Its size, where that is known before it is written.")
+    expires_at: datetime.datetime = strawberry.field(description="Until when the url is good; then ask for a new one.")
+
+
 @strawberry.type(description="One bulk request: durable, and written to its end whatever happens to the services.")
 class BulkOperation:
     id: strawberry.ID = strawberry.field(description="For `operation`, as a query and as a subscription.")
@@ -147,6 +162,31 @@ class BulkOperation:
         page = await sync_to_async(results.results)(self.stored, first, after)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+    @strawberry.field(
+        description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
+        "rows. Empty until the operation is over."
+    )
+    async def files(self, info: Info[Context, None]) -> list[OperationFile]:
+        return await sync_to_async(operation_files)(self.stored, info.context.base_url)
+
+
+def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
+    """An operation's files, with fresh links."""
+    found = []
+    for download in downloads(operation.pk):
+        signature, expires_at = links.sign(operation.pk, download.name)
+        found.append(
+            OperationFile(
+                name=download.name,
+                format=FileFormat(download.format),
+                url=f"{base_url}/files/{operation.pk}/{signature}/{download.name}",
+                rows=BigInt(download.rows),
+                bytes=None,
+                expires_at=expires_at,
+            )
+        )
+    return found
 
 
 def row_result(row: dict[str, Any]) -> RowResult:

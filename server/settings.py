@@ -41,6 +41,7 @@ for _name in (
     "REQUEST_BYTES",
     "MULTIPART_BYTES",
     "UPLOAD_SECONDS",
+    "FILE_SECONDS",
     "RETENTION_DAYS",
     "QUERY_TOKENS",
     "QUERY_ALIASES",

@@ -7,7 +7,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 from sesame.views import LoginView
 
-from server import health, uploads
+from server import downloads, health, uploads
 from server.auth import SIGN_IN_SCOPE, SIGN_IN_SECONDS
 from server.graphiql import GraphiQLView
 from server.graphql import GraphQLView
@@ -18,6 +18,7 @@ urlpatterns = [
     path("graphiql", GraphiQLView.as_view(), name="graphiql"),
     path("sign-in", LoginView.as_view(scope=SIGN_IN_SCOPE, max_age=SIGN_IN_SECONDS)),
     path("uploads/<uuid:upload_id>", uploads.receive),
+    path("files/<uuid:operation_id>/<str:signature>/<str:name>", downloads.send),
     path("admin/", admin.site.urls),
     path("healthz", health.live),
     path("readyz", health.ready),

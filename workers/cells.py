@@ -58,12 +58,8 @@ def escaped_column(texts: pl.Expr) -> pl.Expr:
 
 
 def encodable(text: str) -> str:
-    """A text as it is, or marked where it has half a surrogate pair, which is no character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return f"{MARK}{json.dumps(text)}"
-    return text
+    """A text as it is, or marked where it is not all characters."""
+    return text if is_encodable(text) else f"{MARK}{json.dumps(text)}"
 
 
 def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
@@ -87,18 +83,30 @@ def shown(cell_text: str) -> str:
     return cell_text.removeprefix(MARK)
 
 
+def value_of(marked_cell: str) -> Any:
+    """What a marked cell carries: JSON, or a file's text in bare quotes."""
+    try:
+        return json.loads(shown(marked_cell))
+    except ValueError:
+        return shown(marked_cell)[1:-1]
+
+
 def kind_of(cell_text: str) -> str:
     """The JSON kind of a marked cell, in words."""
-    try:
-        value = json.loads(shown(cell_text))
-    except ValueError:  # of a file, which has no JSON
-        value = MARK
+    value = value_of(cell_text)
     if not isinstance(value, str):
         return {bool: "a boolean", list: "a list", dict: "an object"}.get(type(value), "a number")
     if value.startswith(MARK):
         return "text that begins with a null character"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
+    if not is_encodable(value):
         return "text with half a surrogate pair"
     return "a string"
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -38,6 +38,8 @@ class Limits:
     multipart_bytes: int = 512 * 1024 * 1024
     #: Seconds in which a created upload can be filled.
     upload_seconds: int = 24 * 60 * 60
+    #: Seconds for which the url of an operation's file is good; the next query gives a new one.
+    file_seconds: int = 60 * 60
     #: Days after which operations that are over are purged, and uploads that nobody needs.
     retention_days: int = 7
     #: Tokens of a query's text.

@@ -36,6 +36,10 @@ class NotFound(BulkError):
     code = "NOT_FOUND"
 
 
+class Expired(NotFound):
+    """There was such a thing, until its time ran out."""
+
+
 class LimitExceeded(BulkError):
     """A limit stands in the way; the message names it, the value and the setting."""
 

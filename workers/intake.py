@@ -233,6 +233,9 @@ def store_input(operation: Operation, position: int, item: Rows, chunk_size: int
         assert item.file_options is not None
         with uploads.open_upload(upload) as file:
             files.check(file, plan, item.file_options)
+        with uploads.open_upload(upload) as file:
+            stored.header = files.header(file, plan, item.file_options)
+        stored.save(update_fields=["header"])
         return
     total = store_rows(stored, plan, item)
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())

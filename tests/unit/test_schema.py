@@ -92,3 +92,17 @@ def test_options_and_file_input_have_the_promised_fields(schema):
         "encoding",
     }
     assert {"mode", "chunkSize", "idempotencyKey", "label"} <= set(schema.type_map["BulkOptions"].fields)
+
+
+def test_files_have_the_promised_fields(schema):
+    fields = schema.type_map["OperationFile"].fields
+
+    assert {name: str(field.type) for name, field in fields.items()} == {
+        "name": "String!",
+        "format": "FileFormat!",
+        "url": "String!",
+        "rows": "BigInt!",
+        "bytes": "BigInt",
+        "expiresAt": "DateTime!",
+    }
+    assert str(schema.type_map["BulkOperation"].fields["files"].type) == "[OperationFile!]!"

@@ -13,7 +13,9 @@ import polars as pl
 
 from workers.cells import MARK, NULL, escaped_column
 from workers.errors import UnreadableFile
+from workers.formats.formulas import restored
 from workers.formats.options import EmptyCells, FileOptions, fields_of
+from workers.formats.returned import is_returned
 from workers.frames import INTAKE_ERRORS
 from workers.plan import Plan
 
@@ -31,13 +33,15 @@ csv.field_size_limit(RECORD_BYTES)
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's records; blank lines are none. Raises UnreadableFile with the line and the reason."""
     fields: list[str | None] | None = None
+    has_guards = False
     line = 1
     for block in records(file, options):
         start = 0
         if fields is None:
             start = end_of_record(block)
-            fields = fields_of(plan, header_of(block[:start], options), options)
-        frame = parse(block[start:], fields, options, line + block.count(b"\n", 0, start))
+            header = header_of(block[:start], options)
+            fields, has_guards = fields_of(plan, header, options), is_returned(header)
+        frame = parse(block[start:], fields, options, line + block.count(b"\n", 0, start), has_guards)
         if not frame.is_empty():
             yield frame
         line += block.count(b"\n")
@@ -128,11 +132,12 @@ def header_of(record: bytes, options: FileOptions) -> list[str]:
         raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
     if not any(name.strip() for name in names):
         raise UnreadableFile("Line 1 is empty; a CSV file begins with a header.")
-    return [name.strip() for name in names]
+    header = [name.strip() for name in names]
+    return pl.select(restored(pl.lit(pl.Series(header)))).to_series().to_list() if is_returned(header) else header
 
 
-def parse(block: bytes, fields: list[str | None], options: FileOptions, line: int) -> pl.DataFrame:
-    """The records of a block as a raw frame."""
+def parse(block: bytes, fields: list[str | None], options: FileOptions, line: int, has_guards: bool) -> pl.DataFrame:
+    """The records of a block as a raw frame; `has_guards` where formulas were neutralised."""
     if not block.strip(b"\r\n"):
         return pl.DataFrame()
     names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
@@ -147,6 +152,8 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
             raise unreadable(block, options, line) from error
         frame = frame.with_columns(pl.coalesce(pl.col(f"^{OVERFLOW}_.*$"), pl.lit(None, pl.String)).alias(OVERFLOW))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    if has_guards:
+        frame = frame.with_columns(restored(pl.all()))
     cells = (cell(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
     return frame.select(*cells, *overflowing(frame, fields))
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from workers.errors import BadInput
 from workers.formats import csv, ndjson, parquet
-from workers.formats.options import FileFormat, FileOptions
+from workers.formats.options import FileFormat, FileOptions, fields_of
 from workers.plan import Plan
 
 READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.DataFrame]]] = {
@@ -56,6 +56,14 @@ def check_options(options: FileOptions) -> None:
     check_encoding(options.encoding)
     if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
         raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
+
+
+def header(file: IO[bytes], plan: Plan, options: FileOptions) -> list[tuple[str, str | None]] | None:
+    """What a checked file calls its columns, each with its field; None where only the file's reader will see them."""
+    if options.format == FileFormat.PARQUET:
+        return None
+    names = ndjson.header(file, plan) if options.format == FileFormat.NDJSON else csv.names(file, options)
+    return list(zip(names, fields_of(plan, names, options) if names else [], strict=True))
 
 
 def check_encoding(name: str) -> None:

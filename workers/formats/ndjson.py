@@ -11,9 +11,10 @@ import polars as pl
 
 from workers.cells import ExactFloat
 from workers.errors import UnreadableFile
+from workers.formats import returned
 from workers.formats.options import FileOptions, UnknownColumns, fields_of
 from workers.plan import Plan
-from workers.rows import raw_frame
+from workers.rows import flattened, raw_frame
 
 BLOCK_BYTES = 2 * 1024 * 1024
 #: A line longer than this is no row.
@@ -47,10 +48,20 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
 
 def names(file: IO[bytes], options: FileOptions) -> list[str]:
     """The names in the file's first line."""
+    return list(first_row(file))
+
+
+def header(file: IO[bytes], plan: Plan) -> list[str]:
+    """The names in the file's first line, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
+    return list(flattened(plan, 0, first_row(file), {}))
+
+
+def first_row(file: IO[bytes]) -> dict[str, Any]:
+    """The first line's object; an empty one for anything else."""
     for block in lines(file):
         for row in decode(block, 1)[0]:
-            return list(row) if isinstance(row, dict) else []
-    return []
+            return row if isinstance(row, dict) else {}
+    return {}
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -69,6 +80,16 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str | None]]]]:
+    """The lines' values without bulkql's own; where one is not JSON, an error in its place."""
+    rows, errors = decode_all(block, line)
+    if b"bulkql_" in block:
+        for row in rows:
+            for name in returned.NAMES.intersection(row if isinstance(row, dict) else ()):
+                del row[name]
+    return rows, errors
+
+
+def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str | None]]]]:
     """The lines' values; where one is not JSON, an error in its place."""
     try:
         return decoder.decode_lines(block), {}
@@ -98,7 +119,7 @@ def check_first(plan: Plan, row: Any, line: int, options: FileOptions) -> None:
     if not isinstance(row, dict):
         raise UnreadableFile(f"This is not an NDJSON file: line {line} is not a JSON object.")
     if row:
-        fields_of(plan, list(row), options)
+        fields_of(plan, list(flattened(plan, 0, row, {})), options)
 
 
 def nullified(rows: list[Any], options: FileOptions) -> None:

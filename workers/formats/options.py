@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from workers.errors import BadInput
+from workers.formats import returned
 from workers.plan import Plan
 
 
@@ -85,8 +86,8 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
     known = ", ".join(column.name for column in plan.columns.values())
-    unknown = [name for name, found in zip(header, fields, strict=True) if found is None]
-    if len(unknown) == len(header):
+    unknown = [name for name, found in zip(header, fields, strict=True) if found is None and name not in returned.NAMES]
+    if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise BadInput(
             f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {plan.resource.name}. "

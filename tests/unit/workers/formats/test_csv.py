@@ -367,3 +367,30 @@ def test_ragged_and_broken_files_give_the_same_whatever_the_size_of_blocks(lines
         return frame.rows() if has_errors or not frame.height else [(*row, None) for row in frame.rows()]
 
     assert outcome(block_bytes) == outcome(1_000_000)
+
+
+RETURNED = b"bulkql_row,bulkql_code,bulkql_path,bulkql_message"
+
+
+def test_the_columns_of_returned_rows_are_ignored_whatever_the_options_say():
+    frame = read(b"char,text," + RETURNED + b"\nab,x,7,INVALID,char,wrong\n", unknown_columns=UnknownColumns.REJECT)
+
+    assert frame.to_dict(as_series=False) == {"char": ["ab"], "text": ["x"]}
+
+
+def test_a_header_of_nothing_but_those_is_an_error():
+    assert refusal(RETURNED + b"\n7,INVALID,char,wrong\n").startswith("None of the file's columns ('bulkql_row', ")
+
+
+def test_a_file_of_returned_rows_gets_its_formulas_back():
+    data = b"'=a,text,bulkql_row\n'=1,''@,7\n'x,-5,8\n"
+
+    assert rows(data, columns={"=a": "char"}) == [("=1", "'@"), ("'x", "-5")]
+
+
+def test_other_files_are_taken_at_their_word():
+    assert rows(b"char,text\n'=1,''@\n") == [("'=1", "''@")]
+
+
+def test_a_text_for_null_may_look_like_a_formula():
+    assert rows(b"char,bulkql_row\n'-,7\n", null_values=("-",)) == [(NULL,)]

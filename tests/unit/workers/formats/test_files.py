@@ -9,7 +9,7 @@ import pytest
 from tests.plans import creating
 from workers.errors import BadInput
 from workers.formats import files
-from workers.formats.options import FileFormat, FileOptions
+from workers.formats.options import FileFormat, FileOptions, UnknownColumns
 from workers.resources import resource_named
 
 CSV = b"char,text\nab,x\n"
@@ -79,3 +79,19 @@ def test_a_file_of_another_format_is_refused():
 
 def test_every_format_has_a_reader():
     assert set(files.READERS) == set(FileFormat)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "data", "header"),
+    [
+        (FileFormat.CSV, b"text,Gr,colour\nx,2,red\n", [("text", "text"), ("Gr", "integer"), ("colour", None)]),
+        (FileFormat.NDJSON, b'\n{"Gr": 2, "char": "ab"}\n{"text": "x"}\n', [("Gr", "integer"), ("char", "char")]),
+        (FileFormat.NDJSON, b"{}\n", []),
+        (FileFormat.NDJSON, b'{"keeper_by": {"code": "a"}}\n', [("keeperBy.code", "keeper.code")]),
+        (FileFormat.PARQUET, b"PAR1", None),
+    ],
+)
+def test_the_header_tells_the_files_names_and_the_fields(file_format, data, header):
+    options = FileOptions(format=file_format, columns={"Gr": "integer"}, unknown_columns=UnknownColumns.IGNORE)
+
+    assert files.header(io.BytesIO(data), creating(resource_named("animals")), options) == header

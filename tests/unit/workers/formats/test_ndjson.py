@@ -228,3 +228,13 @@ def test_rows_are_the_same_whatever_the_size_of_blocks(lines, block_bytes):
         )
 
     assert outcome(block_bytes) == outcome(1_000_000)
+
+
+def test_the_keys_of_returned_rows_are_ignored_whatever_the_options_say():
+    data = (
+        b'{"bulkql_row": 0, "bulkql_errors": []}\n{"char": "ab", "bulkql_row": 7, "bulkql_errors": [{"path": null}]}\n'
+    )
+
+    frame = read(data, unknown_columns=UnknownColumns.REJECT)
+
+    assert frame.to_dict(as_series=False) == {"char": [None, "ab"]}

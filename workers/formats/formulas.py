@@ -1,0 +1,27 @@
+"""Texts that a spreadsheet would run as formulas <-> texts that it shows.
+
+OWASP's remedy (https://owasp.org/www-community/attacks/CSV_Injection), made exact: a text that looks guarded already
+gets another quote, so that taking one off again gives back what was there.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+GUARD = "'"
+#: What a spreadsheet takes for a formula's beginning, behind any number of guards.
+FORMULA = r"^'*[=+\-@\t\r]"
+GUARDED = r"^'+[=+\-@\t\r]"
+#: -5 and +1.5e3 begin so too, and are no formulas.
+NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+def neutralised(text: pl.Expr) -> pl.Expr:
+    """Texts that no spreadsheet runs."""
+    is_formula = text.str.contains(FORMULA) & ~text.str.contains(NUMBER)
+    return pl.when(is_formula).then(text.str.replace("^", GUARD)).otherwise(text)
+
+
+def restored(text: pl.Expr) -> pl.Expr:
+    """What was neutralised, as it was."""
+    return pl.when(text.str.contains(GUARDED)).then(text.str.slice(1)).otherwise(text)
