@@ -8,8 +8,8 @@ from typing import Any
 import strawberry
 
 from workers.formats.options import EmptyCells, FileFormat, UnknownColumns
-from workers.intake import Mode
 from workers.models import Kind, OnError, Outcome, State
+from workers.requests import Mode
 
 __all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "OnError", "Outcome", "State", "UnknownColumns"]
 

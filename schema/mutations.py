@@ -16,8 +16,8 @@ from schema.requests import inputs_of
 from schema.scalars import BigInt
 from schema.types import BulkOperation, snapshot
 from workers import operations, uploads
-from workers.intake import BulkRequest
 from workers.models import Kind
+from workers.requests import BulkRequest
 from workers.resources import BulkResource
 from workers.retry import retry
 

@@ -19,8 +19,8 @@ from schema.order import OperationOrder, Place, ordering
 from schema.permissions import operation_for, visible_operations
 from schema.types import After, BulkOperation, First, snapshot
 from workers.errors import BadInput
-from workers.intake import check_text, exceeds
 from workers.models import Operation
+from workers.requests import check_text, exceeds
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -15,9 +15,9 @@ from workers import uploads
 from workers.columns import by_name
 from workers.errors import BadInput
 from workers.formats.options import FileFormat, FileOptions, format_of
-from workers.intake import Rows, exceeds
 from workers.models import Kind
 from workers.plan import Plan
+from workers.requests import Rows, exceeds
 from workers.resources import BulkResource, resource_named
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from django.conf import settings
 from schema.context import SIGN_IN
 from workers.conf import limits
 from workers.errors import BulkError, LimitExceeded, Unauthenticated
-from workers.intake import exceeds
+from workers.requests import exceeds
 
 #: What surrounds the file in a multipart body.
 MULTIPART_EXTRA_BYTES = 1024 * 1024

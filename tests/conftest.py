@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from workers.intake import BulkRequest, Mode, Rows
 from workers.models import Kind, Operation
 from workers.operations import run
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 from workers.results import results, row_errors
 

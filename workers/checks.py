@@ -70,6 +70,13 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+    keys = {frozenset(key.fields) for key in resource.unique_keys}
+    if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
+        yield Error(
+            f"{rules} has match_fields {', '.join(resource.match_fields)}, of which several rows may have the same.",
+            hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
+            id="bulkql.E013",
+        )
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",

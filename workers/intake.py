@@ -1,143 +1,35 @@
-"""A bulk request -> an operation with its chunks; an upload -> chunks."""
+"""A bulk request -> an operation with its chunks."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
-from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from workers import ledger, uploads
-from workers.conf import limits, setting_name
+from workers import uploads
+from workers.conf import limits
 from workers.duplicates import superseded
-from workers.errors import BadInput, Forbidden, IdempotencyConflict, LimitExceeded, UnreadableFile
+from workers.errors import IdempotencyConflict
 from workers.formats import files
 from workers.formats.options import FileFormat, FileOptions
 from workers.frames import pack
-from workers.models import TEXT_LENGTH, Chunk, Input, Kind, OnError, Operation, Upload
-from workers.plan import Plan, plan_for, plan_of
+from workers.models import Chunk, Input, Kind, Operation, Upload
+from workers.plan import Plan, plan_for
+from workers.requests import BulkRequest, Rows, check, check_rows_limit, hash_of
 from workers.resources import BulkResource, in_dependency_order
 from workers.rows import raw_frame
 from workers.writers.keys import with_keys
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 T = TypeVar("T")
 
 #: Chunks that are stored with one statement.
 CHUNKS_AN_INSERT = 8
-
-
-class Mode(StrEnum):
-    """Whether the request waits for its rows to be written."""
-
-    AUTO = "AUTO"
-    SYNC = "SYNC"
-    ASYNC = "ASYNC"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """What a request brings for one resource: inline rows (decoded JSON), or a file."""
-
-    resource: BulkResource
-    rows: list[Any] | None = None
-    upload: Upload | None = None
-    #: A file that came with the request itself.
-    content: File[bytes] | None = None
-    file_options: FileOptions | None = None
-    #: Rows of the table, to delete.
-    queryset: QuerySet[Any] | None = None
-    match_by: Sequence[str] | None = None
-    update_fields: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkRequest:
-    """One bulk mutation, checked for its form."""
-
-    kind: Kind
-    user: User
-    inputs: list[Rows]
-    mode: Mode = Mode.AUTO
-    on_error: OnError = OnError.SKIP_ROWS
-    dry_run: bool = False
-    chunk_size: int | None = None
-    label: str = ""
-    idempotency_key: str | None = None
-
-
-def check(request: BulkRequest) -> None:
-    """Refuse what cannot be served, before anything is stored."""
-    if not request.inputs:
-        raise BadInput("The input names no resource; give rows or a file for at least one.")
-    for item in request.inputs:
-        resource = item.resource
-        check_permissions(request.user, request.kind, resource)
-        if item.rows is not None and not item.rows:
-            raise BadInput(f"{resource.name}.rows is empty; give at least one row.")
-        check_rows_limit(resource, len(item.rows or ()))
-    inline = sum(len(item.rows or ()) for item in request.inputs)
-    exceeds("inline_rows", "rows in one request", inline, "send them as a file")
-    exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
-    check_text("label", request.label)
-    check_text("idempotencyKey", request.idempotency_key or "")
-    if request.chunk_size is not None and request.chunk_size < 1:
-        raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
-
-
-#: The model's Django permissions that an operation takes.
-PERMISSIONS = {
-    Kind.CREATE: ("add",),
-    Kind.UPDATE: ("change",),
-    Kind.REPLACE: ("change",),
-    Kind.UPSERT: ("add", "change"),
-    Kind.DELETE: ("delete",),
-}
-
-
-def check_permissions(user: User, kind: Kind, resource: BulkResource) -> None:
-    """Whether the user may do this to the resource's rows; raises Forbidden."""
-    meta = resource.model._meta
-    for action in PERMISSIONS[kind]:
-        permission = f"{meta.app_label}.{action}_{meta.model_name}"
-        if not user.has_perm(permission):
-            raise Forbidden(f"{kind.title()} of {resource.name} needs the permission {permission}.")
-
-
-def check_text(name: str, text: str) -> None:
-    """A text of the request that goes into the ledger."""
-    if len(text) > TEXT_LENGTH:
-        raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
-    if "\0" in text:
-        raise BadInput(f"{name} has a null character, which the database does not take.")
-
-
-def check_rows_limit(resource: BulkResource, count: int) -> None:
-    """A resource may bound its rows."""
-    if resource.max_rows is not None and count > resource.max_rows:
-        raise LimitExceeded(
-            f"{count:,} rows of {resource.name} exceed the limit of {resource.max_rows:,} rows in one operation "
-            f"(max_rows of its BulkResource)."
-        )
-
-
-def exceeds(limit: str, what: str, value: int, way_out: str) -> None:
-    """Raise LimitExceeded where a value is over its limit."""
-    most = getattr(limits(), limit)
-    if value > most:
-        raise LimitExceeded(f"{value:,} {what} exceed the limit of {most:,} ({setting_name(limit)}); {way_out}.")
 
 
 def accept(request: BulkRequest) -> tuple[Operation, bool]:
@@ -172,25 +64,6 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     return first
 
 
-def hash_of(request: BulkRequest) -> str:
-    """A digest of all that decides what the operation does; only a key is ever compared with it."""
-    if request.idempotency_key is None:
-        return ""
-    how = [request.kind, request.on_error, request.dry_run, request.chunk_size]
-    digest = hashlib.sha256(json.dumps(how).encode())
-    for item in request.inputs:
-        options = item.file_options.as_json() if item.file_options is not None else None
-        upload = str(item.upload.id) if item.upload is not None else None
-        where = str(item.queryset.query) if item.queryset is not None else None
-        what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
-        digest.update(json.dumps(what).encode())
-        if item.content is not None:
-            for piece in item.content.chunks():
-                digest.update(piece)
-            item.content.seek(0)
-    return digest.hexdigest()
-
-
 def store(request: BulkRequest, digest: str) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
@@ -207,8 +80,16 @@ def store(request: BulkRequest, digest: str) -> Operation:
     if request.kind == Kind.DELETE:
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
-        store_input(operation, position, items[resource.model], resource.size_of_chunks(request.chunk_size))
+        store_input(operation, position, items[resource.model], chunk_size(request, resource))
     return operation
+
+
+def chunk_size(request: BulkRequest, resource: BulkResource) -> int:
+    """Rows in a chunk."""
+    if request.kind == Kind.DELETE and resource.refers_to_itself:
+        # A row may take others of the request along, which nobody should then miss: they go together.
+        return limits().max_chunk_size
+    return resource.size_of_chunks(request.chunk_size)
 
 
 def store_input(operation: Operation, position: int, item: Rows, chunk_size: int) -> None:
@@ -267,6 +148,11 @@ def store_rows(stored: Input, plan: Plan, item: Rows) -> int:
         raw = raw_frame(plan, item.rows or [])
         with closing(superseded(plan, [raw])) as verdicts:
             frames = verdicts.mark(raw, 0).iter_slices(stored.chunk_size)
+    return store_frames(stored, plan, frames)
+
+
+def store_frames(stored: Input, plan: Plan, frames: Iterable[pl.DataFrame]) -> int:
+    """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
     total = 0
     for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
         found = [new_chunk(stored, plan, number, frame, number * stored.chunk_size) for number, frame in some]
@@ -301,68 +187,3 @@ def new_chunk(stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_sta
         row_count=frame.height,
         payload=pack(frame),
     )
-
-
-def read(stored: Input) -> Iterator[Chunk]:
-    """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
-
-    The file is read twice: which row is superseded by which is known only at its end. A reader that takes over from
-    one that died goes on behind the last stored chunk.
-    """
-    assert stored.upload is not None
-    options = FileOptions.from_json(stored.file_options or {})
-    plan = plan_of_file(stored, options)
-    resource = plan.resource
-    done = stored.chunks.count()
-    with uploads.open_upload(stored.upload) as file:
-        verdicts = superseded(plan, alive(stored, files.read(file, plan, options)))
-    row_start = 0
-    with closing(verdicts), uploads.open_upload(stored.upload) as file:
-        for number, frame in enumerate(in_slices(files.read(file, plan, options), stored.chunk_size)):
-            if resource.max_rows is not None:
-                check_rows_limit(resource, row_start + frame.height)
-            if number >= done:
-                chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
-                with transaction.atomic():
-                    ledger.hold_input(stored)
-                    chunk.save(force_insert=True)
-                yield chunk
-            row_start += frame.height
-    if row_start == 0:
-        raise UnreadableFile("The file has no rows.")
-    ledger.read_to_end(stored, row_start)
-
-
-def plan_of_file(stored: Input, options: FileOptions) -> Plan:
-    """The plan of an input; how rows are found may be known only now that the file is there to be asked."""
-    plan = plan_of(stored)
-    if plan.kind == Kind.CREATE or plan.match_by:
-        return plan
-    assert stored.upload is not None
-    plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, names_in(stored.upload, options))
-    stored.match_by = list(plan.match_by)
-    stored.save(update_fields=["match_by"])
-    return plan
-
-
-def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same frames, while the lease is kept alive."""
-    for frame in frames:
-        ledger.hold_input(stored)
-        yield frame
-
-
-def in_slices(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
-    """Frames of any height -> frames of one height, but for the last."""
-    held: list[pl.DataFrame] = []
-    height = 0
-    for frame in frames:
-        held.append(frame)
-        height += frame.height
-        if height >= size:
-            joined = pl.concat(held, how="diagonal")
-            whole = height - height % size
-            yield from joined[:whole].iter_slices(size)
-            held, height = [joined[whole:]], height - whole
-    if height:
-        yield pl.concat(held, how="diagonal")

@@ -12,8 +12,10 @@ from workers import chunks, ledger, progress, whole
 from workers.conf import limits
 from workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from workers.hooks import send_finished
-from workers.intake import BulkRequest, Mode, accept, read
+from workers.intake import accept
 from workers.models import Chunk, Operation, State
+from workers.reading import read
+from workers.requests import BulkRequest, Mode
 from workers.ring import ring, ring_chunks, ring_writers
 
 logger = logging.getLogger("bulkql")

@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from workers.errors import BadInput
 from workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, unpack
-from workers.intake import CHUNKS_AN_INSERT, batched, check_permissions, in_slices, new_chunk
+from workers.intake import store_frames
 from workers.models import Chunk, Input, Kind, Operation, Outcome
-from workers.plan import Plan, plan_of
+from workers.plan import plan_of
+from workers.reading import in_slices
+from workers.requests import check_permissions
 from workers.resources import BulkResource, resource_named
 from workers.results import result_rows
 from workers.ring import ring
@@ -77,7 +79,7 @@ def store_input(again: Operation, old: Input, user: User) -> int:
         update_fields=old.update_fields,
         header=old.header,
     )
-    total = store_chunks(stored, plan_of(stored), chain([first], slices))
+    total = store_frames(stored, plan_of(stored), chain([first], slices))
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
     return total
 
@@ -87,16 +89,6 @@ def check(resource: BulkResource, kind: Kind, user: User) -> None:
     if kind not in resource.operations:
         raise BadInput(f"{resource.name} offers {kind} no more; see the operations of its BulkResource.")
     check_permissions(user, kind, resource)
-
-
-def store_chunks(stored: Input, plan: Plan, slices: Iterator[pl.DataFrame]) -> int:
-    """Slices as chunks, a few at a time in memory; gives their rows."""
-    total = 0
-    for some in batched(enumerate(slices), CHUNKS_AN_INSERT):
-        found = [new_chunk(stored, plan, number, frame, number * stored.chunk_size) for number, frame in some]
-        Chunk.objects.bulk_create(found)
-        total += sum(chunk.row_count for chunk in found)
-    return total
 
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:

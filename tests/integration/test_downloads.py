@@ -23,9 +23,9 @@ from workers.downloads import downloads
 from workers.formats import files
 from workers.formats.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from workers.frames import unpack
-from workers.intake import BulkRequest, Mode, Rows
 from workers.models import Chunk, Kind, OnError, Operation
 from workers.operations import run
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from examples.ledger.models import FinancialAccount
 from workers import chunks, ledger, operations
-from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.intake import accept
 from workers.models import Chunk, Kind, Operation, State
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 from workers.sweep import sweep
 

@@ -10,10 +10,11 @@ from channels.layers import get_channel_layer
 from django.db import connections
 
 from workers import ledger
-from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.intake import accept
 from workers.models import Kind
 from workers.operations import write_now
 from workers.progress import from_message, group_of, send
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,10 +11,11 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from examples.ledger.models import FinancialAccount
-from workers import intake, ledger, operations, uploads
+from workers import ledger, operations, reading, uploads
 from workers.formats.options import FileFormat, FileOptions
-from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.intake import accept
 from workers.models import Input, Kind, Operation, State
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +45,7 @@ def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
     operation = accepted(user, accounts())
     dead = ledger.claim_input(operation.inputs.get().pk)
     assert dead is not None
-    assert len(list(islice(intake.read(dead), 3))) == 3
+    assert len(list(islice(reading.read(dead), 3))) == 3
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
     operations.read_input(dead.pk)
@@ -61,7 +62,7 @@ def test_reader_that_was_thought_dead_stores_nothing_more(user):
     operation = accepted(user, accounts())
     slow = ledger.claim_input(operation.inputs.get().pk)
     assert slow is not None
-    chunks = intake.read(slow)
+    chunks = reading.read(slow)
     next(chunks)
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     other = ledger.claim_input(slow.pk)

@@ -12,9 +12,9 @@ from django.utils import timezone
 from examples.ledger.models import FinancialAccount
 from workers import uploads
 from workers.formats.options import FileFormat, FileOptions
-from workers.intake import BulkRequest, Mode, Rows
 from workers.models import Chunk, Input, Kind, Operation, StoredPart, Upload
 from workers.operations import run
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 from workers.retention import purge
 

@@ -15,8 +15,9 @@ from tests.zoo.models import Animal, Keeper
 from workers import operations, uploads
 from workers.errors import BadInput, Forbidden
 from workers.formats.options import FileFormat, FileOptions
-from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.intake import accept
 from workers.models import Kind, Operation, State
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 from workers.retry import retry
 

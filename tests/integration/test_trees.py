@@ -76,7 +76,7 @@ def test_a_tree_is_deleted_whatever_comes_first(bulk, chunk_size):
     b = Folder.objects.create(name="b", parent=a)
     Folder.objects.create(name="c", parent=b)
 
-    done = bulk(Kind.DELETE, "folders", [{"name": "c"}, {"name": "b"}, {"name": "a"}], chunk_size=chunk_size)
+    done = bulk(Kind.DELETE, "folders", [{"name": "a"}, {"name": "b"}, {"name": "c"}], chunk_size=chunk_size)
 
     assert done.outcomes == ["DELETED"] * 3
     assert tree() == []

@@ -10,8 +10,9 @@ from django.db import connection
 from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from tests.conftest import Done
 from workers import ledger, operations, whole
-from workers.intake import BulkRequest, Mode, Rows, accept
+from workers.intake import accept
 from workers.models import Kind, OnError, Operation, State
+from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Keeper
+from .models import Animal, Folder, Keeper, Reading
 
 
 @bulkql.register(Keeper)
@@ -45,3 +45,9 @@ class Animals(bulkql.BulkResource):
 class Folders(bulkql.BulkResource):
     fields = ("name", "parent")
     match_fields = ("name",)
+
+
+@bulkql.register(Reading)
+class Readings(bulkql.BulkResource):
+    fields = ("sensor", "day", "value")
+    match_fields = ("sensor", "day")

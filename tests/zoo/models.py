@@ -96,3 +96,19 @@ class Folder(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Reading(models.Model):
+    """A table in partitions, which Django knows nothing of: tests create it."""
+
+    sensor = models.CharField(max_length=10)
+    day = models.DateField()
+    value = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "zoo_reading"
+        constraints = [models.UniqueConstraint(fields=["sensor", "day"], name="one_reading_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.sensor} on {self.day}"

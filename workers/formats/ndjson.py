@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from itertools import islice
 from typing import IO, Any
 
 import msgspec
@@ -17,6 +18,8 @@ from workers.plan import Plan
 from workers.rows import flattened, raw_frame
 
 BLOCK_BYTES = 2 * 1024 * 1024
+#: Rows that are asked for their fields' names.
+ROWS_ASKED = 1_000
 #: A line longer than this is no row.
 LINE_BYTES = 16 * 1024 * 1024
 
@@ -47,8 +50,9 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
 
 
 def names(file: IO[bytes], options: FileOptions) -> list[str]:
-    """The names in the file's first line."""
-    return list(first_row(file))
+    """The names in the file's first lines: a row may leave a field out."""
+    rows = (row for block in lines(file) for row in decode(block, 1)[0] if isinstance(row, dict))
+    return list(dict.fromkeys(name for row in islice(rows, ROWS_ASKED) for name in row))
 
 
 def header(file: IO[bytes], plan: Plan) -> list[str]:

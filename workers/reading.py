@@ -1,0 +1,84 @@
+"""An upload -> chunks, each stored before the next is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import polars as pl
+from django.db import transaction
+
+from workers import ledger, uploads
+from workers.duplicates import superseded
+from workers.errors import UnreadableFile
+from workers.formats import files
+from workers.formats.options import FileOptions
+from workers.intake import names_in, new_chunk
+from workers.models import Chunk, Input, Kind
+from workers.plan import Plan, plan_for, plan_of
+from workers.requests import check_rows_limit
+
+
+def read(stored: Input) -> Iterator[Chunk]:
+    """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
+
+    The file is read twice: which row is superseded by which is known only at its end. A reader that takes over from
+    one that died goes on behind the last stored chunk.
+    """
+    assert stored.upload is not None
+    options = FileOptions.from_json(stored.file_options or {})
+    plan = plan_of_file(stored, options)
+    resource = plan.resource
+    done = stored.chunks.count()
+    with uploads.open_upload(stored.upload) as file:
+        verdicts = superseded(plan, alive(stored, files.read(file, plan, options)))
+    row_start = 0
+    with closing(verdicts), uploads.open_upload(stored.upload) as file:
+        for number, frame in enumerate(in_slices(files.read(file, plan, options), stored.chunk_size)):
+            if resource.max_rows is not None:
+                check_rows_limit(resource, row_start + frame.height)
+            if number >= done:
+                chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
+                with transaction.atomic():
+                    ledger.hold_input(stored)
+                    chunk.save(force_insert=True)
+                yield chunk
+            row_start += frame.height
+    if row_start == 0:
+        raise UnreadableFile("The file has no rows.")
+    ledger.read_to_end(stored, row_start)
+
+
+def plan_of_file(stored: Input, options: FileOptions) -> Plan:
+    """The plan of an input; how rows are found may be known only now that the file is there to be asked."""
+    plan = plan_of(stored)
+    if plan.kind == Kind.CREATE or plan.match_by:
+        return plan
+    assert stored.upload is not None
+    plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, names_in(stored.upload, options))
+    stored.match_by = list(plan.match_by)
+    stored.save(update_fields=["match_by"])
+    return plan
+
+
+def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same frames, while the lease is kept alive."""
+    for frame in frames:
+        ledger.hold_input(stored)
+        yield frame
+
+
+def in_slices(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """Frames of any height -> frames of one height, but for the last."""
+    held: list[pl.DataFrame] = []
+    height = 0
+    for frame in frames:
+        held.append(frame)
+        height += frame.height
+        if height >= size:
+            joined = pl.concat(held, how="diagonal")
+            whole = height - height % size
+            yield from joined[:whole].iter_slices(size)
+            held, height = [joined[whole:]], height - whole
+    if height:
+        yield pl.concat(held, how="diagonal")
