@@ -91,7 +91,7 @@ async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerat
                     yield progress
                     if progress.is_final:
                         return
-        except redis.RedisError:
+        except (redis.RedisError, OSError):
             await asyncio.sleep(silence)
             progress = await sync_to_async(ledger.progress)(operation.pk)
             if told.is_news(progress):
@@ -120,7 +120,7 @@ async def watch_all(info: Info[Context, None], user: User) -> AsyncGenerator[tup
                     if not told.setdefault(progress.operation_id, Told()).is_news(progress):
                         continue
                     yield await sync_to_async(operation_for)(user, str(progress.operation_id)), progress
-        except redis.RedisError:
+        except (redis.RedisError, OSError):
             await asyncio.sleep(silence)
 
 
