@@ -78,7 +78,7 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
         cursor.execute(
             f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
             f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
-            f" WHERE s.{quote(ROW)} = ANY(%s) ORDER BY {pk} FOR UPDATE OF t",
+            f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} FOR UPDATE OF t",
             [*params, wanted.to_list()],
         )
         return pl.DataFrame(
@@ -145,7 +145,7 @@ def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) ->
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
             f"UPDATE {quote(table.name)} t SET {', '.join([*sets, *(f'{quote(name)} = %s' for name in clocks)])}"  # noqa: S608
-            f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s)"
+            f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s::int[])"
             f" AND ({old}) IS DISTINCT FROM ({', '.join(new.values())}) RETURNING s.{quote(ROW)}",
             [*clocks.values(), there[ROW].to_list()],
         )
@@ -182,7 +182,7 @@ def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFra
         cursor.execute(
             f"DROP TABLE IF EXISTS {MERGED}; CREATE TEMPORARY TABLE {MERGED} ON COMMIT DROP AS"  # noqa: S608
             f" SELECT s.{quote(ROW)}, {', '.join(columns)} FROM {STAGING} s"
-            f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE s.{quote(ROW)} = ANY(%s)",
+            f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE s.{quote(ROW)} = ANY(%s::int[])",
             [there[ROW].to_list()],
         )
 
@@ -210,7 +210,7 @@ def forget_others(plan: Plan, rows: pl.DataFrame) -> None:
     """Leave only these rows staged; the others have been written."""
     quote = connections[plan.resource.database].ops.quote_name
     with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s)", [rows[ROW].to_list()])  # noqa: S608
+        cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s::int[])", [rows[ROW].to_list()])  # noqa: S608
 
 
 def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
@@ -221,7 +221,7 @@ def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM {STAGING}"  # noqa: S608
-            f" WHERE {quote(ROW)} = ANY(%s) ORDER BY {key}"
+            f" WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {key}"
             f" ON CONFLICT ({key}) DO NOTHING RETURNING {quote(table.pk)}::text",
             [rows[ROW].to_list()],
         )

@@ -139,7 +139,7 @@ def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataF
     with connections[resource.database].cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {quote(table.name)} ({columns})"  # noqa: S608
-            f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s) ORDER BY {quote(ROW)}",
+            f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {quote(ROW)}",
             [rows[ROW].to_list()],
         )
     return created(table, rows)
