@@ -13,11 +13,11 @@ import polars as pl
 
 from workers.cells import NULL
 from workers.columns import graphql_name
-from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
+from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY, given
 from workers.plan import Plan
 from workers.spill import Spill
 from workers.uniqueness import UniqueKey
-from workers.validation import cells_of, parse
+from workers.validation import parsed
 
 #: Parts in which the keys' hashes are compared.
 PARTS = 16
@@ -89,13 +89,16 @@ def key_values(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     name its target instead.
     """
     names = dict.fromkeys(name for key in plan.keys for field in key.fields for name in columns_of(plan, field))
-    series: list[pl.Series] = []
-    for column in map(plan.all_columns.__getitem__, names):
-        cells = cells_of(raw, column)
-        values = column.comparable(parse(column, cells)[0][0])
-        is_null = (cells == NULL).fill_null(False)
-        series += [values.alias(column.name), is_null.alias(explicit_null(column.name))]
-    return pl.DataFrame(series)
+    columns = [plan.all_columns[name] for name in names]
+    rows, _ = parsed(columns, raw)
+    series = [one.comparable(rows[one.name]).alias(one.name) for one in columns]
+    nulls = [
+        (raw[one.name] == NULL).fill_null(False) if one.name in raw.columns else rows[given(one.name)]
+        for one in columns
+    ]
+    return pl.DataFrame(
+        [*series, *(null.alias(explicit_null(one.name)) for one, null in zip(columns, nulls, strict=True))]
+    )
 
 
 def columns_of(plan: Plan, field: str) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import polars as pl
 from django.db import IntegrityError, transaction
@@ -28,14 +28,18 @@ from workers.writers.keys import with_keys
 
 T = TypeVar("T")
 
+#: Writes a chunk's rows, which are given with it, as it is stored.
+Write: TypeAlias = Callable[[Chunk, Plan, pl.DataFrame], None]
+
 #: Chunks that are stored with one statement.
 CHUNKS_AN_INSERT = 8
 
 
-def accept(request: BulkRequest) -> tuple[Operation, bool]:
+def accept(request: BulkRequest, write: Write | None = None) -> tuple[Operation, bool]:
     """Store a request in one transaction; whether it is new. Once this returns, the operation will be finished.
 
-    The same idempotency key with the same input gives the first operation; with another it raises.
+    The same idempotency key with the same input gives the first operation; with another it raises. `write` writes the
+    rows of each chunk as it is stored.
     """
     check(request)
     digest = hash_of(request)
@@ -43,7 +47,7 @@ def accept(request: BulkRequest) -> tuple[Operation, bool]:
         return first, False
     try:
         with transaction.atomic():
-            return store(request, digest), True
+            return store(request, digest, write), True
     except IntegrityError:
         # Another request with this key was faster by a moment.
         if (first := earlier(request, digest)) is not None:
@@ -64,7 +68,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     return first
 
 
-def store(request: BulkRequest, digest: str) -> Operation:
+def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
         kind=request.kind,
@@ -80,7 +84,7 @@ def store(request: BulkRequest, digest: str) -> Operation:
     if request.kind == Kind.DELETE:
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
-        store_input(operation, position, items[resource.model], chunk_size(request, resource))
+        store_input(operation, position, items[resource.model], chunk_size(request, resource), write)
     return operation
 
 
@@ -92,7 +96,7 @@ def chunk_size(request: BulkRequest, resource: BulkResource) -> int:
     return resource.size_of_chunks(request.chunk_size)
 
 
-def store_input(operation: Operation, position: int, item: Rows, chunk_size: int) -> None:
+def store_input(operation: Operation, position: int, item: Rows, chunk_size: int, write: Write | None = None) -> None:
     """One resource's rows: inline ones as chunks, a file as it is."""
     upload = item.upload
     if item.content is not None:
@@ -109,6 +113,8 @@ def store_input(operation: Operation, position: int, item: Rows, chunk_size: int
         file_options=item.file_options.as_json() if item.file_options is not None else None,
         match_by=plan.match_by,
         update_fields=plan.update_fields,
+        total=None if item.rows is None else len(item.rows),
+        read_at=None if item.rows is None else timezone.now(),
     )
     if upload is not None:
         assert item.file_options is not None
@@ -118,8 +124,9 @@ def store_input(operation: Operation, position: int, item: Rows, chunk_size: int
             stored.header = files.header(file, plan, item.file_options)
         stored.save(update_fields=["header"])
         return
-    total = store_rows(stored, plan, item)
-    Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
+    total = store_rows(stored, plan, item, write)
+    if item.rows is None:
+        Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
 
 
 def plan_of_request(kind: Kind, item: Rows, upload: Upload | None) -> Plan:
@@ -140,7 +147,7 @@ def names_in(upload: Upload, options: FileOptions) -> set[str]:
         return files.names(file, options)
 
 
-def store_rows(stored: Input, plan: Plan, item: Rows) -> int:
+def store_rows(stored: Input, plan: Plan, item: Rows, write: Write | None) -> int:
     """The chunks of inline rows, or of rows of the table; gives how many rows they are."""
     if item.queryset is not None:
         frames: Iterable[pl.DataFrame] = pk_frames(plan, item.queryset, stored.chunk_size)
@@ -148,14 +155,14 @@ def store_rows(stored: Input, plan: Plan, item: Rows) -> int:
         raw = raw_frame(plan, item.rows or [])
         with closing(superseded(plan, [raw])) as verdicts:
             frames = verdicts.mark(raw, 0).iter_slices(stored.chunk_size)
-    return store_frames(stored, plan, frames)
+    return store_frames(stored, plan, frames, write)
 
 
-def store_frames(stored: Input, plan: Plan, frames: Iterable[pl.DataFrame]) -> int:
+def store_frames(stored: Input, plan: Plan, frames: Iterable[pl.DataFrame], write: Write | None = None) -> int:
     """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
     total = 0
     for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
-        found = [new_chunk(stored, plan, number, frame, number * stored.chunk_size) for number, frame in some]
+        found = [new_chunk(stored, plan, number, frame, number * stored.chunk_size, write) for number, frame in some]
         Chunk.objects.bulk_create(found)
         total += sum(chunk.row_count for chunk in found)
         check_rows_limit(plan.resource, total)
@@ -176,14 +183,19 @@ def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
         yield some
 
 
-def new_chunk(stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
+def new_chunk(
+    stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int, write: Write | None = None
+) -> Chunk:
     """A chunk, with primary keys for rows that may become new."""
     frame = with_keys(plan.resource, raw) if plan.creates else raw
-    return Chunk(
-        operation_id=stored.operation_id,
+    chunk = Chunk(
+        operation=stored.operation,
         input=stored,
         number=number,
         row_start=row_start,
         row_count=frame.height,
         payload=pack(frame),
     )
+    if write is not None:
+        write(chunk, plan, frame)
+    return chunk

@@ -6,14 +6,14 @@ import logging
 import time
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 
-from workers import chunks, ledger, progress, whole
+from workers import chunks, direct, ledger, progress, whole
 from workers.conf import limits
 from workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from workers.hooks import send_finished
 from workers.intake import accept
-from workers.models import Chunk, Operation, State
+from workers.models import Chunk, OnError, Operation, State
 from workers.reading import read
 from workers.requests import BulkRequest, Mode
 from workers.ring import ring, ring_chunks, ring_writers
@@ -23,6 +23,8 @@ logger = logging.getLogger("bulkql")
 
 def run(request: BulkRequest) -> Operation:
     """Accept a request, and either write it now or ring those who will. Raises BulkError with nothing stored."""
+    if is_direct(request):
+        return write_directly(request)
     operation, is_new = accept(request)
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
@@ -31,6 +33,34 @@ def run(request: BulkRequest) -> Operation:
             if any(item.queryset is not None for item in request.inputs):
                 end(operation.id)  # it may have found no row
     operation.refresh_from_db()
+    return operation
+
+
+def is_direct(request: BulkRequest) -> bool:
+    """The rows came with the request, which waits for them, and they are to stay."""
+    if request.dry_run or request.on_error == OnError.REJECT_ALL or any(item.rows is None for item in request.inputs):
+        return False
+    rows = sum(len(item.rows or ()) for item in request.inputs)
+    return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and rows <= limits().sync_rows)
+
+
+def write_directly(request: BulkRequest) -> Operation:
+    """Store and write a request in one transaction; raises what goes wrong with nothing stored."""
+    for is_last_try in (False, False, True):
+        try:
+            with transaction.atomic():
+                operation, is_new = accept(request, direct.write)
+                if is_new:
+                    direct.finish(operation)
+        except OperationalError as error:
+            if is_last_try or not chunks.is_worth_another_try(error):
+                raise
+            continue
+        break
+    if is_new:
+        logger.info("operation %s: written directly, %s", operation.id, operation.kind)
+        progress.publish_end(operation.id)
+        send_finished(operation.id)
     return operation
 
 

@@ -44,16 +44,12 @@ class Validated:
 
 def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
-    columns = [*plan.columns.values(), *naming_columns(plan, raw)]
-    parsed = [parse(column, cells_of(raw, column)) for column in columns]
-    rows = pl.DataFrame({ROW: pl.int_range(raw.height, eager=True, dtype=pl.UInt32)}).with_columns(
-        *(series for pair, _ in parsed for series in pair), *raw.select(pl.col(f"^{RESERVED_PK}$"))
-    )
+    rows, wrong = parsed([*plan.columns.values(), *naming_columns(plan, raw)], raw)
     found = intake_errors(raw)
-    column_errors = pl.concat(
-        [no_errors(), *(errors for _, errors in parsed), *misnamed(plan, rows), *missing(plan, raw, rows)]
-    )
+    column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
+    if RESERVED_PK in raw.columns:
+        rows = rows.with_columns(raw[RESERVED_PK])
     return without(Validated(rows, no_errors()), errors)
 
 
@@ -70,36 +66,40 @@ def without(validated: Validated, errors: pl.DataFrame) -> Validated:
     return Validated(validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors]))
 
 
-def cells_of(raw: pl.DataFrame, column: Column) -> pl.Series:
-    """A column's cells; a column that no row gives is all missing."""
-    if column.name in raw.columns:
-        return raw[column.name]
-    return pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, raw.height)
+def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`__row`, then each column's values and whether rows give them; and the errors of the others.
+
+    All columns go through their fast paths at once; the few that are left with doubts are looked at one by one.
+    """
+    rows = raw.select(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW),
+        *(expression for column in columns for expression in fast(column, column.name in raw.columns)),
+    )
+    present = [column for column in columns if column.name in raw.columns]
+    doubts = rows.select(
+        (pl.col(one.name).is_null() & pl.col(given(one.name)) & (pl.lit(raw[one.name]) != NULL)).any().alias(one.name)
+        for one in present
+    )
+    doubtful = [one for one in present if doubts[one.name].item()]
+    slow = [slowly(one, raw[one.name], rows[one.name]) for one in doubtful]
+    return rows.with_columns(*(values for values, _ in slow)), pl.concat([no_errors(), *(errors for _, errors in slow)])
 
 
-def parse(column: Column, cells: pl.Series) -> tuple[tuple[pl.Series, pl.Series], pl.DataFrame]:
-    """One column's values, whether they were given, and its errors."""
-    if cells.null_count() == len(cells):
-        nothing = pl.Series(column.name, [None], dtype=column.dtype).new_from_index(0, len(cells))
-        return (nothing, cells.is_not_null().alias(given(column.name))), no_errors()
-    frame = pl.DataFrame({"cell": cells})
-    text = pl.when(~pl.col("cell").str.starts_with(MARK)).then(pl.col("cell"))
-    fast = column.parse(text) if column.parse is not None else pl.lit(None, dtype=column.dtype)
-    frame = frame.select(
-        "cell",
-        value=fast.cast(column.dtype),
-        given=pl.col("cell").is_not_null(),
-    ).with_row_index("index")
-    values, errors = slowly(column, frame)
-    return (values.alias(column.name), frame["given"].alias(given(column.name))), errors
+def fast(column: Column, is_present: bool) -> tuple[pl.Expr, pl.Expr]:
+    """A column's values where they are certainly valid, and whether rows give it."""
+    if not is_present:
+        nothing = pl.lit(None, dtype=column.dtype).alias(column.name)
+        return nothing, pl.lit(False).alias(given(column.name))
+    cell = pl.col(column.name)
+    text = pl.when(~cell.str.starts_with(MARK)).then(cell)
+    value = column.parse(text).cast(column.dtype) if column.parse is not None else pl.lit(None, dtype=column.dtype)
+    return value.alias(column.name), cell.is_not_null().alias(given(column.name))
 
 
-def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
     """What the fast path left, through the field itself: each distinct text once."""
-    values = frame["value"]
-    left = frame.filter(pl.col("value").is_null() & pl.col("given") & (pl.col("cell") != NULL)).select("index", "cell")
-    if left.is_empty():
-        return values, no_errors()
+    frame = pl.DataFrame({"cell": cells, "value": values}).with_row_index("index")
+    left = frame.filter(pl.col("value").is_null() & (pl.col("cell") != NULL)).select("index", "cell")
     good_texts: list[str] = []
     good_values: list[object] = []
     bad: list[tuple[str, str, str]] = []
@@ -117,7 +117,7 @@ def slowly(column: Column, frame: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame
         values = (
             frame.select("index", "value")
             .join(rescued.select("index", rescued="value"), on="index", how="left", maintain_order="left")
-            .select(pl.coalesce("value", "rescued"))
+            .select(pl.coalesce("value", "rescued").alias(column.name))
             .to_series()
         )
     verdicts = pl.DataFrame(bad, schema={"cell": pl.String, "code": pl.String, "message": pl.String}, orient="row")
@@ -142,17 +142,28 @@ def message_of(error: ValidationError) -> str:
 
 def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The rows that owe a column its value, and those that give null where none is allowed."""
-    for column in plan.columns.values():
-        if plan.requires(column):
-            names = [column.name, *(one.name for one in plan.naming_columns.get(column.name, ()))]
-            is_given = pl.any_horizontal(given(name) for name in names if given(name) in rows.columns)
-            lacking = rows.filter(~is_given)[ROW]
-            yield errors_at(lacking, column.graphql_name, "REQUIRED", "This field is required.", None)
-    for name in raw.columns:
-        found = plan.all_columns.get(name)
-        if found is not None and not found.field.null:
-            nulls = (raw[name] == NULL).fill_null(False).arg_true()
-            yield errors_at(nulls, found.graphql_name, "NULL_NOT_ALLOWED", "This field cannot be null.", "null")
+    lacks = {one.name: ~is_given(plan, one, rows) for one in plan.columns.values() if plan.requires(one)}
+    strict = [one for one in plan.all_columns.values() if one.name in raw.columns and not one.field.null]
+    nulls = {one.name: (pl.lit(raw[one.name]) == NULL).fill_null(False) for one in strict}
+    # One look at all columns; most chunks have nothing to say.
+    some = rows.select(
+        *(lack.any().alias(f"lacks:{name}") for name, lack in lacks.items()),
+        *(null.any().alias(f"null:{name}") for name, null in nulls.items()),
+    )
+    for name, lack in lacks.items():
+        if some[f"lacks:{name}"].item():
+            path = plan.columns[name].graphql_name
+            yield errors_at(rows.filter(lack)[ROW], path, "REQUIRED", "This field is required.", None)
+    for name, null in nulls.items():
+        if some[f"null:{name}"].item():
+            path = plan.all_columns[name].graphql_name
+            yield errors_at(rows.filter(null)[ROW], path, "NULL_NOT_ALLOWED", "This field cannot be null.", "null")
+
+
+def is_given(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Expr:
+    """Whether a row gives a column, or names what a foreign key points to."""
+    names = [column.name, *(one.name for one in plan.naming_columns.get(column.name, ()))]
+    return pl.any_horizontal(given(name) for name in names if given(name) in rows.columns)
 
 
 def misnamed(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -20,8 +20,15 @@ from examples.places.models import City, Country
 from tests.zoo.models import Animal, even
 from workers.cells import cells
 from workers.columns import choice_names, column_for, enum_name, graphql_name
+from workers.frames import given as is_given
 from workers.resources import resource_named
-from workers.validation import parse
+from workers.validation import parsed
+
+
+def parse(column, texts):
+    """One column's values, whether rows give them, and its errors."""
+    rows, errors = parsed([column], pl.DataFrame({column.name: texts}))
+    return (rows[column.name], rows[is_given(column.name)]), errors
 
 
 class Flag(models.BooleanField):
