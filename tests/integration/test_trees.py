@@ -6,7 +6,10 @@ import pytest
 
 from tests.zoo.models import Folder
 from workers import chunks
+from workers.intake import accept
 from workers.models import Chunk, Kind
+from workers.requests import BulkRequest, Rows
+from workers.resources import resource_named
 from workers.ring import ring_chunks
 from workers.writers import orm
 
@@ -58,13 +61,13 @@ def test_what_points_to_a_bad_row_is_bad(bulk, chunk_size):
     assert tree() == [("b", "there"), ("d", "b"), ("there", None)]
 
 
-def test_chunks_of_a_tree_are_rung_one_after_the_other(bulk, user, monkeypatch):
+def test_chunks_of_a_tree_are_rung_one_after_the_other(user, monkeypatch):
     rung = []
     monkeypatch.setattr("workers.ring.send", lambda actor, identifier: rung.append(identifier))
-    monkeypatch.setattr("workers.operations.write_now", lambda operation: None)
-    done = bulk(Kind.CREATE, "folders", [under(name, None) for name in "abc"], chunk_size=1)
+    inputs = [Rows(resource=resource_named("folders"), rows=[under(name, None) for name in "abc"])]
+    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=1))
 
-    ring_chunks(done.operation.pk)
+    ring_chunks(operation.pk)
 
     (first, *_) = Chunk.objects.order_by("number").values_list("pk", flat=True)
     assert rung == [first]
