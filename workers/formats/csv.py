@@ -20,6 +20,8 @@ from workers.frames import INTAKE_ERRORS
 from workers.plan import Plan
 
 BLOCK_BYTES = 4 * 1024 * 1024
+#: The first block is small: those who look at the beginning only need not wait for more.
+FIRST_BYTES = 64 * 1024
 #: A record longer than this is a quote that nobody closed.
 RECORD_BYTES = 16 * 1024 * 1024
 
@@ -79,7 +81,7 @@ def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(options.encoding)()
     line, is_first = 1, True
     while True:
-        piece = file.read(BLOCK_BYTES)
+        piece = file.read(FIRST_BYTES if is_first else BLOCK_BYTES)
         try:
             text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:

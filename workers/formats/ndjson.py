@@ -18,6 +18,8 @@ from workers.plan import Plan
 from workers.rows import flattened, raw_frame
 
 BLOCK_BYTES = 2 * 1024 * 1024
+#: The first block is small: those who look at the beginning only need not wait for more.
+FIRST_BYTES = 64 * 1024
 #: Rows that are asked for their fields' names.
 ROWS_ASKED = 1_000
 #: A line longer than this is no row.
@@ -70,7 +72,10 @@ def first_row(file: IO[bytes]) -> dict[str, Any]:
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
     """Blocks of whole lines."""
-    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    rest = file.read(FIRST_BYTES).removeprefix(codecs.BOM_UTF8)
+    if end := rest.rfind(b"\n") + 1:
+        yield rest[:end]
+        rest = rest[end:]
     while piece := file.read(BLOCK_BYTES):
         block = rest + piece
         end = block.rfind(b"\n") + 1

@@ -182,6 +182,7 @@ def test_other_encodings_are_read(encoding):
 @pytest.mark.parametrize("block_bytes", [1, 7, 4096])
 def test_another_encoding_than_was_said_names_the_line(monkeypatch, block_bytes):
     monkeypatch.setattr(csv, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(csv, "FIRST_BYTES", block_bytes)
 
     data = "char,text\nab,x\ncd,ä\n".encode("cp1252")
 
@@ -213,6 +214,7 @@ def test_utf_16_without_its_name_is_refused():
 )
 def test_a_quote_that_is_never_closed_names_the_line(monkeypatch, block_bytes, data, line):
     monkeypatch.setattr(csv, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(csv, "FIRST_BYTES", block_bytes)
 
     assert unreadable(data) == f"The record at line {line} is not CSV: unexpected end of data."
 
@@ -220,6 +222,7 @@ def test_a_quote_that_is_never_closed_names_the_line(monkeypatch, block_bytes, d
 @pytest.mark.parametrize("block_bytes", [1, 9, 4096])
 def test_text_behind_a_closed_quote_names_the_line(monkeypatch, block_bytes):
     monkeypatch.setattr(csv, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(csv, "FIRST_BYTES", block_bytes)
 
     assert unreadable(b'char,text\nab,x\n"c"d,y\n') == """The record at line 3 is not CSV: ',' expected after '"'."""
 
@@ -232,6 +235,7 @@ def test_a_quote_in_the_middle_of_a_cell_names_the_line():
 
 def test_a_record_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(csv, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(csv, "FIRST_BYTES", 8)
     monkeypatch.setattr(csv, "RECORD_BYTES", 1000)
 
     assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == (
@@ -340,6 +344,7 @@ def test_what_was_written_is_read_whatever_the_size_of_blocks(records, delimiter
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv, "BLOCK_BYTES", block_bytes)
+        patch.setattr(csv, "FIRST_BYTES", block_bytes)
         found = rows(data, delimiter=delimiter, encoding=encoding)
 
     assert found == [record for record in records if record != (None, None, None)]
@@ -359,6 +364,7 @@ def test_ragged_and_broken_files_give_the_same_whatever_the_size_of_blocks(lines
     def outcome(size):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(csv, "BLOCK_BYTES", size)
+            patch.setattr(csv, "FIRST_BYTES", size)
             try:
                 frame = read(data)
             except UnreadableFile:

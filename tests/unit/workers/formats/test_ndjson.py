@@ -154,6 +154,7 @@ def test_an_empty_file_is_refused(data):
 
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(ndjson, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", max(10, 3))
     monkeypatch.setattr(ndjson, "LINE_BYTES", 1000)
 
     assert unreadable(b"[" + b"1," * 2000) == ("A line is longer than 1,000 bytes: one JSON object a line is expected.")
@@ -221,6 +222,7 @@ def test_rows_are_the_same_whatever_the_size_of_blocks(lines, block_bytes):
     def outcome(size):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ndjson, "BLOCK_BYTES", size)
+            patch.setattr(ndjson, "FIRST_BYTES", max(size, 3))
             frame = read(data)
         missing = {"char", "big", INTAKE_ERRORS} - set(frame.columns)
         return (
