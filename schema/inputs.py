@@ -148,7 +148,7 @@ def row_type(kind: Kind, resource: BulkResource) -> Any:
     return input_type(
         f"{resource.type_name}{kind.title()}Row",
         f"One row of {resource.name} to {kind.lower()}. A value of the wrong type is an error of its row alone.",
-        (*pk_field(kind, resource), *fields_of(kind, resource, resource.columns)),
+        (*pk_field(kind, resource), *fields_of(kind, resource, resource.columns), *lists_of(resource)),
     )
 
 
@@ -171,6 +171,18 @@ def fields_of(kind: Kind | None, resource: BulkResource, names: Iterable[str]) -
         if is_named and target is not None:
             words = f"The same, by a key of the {target.model._meta.verbose_name}."
             yield f"{column.name}_by", by_name(column.name), by_type(target) | None, words
+
+
+def lists_of(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    """Many-to-many fields of a row: lists of primary keys, and of keys."""
+    for by_pk, *others in resource.lists.values():
+        assert by_pk.target is not None
+        target, names = resource_of(by_pk.target), by_pk.target._meta.verbose_name_plural
+        yield by_pk.name, by_pk.graphql_name, list[strawberry.ID] | None, describe(by_pk, is_required=False)
+        for by_key in others:
+            if by_key.has_objects and target is not None:
+                words = f"The same, by keys of the {names}."
+                yield by_key.name, by_key.graphql_name, GenericAlias(list, by_type(target)) | None, words
 
 
 @cache
@@ -200,7 +212,8 @@ def key_type(resource: BulkResource) -> Any:
 @cache
 def field_enum(resource: BulkResource) -> Any:
     """FinancialTransactionField: the names of the resource's fields, and of its primary key."""
-    columns = {resource.pk.name: resource.pk, **resource.columns}
+    lists = {name: by_pk for name, (by_pk, *_) in resource.lists.items()}
+    columns = {resource.pk.name: resource.pk, **resource.columns, **lists}
     values = {
         name.upper(): EnumValueDefinition(value=name, description=describe(one, is_required=False))
         for name, one in columns.items()

@@ -15,6 +15,7 @@ from schema.filters import filter_of, order_of
 from schema.operations import OperationQuery
 from schema.permissions import check_may_view
 from schema.scalars import describe, type_of
+from workers.columns import graphql_name
 from workers.resources import BulkResource, registered
 
 
@@ -41,7 +42,7 @@ def resource_info(resource: BulkResource) -> ResourceInfo:
     return ResourceInfo(
         name=resource.name,
         type_name=resource.type_name,
-        fields=list(names.values()),
+        fields=[*names.values(), *map(graphql_name, resource.lists)],
         required_fields=[column.graphql_name for column in resource.columns.values() if column.is_required],
         match_fields=[names[name] for name in resource.match_fields],
         operations=sorted(resource.operations),

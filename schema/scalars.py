@@ -16,6 +16,7 @@ from strawberry.types.enum import EnumValueDefinition
 from strawberry.types.scalar import ScalarDefinition, scalar
 
 from workers.columns import Column
+from workers.lists import ListColumn
 
 BigInt = NewType("BigInt", int)
 
@@ -84,7 +85,9 @@ def describe(column: Column, *, is_required: bool = True) -> str:
     """What a field is for, and what its values must be."""
     field = column.field
     sentences = [str(field.help_text).rstrip(".")] if field.help_text else [str(field.verbose_name).capitalize()]
-    if column.target is not None:
+    if isinstance(column, ListColumn) and column.target is not None:
+        sentences.append(f"The ids of all its {column.target._meta.verbose_name_plural}")
+    elif column.target is not None:
         sentences.append(f"The id of a {column.target._meta.verbose_name}")
     if getattr(field, "max_length", None) and column.target is None and not column.choice_names:
         sentences.append(f"At most {field.max_length} characters")

@@ -13,6 +13,7 @@ from workers.ledger import Entry
 from workers.models import Outcome
 from workers.plan import Plan
 from workers.references import batches
+from workers.writers.lists import lists_of
 
 #: A row's fields as text, by their names in GraphQL.
 Image = dict[str, str | None]
@@ -49,11 +50,16 @@ def images_of(plan: Plan, pks: list[str]) -> dict[str, Image]:
     """What these rows of the table are now, by their primary key as text."""
     rows = plan.resource.model._base_manager.using(plan.resource.database)
     columns = plan.columns.values()
-    return {
+    images = {
         str(row.pk): {one.graphql_name: text_of(one.field, row) for one in columns}
         for some in batches([plan.resource.pk.value_field.to_python(pk) for pk in pks])
         for row in rows.filter(pk__in=some)
     }
+    for column, *_ in plan.lists.values():
+        lists = lists_of(plan, column, list(images))
+        for pk, image in images.items():
+            image[column.graphql_name] = json.dumps(lists.get(pk, []))
+    return images
 
 
 def text_of(field: models.Field[Any, Any], row: models.Model) -> str | None:

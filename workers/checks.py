@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, models, router
 
 from workers.columns import graphql_name
 from workers.conf import Limits, setting_name
@@ -66,7 +66,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             )
         elif not is_writable(meta.get_field(name)):
             yield Error(
-                f"{rules} names {name}, which rows cannot give: it is computed, or a relation to many.",
+                f"{rules} names {name}, which rows cannot give: it is computed, or the other side of a relation.",
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
@@ -77,6 +77,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
             id="bulkql.E013",
         )
+    yield from list_errors(resource)
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
@@ -89,6 +90,34 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 f"{rules} leaves out {field.name}, which every new row of {resource.label} needs.",
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
+            )
+
+
+def list_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Many-to-many fields that cannot be set as lists."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
+    lists = {field.name: field for field in meta.many_to_many}
+    for field in (lists[name] for name in dict.fromkeys(resource.fields) if name in lists):
+        through: Any = field.remote_field.through
+        target = field.related_model
+        database = router.db_for_write(target)
+        if not through._meta.auto_created:
+            yield Error(
+                f"{rules} names {field.name}, whose table between is {through._meta.label}, with fields of its own.",
+                hint=f"Leave it out of `fields`, and register {through._meta.label}: its rows are the links.",
+                id="bulkql.E014",
+            )
+        elif target is resource.model:
+            yield Error(
+                f"{rules} names {field.name}, whose lists hold rows of {resource.label} itself.",
+                hint="Leave it out of `fields`, or give it a `through` model and register that.",
+                id="bulkql.E015",
+            )
+        elif database != resource.database:
+            yield Error(
+                f"{rules} names {field.name}, which points to {target._meta.label} in the database {database}.",
+                hint=f"Leave it out of `fields`: lists are set where both tables are in {resource.database}.",
+                id="bulkql.E016",
             )
 
 
@@ -124,7 +153,7 @@ def homonyms(fields: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def is_writable(field: Any) -> bool:
-    return bool(getattr(field, "concrete", False)) and not field.many_to_many and not getattr(field, "generated", False)
+    return bool(getattr(field, "concrete", False)) and not getattr(field, "generated", False)
 
 
 def owes_a_value(field: models.Field[Any, Any]) -> bool:

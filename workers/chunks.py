@@ -15,12 +15,14 @@ from workers.errors import GivenUp, LeaseLost
 from workers.frames import ROW, no_errors, unpack
 from workers.hooks import after, cleaned
 from workers.ledger import Entry
+from workers.members import resolve_lists, with_lists
 from workers.models import Chunk, Kind, Outcome
 from workers.plan import Plan, plan_of
 from workers.references import resolve
 from workers.validation import Validated, validate
 from workers.waves import waves
 from workers.writers import deletion, orm, postgres
+from workers.writers.lists import write_lists
 from workers.writers.written import Written, nothing, together
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bulkql")
 
-#: Deadlocks and serialization failures: PostgreSQL asks to try again.
-TRY_AGAIN = {"40P01", "40001"}
+#: Deadlocks and serialization failures: PostgreSQL asks to try again. And targets of lists that went since they were
+#: resolved: the next try names the rows.
+TRY_AGAIN = {"40P01", "40001", "23503"}
 
 
 def write_chunk(chunk_id: int) -> Chunk | None:
@@ -75,7 +78,12 @@ def write(chunk: Chunk) -> None:
 def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
     """What can be done with a chunk outside of a transaction."""
     plan = plan_of(chunk.input)
-    return plan, validate(plan, unpack(chunk.payload))
+    return plan, checked(plan, unpack(chunk.payload))
+
+
+def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
+    """What can be known of rows without asking the database."""
+    return with_lists(plan, raw, validate(plan, raw))
 
 
 def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
@@ -106,8 +114,10 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
     parts = [Written(nothing().outcomes, validated.errors)]
     for wave in waves(plan, validated.rows):
-        found = cleaned(plan, resolve(plan, Validated(wave, no_errors()), user))
-        parts += [Written(nothing().outcomes, found.errors), writer(plan)(plan, found.rows, user)]
+        resolved = resolve(plan, Validated(wave, no_errors()), user)
+        found = cleaned(plan, resolve_lists(plan, wave, resolved, user))
+        written = writer(plan)(plan, found.rows, user)
+        parts += [Written(nothing().outcomes, found.errors), write_lists(plan, found.rows, written)]
     return together(parts)
 
 

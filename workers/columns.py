@@ -71,8 +71,8 @@ class Column:
 
     @property
     def target_field(self) -> models.Field[Any, Any]:
-        """The field whose values a foreign key takes."""
-        assert isinstance(self.field, models.ForeignKey)
+        """The field whose values a foreign key or a list takes."""
+        assert isinstance(self.field, models.ForeignKey | models.ManyToManyField)
         return self.field.target_field
 
     def clean(self, cell: str) -> Any:

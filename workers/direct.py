@@ -8,13 +8,12 @@ from django.utils import timezone
 from workers import chunks
 from workers.models import Chunk, Operation, State
 from workers.plan import Plan
-from workers.validation import validate
 
 
 def write(chunk: Chunk, plan: Plan, raw: pl.DataFrame) -> None:
     """Write the rows of a chunk that is about to be stored, and enter what became of them."""
     chunks.set_up(plan)
-    entry = chunks.written(chunk, plan, validate(plan, raw))
+    entry = chunks.written(chunk, plan, chunks.checked(plan, raw))
     for name, value in entry.columns().items():
         setattr(chunk, name, value)
 

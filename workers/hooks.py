@@ -27,7 +27,10 @@ chunk_written = Signal()
 
 def row_errors(rows: pl.DataFrame, field: str | None, message: str, code: str = "INVALID") -> pl.DataFrame:
     """The same error for each of these rows, as clean_rows gives it: `row`, path, code, message, data."""
-    values = pl.col(field).cast(pl.String) if field in rows.columns else pl.lit(None, dtype=pl.String)
+    values = pl.lit(None, dtype=pl.String)
+    if field in rows.columns:
+        is_list = isinstance(rows.schema[field], pl.List)
+        values = pl.col(field).list.join(", ") if is_list else pl.col(field).cast(pl.String)
     return rows.select(
         "row",
         path=pl.lit(graphql_name(field) if field else None, dtype=pl.String),
@@ -59,12 +62,12 @@ def by_columns(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def columns_shown(plan: Plan) -> set[str]:
-    return {name for column in plan.columns for name in (column, given(column))}
+    return {name for column in (*plan.columns, *plan.lists) for name in (column, given(column))}
 
 
 def by_rows(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
     """What clean_row finds."""
-    columns = list(plan.columns.values())
+    columns = [*plan.columns.values(), *(column for column, *_ in plan.lists.values())]
     values = zip(*(one.python(rows[one.name]) for one in columns), strict=True)
     are_given = rows.select(given(one.name) for one in columns).iter_rows()
     found: list[tuple[int, str | None, str, str, None]] = []

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from workers.columns import Column, by_name, graphql_name
 from workers.errors import BadInput
+from workers.lists import ListColumn
 from workers.models import Input, Kind
 from workers.resources import BulkResource, resource_named
 from workers.uniqueness import UniqueKey
@@ -39,10 +40,16 @@ class Plan:
         return {name: named for name, named in self.resource.naming_columns.items() if name in self.columns}
 
     @cached_property
+    def lists(self) -> dict[str, tuple[ListColumn, ...]]:
+        """The columns in which rows may give many-to-many fields, which are no columns of the table."""
+        return {} if self.kind == Kind.DELETE else self.resource.lists
+
+    @cached_property
     def all_columns(self) -> dict[str, Column]:
         """All columns that a raw frame may have."""
         naming = (column for columns in self.naming_columns.values() for column in columns)
-        return {**self.columns, **{column.name: column for column in naming}}
+        lists = (column for columns in self.lists.values() for column in columns)
+        return {**self.columns, **{column.name: column for column in (*naming, *lists)}}
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -81,7 +88,7 @@ class Plan:
 
     def known(self) -> str:
         """What rows may give, in words."""
-        return ", ".join(column.graphql_name for column in self.columns.values())
+        return ", ".join(map(graphql_name, (*self.columns, *self.lists)))
 
 
 def plan_of(stored: Input) -> Plan:
@@ -135,8 +142,9 @@ def key_for(
 
 def check_update_fields(resource: BulkResource, update_fields: Sequence[str] | None) -> None:
     """An upsert changes fields of the resource; raises BadInput."""
-    unknown = [name for name in update_fields or () if name not in resource.columns]
+    known = (*resource.columns, *resource.lists)
+    unknown = [name for name in update_fields or () if name not in known]
     if unknown or update_fields == []:
         named = f"names {', '.join(name.upper() for name in unknown)}" if unknown else "is empty"
-        allowed = ", ".join(name.upper() for name in resource.columns)
+        allowed = ", ".join(name.upper() for name in known)
         raise BadInput(f"updateFields of {resource.name} {named}; it may name {allowed}.")

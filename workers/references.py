@@ -40,8 +40,8 @@ def resolve(plan: Plan, validated: Validated, user: User | None) -> Validated:
 
 
 def targets(plan: Plan, column: Column, user: User | None) -> models.QuerySet[Any]:
-    """The rows that a foreign key may point to, of those that the user may see."""
-    assert isinstance(column.field, models.ForeignKey)
+    """The rows that a foreign key or a list may point to, of those that the user may see."""
+    assert isinstance(column.field, models.ForeignKey | models.ManyToManyField)
     assert column.target is not None
     target = resource_of(column.target)
     queryset = target.get_queryset(user) if target is not None else column.target._base_manager.all()

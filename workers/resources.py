@@ -15,6 +15,7 @@ from django.db import models, router
 from workers.columns import Column, column_for, naming
 from workers.conf import limits
 from workers.errors import BadInput, ImproperlyRegistered
+from workers.lists import ListColumn, list_columns
 from workers.models import Kind
 from workers.uniqueness import UniqueKey, unique_keys
 
@@ -52,7 +53,8 @@ class BulkResource:
         """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.
 
         `rows` has `row`, one column for each field, and `given:FIELD` whether a row gives it; what it does not give is
-        null. Decimals are text, foreign keys the values that they take. bulkql.row_errors makes the answer.
+        null. Decimals are text, foreign keys the values that they take, many-to-many fields lists of primary keys as
+        text. bulkql.row_errors makes the answer.
         """
         return None
 
@@ -75,8 +77,15 @@ class BulkResource:
 
     @cached_property
     def columns(self) -> dict[str, Column]:
-        """The columns that rows may give, by field name."""
-        return {name: column_for(field_of(self.model, name)) for name in self.fields}
+        """The columns of the table that rows may give, by field name."""
+        fields = (field_of(self.model, name) for name in self.fields)
+        return {one.name: column_for(one) for one in fields if not isinstance(one, models.ManyToManyField)}
+
+    @cached_property
+    def lists(self) -> dict[str, tuple[ListColumn, ...]]:
+        """The columns in which rows may give each many-to-many field, by field name."""
+        fields = (field_of(self.model, name) for name in self.fields)
+        return {one.name: list_columns(one, keys_of(one)) for one in fields if isinstance(one, models.ManyToManyField)}
 
     @cached_property
     def pk(self) -> Column:
@@ -189,13 +198,20 @@ def in_dependency_order(resources: Iterable[BulkResource]) -> list[BulkResource]
 
 
 def parents_of(resource: BulkResource) -> set[type[models.Model]]:
-    """The models that a resource's foreign keys point to."""
-    return {column.target for column in resource.columns.values() if column.target is not None}
+    """The models that a resource's foreign keys and lists point to."""
+    pointing = [*resource.columns.values(), *(columns[0] for columns in resource.lists.values())]
+    return {column.target for column in pointing if column.target is not None}
+
+
+def keys_of(field: models.ManyToManyField[Any, Any]) -> list[list[models.Field[Any, Any]]]:
+    """The keys by which rows may name the targets of a many-to-many field."""
+    target = resource_of(field.related_model)
+    return [[field_of(target.model, name) for name in key.fields] for key in target.given_keys] if target else []
 
 
 def field_of(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     """A model's field by name; raises FieldDoesNotExist."""
-    # A relation to many is no Field; the system checks refuse it (bulkql.E004).
+    # The other side of a relation is no Field; the system checks refuse it (bulkql.E004).
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 

@@ -48,7 +48,7 @@ def raw_frame(
         series.append(pl.Series(INTAKE_ERRORS, texts, dtype=pl.String))
     if not series:
         # Rows that give nothing at all are rows still; each will be told what it lacks.
-        name = next(iter(plan.columns))
+        name = next(iter(plan.all_columns))
         series.append(pl.Series(name, [None] * len(rows), dtype=pl.String))
     return pl.DataFrame(series)
 

@@ -12,6 +12,7 @@ import polars as pl
 from workers.cells import MARK, NULL, is_encodable, shown, value_of
 from workers.columns import Column
 from workers.kinds import BOOLEANS
+from workers.lists import ListColumn
 
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -42,7 +43,7 @@ def value(cell: str, column: Column | None) -> Any:
         return as_json(shown(cell)) or value_of(cell)
     if column is None:
         return cell
-    if column.as_json:
+    if column.as_json or isinstance(column, ListColumn):
         return as_json(cell) or cell
     if str in column.accepts:
         return cell

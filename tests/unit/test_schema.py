@@ -53,7 +53,8 @@ def test_each_resource_has_its_inputs_its_type_and_its_list(schema):
         assert resource.name in schema.query_type.fields
         columns = {column.graphql_name for column in resource.columns.values()}
         named = {f"{graphql_name(name)}By" for name in resource.naming_columns}
-        assert set(schema.type_map[f"{resource.type_name}CreateRow"].fields) == columns | named
+        lists = {one.graphql_name for forms in resource.lists.values() for one in forms if "." not in one.name}
+        assert set(schema.type_map[f"{resource.type_name}CreateRow"].fields) == columns | named | lists
         assert columns <= set(schema.type_map[resource.type_name].fields)
 
 
@@ -77,6 +78,22 @@ def test_required_fields_are_not_null_and_choices_are_enums(schema):
         "OC": "Oceania",
         "SA": "South America",
     }
+
+
+@pytest.mark.parametrize("verb", ["Create", "Update", "Replace", "Upsert"])
+def test_lists_are_of_ids_or_of_keys(schema, verb):
+    row = schema.type_map[f"Note{verb}Row"].fields
+
+    assert {name: str(row[name].type) for name in ("tags", "tagsBy", "keepers", "keepersBy")} == {
+        "tags": "[ID!]",
+        "tagsBy": "[TagBy!]",
+        "keepers": "[ID!]",
+        "keepersBy": "[KeeperBy!]",
+    }
+    assert row["tags"].description == "Tags. The ids of all its tags."
+    assert row["tagsBy"].description == "The same, by keys of the tags."
+    assert set(schema.type_map["NoteField"].values) == {"ID", "TITLE", "TEXT", "TAGS", "KEEPERS"}
+    assert set(schema.type_map["NoteKey"].fields) == {"title"}
 
 
 def test_options_and_file_input_have_the_promised_fields(schema):

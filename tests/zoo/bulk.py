@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Keeper, Reading
+from .models import Animal, Folder, Keeper, Note, Reading, Tag
 
 
 @bulkql.register(Keeper)
@@ -51,3 +51,15 @@ class Folders(bulkql.BulkResource):
 class Readings(bulkql.BulkResource):
     fields = ("sensor", "day", "value")
     match_fields = ("sensor", "day")
+
+
+@bulkql.register(Tag)
+class Tags(bulkql.BulkResource):
+    fields = ("name", "color", "number")
+    match_fields = ("name",)
+
+
+@bulkql.register(Note)
+class Notes(bulkql.BulkResource):
+    fields = ("title", "text", "tags", "keepers")
+    match_fields = ("title",)

@@ -112,3 +112,30 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sensor} on {self.day}"
+
+
+class Tag(models.Model):
+    """A target of lists, by its pk and by two keys."""
+
+    name = models.CharField(max_length=20, unique=True)
+    color = models.CharField(max_length=10, blank=True)
+    number = models.IntegerField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["color", "number"], name="one_number_a_color")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Note(models.Model):
+    """Something with lists: of rows with a number for a key, and of others."""
+
+    title = models.CharField(max_length=20, unique=True)
+    text = models.CharField(max_length=20, blank=True)
+    changed = models.DateTimeField(auto_now=True)
+    tags = models.ManyToManyField(Tag, blank=True)
+    keepers = models.ManyToManyField(Keeper, related_name="notes", db_table="who keeps what")
+
+    def __str__(self) -> str:
+        return self.title

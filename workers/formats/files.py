@@ -43,7 +43,9 @@ def check(file: IO[bytes], plan: Plan, options: FileOptions) -> None:
     check_options(options)
     wrong = sorted(set(options.columns.values()) - plan.all_columns.keys())
     if wrong:
-        raise BadInput(f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {', '.join(plan.columns)}.")
+        raise BadInput(
+            f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {', '.join((*plan.columns, *plan.lists))}."
+        )
     if options.format == FileFormat.PARQUET:
         # Its columns stand at its end, which may be gigabytes away: the reader will see them.
         parquet.check_beginning(file)

@@ -85,7 +85,7 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
-    known = ", ".join(column.name for column in plan.columns.values())
+    known = ", ".join((*plan.columns, *plan.lists))
     unknown = [name for name, found in zip(header, fields, strict=True) if found is None and name not in returned.NAMES]
     if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"

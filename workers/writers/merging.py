@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 from django.db.models import QuerySet
 
@@ -91,7 +92,10 @@ def visibility(plan: Plan, pk: str, user: User | None) -> tuple[str, tuple[Any, 
     queryset = plan.resource.get_queryset(user).using(plan.resource.database)
     if is_all(queryset):
         return "true", ()
-    sql, params = queryset.order_by().values("pk").query.sql_with_params()
+    try:
+        sql, params = queryset.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:  # none()
+        return "false", ()
     return f"{pk} IN ({sql})", params
 
 
@@ -112,7 +116,9 @@ def key_condition(plan: Plan) -> str:
 def changed_columns(plan: Plan, table: Table) -> list[str]:
     """The columns that rows that are there take from the staged ones."""
     fields = plan.columns if plan.update_fields is None else plan.update_fields
-    own = {str(plan.columns[name].field.column) for name in fields if name not in plan.match_by}
+    # Lists are no columns of the table.
+    changing = [plan.columns[name] for name in fields if name in plan.columns and name not in plan.match_by]
+    own = {str(one.field.column) for one in changing}
     return [column for column in table.columns if column in own]
 
 

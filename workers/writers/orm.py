@@ -151,7 +151,7 @@ def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFr
 def changed_columns(plan: Plan) -> list[Column]:
     """The columns that rows of the table take from those of the request."""
     names = plan.columns if plan.update_fields is None else plan.update_fields
-    return [plan.columns[name] for name in names if name not in plan.match_by]
+    return [plan.columns[name] for name in names if name in plan.columns and name not in plan.match_by]
 
 
 def new_values(plan: Plan, column: Column, rows: pl.DataFrame) -> list[Any]:

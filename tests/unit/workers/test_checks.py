@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test.utils import isolate_apps
 
 from examples.places.models import City, Country
-from tests.zoo.models import Animal, Keeper
+from tests.zoo.models import Animal, Keeper, Note, Tag
 from workers import resources
 from workers.checks import check_limits, check_resources, owes_a_value, resource_errors
 from workers.resources import BulkResource
@@ -47,6 +47,21 @@ with isolate_apps("tests.zoo"):
         class Meta:
             app_label = "zoo"
             verbose_name_plural = "städte & dörfer"
+
+    class Membership(models.Model):
+        club = models.ForeignKey("Club", models.CASCADE)
+        keeper = models.ForeignKey(Keeper, models.CASCADE)
+        since = models.DateField()
+
+        class Meta:
+            app_label = "zoo"
+
+    class Club(models.Model):
+        keepers = models.ManyToManyField(Keeper, through=Membership)
+        animals = models.ManyToManyField(Animal)
+
+        class Meta:
+            app_label = "zoo"
 
     class Owing(models.Model):
         """Fields that somebody gives, and two that nobody does."""
@@ -139,13 +154,43 @@ def test_fields_are_those_of_the_model():
     ]
 
 
-@pytest.mark.parametrize(("model", "field"), [(Keeper, "animal"), (Animal, "loud"), (Homonyms, "friends")])
+@pytest.mark.parametrize(("model", "field"), [(Keeper, "animal"), (Animal, "loud"), (Tag, "note")])
 def test_fields_are_those_that_rows_can_give(model, field):
     assert (
         "bulkql.E004",
-        f"Wrong names {field}, which rows cannot give: it is computed, or a relation to many.",
+        f"Wrong names {field}, which rows cannot give: it is computed, or the other side of a relation.",
         "Leave it out of `fields`.",
     ) in found(model, fields=(field,))
+
+
+def test_lists_are_set_through_tables_that_django_made():
+    assert found(Club, fields=("keepers", "animals")) == [
+        (
+            "bulkql.E014",
+            "Wrong names keepers, whose table between is zoo.Membership, with fields of its own.",
+            "Leave it out of `fields`, and register zoo.Membership: its rows are the links.",
+        )
+    ]
+
+
+def test_lists_hold_rows_of_another_table():
+    assert found(Homonyms, fields=("friends",), name="places")[-1] == (
+        "bulkql.E015",
+        "Wrong names friends, whose lists hold rows of zoo.Homonyms itself.",
+        "Leave it out of `fields`, or give it a `through` model and register that.",
+    )
+
+
+def test_lists_hold_rows_of_the_same_database():
+    assert found(Club, fields=("animals",), database="warehouse")[0] == (
+        "bulkql.E016",
+        "Wrong names animals, which points to zoo.Animal in the database default.",
+        "Leave it out of `fields`: lists are set where both tables are in warehouse.",
+    )
+
+
+def test_no_row_is_found_by_a_list():
+    assert [code for code, *_ in found(Note, fields=("title", "tags"), match_fields=("tags",))] == ["bulkql.E013"]
 
 
 def test_wrong_fields_fail_in_the_check_and_not_before_it(registry):
