@@ -1,4 +1,4 @@
-"""One service for all acceptance tests, with a ledger to write to."""
+"""One service on PostgreSQL and one on SQLite for all acceptance tests, each with a ledger to write to."""
 
 from __future__ import annotations
 
@@ -8,18 +8,33 @@ import pytest
 
 from tests.acceptance.service import Service, running
 
+COUNTRIES = [
+    {"iso": iso, "iso3": iso3, "name": f"Country {iso}", "continent": "EU"}
+    for iso, iso3 in (("LI", "LIE"), ("AT", "AUT"), ("CH", "CHE"))
+]
+
 
 @pytest.fixture(scope="session")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service, started once."""
-    directory = tmp_path_factory.mktemp("service")
-    with running(directory / "data") as service:
-        accounts = [{"name": f"Account {number}"} for number in range(100)]
-        statuses = [{"name": name} for name in ("Open", "Classified", "Doubtful")]
-        service.create(
-            {"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses}
-        )
+    """The service on PostgreSQL, started once."""
+    with running(tmp_path_factory.mktemp("service") / "data") as service:
+        create_parents(service)
         yield service
+
+
+@pytest.fixture(scope="session")
+def started_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service on SQLite, started once."""
+    directory = tmp_path_factory.mktemp("sqlite")
+    with running(directory / "data", DATABASE_URL=f"sqlite:///{directory / 'bulkql.sqlite3'}") as service:
+        create_parents(service)
+        yield service
+
+
+def create_parents(service: Service) -> None:
+    accounts = [{"name": f"Account {number}"} for number in range(100)]
+    statuses = [{"name": name} for name in ("Open", "Classified", "Doubtful")]
+    service.create({"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses})
 
 
 @pytest.fixture
@@ -27,3 +42,24 @@ def service(started: Service) -> Service:
     """The service with no transactions in it: accounts have the ids 1 to 100, statuses 1 to 3."""
     started.sql("TRUNCATE ledger_financialtransaction RESTART IDENTITY")
     return started
+
+
+@pytest.fixture(params=["started", "started_on_sqlite"], ids=["postgresql", "sqlite"])
+def each_service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The service on each database: accounts 1 to 100, statuses 1 to 3, three countries, and nothing else."""
+    service = request.getfixturevalue(request.param)
+    empty(service)
+    service.create({"mode": "SYNC"}, countries={"rows": COUNTRIES})
+    yield service
+    empty(service)
+
+
+def empty(service: Service) -> None:
+    for rows in (
+        "places_city",
+        "places_country",
+        "ledger_financialtransaction",
+        "ledger_financialaccount WHERE id > 100",
+        "ledger_classificationstatus WHERE id > 3",
+    ):
+        service.sql(f"DELETE FROM {rows}")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from tests.acceptance.rows import transactions, write_csv
 from tests.acceptance.service import wait_for
 
-CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state } }"
-ROWS = 200_000
+CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state created } }"
+RETRY = "mutation ($id: ID!) { retryOperation(id: $id) { id retryOf } }"
+ROWS = 500_000
+CHUNK_SIZE = 5_000
 
 
-def test_cancel_in_the_middle(service, tmp_path):
+def test_cancel_in_the_middle_and_retry(service, tmp_path):
     upload = service.client.upload(write_csv(tmp_path / "t.csv", transactions(ROWS)))
-    operation = service.create({"chunkSize": 2_000}, financialTransactions={"file": {"uploadId": upload}})
-    wait_for(lambda: service.operation(operation["id"])["created"] >= 10_000, 30, "the first chunks")
+    operation = service.create({"chunkSize": CHUNK_SIZE}, financialTransactions={"file": {"uploadId": upload}})
+    wait_for(lambda: service.operation(operation["id"])["created"] >= 10 * CHUNK_SIZE, 30, "the first chunks")
     events = service.client.watch(operation["id"])
     first = next(events)
 
@@ -24,8 +26,24 @@ def test_cancel_in_the_middle(service, tmp_path):
     assert rest[-1]["state"] == "CANCELED"
     canceled = service.operation(operation["id"])
     assert canceled["created"] + canceled["skipped"] == canceled["total"] == canceled["processed"] == ROWS
-    assert 10_000 <= canceled["created"] < ROWS
+    assert 0 <= canceled["created"] - answer["created"] <= 2 * len(service.workers()) * CHUNK_SIZE
+    assert canceled["created"] < ROWS
     assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(canceled["created"],)]
+
+    retried = service.post(RETRY, id=operation["id"])["data"]["retryOperation"]
+
+    assert retried["retryOf"] == operation["id"]
+    finished = service.finished(retried["id"])
+    assert {name: finished[name] for name in ("state", "total", "created", "failed", "skipped")} == {
+        "state": "COMPLETED",
+        "total": canceled["skipped"],
+        "created": canceled["skipped"],
+        "failed": 0,
+        "skipped": 0,
+    }
+    assert service.sql("SELECT count(*), count(DISTINCT description) FROM ledger_financialtransaction") == [
+        (ROWS, ROWS)
+    ]
 
 
 def test_operation_that_is_over_stays_as_it_is(service):

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.acceptance.rows import transactions, write_csv
-from tests.acceptance.service import Service, running
+from tests.acceptance.service import Service
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sqlite") / "bulkql.sqlite3"
+@pytest.fixture
+def service(started_on_sqlite: Service) -> Service:
+    """The service with no transactions in it."""
+    started_on_sqlite.sql("DELETE FROM ledger_financialtransaction")
+    return started_on_sqlite
 
 
-@pytest.fixture(scope="module")
-def service(database: Path) -> Iterator[Service]:
-    with running(database.parent / "data", DATABASE_URL=f"sqlite:///{database}") as service:
-        accounts = [{"name": f"Account {number}"} for number in range(100)]
-        statuses = [{"name": name} for name in ("Open", "Classified", "Doubtful")]
-        service.create(
-            {"mode": "SYNC"}, financialAccounts={"rows": accounts}, classificationStatuses={"rows": statuses}
-        )
-        yield service
+def count(service: Service) -> int:
+    ((found,),) = service.sql("SELECT count(DISTINCT description) FROM ledger_financialtransaction")
+    return int(found)
 
 
-def count(database: Path) -> int:
-    with sqlite3.connect(database) as connection:
-        (found,) = connection.execute("SELECT count(DISTINCT description) FROM ledger_financialtransaction").fetchone()
-        return int(found)
-
-
-def test_rows_files_and_bad_rows(service, database, tmp_path):
+def test_rows_files_and_bad_rows(service, tmp_path):
     rows = transactions(4_000)
     rows[100]["amount"] = "much"
     rows[200] = rows[201] | {"description": "superseded"}
@@ -56,11 +42,10 @@ def test_rows_files_and_bad_rows(service, database, tmp_path):
     assert (second["created"], second["failed"]) == (1_999, 1)
     (edge,) = second["rowErrors"]["edges"]
     assert (edge["node"]["index"], edge["node"]["path"], edge["node"]["code"]) == (0, None, "ALREADY_EXISTS")
-    assert count(database) == 3_997 + 1_999
+    assert count(service) == 3_997 + 1_999
 
 
-def test_killed_worker_loses_nothing(service, database, tmp_path):
-    before = count(database)
+def test_killed_worker_loses_nothing(service, tmp_path):
     file = write_csv(tmp_path / "t.csv", transactions(20_000, start=100_000))
     upload = service.client.upload(file)
     operation = service.create({"chunkSize": 500}, financialTransactions={"file": {"uploadId": upload}})
@@ -72,4 +57,4 @@ def test_killed_worker_loses_nothing(service, database, tmp_path):
     finished = service.finished(operation["id"])
 
     assert (finished["state"], finished["created"], finished["failed"]) == ("COMPLETED", 20_000, 0)
-    assert count(database) == before + 20_000
+    assert count(service) == 20_000
