@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from graphql import GraphQLError
+from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
 
 from workers.conf import limits, setting_name
@@ -43,6 +44,15 @@ def coded(error: GraphQLError) -> GraphQLError:
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
+
+
+def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedType]) -> None:
+    """Say what an enum has, where an error speaks of what it has not."""
+    for error in errors:
+        found = re.search(r"does not exist in '(\w+)' enum", error.message)
+        kind = types.get(found[1]) if found is not None else None
+        if isinstance(kind, GraphQLEnumType):
+            error.message += f" It has {', '.join(kind.values)}."
 
 
 def limit_of(message: str) -> str | None:

@@ -49,7 +49,8 @@ def rows_of(
     if len(found) != 1:
         named = ["a file" if name == "file" else name for name in found or sources]
         either = f"both {' and '.join(named)}" if found else f"neither {' nor '.join(named)}"
-        raise BadInput(f"{resource.name} has {either}; give exactly one of them.")
+        them = "the two" if len(sources) == 2 else "them"
+        raise BadInput(f"{resource.name} has {either}; give exactly one of {them}.")
     match_by, update_fields = names_of(item, "match_by"), names_of(item, "update_fields")
     (source,) = found
     if source == "file":
@@ -64,7 +65,7 @@ def rows_of(
         match_by = [resource.pk.name]
     if source == "keys" and match_by is None:
         match_by = key_of(resource, lists["keys"])
-    return Rows(resource=resource, match_by=match_by, update_fields=update_fields, **how)
+    return Rows(resource=resource, source=source, match_by=match_by, update_fields=update_fields, **how)
 
 
 #: The fields whose lists the row lane carries past the input.
@@ -78,7 +79,13 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
-    """The rows that a filter finds, among those that the user may touch."""
+    """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
+    if not any(is_given(value) for value in vars(where).values()):
+        pk = resource.pk.graphql_name
+        raise BadInput(
+            f"{resource.name}.where is empty, and would delete all rows; if that is meant, "
+            f"say so: {{{pk}: {{isNull: false}}}}."
+        )
     rows = resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
     return strawberry_django.filters.apply(where, rows, info).distinct()
 

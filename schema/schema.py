@@ -27,6 +27,7 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         failures.log(errors)
+        failures.name_allowed(errors, self._schema.type_map)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -15,9 +16,13 @@ from workers.cells import NULL
 from workers.columns import graphql_name
 from workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY, given
 from workers.plan import Plan
+from workers.references import with_named
 from workers.spill import Spill
 from workers.uniqueness import UniqueKey
 from workers.validation import parsed
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 #: Parts in which the keys' hashes are compared.
 PARTS = 16
@@ -62,8 +67,8 @@ class Superseded:
         return self._span[1]
 
 
-def superseded(plan: Plan, frames: Iterable[pl.DataFrame]) -> Superseded:
-    """Read all frames once, and find the rows whose key comes again later."""
+def superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | None) -> Superseded:
+    """Read all frames once, and find the rows whose key comes again later; `user` is whose rows they may name."""
     keys = plan.keys
     verdicts = Superseded()
     if not keys:
@@ -72,7 +77,7 @@ def superseded(plan: Plan, frames: Iterable[pl.DataFrame]) -> Superseded:
         hashes = [stack.enter_context(closing(Spill())) for _ in keys]
         row = 0
         for raw in frames:
-            values = key_values(plan, raw)
+            values = key_values(plan, raw, user)
             for key, spill in zip(keys, hashes, strict=True):
                 spill.add(hashed(plan, values, key, row))
             row += raw.height
@@ -82,15 +87,17 @@ def superseded(plan: Plan, frames: Iterable[pl.DataFrame]) -> Superseded:
     return verdicts
 
 
-def key_values(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
+def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """The values of all fields in keys, and in `null:` columns whether a row gives an explicit null.
 
     7 and 7.0 are one number, and a moment is one in any time zone. A foreign key may stand there by the columns that
-    name its target instead.
+    name its target instead, where that is not in the table yet.
     """
     names = dict.fromkeys(name for key in plan.keys for field in key.fields for name in columns_of(plan, field))
     columns = [plan.all_columns[name] for name in names]
     rows, _ = parsed(columns, raw)
+    for field in {field for key in plan.keys for field in key.fields}:
+        rows = by_value(plan, field, rows, user)
     series = [one.comparable(rows[one.name]).alias(one.name) for one in columns]
     nulls = [
         (raw[one.name] == NULL).fill_null(False) if one.name in raw.columns else rows[given(one.name)]
@@ -98,6 +105,18 @@ def key_values(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     ]
     return pl.DataFrame(
         [*series, *(null.alias(explicit_null(one.name)) for one, null in zip(columns, nulls, strict=True))]
+    )
+
+
+def by_value(plan: Plan, field: str, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+    """A foreign key's values in place of names: a row that gives 7 and one that gives the 7th's name mean the same."""
+    named = plan.naming_columns.get(field, [])
+    if not any(rows[given(one.name)].any() for one in named):
+        return rows
+    filled, _ = with_named(plan, plan.columns[field], named, rows, user)
+    keeps_name = rows[given(field)] | ~filled[given(field)]
+    return rows.with_columns(
+        filled[field], *(pl.when(keeps_name).then(pl.col(one.name)).alias(one.name) for one in named)
     )
 
 

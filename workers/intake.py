@@ -153,7 +153,7 @@ def store_rows(stored: Input, plan: Plan, item: Rows, write: Write | None) -> in
         frames: Iterable[pl.DataFrame] = pk_frames(plan, item.queryset, stored.chunk_size)
     else:
         raw = raw_frame(plan, item.rows or [])
-        with closing(superseded(plan, [raw])) as verdicts:
+        with closing(superseded(plan, [raw], stored.operation.created_by)) as verdicts:
             frames = verdicts.mark(raw, 0).iter_slices(stored.chunk_size)
     return store_frames(stored, plan, frames, write)
 

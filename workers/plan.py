@@ -54,9 +54,14 @@ class Plan:
     @cached_property
     def names(self) -> dict[str, str]:
         """What rows may call a column: snake_case, camelCase -> the column's name."""
-        return {
+        names = {
             name: column.name for column in self.all_columns.values() for name in (column.name, column.graphql_name)
         }
+        for key, columns in self.naming_columns.items():
+            for column in columns:
+                own = (column.field.name, graphql_name(column.field.name))
+                names |= {f"{way}.{name}": column.name for way in (by_name(key), graphql_name(key)) for name in own}
+        return names
 
     @cached_property
     def by_names(self) -> frozenset[str]:
@@ -69,6 +74,11 @@ class Plan:
         found = [key for key in self.resource.unique_keys if set(key.fields) <= self.columns.keys()]
         match = [key for key in found if set(key.fields) == set(self.match_by)]
         return match + [key for key in found if key not in match]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The fields that no row of the table changes: those by which it is found, and its primary key."""
+        return frozenset((*self.match_by, self.resource.pk.name))
 
     @property
     def creates(self) -> bool:

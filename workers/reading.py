@@ -31,7 +31,8 @@ def read(stored: Input) -> Iterator[Chunk]:
     resource = plan.resource
     done = stored.chunks.count()
     with uploads.open_upload(stored.upload) as file:
-        verdicts = superseded(plan, alive(stored, files.read(file, plan, options)))
+        frames = alive(stored, files.read(file, plan, options))
+        verdicts = superseded(plan, frames, stored.operation.created_by)
     row_start = 0
     with closing(verdicts), uploads.open_upload(stored.upload) as file:
         for number, frame in enumerate(in_slices(files.read(file, plan, options), stored.chunk_size)):

@@ -36,6 +36,8 @@ class Rows:
 
     resource: BulkResource
     rows: list[Any] | None = None
+    #: What the request calls them: rows, ids or keys.
+    source: str = "rows"
     upload: Upload | None = None
     #: A file that came with the request itself.
     content: File[bytes] | None = None
@@ -69,7 +71,7 @@ def check(request: BulkRequest) -> None:
         resource = item.resource
         check_permissions(request.user, request.kind, resource)
         if item.rows is not None and not item.rows:
-            raise BadInput(f"{resource.name}.rows is empty; give at least one row.")
+            raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")

@@ -20,7 +20,7 @@ from workers.plan import Plan
 from workers.resources import field_of
 from workers.violations import is_of_a_row
 from workers.writers import orm, staging
-from workers.writers.missing import lacking, not_there, out_of_sight
+from workers.writers.missing import lacking, moved, not_there, out_of_sight
 from workers.writers.staging import STAGING, same_key
 from workers.writers.table import Table, changes_of, insertable, is_copyable, texts
 from workers.writers.written import Written, bisect, nothing, outcomes, together
@@ -54,9 +54,10 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
     for _ in range(ROUNDS):
         found = match(plan, table, rows[ROW], user)
         hidden = rows.join(found.filter(~pl.col("visible")), on=ROW, how="semi", maintain_order="left")
-        there = found.filter("visible")
+        strays = moved(plan, rows, found.filter("visible"))
+        there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
-        parts += [out_of_sight(plan, hidden), change_all(plan, table, there)]
+        parts += [out_of_sight(plan, hidden), strays, change_all(plan, table, there)]
         if plan.kind != Kind.UPSERT:
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
@@ -117,7 +118,7 @@ def changed_columns(plan: Plan, table: Table) -> list[str]:
     """The columns that rows that are there take from the staged ones."""
     fields = plan.columns if plan.update_fields is None else plan.update_fields
     # Lists are no columns of the table.
-    changing = [plan.columns[name] for name in fields if name in plan.columns and name not in plan.match_by]
+    changing = [plan.columns[name] for name in fields if name in plan.columns and name not in plan.kept]
     own = {str(one.field.column) for one in changing}
     return [column for column in table.columns if column in own]
 

@@ -1,4 +1,4 @@
-"""Rows that are not in the table, or not for this user -> row errors."""
+"""Rows that are not in the table, not for this user, or not to be moved -> row errors."""
 
 from __future__ import annotations
 
@@ -22,6 +22,24 @@ def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     if plan.kind != Kind.UPSERT:
         return not_there(plan, rows)
     return by_key(plan, rows, "FORBIDDEN", f"You may not change the {plan.resource.model._meta.verbose_name} with this")
+
+
+def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
+    """Rows, found by another key, that would give a row of the table another primary key. `found`: `__row`, pk."""
+    pk = plan.columns.get(plan.resource.pk.name)
+    if pk is None or pk.name in plan.match_by or pk.name not in (plan.update_fields or plan.columns):
+        return nothing()
+    rows = rows.filter(pl.col(given(pk.name))).join(found.select(ROW, "pk"), on=ROW, maintain_order="left")
+    old = pk.series([pk.value_field.to_python(text) for text in rows["pk"]], rows["pk"].to_list())
+    wrong = rows.filter(pk.comparable(rows[pk.name]) != pk.comparable(old))
+    errors = wrong.select(
+        pl.col(ROW).cast(pl.Int64).alias("index"),
+        path=pl.lit(pk.graphql_name),
+        code=pl.lit("INVALID"),
+        message=pl.format("The primary key of a row cannot be changed; this one has {}.", "pk"),
+        data=pl.col(pk.name).cast(pl.String),
+    )
+    return Written(nothing().outcomes, errors)
 
 
 def by_key(plan: Plan, rows: pl.DataFrame, code: str, message: str) -> Written:

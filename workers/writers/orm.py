@@ -17,13 +17,14 @@ from workers.models import Kind, Outcome
 from workers.plan import Plan
 from workers.references import batches
 from workers.resources import BulkResource
-from workers.writers.missing import lacking, not_there, out_of_sight
+from workers.writers.missing import lacking, moved, not_there, out_of_sight
 from workers.writers.table import has_stock_pre_save, insertable, is_set_once
 from workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+PKS = {ROW: pl.UInt32, "pk": pl.String}
 #: Rows that one UPDATE of the ORM changes; it grows with the square of them.
 INSTANCES_AN_UPDATE = 200
 
@@ -68,8 +69,11 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     there = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if one.is_visible]))
     hidden = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if not one.is_visible]))
     absent = rows.filter(~pl.col(ROW).is_in(list(found)))
+    pks = {row: str(one.instance.pk) for row, one in found.items()}
+    strays = moved(plan, there, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
+    there = there.filter(~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
     changed = bisect(plan.resource, there, partial(change, plan, found))
-    parts = [out_of_sight(plan, hidden), changed]
+    parts = [out_of_sight(plan, hidden), strays, changed]
     if plan.kind != Kind.UPSERT:
         return together([*parts, not_there(plan, absent)])
     poor = lacking(plan, absent)
@@ -151,7 +155,7 @@ def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFr
 def changed_columns(plan: Plan) -> list[Column]:
     """The columns that rows of the table take from those of the request."""
     names = plan.columns if plan.update_fields is None else plan.update_fields
-    return [plan.columns[name] for name in names if name in plan.columns and name not in plan.match_by]
+    return [plan.columns[name] for name in names if name in plan.columns and name not in plan.kept]
 
 
 def new_values(plan: Plan, column: Column, rows: pl.DataFrame) -> list[Any]:
