@@ -1,0 +1,109 @@
+"""Duplicate keys in one request: the last row counts, however rows spell the key and wherever they are cut."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.core.files.base import ContentFile
+
+from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from tests.conftest import Done
+from workers import chunks, operations, uploads
+from workers.formats.options import FileFormat, FileOptions
+from workers.models import Kind
+from workers.requests import BulkRequest, Mode, Rows
+from workers.resources import resource_named
+from workers.writers import orm
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = datetime(2024, 1, 1, tzinfo=UTC)
+SUPERSEDED = [(0, None, "DUPLICATE_IN_REQUEST")]
+
+
+@pytest.fixture(params=["postgres", "orm"], autouse=True)
+def _writer(request, monkeypatch):
+    """Everything by COPY and by the ORM."""
+    if request.param == "orm":
+        by_verb = chunks.writer
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+
+
+@pytest.fixture
+def rows():
+    """One key in two spellings: the account by its primary key, and by its name."""
+    account, status = FinancialAccount.objects.create(name="Cash"), ClassificationStatus.objects.create(name="New")
+    rest = {"datetime": "2024-01-01T00:00:00Z", "description": "x", "classificationStatus": status.pk}
+    return [
+        {"financialAccount": account.pk, "amount": "1", **rest},
+        {"financialAccountBy": {"name": "Cash"}, "amount": "2", **rest},
+    ]
+
+
+@pytest.fixture
+def there(rows):
+    """A transaction of that key."""
+    return FinancialTransaction.objects.create(
+        amount=9, description="x", datetime=DAY, financial_account_id=rows[0]["financialAccount"],
+        classification_status_id=rows[0]["classificationStatus"],
+    )  # fmt: skip
+
+
+def amounts():
+    return list(FinancialTransaction.objects.values_list("amount", flat=True))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+@pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPSERT])
+def test_of_new_rows_the_last_one_counts(bulk, rows, kind, chunk_size):
+    done = bulk(kind, "financialTransactions", rows, chunk_size=chunk_size)
+
+    assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+@pytest.mark.parametrize("kind", [Kind.UPDATE, Kind.REPLACE, Kind.UPSERT])
+@pytest.mark.usefixtures("there")
+def test_of_changes_the_last_one_counts(bulk, rows, kind, chunk_size):
+    done = bulk(kind, "financialTransactions", rows, chunk_size=chunk_size)
+
+    assert (done.outcomes, done.codes, amounts()) == (["FAILED", "UPDATED"], SUPERSEDED, [Decimal(2)])
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+@pytest.mark.usefixtures("there")
+def test_a_row_is_deleted_once(bulk, rows, chunk_size):
+    keys = [{name: row[name] for name in row if name.startswith(("financial", "datetime"))} for row in rows]
+
+    done = bulk(Kind.DELETE, "financialTransactions", keys, chunk_size=chunk_size)
+
+    assert (done.outcomes, done.codes, amounts()) == (["FAILED", "DELETED"], SUPERSEDED, [])
+
+
+def test_a_name_that_nobody_has_is_a_key_of_its_own(bulk, rows):
+    nobody = {**rows[1], "financialAccountBy": {"name": "Gold"}}
+
+    done = bulk(Kind.CREATE, "financialTransactions", [rows[0], nobody, nobody])
+
+    assert done.outcomes == ["CREATED", "FAILED", "FAILED"]
+    assert done.codes == [
+        (1, None, "DUPLICATE_IN_REQUEST"),
+        (2, "financialAccountBy.name", "REFERENCE_NOT_FOUND"),
+    ]
+
+
+def test_a_file_may_spell_a_key_in_two_ways(user, rows):
+    first, last = (f"2024-01-01T00:00:00Z,{row['amount']},x,{row['classificationStatus']}" for row in rows)
+    content = (
+        "financial_account,financial_account.name,datetime,amount,description,classification_status\n"
+        f"{rows[0]['financialAccount']},,{first}\n,Cash,{last}\n"
+    ).encode()
+    upload = uploads.fill(uploads.announce(user, "rows.csv", len(content)), ContentFile(content))
+    options = FileOptions(format=FileFormat.CSV)
+    inputs = [Rows(resource=resource_named("financialTransactions"), upload=upload, file_options=options)]
+
+    done = Done(operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
+
+    assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])
