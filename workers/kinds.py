@@ -24,6 +24,10 @@ Parse: TypeAlias = Callable[[pl.Expr], pl.Expr]
 
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
+#: Python's calendar from end to end, as polars counts: in days, and in microseconds, from 1970.
+DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
+MICROSECONDS = (DAYS[0] * 86_400_000_000, (DAYS[1] + 1) * 86_400_000_000 - 1)
+
 BOOLEANS = {
     **dict.fromkeys(("true", "True", "TRUE", "t", "1"), True),
     **dict.fromkeys(("false", "False", "FALSE", "f", "0"), False),
@@ -167,7 +171,7 @@ def parse_boolean(text: pl.Expr, field: Any) -> pl.Expr:
 
 def parse_date(text: pl.Expr, field: Any) -> pl.Expr:
     is_date = text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-    return in_calendar(pl.when(is_date).then(text).str.to_date("%Y-%m-%d", strict=False), date.min, date.max)
+    return in_calendar(pl.when(is_date).then(text).str.to_date("%Y-%m-%d", strict=False), DAYS)
 
 
 def parse_time(text: pl.Expr, field: Any) -> pl.Expr:
@@ -189,13 +193,13 @@ def parse_datetime(text: pl.Expr, field: Any) -> pl.Expr:
         .then(left)
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
     )
-    return in_calendar(pl.coalesce(in_utc.dt.replace_time_zone("UTC"), with_offset), datetime.min, datetime.max)
+    return in_calendar(pl.coalesce(in_utc.dt.replace_time_zone("UTC"), with_offset), MICROSECONDS)
 
 
-def in_calendar(value: pl.Expr, first: date, last: date) -> pl.Expr:
+def in_calendar(value: pl.Expr, numbers: tuple[int, int]) -> pl.Expr:
     """Python's calendar has the years 1 to 9999, also once a moment is told in UTC."""
-    # Two numbers are compared; the year of each value would have to be computed.
-    return pl.when(value.to_physical().is_between(pl.lit(first).to_physical(), pl.lit(last).to_physical())).then(value)
+    # Numbers are compared; the year of each value would have to be computed.
+    return pl.when(value.to_physical().is_between(*numbers)).then(value)
 
 
 def parse_uuid(text: pl.Expr, field: Any) -> pl.Expr:
