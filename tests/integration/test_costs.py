@@ -38,9 +38,8 @@ ACCEPT = [
     "BEGIN",
     "INSERT bulkql_operation",
     "INSERT bulkql_input",
-    "SELECT nextval",  # primary keys of all rows
+    "SELECT nextval",  # primary keys of a chunk's rows
     "INSERT bulkql_chunk",  # up to eight chunks
-    "UPDATE bulkql_input",  # its total, and that it is read
     "COMMIT",
 ]
 #: A chunk is taken.
@@ -50,15 +49,19 @@ CLAIM = [
 ]
 #: The first chunk of an operation starts it.
 START = ["UPDATE bulkql_operation"]
-#: A chunk's rows are written and recorded.
-WRITE = [
-    "BEGIN",
+#: A chunk's rows are written, in a transaction that records them too.
+ROWS = [
     "SET",  # constraints immediate, a durable commit, a bounded wait: one trip
     "SELECT ledger_financialaccount",  # one query for each foreign key
     "SELECT ledger_classificationstatus",
     "SAVEPOINT",  # COPY may meet a guilty row
     "COPY ledger_financialtransaction",
     "RELEASE",
+]
+#: A stored chunk is written.
+WRITE = [
+    "BEGIN",
+    *ROWS,
     "UPDATE bulkql_chunk",  # the ledger's entry
     "COMMIT",
 ]
@@ -147,19 +150,18 @@ def test_small_request_that_is_written_at_once(user, rows):
 
     assert (answer.state, answer.created) == ("COMPLETED", 50)
     assert costs.statements == [
-        *ACCEPT,
-        "SELECT bulkql_input",  # those still to be read
-        "SELECT bulkql_chunk",  # those to be written
-        *CLAIM,
-        *START,
-        *WRITE,
-        *END,
+        "BEGIN",
+        "SAVEPOINT",  # another request may have the same idempotency key
+        "INSERT bulkql_operation",
+        "INSERT bulkql_input",
+        "SELECT nextval",
+        *ROWS,
+        "INSERT bulkql_chunk",  # the ledger's entry with it
+        "RELEASE",
+        "UPDATE bulkql_operation",  # over
+        "COMMIT",
         *TOTALS,  # for subscribers
-        *END,
-        "SELECT bulkql_operation",  # its state
-        "SELECT bulkql_operation",  # all of it
         *TOTALS,  # for the answer
-        "SELECT auth_user",  # the answer's createdBy
     ]
     assert (costs.messages, costs.publishes) == (0, 2)
 
@@ -183,7 +185,7 @@ def test_request_that_is_queued(user, rows):
             *(3 * RING),
             "SELECT bulkql_operation",  # all of it
             *TOTALS,
-            "SELECT auth_user",
+            "SELECT auth_user",  # createdBy
         ]
     )
     assert (costs.messages, costs.publishes) == (3, 0)
