@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sesame.utils
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import SimpleLazyObject
 from django.views.csrf import csrf_failure as default_csrf_failure
 
 from schema.context import SIGN_IN
+from server.middleware import OnTheLoop
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 #: A token for the API does not sign a browser in, and a sign-in link is no token.
 API_SCOPE = "api"
@@ -56,20 +62,21 @@ def failure(message: str, code: str, status: int) -> JsonResponse:
     return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
 
 
-class BearerMiddleware(MiddlewareMixin):
+class BearerMiddleware(OnTheLoop):
     """Signs in the user of a bearer token. A wrong token is nobody, whatever the session says."""
 
     def process_request(self, request: HttpRequest) -> None:
         token = bearer(request.headers.get("Authorization"))
         if token is None:
             return
-        user = user_of_token(token) or AnonymousUser()
 
-        async def auser() -> Any:
-            return user
+        @cache
+        def user() -> Any:
+            return user_of_token(token) or AnonymousUser()
 
-        request.user = user
-        request.auser = auser
+        # The database is asked when somebody wants to know; always once.
+        request.user = cast("User", SimpleLazyObject(user))
+        request.auser = sync_to_async(user)
         # No browser sends a token by itself, so there is nothing to forge.
         # Private to Django, so not in the stubs: CsrfViewMiddleware reads it.
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 
-def live(request: HttpRequest) -> HttpResponse:
+async def live(request: HttpRequest) -> HttpResponse:
     """GET /healthz: the process answers."""
     return JsonResponse({"status": "ok"})
 

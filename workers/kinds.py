@@ -24,6 +24,10 @@ Parse: TypeAlias = Callable[[pl.Expr], pl.Expr]
 
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
+#: Python's calendar from end to end, as polars counts: in days, and in microseconds, from 1970.
+DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
+MICROSECONDS = (DAYS[0] * 86_400_000_000, (DAYS[1] + 1) * 86_400_000_000 - 1)
+
 BOOLEANS = {
     **dict.fromkeys(("true", "True", "TRUE", "t", "1"), True),
     **dict.fromkeys(("false", "False", "FALSE", "f", "0"), False),
@@ -167,7 +171,7 @@ def parse_boolean(text: pl.Expr, field: Any) -> pl.Expr:
 
 def parse_date(text: pl.Expr, field: Any) -> pl.Expr:
     is_date = text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-    return in_calendar(pl.when(is_date).then(text).str.to_date("%Y-%m-%d", strict=False))
+    return in_calendar(pl.when(is_date).then(text).str.to_date("%Y-%m-%d", strict=False), DAYS)
 
 
 def parse_time(text: pl.Expr, field: Any) -> pl.Expr:
@@ -180,19 +184,22 @@ def parse_datetime(text: pl.Expr, field: Any) -> pl.Expr:
     # polars takes a 60th second for a leap second; Django does not.
     second = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]"
     utc = text.str.contains(rf"{second}Z$")
-    offset = text.str.contains(rf"{second}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})$")
     in_utc = pl.when(utc).then(text).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False)
+    # The longer pattern costs more than all the rest: it looks at what is left alone.
+    left = pl.when(~utc).then(text)
+    offset = left.str.contains(rf"{second}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})$")
     with_offset = (
-        pl.when(offset & ~utc)
-        .then(text)
+        pl.when(offset)
+        .then(left)
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
     )
-    return in_calendar(pl.coalesce(in_utc.dt.replace_time_zone("UTC"), with_offset))
+    return in_calendar(pl.coalesce(in_utc.dt.replace_time_zone("UTC"), with_offset), MICROSECONDS)
 
 
-def in_calendar(value: pl.Expr) -> pl.Expr:
+def in_calendar(value: pl.Expr, numbers: tuple[int, int]) -> pl.Expr:
     """Python's calendar has the years 1 to 9999, also once a moment is told in UTC."""
-    return pl.when(value.dt.year().is_between(1, 9999)).then(value)
+    # Numbers are compared; the year of each value would have to be computed.
+    return pl.when(value.to_physical().is_between(*numbers)).then(value)
 
 
 def parse_uuid(text: pl.Expr, field: Any) -> pl.Expr:

@@ -51,8 +51,10 @@ def send(progress: Progress) -> None:
     # Straight into Redis: the layer's own group_send opens a connection for each call from a thread.
     try:
         message = get_channel_layer().serialize(to_message(progress))
-        for group in (group_of(progress.operation_id), group_of_owner(progress.owner_id)):
-            client().publish(f"{PREFIX}__group__{group}", message)
+        with client().pipeline(transaction=False) as trip:
+            for group in (group_of(progress.operation_id), group_of_owner(progress.owner_id)):
+                trip.publish(f"{PREFIX}__group__{group}", message)
+            trip.execute()
     except redis.RedisError as error:
         logger.warning("operation %s: progress was not published (%s)", progress.operation_id, type(error).__name__)
 
