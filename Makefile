@@ -5,7 +5,7 @@ BIN := $(V)/bin
 WEB := server/web
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser lint bench constraints clean
+.PHONY: help setup demo up test test-browser lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ lint: setup ## ruff, mypy, import-linter
 bench: setup ## The benchmarks, beside raw COPY in the same run
 	@$(BIN)/python -m bench
 
+bench-peers: setup ## The same beside other ways to write many rows, from PyPI, each in an environment of its own
+	@$(BIN)/python -m bench.peers
+
 constraints: ## Pin the newest versions: constraints.txt for all of it, requirements.txt for the image
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-package bulkql --no-header \
@@ -53,4 +56,4 @@ constraints: ## Pin the newest versions: constraints.txt for all of it, requirem
 		--python-version 3.11 --constraint constraints.txt --output-file requirements.txt pyproject.toml
 
 clean: ## Forget everything that was set up
-	rm -rf $(V) .bulkql $(WEB)/node_modules $(WEB)/static/graphiql
+	rm -rf $(V) .bulkql .bench $(WEB)/node_modules $(WEB)/static/graphiql

@@ -15,7 +15,7 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-WATCH = "subscription ($id: ID!) { operation(id: $id) { state total processed created failed message } }"
+WATCH = "subscription ($id: ID!) { operation(id: $id) { state total processed failed message } }"
 CREATE_UPLOAD = """
 mutation ($name: String!, $size: BigInt) {
   createUpload(name: $name, size: $size) { id url method headers { name value } }

@@ -18,7 +18,7 @@ class Peak:
 
 
 def peaks(pid: int) -> list[Peak]:
-    """The web process, the workers and their master."""
+    """The web process, the workers and their master, and Redis."""
     found = [(role(process), process.pid) for process in psutil.Process(pid).children(recursive=True)]
     return [Peak(role=name, pid=number, bytes=high_water(number)) for name, number in sorted(found) if name]
 
@@ -28,6 +28,8 @@ def role(process: psutil.Process) -> str:
     command = process.cmdline()
     if "uvicorn" in command:
         return "web"
+    if any("redis" in part for part in command):
+        return "Redis"
     if "dramatiq" not in command:
         return ""
     # The process that supervisord starts is their master, and works on nothing.

@@ -29,6 +29,7 @@ class Service:
     url: str
     token: str
     database_url: str
+    redis_url: str
     #: Of `bulkql up`; web, workers and Redis descend from it.
     pid: int
 
@@ -48,7 +49,13 @@ def running(data: Path) -> Iterator[Service]:
     try:
         wait_until_up(process)
         state = json.loads((data / "service.json").read_text())
-        yield Service(url=state["url"], token=token(data), database_url=state["DATABASE_URL"], pid=process.pid)
+        yield Service(
+            url=state["url"],
+            token=token(data),
+            database_url=state["DATABASE_URL"],
+            redis_url=state["REDIS_URL"],
+            pid=process.pid,
+        )
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(STOP_SECONDS)

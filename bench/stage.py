@@ -6,25 +6,29 @@ from dataclasses import dataclass, field
 
 from bench.client import Client
 from bench.database import Database
-from bench.rows import Rows
+from bench.service import Service
+from bench.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A client of the running service, its database with an empty table of transactions, and the rows to write."""
+    """The running service, a client of it, its database as the work wants it, and the work."""
 
+    service: Service
     client: Client
     database: Database
-    rows: Rows
+    work: Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """One run of a case."""
 
-    #: From the client's first byte until the client knows that all is committed.
+    #: From the client's first byte until the client knows that all is committed, unless the case says otherwise.
     seconds: float
     #: Seconds of its parts, by name.
     parts: dict[str, float] = field(default_factory=dict)
     #: Events that the subscription brought.
     events: int = 0
+    #: Events a second, where they are counted.
+    events_per_second: float = 0

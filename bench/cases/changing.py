@@ -1,0 +1,27 @@
+"""Rows that are there: upserted, updated, deleted."""
+
+from __future__ import annotations
+
+from bench import limit, work
+from bench.case import case
+from bench.request import send_file
+from bench.stage import Stage, Timing
+from bench.target import Target
+
+
+@case(Target(measure="ratio", most=1.4), work=work.upsert, limit=limit.insert_on_conflict)
+def upsert_csv(stage: Stage) -> Timing:
+    """Upsert by CSV file, half of the rows existing."""
+    return send_file(stage, "Upsert")
+
+
+@case(Target(measure="ratio", most=1.5), work=work.update, limit=limit.update_from)
+def update_csv(stage: Stage) -> Timing:
+    """Update three fields by id, by CSV file."""
+    return send_file(stage, "Update")
+
+
+@case(Target(measure="ratio", most=2), work=work.delete, limit=limit.delete_by_id)
+def delete_csv(stage: Stage) -> Timing:
+    """Delete half of the table by id, by CSV file."""
+    return send_file(stage, "Delete")
