@@ -17,6 +17,7 @@ from strawberry.types import Info
 
 from schema.context import Context, user_of
 from schema.permissions import operation_for
+from schema.readings import totals
 from schema.types import BulkOperation, bulk_operation
 from workers import ledger
 from workers.conf import limits
@@ -78,7 +79,7 @@ async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerat
             # Join first, read then: what happens in between comes twice, and is told once.
             groups = [group_of(operation.pk)]
             async with consumer.listen_to_channel(MESSAGE_TYPE, groups=groups, timeout=silence) as messages:
-                progress = await sync_to_async(ledger.progress)(operation.pk)
+                progress = await totals(operation.pk)
                 if told.is_news(progress):
                     yield progress
                 if progress.is_final:
@@ -93,7 +94,7 @@ async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerat
                         return
         except (redis.RedisError, OSError):
             await asyncio.sleep(silence)
-            progress = await sync_to_async(ledger.progress)(operation.pk)
+            progress = await totals(operation.pk)
             if told.is_news(progress):
                 yield progress
             if progress.is_final:

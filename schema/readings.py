@@ -1,0 +1,34 @@
+"""Many who want an operation's totals at once -> one reading of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+
+from workers import ledger
+from workers.ledger import Progress
+
+#: Seconds in which others may join a reading.
+SECONDS = 0.01
+
+_readings: dict[UUID, asyncio.Task[Progress]] = {}
+
+
+async def totals(operation_id: UUID) -> Progress:
+    """An operation's totals, read after this was asked for."""
+    reading = _readings.get(operation_id)
+    if reading is None:
+        reading = _readings[operation_id] = asyncio.create_task(read_soon(operation_id))
+    # One subscriber that leaves takes nothing from the others.
+    return await asyncio.shield(reading)
+
+
+async def read_soon(operation_id: UUID) -> Progress:
+    """One reading for all who ask before it begins; who asks later may want what it does not see."""
+    try:
+        await asyncio.sleep(SECONDS)
+    finally:
+        del _readings[operation_id]
+    return await sync_to_async(ledger.progress)(operation_id)
