@@ -101,7 +101,7 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=T
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # Under ASGI each request has a thread of its own. Without a pool it would have a connection of its own too: four
     # milliseconds, and a backend that knows no table yet.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 40}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["CONN_MAX_AGE"] = None
     # One writer at a time: without these, two out of three transactions find the database locked.

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import IO, Any, cast
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
@@ -24,7 +24,8 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     if not user.is_authenticated:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
-        upload = await sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
+        # In a thread of many requests, which has to give its connection back.
+        upload = await database_sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
     except BulkError as error:
         status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.BAD_REQUEST
         return failure(str(error), error.code, status)

@@ -30,6 +30,7 @@ from workers.broker import broker
 from workers.models import Kind, Operation
 from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
+from workers.uploads import announce
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -295,3 +296,17 @@ def test_requests_share_a_connection(user):
         asyncio.run(ask("POST", "/graphql", headers=headers, json=query))
 
     assert connection.pool.get_stats()["connections_num"] == opened
+
+
+def test_upload_gives_its_connection_back(user):
+    def taken() -> int:
+        stats = connection.pool.get_stats()
+        return int(stats["pool_size"] - stats["pool_available"])
+
+    upload = announce(user, "rows.csv", None)
+    headers = {"Authorization": f"Bearer {token_for(user)}"}
+    before = taken()
+
+    answer = asyncio.run(ask("PUT", f"/uploads/{upload.id}", headers=headers, content=b"amount\n1\n"))
+
+    assert (answer.json(), taken()) == ({"id": str(upload.id), "size": 9}, before)
