@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from workers import ledger
 from workers.ledger import Progress
@@ -31,4 +31,5 @@ async def read_soon(operation_id: UUID) -> Progress:
         await asyncio.sleep(SECONDS)
     finally:
         del _readings[operation_id]
-    return await sync_to_async(ledger.progress)(operation_id)
+    progress: Progress = await database_sync_to_async(ledger.progress)(operation_id)
+    return progress

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import redis
 import strawberry
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.db.models import Q
 from strawberry.types import Info
 
@@ -37,7 +37,7 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's i
 class Subscription:
     @strawberry.subscription(description="An operation's totals as they grow, to the last.")
     async def operation(self, info: Info[Context, None], id: Id) -> AsyncGenerator[BulkOperation, None]:
-        operation = await sync_to_async(operation_for)(user_of(info), id)
+        operation = await database_sync_to_async(operation_for)(user_of(info), id)
         async for progress in watch(info, operation):
             yield bulk_operation(operation, progress)
 
@@ -111,7 +111,7 @@ async def watch_all(info: Info[Context, None], user: User) -> AsyncGenerator[tup
             groups = [group_of_owner(user.pk)]
             async with consumer.listen_to_channel(MESSAGE_TYPE, groups=groups, timeout=silence) as messages:
                 unfinished = [operation_id for operation_id, one in told.items() if not one.is_over]
-                for operation, progress in await sync_to_async(at_work)(user, unfinished):
+                for operation, progress in await database_sync_to_async(at_work)(user, unfinished):
                     if told.setdefault(operation.pk, Told()).is_news(progress):
                         yield operation, progress
                 async for message in messages:
@@ -120,7 +120,7 @@ async def watch_all(info: Info[Context, None], user: User) -> AsyncGenerator[tup
                         continue
                     if not told.setdefault(progress.operation_id, Told()).is_news(progress):
                         continue
-                    yield await sync_to_async(operation_for)(user, str(progress.operation_id)), progress
+                    yield await database_sync_to_async(operation_for)(user, str(progress.operation_id)), progress
         except (redis.RedisError, OSError):
             await asyncio.sleep(silence)
 

@@ -42,7 +42,7 @@ def write_operation(operation_id: str) -> None:
     work(operations.write_operation, UUID(operation_id))
 
 
-def work(step: Callable[[T], None], identifier: T) -> None:
+def work(step: Callable[[T], object], identifier: T) -> None:
     """Do a step; its failure goes to the queue's retries, without what the exception may quote.
 
     dramatiq writes exceptions to its log, and their tracebacks into the message that it sends again.

@@ -67,6 +67,16 @@ class Superseded:
         return self._span[1]
 
 
+def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
+    """All rows of a request in one frame, those superseded by a later one marked as Superseded.mark marks them."""
+    values = key_values(plan, raw, user) if plan.keys else raw
+    repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
+    with closing(Superseded()) as verdicts:
+        for key in repeated:
+            verdicts.add(losers(hashed(plan, values, key, 0), key))
+        return verdicts.mark(raw, 0) if repeated else raw
+
+
 def superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | None) -> Superseded:
     """Read all frames once, and find the rows whose key comes again later; `user` is whose rows they may name."""
     keys = plan.keys
@@ -125,6 +135,11 @@ def columns_of(plan: Plan, field: str) -> list[str]:
     return [field, *(column.name for column in plan.naming_columns.get(field, ()))]
 
 
+def columns_of_key(plan: Plan, key: UniqueKey) -> list[str]:
+    """All columns in which rows may give a key."""
+    return [name for field in key.fields for name in columns_of(plan, field)]
+
+
 def explicit_null(name: str) -> str:
     return f"null:{name}"
 
@@ -135,7 +150,7 @@ def hashed(plan: Plan, values: pl.DataFrame, key: UniqueKey, row_start: int) -> 
     Nulls are equal to nothing, or to other nulls as the key says; what a row does not give, or gives wrongly, is no
     null, and nobody knows yet what it will be.
     """
-    fields = values.select(name for field in key.fields for name in columns_of(plan, field))
+    fields = values.select(columns_of_key(plan, key))
     frame = pl.DataFrame(
         {
             "low": fields.hash_rows(seed=1),

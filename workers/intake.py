@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,7 +13,7 @@ from django.utils import timezone
 
 from workers import uploads
 from workers.conf import limits
-from workers.duplicates import superseded
+from workers.duplicates import marked
 from workers.errors import IdempotencyConflict
 from workers.formats import files
 from workers.formats.options import FileFormat, FileOptions
@@ -46,7 +45,8 @@ def accept(request: BulkRequest, write: Write | None = None) -> tuple[Operation,
     if (first := earlier(request, digest)) is not None:
         return first, False
     try:
-        with transaction.atomic():
+        # Only a key that another request has too can fail here, and leave the caller's transaction to go on.
+        with transaction.atomic(savepoint=request.idempotency_key is not None):
             return store(request, digest, write), True
     except IntegrityError:
         # Another request with this key was faster by a moment.
@@ -153,8 +153,7 @@ def store_rows(stored: Input, plan: Plan, item: Rows, write: Write | None) -> in
         frames: Iterable[pl.DataFrame] = pk_frames(plan, item.queryset, stored.chunk_size)
     else:
         raw = raw_frame(plan, item.rows or [])
-        with closing(superseded(plan, [raw], stored.operation.created_by)) as verdicts:
-            frames = verdicts.mark(raw, 0).iter_slices(stored.chunk_size)
+        frames = marked(plan, raw, stored.operation.created_by).iter_slices(stored.chunk_size)
     return store_frames(stored, plan, frames, write)
 
 

@@ -97,16 +97,18 @@ def write_now(operation: Operation) -> None:
     if operation.is_one_transaction:
         write_operation(operation.pk)
         return
+    is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
     for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
-        write_chunk(chunk_id, rings=False)
-    if not end(operation.pk):
+        is_over = write_chunk(chunk_id, rings=False)
+    if not is_over:
         wait_for_helpers(operation)
 
 
 def wait_for_helpers(operation: Operation) -> None:
     """A long operation may have been swept, and its last chunks be in the hands of workers."""
     deadline = time.monotonic() + limits().lease_seconds
+    end(operation.pk)
     while time.monotonic() < deadline:
         operation.refresh_from_db(fields=["state"])
         if operation.state in State.final():
@@ -114,16 +116,21 @@ def wait_for_helpers(operation: Operation) -> None:
         time.sleep(0.05)  # the database does not call back
 
 
-def write_chunk(chunk_id: int, *, rings: bool = True) -> None:
-    """Write one chunk, then go on with its operation."""
+def write_chunk(chunk_id: int, *, rings: bool = True) -> bool:
+    """Write one chunk, then go on with its operation; whether it is over by that."""
     try:
         chunk = chunks.write_chunk(chunk_id)
     except GivenUp as given_up:
         fail(*given_up.args)
-        return
-    if chunk is not None and not end(chunk.operation_id) and rings:
+        return True
+    if chunk is None:
+        return False
+    if end(chunk.operation_id):
+        return True
+    if rings:
         ring_chunks(chunk.operation_id)
         progress.publish(chunk.operation_id)
+    return False
 
 
 def write_operation(operation_id: UUID) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 from django.core.exceptions import ValidationError
@@ -85,6 +86,7 @@ def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     return rows.with_columns(*(values for values, _ in slow)), pl.concat([no_errors(), *(errors for _, errors in slow)])
 
 
+@cache
 def fast(column: Column, is_present: bool) -> tuple[pl.Expr, pl.Expr]:
     """A column's values where they are certainly valid, and whether rows give it."""
     if not is_present:

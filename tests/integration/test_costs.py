@@ -152,13 +152,11 @@ def test_small_request_that_is_written_at_once(user, rows):
     assert (answer.state, answer.created) == ("COMPLETED", 50)
     assert costs.statements == [
         "BEGIN",
-        "SAVEPOINT",  # another request may have the same idempotency key
         "INSERT bulkql_operation",
         "INSERT bulkql_input",
         "SELECT nextval",
         *ROWS,
         "INSERT bulkql_chunk",  # the ledger's entry with it
-        "RELEASE",
         "UPDATE bulkql_operation",  # over
         "COMMIT",
         *TOTALS,  # for subscribers
