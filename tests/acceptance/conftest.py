@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.service import Service, running
+from tests.acceptance.service import Service, running, wait_for
 
 COUNTRIES = [
     {"iso": iso, "iso3": iso3, "name": f"Country {iso}", "continent": "EU"}
@@ -40,6 +40,9 @@ def create_parents(service: Service) -> None:
 @pytest.fixture
 def service(started: Service) -> Service:
     """The service with no transactions in it: accounts have the ids 1 to 100, statuses 1 to 3."""
+    # An operation that the test before did not wait for still writes rows.
+    unfinished = "SELECT id FROM bulkql_operation WHERE finished_at IS NULL"
+    wait_for(lambda: not started.sql(unfinished), 60, "all operations to be over")
     started.sql("TRUNCATE ledger_financialtransaction RESTART IDENTITY")
     return started
 
