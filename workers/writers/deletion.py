@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, connections, models, transa
 from django.db.models import PROTECT, ProtectedError
 from django.db.models.deletion import Collector
 
-from workers.frames import ROW
+from workers.frames import ROW, no_errors
 from workers.models import Outcome
 from workers.plan import Plan
 from workers.references import batches
@@ -28,10 +29,36 @@ if TYPE_CHECKING:
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
     is_postgres = connections[plan.resource.database].vendor == "postgresql"
+    if is_postgres and is_alone(plan) and plan.match_by == (plan.resource.pk.name,) and plan.resource.pk.is_plain:
+        # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
+        with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
+            return delete_at_once(plan, rows, user)
     found = (match_staged if is_postgres else match)(plan, rows, user)
     there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     return together([not_there(plan, absent), delete_all(plan, there)])
+
+
+def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Rows that nothing hangs on, by their primary keys: one statement finds and deletes them."""
+    meta, pk = plan.resource.model._meta, plan.resource.pk
+    quote = connections[plan.resource.database].ops.quote_name
+    column = f"t.{quote(str(meta.pk.column))}"
+    visible, params = merging.visibility(plan, column, user)
+    values = pk.python(rows[pk.name])
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY(%s) AND {visible} RETURNING {column}",  # noqa: S608
+            [values, *params],
+        )
+        gone = {value for (value,) in cursor.fetchall()}
+    check_now(plan.resource.database)
+    is_gone = pl.Series([value in gone for value in values], dtype=pl.Boolean)
+    there = rows.filter(is_gone)
+    texts = pl.Series([str(value) for value in values if value in gone], dtype=pl.String)
+    return together(
+        [not_there(plan, rows.filter(~is_gone)), Written(deleted(there.select(ROW, pk=texts)), no_errors())]
+    )
 
 
 def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
@@ -53,7 +80,7 @@ def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
     delete_these = partial(attempt, plan, cascades)
     try:
         with transaction.atomic(using=plan.resource.database):
-            return Written(delete_these(there), nothing().errors, dict(cascades))
+            return Written(delete_these(there), no_errors(), dict(cascades))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
