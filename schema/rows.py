@@ -82,6 +82,8 @@ class Lane:
     defined: dict[str, ConstValueNode | None] = field(default_factory=dict)
     #: Defaults that held rows, without them.
     defaults: dict[str, ConstValueNode] = field(default_factory=dict)
+    #: Rows stood in the text itself, not only in variables.
+    is_rewritten: bool = False
     #: Variables that stood in rows written into the query.
     inlined: set[str] = field(default_factory=set)
 
@@ -95,6 +97,8 @@ class Lane:
             self._definition(node) if any(node is one for one in reached) else node
             for node in self.document.definitions
         ]
+        if not self.is_rewritten:
+            return self.document
         stripped = replace(self.document, definitions=tuple(definitions))
         return replace(stripped, definitions=tuple(self._with_variables(stripped, node) for node in definitions))
 
@@ -138,6 +142,7 @@ class Lane:
             found = [self._untyped(item) for item in items]
             if not self.inlined <= self.defined.keys():
                 return node, None  # validation will say which variable is not defined
+            self.is_rewritten = True
             return ListValueNode(values=()), found
         if not isinstance(node, ObjectValueNode):
             return node, {} if level == INPUT else None
@@ -155,6 +160,7 @@ class Lane:
     def _take_variable(self, name: str, level: int) -> Any:
         default = self.defined.get(name)
         if default is not None:
+            self.is_rewritten = True
             self.defaults[name] = cast(ConstValueNode, self._take(default, level)[0])
         if name in self.variables:
             value = self.variables[name]

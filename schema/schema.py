@@ -13,6 +13,7 @@ from strawberry.types.execution import ExecutionContext
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from schema import descriptions, failures
+from schema.documents import KnownDocuments
 from schema.mutations import mutation_type
 from schema.queries import query_type
 from schema.rows import RowLane
@@ -44,6 +45,7 @@ def schema() -> Schema:
             lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
             lambda: QueryDepthLimiter(max_depth=limits().query_depth),
             RowLane,
+            KnownDocuments,
             DjangoOptimizerExtension,
         ],
         config=StrawberryConfig(scalar_map=SCALARS),

@@ -1,0 +1,58 @@
+"""A text is parsed and validated once; what it answers never depends on that."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schema import documents
+from schema.context import Context
+from schema.schema import schema
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch):
+    monkeypatch.setattr(documents, "_valid", {})
+
+
+def execute(text, **variables):
+    context = Context(request=None)
+    return asyncio.run(schema().execute(text, variable_values=variables, context_value=context))
+
+
+def test_valid_text_is_remembered_and_gives_the_same_again():
+    first, second = (execute("{ __typename }") for _ in range(2))
+
+    assert (first.data, second.data) == ({"__typename": "Query"}, {"__typename": "Query"})
+    assert list(documents._valid) == ["{ __typename }"]
+
+
+def test_invalid_text_is_refused_each_time():
+    for _ in range(2):
+        (error,) = execute("{ nothing }").errors
+        assert error.message == "Cannot query field 'nothing' on type 'Query'."
+    assert documents._valid == {}
+
+
+def test_text_with_rows_of_its_own_is_not_remembered():
+    text = "mutation { bulkCreate(input: {financialAccounts: {rows: [{name: 1}]}}) { id } }"
+
+    execute(text)
+
+    assert documents._valid == {}
+
+
+def test_oldest_text_goes_first(monkeypatch):
+    monkeypatch.setattr(documents, "TEXTS", 2)
+
+    for name in "abc":
+        execute(f"{{ {name}: __typename }}")
+
+    assert list(documents._valid) == ["{ b: __typename }", "{ c: __typename }"]
+
+
+def test_long_text_is_not_remembered():
+    execute("{ __typename }" + " " * documents.CHARACTERS)
+
+    assert documents._valid == {}
