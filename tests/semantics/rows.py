@@ -130,9 +130,10 @@ def superseded(tables: Tables, verb: str, part: Part) -> dict[int, Key]:
 
 
 def keys_of(tables: Tables, verb: str, part: Part, row: Any) -> dict[Key, Any]:
-    """The keys that a row gives in full, that by which it is found first. What is missing, null or unreadable is equal to nothing.
+    """The keys that a row gives in full; that by which it is found comes first.
 
-    A name and the primary key that it stands for are the same; a name that stands for nothing is itself.
+    What is missing, null or unreadable is equal to nothing. A name and the primary key that it stands for are the same;
+    a name that stands for nothing is itself.
     """
     values, _ = read(verb, part, row)
     for name, value in values.items():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.semantics.resources import RESOURCES, Error, Key, Values
+
+Change: TypeAlias = tuple[str, str | None, str | None]
 
 
 @dataclass
@@ -74,3 +76,5 @@ class Told:
     outcomes: dict[tuple[str, int], tuple[str, int | None]] = field(default_factory=dict)
     errors: dict[tuple[str, int], set[Error]] = field(default_factory=dict)
     cascades: Counter[str] = field(default_factory=Counter)
+    #: Of the rows that a dry run would have updated: field, and what it is and would be as text.
+    changes: dict[tuple[str, int], set[Change]] = field(default_factory=dict)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
 from tests.semantics.resources import RESOURCES, Bad, Key, Values
 from tests.semantics.rows import match_key, read, resolve, superseded
-from tests.semantics.tables import Part, Request, Tables, Told
+from tests.semantics.tables import Change, Part, Request, Tables, Told
 
 
 class DependsOnOrder(Exception):
@@ -30,6 +31,7 @@ def perform(tables: Tables, request: Request) -> tuple[Tables, Told]:
         # Every row was tried, so that all errors are known; and nothing was done.
         told.state = "FAILED"
         told.cascades.clear()
+        told.changes.clear()
         told.outcomes = {row: ("FAILED" if row in told.errors else "SKIPPED", None) for row in told.outcomes}
         return tables, told
     if request.dry_run:
@@ -37,6 +39,7 @@ def perform(tables: Tables, request: Request) -> tuple[Tables, Told]:
             if outcome == "CREATED":
                 told.outcomes[row] = (outcome, None)
         return tables, told
+    told.changes.clear()
     return after, told
 
 
@@ -63,11 +66,27 @@ def perform_part(tables: Tables, verb: str, part: Part, told: Told) -> None:
             values = resolve(tables, values)
             if verb == "delete":
                 told.outcomes[part.resource, index] = ("DELETED", delete(tables, part, values, told))
-            else:
-                told.outcomes[part.resource, index] = write(tables, part, *VERBS[verb](tables, part, values))
+                continue
+            pk, after = VERBS[verb](tables, part, values)
+            before = {} if pk is None else tables.rows[part.resource][pk]
+            outcome, pk = write(tables, part, pk, after)
+            told.outcomes[part.resource, index] = (outcome, pk)
+            if outcome == "UPDATED":
+                told.changes[part.resource, index] = differences(before, after)
         except Bad as bad:
             told.outcomes[part.resource, index] = ("FAILED", None)
             told.errors[part.resource, index] = set(bad.errors)
+
+
+def differences(before: Values, after: Values) -> set[Change]:
+    return {(name, shown(before[name]), shown(value)) for name, value in after.items() if value != before[name]}
+
+
+def shown(value: Any) -> str | None:
+    """A value as text. A row that is new in a dry run has no primary key to tell."""
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    return None if value is None else "new" if isinstance(value, int) and value < 0 else str(value)
 
 
 def path_of(key: Key) -> str | None:
