@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Keeper, Note, Reading, Tag
+from .models import Animal, Folder, Keeper, Note, Reading, Shelf, Tag, Toy
 
 
 @bulkql.register(Keeper)
@@ -63,3 +63,22 @@ class Tags(bulkql.BulkResource):
 class Notes(bulkql.BulkResource):
     fields = ("title", "text", "tags", "keepers")
     match_fields = ("title",)
+
+
+@bulkql.register(Shelf)
+class Shelves(bulkql.BulkResource):
+    name = "shelves"
+    fields = ("code", "note")
+    match_fields = ("code",)
+
+    def get_queryset(self, user):
+        return Shelf.objects.exclude(hidden=True)
+
+
+@bulkql.register(Toy)
+class Toys(bulkql.BulkResource):
+    fields = ("sku", "name", "price", "stock", "shelf", "place")
+    match_fields = ("sku",)
+
+    def get_queryset(self, user):
+        return Toy.objects.exclude(hidden=True)

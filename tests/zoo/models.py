@@ -139,3 +139,47 @@ class Note(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Shelf(models.Model):
+    """Where toys stand; the model of tests/semantics.py knows it."""
+
+    code = models.CharField(max_length=3, unique=True)
+    note = models.CharField(max_length=5, blank=True)
+    hidden = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name_plural = "shelves"
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Toy(models.Model):
+    """Keys, defaults, nulls, a check and a reference on little space, for tests/semantics.py."""
+
+    sku = models.CharField(max_length=3, unique=True)
+    name = models.CharField(max_length=5)
+    price = models.DecimalField(max_digits=4, decimal_places=2, null=True)
+    stock = models.IntegerField(default=0)
+    shelf = models.ForeignKey(Shelf, on_delete=models.CASCADE, null=True)
+    place = models.IntegerField(null=True)
+    hidden = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(stock__gte=0), name="stock_is_no_debt"),
+            models.UniqueConstraint(fields=["shelf", "place"], name="one_toy_a_place"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sku
+
+
+class Seal(models.Model):
+    """Keeps a toy from being deleted."""
+
+    toy = models.ForeignKey(Toy, on_delete=models.PROTECT)
+
+    def __str__(self) -> str:
+        return f"on {self.toy_id}"

@@ -1,0 +1,107 @@
+"""Tables and requests with little space in them, so that rows collide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.semantics.resources import RESOURCES, Key
+from tests.semantics.tables import Part, Request, Tables
+
+
+def seldom(draw: st.DrawFn, one_in: int = 25) -> bool:
+    return draw(st.integers(1, one_in)) == one_in
+
+
+def mostly(good: list[Any], bad: list[Any]) -> st.SearchStrategy[Any]:
+    """One value in sixteen is bad."""
+    return st.sampled_from(good * (15 * len(bad) // len(good)) + bad)
+
+
+#: What rows give, in GraphQL's names.
+VALUES = {
+    "toys": {
+        "id": mostly([1, 2, 3, "1", "4"], [9, "x", None]),
+        "sku": mostly(["a", "b", "c", "d", "e"], ["", None, 7, "long"]),
+        "name": mostly(["x", "y"], ["", None, 3, "too long"]),
+        "price": mostly(["1.5", "1.50", 2, None], ["x", "1.234", 100, True]),
+        "stock": mostly([0, 3, 3.0], [-1, None, "3", 2**31]),
+        "shelf": mostly([1, 2, "2", None], [3, 9, "x"]),
+        "shelfBy": mostly(
+            [{"code": "A"}, {"code": "B"}, {"code": "C"}, {"code": "D"}],
+            [None, {"code": None}, {"code": "long"}, {"code": 7}, {"note": "A"}, {}, "A"],
+        ),
+        "place": mostly([1, 2], [None, "x"]),
+    },
+    "shelves": {
+        "id": mostly([1, 2, "2", 3], [9, "x", None]),
+        "code": mostly(["A", "B", "C", "D"], ["", None, 7, "long"]),
+        "note": mostly(["", "n"], [None, 7, "too long"]),
+    },
+}
+#: How the rows of a part may be found; the first is what is registered.
+KEYS = {"toys": [("sku",), ("id",), ("shelf", "place")], "shelves": [("code",), ("id",)]}
+
+
+@st.composite
+def row(draw: st.DrawFn, resource: str, verb: str, key: Key) -> Any:
+    """A row that gives most of what it owes, and some of the rest."""
+    values = VALUES[resource]
+    owed = set(key) | (RESOURCES[resource].required if verb in ("create", "replace", "upsert") else set())
+    names = [name for name in values if name in owed and not seldom(draw)]
+    if verb != "delete":
+        names += [name for name in values if name not in owed and name not in ("id", "shelfBy") and seldom(draw, 3)]
+    if "shelf" in names and draw(st.booleans()):
+        names[names.index("shelf")] = "shelfBy"
+    given = {name: draw(values[name]) for name in names}
+    if verb != "delete" and seldom(draw):
+        odd = ["a row", given | {"colour": "red"}]
+        # What such a row has for a key is nobody's business: it gives no place.
+        both = {"shelf": 1, "shelfBy": {"code": "A"}}
+        odd += [{name: given[name] for name in given if name != "place"} | both] if resource == "toys" else []
+        return draw(st.sampled_from(odd))
+    return given
+
+
+@st.composite
+def part(draw: st.DrawFn, resource: str, verb: str, keys: list[Key]) -> Part:
+    key = () if verb == "create" else draw(st.sampled_from(keys))
+    is_default = key in KEYS[resource][:2] and draw(st.booleans())
+    update_fields = None
+    if verb == "upsert" and seldom(draw, 3):
+        fields = st.sampled_from([name for name in RESOURCES[resource].fields if name not in key])
+        update_fields = tuple(draw(st.lists(fields, min_size=1, max_size=2, unique=True)))
+    rows = draw(st.lists(row(resource, verb, key), min_size=1, max_size=8))
+    return Part(resource, rows, None if is_default or not key else key, update_fields)
+
+
+@st.composite
+def request(draw: st.DrawFn) -> Request:
+    verb = draw(st.sampled_from(["create", "update", "replace", "upsert", "delete"]))
+    resources = draw(st.sampled_from([["toys"], ["toys"], ["toys"], ["shelves"], ["toys", "shelves"]]))
+    parts = []
+    for resource in resources:
+        keys = [key for key in KEYS[resource] if verb != "upsert" or key != ("id",)]
+        # Toys may name shelves, and so no shelf gets another code while toys are read.
+        parts.append(draw(part(resource, verb, keys[:1] if len(resources) > 1 and resource == "shelves" else keys)))
+    how = draw(st.integers(0, 8))
+    return Request(verb, parts, rejects_all=how in (7, 8), dry_run=how in (6, 7))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Tables:
+    """Some shelves and toys, a few of them hidden or sealed."""
+    found = Tables()
+    for pk, code in enumerate("ABC", 1):
+        if draw(st.integers(0, 3)):
+            found.rows["shelves"][pk] = {"code": code, "note": "", "hidden": pk == 3}
+    for pk, sku in enumerate("abcd", 1):
+        if draw(st.integers(0, 3)):
+            shelf = draw(st.sampled_from([None, *found.rows["shelves"]]))
+            toy = {"sku": sku, "name": "x", "price": None, "stock": 3, "shelf": shelf, "place": (pk + 1) // 2}
+            places = [(row["shelf"], row["place"]) for row in found.rows["toys"].values()]
+            if shelf is None or (shelf, toy["place"]) not in places:
+                found.rows["toys"][pk] = toy | {"hidden": seldom(draw, 5)}
+                found.seals |= {pk} if seldom(draw, 6) else set()
+    return found
