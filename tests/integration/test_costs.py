@@ -27,10 +27,14 @@ from schema.types import snapshot
 from server.auth import token_for
 from workers import operations, progress
 from workers.broker import broker
+from workers.frames import pack
 from workers.models import Kind, Operation
+from workers.plan import Plan
 from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
+from workers.rows import raw_frame
 from workers.uploads import announce
+from workers.validation import validate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -308,3 +312,28 @@ def test_upload_gives_its_connection_back(user):
     answer = asyncio.run(ask("PUT", f"/uploads/{upload.id}", headers=headers, content=b"amount\n1\n"))
 
     assert (answer.json(), taken()) == ({"id": str(upload.id), "size": 9}, before)
+
+
+def test_frames_of_a_chunk_hold_what_its_rows_hold():
+    """Bytes of 10,000 rows of six columns: as they were read, as they are checked, and as they are stored."""
+    plan = Plan(resource=resource_named("financialTransactions"), kind=Kind.CREATE)
+    rows = [
+        {
+            "amount": "1.50",
+            "description": f"Number {number}",
+            "datetime": f"2024-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
+            "financialAccount": "1",
+            "classificationStatus": "1",
+        }
+        for number in range(10_000)
+    ]
+
+    raw = raw_frame(plan, rows)
+    checked = validate(plan, raw).rows
+
+    assert checked.height == 10_000
+    # Texts, with a bit for each that is there.
+    assert raw.estimated_size() == 368_890
+    # Moments and keys as numbers, the row's place, and a bit for each field that a row gives.
+    assert checked.estimated_size() == 435_140
+    assert len(pack(raw)) < 150_000
