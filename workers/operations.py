@@ -32,7 +32,7 @@ def run(request: BulkRequest) -> Operation:
             ring(operation.id)
             if any(item.queryset is not None for item in request.inputs):
                 end(operation.id)  # it may have found no row
-    operation.refresh_from_db()
+    operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
     return operation
 
 

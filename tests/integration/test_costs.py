@@ -188,7 +188,6 @@ def test_request_that_is_queued(user, rows):
             *(3 * RING),
             "SELECT bulkql_operation",  # all of it
             *TOTALS,
-            "SELECT auth_user",  # createdBy
         ]
     )
     assert (costs.messages, costs.publishes) == (3, 0)
