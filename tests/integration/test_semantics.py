@@ -43,7 +43,7 @@ some_requests = st.lists(request(), min_size=1, max_size=3)
 chunk_sizes = st.integers(1, 7)
 
 
-@settings(bounded, max_examples=60)
+@settings(bounded, max_examples=100)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_a_request_waits_for(user, before, requests, chunk_size):
     assert_same(before, requests, partial(at_once, user, chunk_size=chunk_size))
