@@ -166,12 +166,12 @@ def all_errors(client: BulkClient, summary: dict[str, Any]) -> list[dict[str, An
 
 def show_summary(service: stack.Stack, runs: dict[str, dict[str, Any]]) -> None:
     """All runs side by side."""
-    table = Table(title="Summary, uploads included", title_justify="left", box=SIMPLE, pad_edge=False)
+    table = Table(title="Summary, uploads included", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     counts = ("created", "updated", "unchanged", "deleted", "failed")
-    for column in ("run", "rows", *counts, "rows/s", "seconds"):
+    for column in ("run", *counts, "rows/s", "seconds"):
         table.add_column(column, justify="left" if column == "run" else "right")
     for name, one in runs.items():
-        numbers = (one["total"], *(one[count] for count in counts), round(one["rowsPerSecond"]))
+        numbers = (*(one[count] for count in counts), round(one["rowsPerSecond"]))
         table.add_row(name, *(f"{number:,}" if number else "-" for number in numbers), f"{one['seconds']:.1f}")
     console.print()
     console.print(table)
