@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, partial
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.types.execution import ExecutionContext
+from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
-from schema import descriptions, failures
+from schema import descriptions, failures, sharing
 from schema.documents import KnownDocuments
 from schema.mutations import mutation_type
 from schema.queries import query_type
@@ -24,7 +27,32 @@ from workers.resources import registered
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, but for its log: row contents stay out of it."""
+    """Strawberry's schema, but that subscriptions are shared, and that row contents stay out of its log."""
+
+    # Strawberry's signature, by which its websocket handler calls it.
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """The results of a websocket's operation; those who watch the same share them."""
+        start = partial(
+            super().stream,
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        key = sharing.key_of(query, variable_values, context_value, operation_name)
+        return await start() if key is None else sharing.shared(key, start)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         failures.log(errors)

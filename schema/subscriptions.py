@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import redis
 import strawberry
 from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
 from django.db.models import Q
 from strawberry.types import Info
 
@@ -24,11 +26,10 @@ from workers.conf import limits
 from workers.errors import BadInput
 from workers.ledger import Progress
 from workers.models import Operation
-from workers.progress import MESSAGE_TYPE, from_message, group_of, group_of_owner
+from workers.progress import from_message, group_of, group_of_owner
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-    from strawberry.channels import GraphQLWSConsumer
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 
@@ -37,13 +38,15 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's i
 class Subscription:
     @strawberry.subscription(description="An operation's totals as they grow, to the last.")
     async def operation(self, info: Info[Context, None], id: Id) -> AsyncGenerator[BulkOperation, None]:
+        check_websocket(info)
         operation = await database_sync_to_async(operation_for)(user_of(info), id)
-        async for progress in watch(info, operation):
+        async for progress in watch(operation):
             yield bulk_operation(operation, progress)
 
     @strawberry.subscription(description="All of your operations, those at work and those to come, as they grow.")
     async def operations(self, info: Info[Context, None]) -> AsyncGenerator[BulkOperation, None]:
-        async for operation, progress in watch_all(info, user_of(info)):
+        check_websocket(info)
+        async for operation, progress in watch_all(user_of(info)):
             yield bulk_operation(operation, progress)
 
 
@@ -55,74 +58,99 @@ class Told:
     at: float = 0.0
     is_over: bool = False
 
+    def pause(self) -> float:
+        """Seconds until more may be told."""
+        return max(self.at + 1 / limits().events_per_second - time.monotonic(), 0)
+
     def is_news(self, progress: Progress) -> bool:
-        """Whether to tell these totals; what is left out here, later ones or the next reading tell."""
-        now = time.monotonic()
-        is_soon = now - self.at < 1 / limits().events_per_second
-        if progress.sequence <= self.sequence or (is_soon and not progress.is_final):
+        """Whether totals are newer than those that were told, in which case they are told now."""
+        if progress.sequence <= self.sequence:
             return False
-        self.sequence, self.at, self.is_over = progress.sequence, now, progress.is_final
+        self.sequence, self.at, self.is_over = progress.sequence, time.monotonic(), progress.is_final
         return True
 
 
-async def watch(info: Info[Context, None], operation: Operation) -> AsyncGenerator[Progress, None]:
+async def watch(operation: Operation) -> AsyncGenerator[Progress, None]:
     """An operation's progress until it is over.
 
     Redis delivers at most once, or not at all while it is away. So after a moment of silence the totals are read from
     the database again, which is also how a subscriber that comes late gets its snapshot.
     """
-    consumer = consumer_of(info)
     told = Told()
-    silence = limits().reread_seconds
-    while True:
+    while not told.is_over:
         try:
             # Join first, read then: what happens in between comes twice, and is told once.
-            groups = [group_of(operation.pk)]
-            async with consumer.listen_to_channel(MESSAGE_TYPE, groups=groups, timeout=silence) as messages:
-                progress = await totals(operation.pk)
-                if told.is_news(progress):
-                    yield progress
-                if progress.is_final:
-                    return
-                async for message in messages:
-                    progress = from_message(message)
-                    # The consumer hears of every operation that one of its subscriptions watches.
-                    if progress.operation_id != operation.pk or not told.is_news(progress):
-                        continue
-                    yield progress
-                    if progress.is_final:
+            async with heard(group_of(operation.pk)) as queue:
+                news: Progress | None = await totals(operation.pk)
+                while news is not None:
+                    if told.is_news(news):
+                        yield news
+                    if told.is_over:
                         return
+                    news = await newest(queue, told)
         except (redis.RedisError, OSError):
-            await asyncio.sleep(silence)
-            progress = await totals(operation.pk)
-            if told.is_news(progress):
+            await asyncio.sleep(limits().reread_seconds)
+            if told.is_news(progress := await totals(operation.pk)):
                 yield progress
-            if progress.is_final:
-                return
 
 
-async def watch_all(info: Info[Context, None], user: User) -> AsyncGenerator[tuple[Operation, Progress], None]:
+async def newest(queue: asyncio.Queue[Progress], told: Told) -> Progress | None:
+    """The next totals that may be told, the end at once; None after a moment of silence."""
+    news: Progress | None = None
+    while True:
+        patience = limits().reread_seconds if news is None else told.pause()
+        try:
+            progress = await asyncio.wait_for(queue.get(), patience)
+        except TimeoutError:
+            return news
+        if progress.sequence > (told.sequence if news is None else news.sequence):
+            news = progress
+        if news is not None and (news.is_final or not told.pause()):
+            return news
+
+
+async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], None]:
     """The progress of all of a user's operations, for as long as the subscriber listens."""
-    consumer = consumer_of(info)
     told: dict[UUID, Told] = {}
-    silence = limits().reread_seconds
     while True:
         try:
-            groups = [group_of_owner(user.pk)]
-            async with consumer.listen_to_channel(MESSAGE_TYPE, groups=groups, timeout=silence) as messages:
+            async with heard(group_of_owner(user.pk)) as queue:
                 unfinished = [operation_id for operation_id, one in told.items() if not one.is_over]
                 for operation, progress in await database_sync_to_async(at_work)(user, unfinished):
                     if told.setdefault(operation.pk, Told()).is_news(progress):
                         yield operation, progress
-                async for message in messages:
-                    progress = from_message(message)
-                    if progress.owner_id != user.pk:
-                        continue
-                    if not told.setdefault(progress.operation_id, Told()).is_news(progress):
-                        continue
-                    yield await database_sync_to_async(operation_for)(user, str(progress.operation_id)), progress
+                while True:
+                    progress = await asyncio.wait_for(queue.get(), limits().reread_seconds)
+                    one = told.setdefault(progress.operation_id, Told())
+                    # What is left out here, later totals or the next reading tell.
+                    if (progress.is_final or not one.pause()) and one.is_news(progress):
+                        yield await database_sync_to_async(operation_for)(user, str(progress.operation_id)), progress
+        except TimeoutError:
+            continue
         except (redis.RedisError, OSError):
-            await asyncio.sleep(silence)
+            await asyncio.sleep(limits().reread_seconds)
+
+
+@asynccontextmanager
+async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
+    """The progress that is published to a group from now on."""
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    queue: asyncio.Queue[Progress] = asyncio.Queue()
+
+    async def listen() -> None:
+        while True:
+            queue.put_nowait(from_message(await layer.receive(channel)))
+
+    # The layer forgets a channel whose receiver is cancelled.
+    listening = asyncio.create_task(listen())
+    try:
+        await layer.group_add(group, channel)
+        yield queue
+    finally:
+        listening.cancel()
+        with suppress(redis.RedisError, OSError):
+            await layer.group_discard(group, channel)
 
 
 def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
@@ -132,8 +160,7 @@ def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
     return [(operation, ledger.progress(operation.pk)) for operation in found.order_by("created_at")]
 
 
-def consumer_of(info: Info[Context, None]) -> GraphQLWSConsumer[Any, Any]:
-    """The websocket's consumer; raises BadInput over HTTP."""
+def check_websocket(info: Info[Context, None]) -> None:
+    """Raises BadInput over HTTP."""
     if info.context.consumer is None:
         raise BadInput("Subscribe over a websocket: graphql-transport-ws on /graphql.")
-    return info.context.consumer

@@ -91,6 +91,9 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
 
     decode_json = staticmethod(decode)
 
+    def encode_json(self, data: object) -> str:
+        return msgspec.json.encode(data).decode()
+
     def __init__(self, **options: Any) -> None:
         super().__init__(subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], **options)
 

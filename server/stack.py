@@ -72,6 +72,8 @@ def web_command(host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "server.asgi:application", "--host", host, "--port", str(port)),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
+        # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
+        *("--ws-per-message-deflate", "false"),
     ]
 
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 
-import pytest
-
 from schema import subscriptions
-from schema.subscriptions import Told
+from schema.subscriptions import Told, newest
+from workers.conf import Limits
 from workers.ledger import Progress
 from workers.models import State
-
-
-class Clock:
-    """A clock that stands still unless it is moved."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(subscriptions, "time", clock)
-    return clock
 
 
 def progress(sequence: int, state: State = State.RUNNING) -> Progress:
@@ -47,33 +32,66 @@ def progress(sequence: int, state: State = State.RUNNING) -> Progress:
     )
 
 
-def test_snapshot_is_told_at_once(clock):
+def test_snapshot_is_told_at_once():
     assert Told().is_news(progress(0))
 
 
-def test_totals_never_go_back_and_come_once(clock):
+def test_totals_never_go_back_and_come_once():
     told = Told()
     told.is_news(progress(5))
-    clock.now += 1
 
     assert not told.is_news(progress(4))
     assert not told.is_news(progress(5))
     assert told.is_news(progress(6))
 
 
-def test_ten_events_a_second_at_most(clock):
-    told, events = Told(), 0
-
-    for sequence in range(1_000):
-        events += told.is_news(progress(sequence))
-        clock.now += 0.001
-
-    assert events == 10
-
-
-def test_end_is_told_however_soon_it_comes(clock):
+def test_end_is_the_last():
     told = Told()
-    told.is_news(progress(5))
 
     assert told.is_news(progress(6, State.COMPLETED))
     assert told.is_over
+
+
+def test_ten_events_a_second_at_most_and_of_those_that_wait_the_newest():
+    told = Told()
+    told.is_news(progress(1))
+
+    began = time.monotonic()
+    news = next_of([progress(2), progress(4), progress(3)], told)
+
+    assert news == progress(4)
+    assert time.monotonic() - began > 0.09
+
+
+def test_end_is_told_however_soon_it_comes():
+    told = Told()
+    told.is_news(progress(1))
+
+    assert next_of([progress(2), progress(3, State.COMPLETED), progress(4)], told) == progress(3, State.COMPLETED)
+
+
+def test_after_a_pause_news_are_told_at_once():
+    told = Told(sequence=1)
+
+    assert next_of([progress(2), progress(3)], told) == progress(2)
+
+
+def test_silence_and_what_was_told_are_no_news(monkeypatch):
+    monkeypatch.setattr(subscriptions, "limits", lambda: Limits(reread_seconds=0))
+    told = Told()
+    told.is_news(progress(5))
+
+    assert next_of([], told) is None
+    assert next_of([progress(5), progress(4)], told) is None
+
+
+def next_of(messages: list[Progress], told: Told) -> Progress | None:
+    """What a subscriber is told next where these have come."""
+
+    async def ask() -> Progress | None:
+        queue: asyncio.Queue[Progress] = asyncio.Queue()
+        for message in messages:
+            queue.put_nowait(message)
+        return await newest(queue, told)
+
+    return asyncio.run(ask())
