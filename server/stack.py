@@ -84,6 +84,8 @@ POLLING = {"dramatiq_worker_timeout": "100"}
 def worker_command(processes: int) -> list[str]:
     """dramatiq: two threads a process, so that one reads or waits for the database while the other computes."""
     return [
+        # Those who wait for an answer or an event come before those who wait for their rows.
+        *("nice", "-n", "10"),
         *(sys.executable, "-m", "dramatiq", "server.worker", "--processes", str(processes), "--threads", "2"),
         *("--worker-shutdown-timeout", "8000"),
     ]

@@ -25,21 +25,26 @@ PREFIX = "asgi"
 #: The type of the channel layer's messages.
 MESSAGE_TYPE = "operation.progress"
 
-_last_published: dict[UUID, float] = {}
+#: Chunks that threads finish together are published one by one: what is left out waits for the next chunk's end.
+BURST = 4
+
+#: When an operation's next totals would be due, were they published evenly.
+_due: dict[UUID, float] = {}
 
 
 def publish(operation_id: UUID) -> None:
-    """Publish an operation's totals, unless this process did so a moment ago. What is lost, the next one tells."""
-    now = time.monotonic()
-    if now - _last_published.get(operation_id, 0.0) < 1 / limits().events_per_second:
+    """Publish an operation's totals, unless this process did so too often. What is left out, the next ones tell."""
+    now, pause = time.monotonic(), 1 / limits().events_per_second
+    due = max(_due.get(operation_id, 0.0), now - (BURST - 1) * pause)
+    if due > now:
         return
-    _last_published[operation_id] = now
+    _due[operation_id] = due + pause
     send(ledger.progress(operation_id))
 
 
 def publish_end(operation_id: UUID) -> None:
     """Publish the final totals, always."""
-    _last_published.pop(operation_id, None)
+    _due.pop(operation_id, None)
     send(ledger.progress(operation_id))
 
 
