@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+import uvloop
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from bench.client import WATCH
 
@@ -70,57 +70,66 @@ def connected(url: str, token: str, number: int) -> Iterator[Subscribers]:
         process.wait()
 
 
+class Subscriber(WSListener):
+    """A websocket's frames, and when they came. It does no more: it shares the service's cores."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[float, bytes]] = []
+        #: At the next frame.
+        self.heard = asyncio.Event()
+        self.is_over = asyncio.Event()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        payload = frame.get_payload_as_bytes()
+        self.frames.append((perf_counter(), payload))
+        self.heard.set()
+        if b'"complete"' in payload:
+            self.is_over.set()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.is_over.set()
+
+
 async def main(url: str, token: str, number: int) -> None:
     """Connect, subscribe, listen to the end."""
     gate = asyncio.Semaphore(AT_A_TIME)
     sockets = await asyncio.gather(*(opened(url, token, gate) for _ in range(number)))
     print("connected", flush=True)
     operation_id = (await asyncio.to_thread(sys.stdin.readline)).strip()
-    waiting = [asyncio.Event() for _ in sockets]
-    async with asyncio.TaskGroup() as group:
-        listening = [
-            group.create_task(listen(socket, operation_id, joined))
-            for socket, joined in zip(sockets, waiting, strict=True)
-        ]
-        for joined in waiting:
-            await joined.wait()
-        print("subscribed", flush=True)
-    frames = [task.result() for task in listening]
-    print(json.dumps([[(at, processed(frame)) for at, frame in one] for one in frames]), flush=True)
-
-
-async def opened(url: str, token: str, gate: asyncio.Semaphore) -> ClientConnection:
-    """A websocket that the service has accepted."""
-    async with gate:
-        socket = await connect(
-            f"{url.replace('http', 'ws', 1)}/graphql",
-            subprotocols=[Subprotocol("graphql-transport-ws")],
-            open_timeout=120,
-            # A pong must not wait behind a full machine's frames.
-            ping_interval=None,
-        )
-        await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
-        await socket.recv()
-    return socket
-
-
-async def listen(socket: ClientConnection, operation_id: str, joined: asyncio.Event) -> list[tuple[float, str]]:
-    """The operation's frames, and when they came; they are read when all is over."""
     payload = {"query": WATCH, "variables": {"id": operation_id}}
-    await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
-    frames = [await frame_of(socket)]
-    joined.set()
-    while '"complete"' not in frames[-1][1][:200]:
-        frames.append(await frame_of(socket))
-    return frames[:-1]
+    for transport, subscriber in sockets:
+        subscriber.heard.clear()
+        subscriber.frames.clear()
+        send(transport, {"id": "1", "type": "subscribe", "payload": payload})
+    for _, subscriber in sockets:
+        await subscriber.heard.wait()
+    print("subscribed", flush=True)
+    for _, subscriber in sockets:
+        await subscriber.is_over.wait()
+    arrivals = [[(at, processed(frame)) for at, frame in one.frames[:-1]] for _, one in sockets]
+    print(json.dumps(arrivals), flush=True)
 
 
-async def frame_of(socket: ClientConnection) -> tuple[float, str]:
-    message = await socket.recv()
-    return perf_counter(), str(message)
+async def opened(url: str, token: str, gate: asyncio.Semaphore) -> tuple[WSTransport, Subscriber]:
+    """A websocket that the service has accepted."""
+    subscriber = Subscriber()
+    async with gate:
+        transport, _ = await ws_connect(
+            lambda: subscriber,
+            f"{url.replace('http', 'ws', 1)}/graphql",
+            websocket_handshake_timeout=120,
+            extra_headers={"Sec-WebSocket-Protocol": "graphql-transport-ws"},
+        )
+        send(transport, {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
+        await subscriber.heard.wait()
+    return transport, subscriber
 
 
-def processed(frame: str) -> int:
+def send(transport: WSTransport, message: dict[str, Any]) -> None:
+    transport.send(WSMsgType.TEXT, json.dumps(message).encode())
+
+
+def processed(frame: bytes) -> int:
     """How many rows a frame tells of; raises SystemExit for an error."""
     message: dict[str, Any] = json.loads(frame)
     if message["type"] != "next" or message["payload"].get("errors"):
@@ -129,4 +138,4 @@ def processed(frame: str) -> int:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(os.environ["URL"], os.environ["TOKEN"], int(sys.argv[1])))
+    uvloop.run(main(os.environ["URL"], os.environ["TOKEN"], int(sys.argv[1])))

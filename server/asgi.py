@@ -10,12 +10,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
 # Django first: the schema is built of registered models.
 http = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.sessions import CookieMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from schema.schema import schema  # noqa: E402
+from server.auth import Sessions  # noqa: E402
 from server.bodies import Bodies  # noqa: E402
 from server.graphql import GraphQLConsumer  # noqa: E402
 
@@ -26,6 +27,6 @@ application = ProtocolTypeRouter(
         "http": Bodies(http),
         # The consumer compares a browser's Origin with the host by itself. Channels' validator would also turn away
         # scripts, which send none and have no cookies that a foreign page could ride on.
-        "websocket": AuthMiddlewareStack(URLRouter([path("graphql", consumer)])),
+        "websocket": CookieMiddleware(Sessions(URLRouter([path("graphql", consumer)]))),
     }
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import sesame.utils
 from asgiref.sync import sync_to_async
+from channels.auth import get_user
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -60,6 +62,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape."""
     return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+
+
+class Sessions:
+    """An ASGI middleware: the user of a websocket's session, which is read and never written.
+
+    Channels' own looks at every frame that is sent for changes to save; most of what a subscriber costs is frames.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        session = store(scope["cookies"].get(settings.SESSION_COOKIE_NAME))
+        await self._application({**scope, "user": await get_user({"session": session})}, receive, send)
 
 
 class BearerMiddleware(OnTheLoop):
