@@ -62,7 +62,7 @@ def work(
 ) -> None:
     """Run the workers against DATABASE_URL and REDIS_URL."""
     command = stack.worker_command(processes)
-    os.execve(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
+    os.execvpe(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import psycopg
 from django.core.files.base import File
 from django.core.files.storage import Storage
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.deconstruct import deconstructible
 
 from workers.models import StoredFile, StoredPart
@@ -31,9 +32,8 @@ class DatabaseStorage(Storage):
     def _save(self, name: str, content: File[bytes]) -> str:
         with transaction.atomic():
             stored = StoredFile.objects.create(name=name)
-            for number, data in enumerate(parts_of(content)):
-                StoredPart.objects.create(file=stored, number=number, data=data)
-                stored.size += len(data)
+            parts = enumerate(parts_of(content))
+            stored.size = copied(stored, parts) if connection.vendor == "postgresql" else created(stored, parts)
             stored.save(update_fields=["size"])
         return name
 
@@ -45,6 +45,40 @@ class DatabaseStorage(Storage):
 
     def size(self, name: str) -> int:
         return StoredFile.objects.get(name=name).size
+
+
+def created(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+    """Store a file's parts, one by one; gives their bytes."""
+    size = 0
+    for number, data in parts:
+        StoredPart.objects.create(file=stored, number=number, data=data)
+        size += len(data)
+    return size
+
+
+def copied(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+    """The same through PostgreSQL's COPY: as they are, where Django writes a number of two digits for each byte."""
+    size = 0
+    statement = f"COPY {StoredPart._meta.db_table} (file_id, number, data) FROM STDIN (FORMAT BINARY)"
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
+        stream.set_types(["int8", "int4", "bytea"])
+        for number, data in parts:
+            stream.write_row((stored.pk, number, data))
+            size += len(data)
+    return size
+
+
+def part(stored: StoredFile, number: int) -> bytes | memoryview:
+    """A part's bytes; none behind the last."""
+    found = stored.parts.filter(number=number).values_list("data")
+    if connection.vendor != "postgresql":
+        row = found.first()
+    else:
+        # Binary, for the same reason.
+        connection.ensure_connection()
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            row = cursor.execute(*found.query.sql_with_params(), binary=True).fetchone()
+    return b"" if row is None else row[0]
 
 
 def parts_of(content: File[bytes]) -> Iterator[bytes]:
@@ -73,9 +107,8 @@ class Parts(io.RawIOBase):
     # RawIOBase takes any writable buffer; BufferedReader gives it this one.
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._rest:
-            part = self._stored.parts.filter(number=self._number).values_list("data", flat=True).first()
+            self._rest = memoryview(part(self._stored, self._number))
             self._number += 1
-            self._rest = memoryview(part if part is not None else b"")
         taken = self._rest[: len(buffer)]
         buffer[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
