@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 from django.core.asgi import get_asgi_application
@@ -31,10 +30,3 @@ application = ProtocolTypeRouter(
         "websocket": CookieMiddleware(Sessions(URLRouter([path("graphql", consumer)]))),
     }
 )
-
-# A collection of all objects stops the process for half a second where a thousand subscribers are connected. What is
-# loaded by now stays, and need not be looked at; and what an event leaves behind is mostly gone before 50,000 more
-# objects are made, so that few of them grow old enough to call for one.
-gc.collect()
-gc.freeze()
-gc.set_threshold(50_000)

@@ -70,15 +70,16 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
 def web_command(host: str, port: int) -> list[str]:
     """uvicorn, one process."""
     return [
-        *(sys.executable, "-m", "uvicorn", "server.asgi:application", "--host", host, "--port", str(port)),
+        *(sys.executable, "-m", "uvicorn", "server.process:application", "--host", host, "--port", str(port)),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),
     ]
 
 
-#: dramatiq's idle workers look for messages ten times a second, not once; in the environment, its only place.
-POLLING = {"dramatiq_worker_timeout": "100"}
+#: dramatiq's workers look for messages four times a second where they hear of none, and take no more of them than they
+#: have threads, so that none waits in one process while another is idle; in the environment, the only place for it.
+POLLING = {"dramatiq_worker_timeout": "250", "dramatiq_queue_prefetch": "2"}
 
 
 def worker_command(processes: int) -> list[str]:

@@ -12,9 +12,14 @@ from workers import operations
 from workers.broker import broker
 from workers.conf import limits
 from workers.errors import WorkFailed, place_of
+from workers.ring import SMALL_QUEUE
 from workers.sweep import Sweep
 
 T = TypeVar("T", int, UUID)
+
+#: dramatiq's priorities, the lower first: few rows do not wait behind many. They have a queue of their own as well, or
+#: they would wait in Redis behind messages that a worker does not take yet.
+SMALL, LARGE = 0, 1
 
 #: A chunk takes less than its lease; past it another worker has taken over, and this one only stands in the way.
 CHUNK_MS = limits().lease_seconds * 2_000
@@ -24,19 +29,19 @@ READ_MS = 24 * 60 * 60 * 1_000
 WHOLE_MS = READ_MS
 
 
-@dramatiq.actor(broker=broker, time_limit=CHUNK_MS)
+@dramatiq.actor(broker=broker, time_limit=CHUNK_MS, priority=LARGE)
 def write_chunk(chunk_id: int) -> None:
     """Write one chunk."""
     work(operations.write_chunk, chunk_id)
 
 
-@dramatiq.actor(broker=broker, time_limit=READ_MS)
+@dramatiq.actor(broker=broker, time_limit=READ_MS, priority=LARGE)
 def read_input(input_id: int) -> None:
     """Read one upload into chunks."""
     work(operations.read_input, input_id)
 
 
-@dramatiq.actor(broker=broker, time_limit=WHOLE_MS)
+@dramatiq.actor(broker=broker, time_limit=WHOLE_MS, priority=LARGE)
 def write_operation(operation_id: str) -> None:
     """Write an operation that is one transaction."""
     work(operations.write_operation, UUID(operation_id))
@@ -52,5 +57,12 @@ def work(step: Callable[[T], object], identifier: T) -> None:
     except Exception as error:
         raise WorkFailed(place_of(error)) from None
 
+
+write_small_chunk = dramatiq.actor(
+    actor_name="write_small_chunk", queue_name=SMALL_QUEUE, broker=broker, time_limit=CHUNK_MS, priority=SMALL
+)(write_chunk.fn)
+read_small_input = dramatiq.actor(
+    actor_name="read_small_input", queue_name=SMALL_QUEUE, broker=broker, time_limit=CHUNK_MS, priority=SMALL
+)(read_input.fn)
 
 broker.add_middleware(Sweep())

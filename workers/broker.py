@@ -7,8 +7,9 @@ from typing import Any
 import dramatiq
 from django.conf import settings
 from django.db import close_old_connections
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, ShutdownNotifications, TimeLimit
+
+from workers.bell import BellBroker
 
 
 class DatabaseConnections(dramatiq.Middleware):
@@ -23,7 +24,7 @@ class DatabaseConnections(dramatiq.Middleware):
         close_old_connections()
 
 
-broker = RedisBroker(
+broker = BellBroker(
     url=settings.BULKQL_QUEUE_URL,
     namespace="bulkql",
     # By default, the messages of a killed worker come back after a minute and a lottery of another seven.

@@ -19,13 +19,18 @@ from workers.plan import plan_of
 
 logger = logging.getLogger("bulkql")
 
+#: The messages of small inputs. Their chunks are not many.
+SMALL_QUEUE = "small"
+SMALL_ROWS = 1_000
+SMALL_BYTES = 64 * 1024
+
 
 def ring(operation_id: UUID) -> None:
     """Ring for everything that is due: files to read, and as many chunks as the window has room for."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, rung_at=None, operation__finished_at=None)
-    for input_id in unread.values_list("pk", flat=True):
-        if is_first_to_ring(Input.objects.filter(pk=input_id)):
-            send("read_input", input_id)
+    for one in unread.select_related("upload"):
+        if is_first_to_ring(Input.objects.filter(pk=one.pk)):
+            send_for(one, "read_input", one.pk)
     ring_writers(operation_id)
 
 
@@ -50,7 +55,7 @@ def ring_chunks(operation_id: UUID) -> None:
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
         .exclude(operation__state=State.CANCELING)
-        .select_related("operation")
+        .select_related("operation", "upload")
         .order_by("position")
         .first()
     )
@@ -60,7 +65,7 @@ def ring_chunks(operation_id: UUID) -> None:
     window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
     for chunk_id, rung_at in window.values_list("pk", "rung_at"):
         if rung_at is None and is_first_to_ring(Chunk.objects.filter(pk=chunk_id)):
-            send("write_chunk", chunk_id)
+            send_for(frontier, "write_chunk", chunk_id)
 
 
 def is_first_to_ring(one: QuerySet[Any]) -> bool:
@@ -68,11 +73,24 @@ def is_first_to_ring(one: QuerySet[Any]) -> bool:
     return bool(one.filter(rung_at=None).update(rung_at=timezone.now()))
 
 
-def send(actor_name: str, identifier: int | str) -> None:
+def send_for(one: Input, actor_name: str, identifier: int) -> None:
+    """A message for an input; that of a small one overtakes the others."""
+    if is_small(one):
+        send(actor_name.replace("_", "_small_", 1), identifier, SMALL_QUEUE)
+    else:
+        send(actor_name, identifier)
+
+
+def is_small(one: Input) -> bool:
+    """Whether an input has few rows, as far as is known."""
+    if one.total is not None:
+        return one.total <= SMALL_ROWS
+    return one.upload is not None and (one.upload.size or 0) <= SMALL_BYTES
+
+
+def send(actor_name: str, identifier: int | str, queue: str = "default") -> None:
     """One message with an id. When Redis is away nothing is lost: the sweep rings again."""
-    message: Message[None] = Message(
-        queue_name="default", actor_name=actor_name, args=(identifier,), kwargs={}, options={}
-    )
+    message: Message[None] = Message(queue_name=queue, actor_name=actor_name, args=(identifier,), kwargs={}, options={})
     try:
         broker.enqueue(message)
     except (BrokerConnectionError, redis.RedisError) as error:
