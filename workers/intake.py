@@ -21,8 +21,9 @@ from workers.frames import pack
 from workers.models import Chunk, Input, Kind, Operation, Upload
 from workers.plan import Plan, plan_for
 from workers.requests import BulkRequest, Rows, check, check_rows_limit, hash_of
-from workers.resources import BulkResource, in_dependency_order
+from workers.resources import in_dependency_order
 from workers.rows import raw_frame
+from workers.writers.deletion import is_at_once
 from workers.writers.keys import with_keys
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ Write: TypeAlias = Callable[[Chunk, Plan, pl.DataFrame], None]
 
 #: Chunks that are stored with one statement.
 CHUNKS_AN_INSERT = 8
+#: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
+DELETES_FOR_A_ROW = 5
 
 
 def accept(request: BulkRequest, write: Write | None = None) -> tuple[Operation, bool]:
@@ -84,19 +87,24 @@ def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
     if request.kind == Kind.DELETE:
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
-        store_input(operation, position, items[resource.model], chunk_size(request, resource), write)
+        store_input(operation, position, items[resource.model], request.chunk_size, write)
     return operation
 
 
-def chunk_size(request: BulkRequest, resource: BulkResource) -> int:
+def chunk_size(plan: Plan, requested: int | None) -> int:
     """Rows in a chunk."""
-    if request.kind == Kind.DELETE and resource.refers_to_itself:
+    if plan.kind == Kind.DELETE and plan.resource.refers_to_itself:
         # A row may take others of the request along, which nobody should then miss: they go together.
         return limits().max_chunk_size
-    return resource.size_of_chunks(request.chunk_size)
+    size = plan.resource.size_of_chunks(requested)
+    if plan.kind == Kind.DELETE and requested is None and is_at_once(plan):
+        return min(DELETES_FOR_A_ROW * size, limits().max_chunk_size)
+    return size
 
 
-def store_input(operation: Operation, position: int, item: Rows, chunk_size: int, write: Write | None = None) -> None:
+def store_input(
+    operation: Operation, position: int, item: Rows, requested_size: int | None, write: Write | None = None
+) -> None:
     """One resource's rows: inline ones as chunks, a file as it is."""
     upload = item.upload
     if item.content is not None:
@@ -108,7 +116,7 @@ def store_input(operation: Operation, position: int, item: Rows, chunk_size: int
         operation=operation,
         resource=item.resource.name,
         position=position,
-        chunk_size=chunk_size,
+        chunk_size=chunk_size(plan, requested_size),
         upload=upload,
         file_options=item.file_options.as_json() if item.file_options is not None else None,
         match_by=plan.match_by,

@@ -63,7 +63,7 @@ def test_what_points_to_a_bad_row_is_bad(bulk, chunk_size):
 
 def test_chunks_of_a_tree_are_rung_one_after_the_other(user, monkeypatch):
     rung = []
-    monkeypatch.setattr("workers.ring.send", lambda actor, identifier: rung.append(identifier))
+    monkeypatch.setattr("workers.ring.send", lambda actor, identifier, queue: rung.append(identifier))
     inputs = [Rows(resource=resource_named("folders"), rows=[under(name, None) for name in "abc"])]
     operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=1))
 

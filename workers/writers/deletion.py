@@ -28,15 +28,21 @@ if TYPE_CHECKING:
 
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
-    is_postgres = connections[plan.resource.database].vendor == "postgresql"
-    if is_postgres and is_alone(plan) and plan.match_by == (plan.resource.pk.name,) and plan.resource.pk.is_plain:
+    if is_at_once(plan):
         # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, user)
+    is_postgres = connections[plan.resource.database].vendor == "postgresql"
     found = (match_staged if is_postgres else match)(plan, rows, user)
     there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     return together([not_there(plan, absent), delete_all(plan, there)])
+
+
+def is_at_once(plan: Plan) -> bool:
+    """Whether one statement finds and deletes the rows, by their primary keys."""
+    is_postgres = connections[plan.resource.database].vendor == "postgresql"
+    return is_postgres and is_alone(plan) and plan.match_by == (plan.resource.pk.name,) and plan.resource.pk.is_plain
 
 
 def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
