@@ -7,10 +7,10 @@ import gc
 from server.asgi import application
 
 # A collection of all objects stops the process for half a second where a thousand subscribers are connected. What is
-# loaded by now stays, and need not be looked at; and what an event leaves behind is mostly gone before 50,000 more
+# loaded by now stays, and need not be looked at; and what an event leaves behind is mostly gone before 10,000 more
 # objects are made, so that few of them grow old enough to call for one.
 gc.collect()
 gc.freeze()
-gc.set_threshold(50_000)
+gc.set_threshold(10_000)
 
 __all__ = ["application"]
