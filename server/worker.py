@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -28,5 +29,10 @@ def commit_at_leisure(connection: Any, **_: Any) -> None:
 
 
 connection_created.connect(commit_at_leisure)
+
+# A chunk's rows of JSON are made and gone together: looking through them for garbage takes as long as decoding them.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000)
 
 __all__ = ["broker", "read_input", "write_chunk"]

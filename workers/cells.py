@@ -36,20 +36,19 @@ def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = Fa
     the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself.
     """
     if not as_json and set(map(type, values)) <= {str} and accepts >= {str}:
-        texts: Sequence[str | None] = escaped(values)
-    else:
-        texts = [cell(value, accepts, as_json) for value in values]
+        texts = series_of(values)
+        # Strings are their own cells, but for those that begin with the mark themselves.
+        if not texts.str.starts_with(MARK).any():
+            return texts
+    return series_of([cell(value, accepts, as_json) for value in values])
+
+
+def series_of(texts: Sequence[str | None]) -> pl.Series:
+    """Texts as a series; what is not all characters is marked."""
     try:
         return pl.Series(texts, dtype=pl.String)
     except UnicodeEncodeError:
         return pl.Series([None if text is None else encodable(text) for text in texts], dtype=pl.String)
-
-
-def escaped(values: Sequence[str]) -> Sequence[str]:
-    """Strings as they are, but for those that begin with the mark themselves."""
-    if not any(value.startswith(MARK) for value in values):
-        return values
-    return [f"{MARK}{json.dumps(value)}" if value.startswith(MARK) else value for value in values]
 
 
 def escaped_column(texts: pl.Expr) -> pl.Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -54,7 +55,10 @@ def raw_frame(
 
 
 def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
-    return [row.get(key, ...) for row in rows]
+    try:
+        return list(map(itemgetter(key), rows))
+    except KeyError:
+        return [row.get(key, ...) for row in rows]
 
 
 def merged(
