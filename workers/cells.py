@@ -33,14 +33,31 @@ def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = Fa
     """The cells of one column.
 
     `values` are decoded JSON, with `...` where a row does not give the field; `accepts` are the kinds whose text is
-    the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself.
+    the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself. A number with a
+    fraction or an exponent may come as its digits, in bytes.
     """
-    if not as_json and set(map(type, values)) <= {str} and accepts >= {str}:
-        texts = series_of(values)
-        # Strings are their own cells, but for those that begin with the mark themselves.
-        if not texts.str.starts_with(MARK).any():
-            return texts
-    return series_of([cell(value, accepts, as_json) for value in values])
+    quick = None if as_json else of_one_kind(values, accepts)
+    return series_of([cell(value, accepts, as_json) for value in values]) if quick is None else quick
+
+
+def of_one_kind(values: Sequence[Any], accepts: frozenset[type]) -> pl.Series | None:
+    """The cells of a column whose values are all texts, all whole numbers or all digits; None for any other."""
+    kind = type(values[0]) if values else str
+    dtype = {str: pl.String, int: pl.Int64, bytes: pl.Binary}.get(kind)
+    if dtype is None or (float if kind is bytes else kind) not in accepts:
+        return None
+    # polars refuses values of other kinds by itself, but for nulls, and booleans among numbers.
+    if kind is int and set(map(type, values)) != {int}:
+        return None
+    try:
+        texts = pl.Series(values, dtype=dtype).cast(pl.String)
+    except (TypeError, ValueError):
+        return None
+    # Texts are their own cells, but for those that begin with the mark themselves. No other comes before "\1" but the
+    # empty one, which is sooner found out where texts are few.
+    if texts.null_count() or (kind is str and (texts < "\1").any() and texts.str.starts_with(MARK).any()):
+        return None
+    return texts
 
 
 def series_of(texts: Sequence[str | None]) -> pl.Series:
@@ -69,6 +86,8 @@ def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
         return NULL
     if as_json:
         return json.dumps(value)
+    if isinstance(value, bytes):
+        return value.decode() if float in accepts else f"{MARK}{json.dumps(float(value))}"
     kind = float if isinstance(value, float) else type(value)
     if kind not in accepts or (kind is str and value.startswith(MARK)):
         return f"{MARK}{json.dumps(value)}"

@@ -131,7 +131,7 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
     rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=pl.UInt32)})
-    outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select(
+    outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select_seq(
         index=pl.col(ROW).cast(pl.Int64) + chunk.row_start,
         outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
         pk="pk",

@@ -23,7 +23,7 @@ from django.db import models
 from django.utils import timezone
 
 from workers.cells import MARK, kind_of
-from workers.kinds import BOOLEANS, SLOW, Parse, fast_path, kind_of_field
+from workers.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +41,9 @@ class Column:
     #: The model that a foreign key points to.
     target: type[models.Model] | None
     dtype: pl.DataType
-    #: Certainly valid text -> value, any other text -> null. None where only the field itself can tell.
-    parse: Parse | None
+    #: Certainly valid text -> value, any other text -> null; the usual spelling first, then rarer ones, which are tried
+    #: on columns of which something is left. None where only the field itself can tell.
+    parse: tuple[Parse, ...]
     #: The JSON kinds whose text is the value.
     accepts: frozenset[type]
     #: The text of a cell is JSON.
@@ -200,14 +201,14 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         value_field=value_field,
         target=target,
         dtype=kind.dtype,
-        parse=fast_path(value_field),
+        parse=fast_paths(value_field),
         # Choices are given by their enum's names.
         accepts=kind.accepts | ({str, int} if is_id(field) else set()) | ({str} if field.choices else set()),
         as_json=isinstance(value_field, models.JSONField),
         is_plain=kind is not SLOW,
         choice_names=choice_names(field),
     )
-    return replace(column, parse=path_of_choices(column)) if field.choices and column.parse is not None else column
+    return replace(column, parse=(path_of_choices(column),)) if field.choices and column.parse else column
 
 
 def naming(foreign_key: models.ForeignKey[Any, Any], field: models.Field[Any, Any]) -> Column:
@@ -257,7 +258,7 @@ def enum_name(text: str) -> str | None:
     return name if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in ("TRUE", "FALSE", "NULL") else None
 
 
-def path_of_choices(column: Column) -> Parse | None:
+def path_of_choices(column: Column) -> Parse:
     """The fast path of a field with choices: their names and their texts, each cleaned here once."""
     table: dict[str, Any] = {}
     for text in (*column.choice_names, *(str(value) for value, _ in column.field.flatchoices)):

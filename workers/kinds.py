@@ -1,7 +1,7 @@
 """Kinds of Django fields -> their fast paths: a whole column of text at a time.
 
 A fast path yields a value only for text that the field itself would certainly take, and the very value that the
-field would give; for all other text it yields null.
+field would give; for all other text, that of marked cells too, it yields null.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django.utils import timezone
 from workers.cells import MARK
 
 Parse: TypeAlias = Callable[[pl.Expr], pl.Expr]
+ParseField: TypeAlias = Callable[[pl.Expr, Any], pl.Expr]
 
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
@@ -40,7 +41,8 @@ class KindOfField:
 
     fields: frozenset[type]
     dtype: pl.DataType
-    parse: Callable[[pl.Expr, Any], pl.Expr] | None
+    #: The usual spelling first. Columns of which it leaves something are asked for the next one.
+    parse: tuple[ParseField, ...]
     #: The JSON kinds whose text is the value.
     accepts: frozenset[type]
 
@@ -50,17 +52,21 @@ def kind_of_field(field: models.Field[Any, Any]) -> KindOfField:
     return next((kind for kind in KINDS if type(field) in kind.fields), SLOW)
 
 
-def fast_path(field: models.Field[Any, Any]) -> Parse | None:
-    """A kind's own path, then the field's validators; None if one of them is unknown here."""
-    parse, rules = kind_of_field(field).parse, rules_of(field)
-    if parse is None or rules is None:
-        return None
+def fast_paths(field: models.Field[Any, Any]) -> tuple[Parse, ...]:
+    """A kind's own paths, the usual one first, each followed by the field's validators; none if one is unknown here."""
+    kind, rules = kind_of_field(field), rules_of(field)
+    return () if rules is None else tuple(followed(parse, rules, field) for parse in kind.parse)
+
+
+def followed(parse: ParseField, rules: list[Parse], field: models.Field[Any, Any]) -> Parse:
+    """A kind's path with the field's validators behind it."""
+    stays_text = kind_of_field(field).dtype == pl.String
 
     def expression(text: pl.Expr) -> pl.Expr:
         value = parse(text, field)
-        for rule in rules:
-            value = pl.when(rule(value)).then(value)
-        return value
+        # polars computes an expression as often as it is named.
+        subject = text if stays_text else value
+        return pl.when(pl.all_horizontal(rule(subject) for rule in rules)).then(value) if rules else value
 
     return expression
 
@@ -145,9 +151,12 @@ def parse_text(text: pl.Expr, field: Any) -> pl.Expr:
 
 
 def parse_integer(text: pl.Expr, field: Any) -> pl.Expr:
-    # Spreadsheets write 7.0 where they mean 7, and GraphQL's Int takes it too.
-    zeros = pl.when(text.str.contains(r"^[+-]?[0-9]+\.0+$")).then(text.str.replace(r"\.0+$", ""))
-    return pl.coalesce(text.cast(pl.Int64, strict=False), zeros.cast(pl.Int64, strict=False))
+    return text.cast(pl.Int64, strict=False)
+
+
+def parse_integer_with_zeros(text: pl.Expr, field: Any) -> pl.Expr:
+    """Spreadsheets write 7.0 where they mean 7, and GraphQL's Int takes it too."""
+    return text.str.replace(r"^([+-]?[0-9]+)\.0+$", "$1").cast(pl.Int64, strict=False)
 
 
 def parse_decimal(text: pl.Expr, field: Any) -> pl.Expr:
@@ -179,21 +188,26 @@ def parse_time(text: pl.Expr, field: Any) -> pl.Expr:
     return pl.when(is_time).then(text).str.to_time("%H:%M:%S", strict=False)
 
 
+# polars takes a 60th second for a leap second; Django does not.
+SECOND = r"[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]"
+
+
 def parse_datetime(text: pl.Expr, field: Any) -> pl.Expr:
-    """ISO 8601 in UTC by the second, the usual case; then with an offset and a fraction."""
-    # polars takes a 60th second for a leap second; Django does not.
-    second = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]"
-    utc = text.str.contains(rf"{second}Z$")
-    in_utc = pl.when(utc).then(text).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False)
-    # The longer pattern costs more than all the rest: it looks at what is left alone.
-    left = pl.when(~utc).then(text)
-    offset = left.str.contains(rf"{second}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})$")
-    with_offset = (
+    """ISO 8601 in UTC by the second, from the year 1000 on: within anybody's calendar."""
+    utc = pl.when(text.str.contains(rf"^[1-9]{SECOND}Z$")).then(text)
+    value = utc.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False)
+    return value.dt.replace_time_zone("UTC")
+
+
+def parse_datetime_with_offset(text: pl.Expr, field: Any) -> pl.Expr:
+    """ISO 8601 with an offset and a fraction: a pattern that costs more than all the rest."""
+    offset = text.str.contains(rf"^[0-9]{SECOND}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})$")
+    value = (
         pl.when(offset)
-        .then(left)
+        .then(text)
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
     )
-    return in_calendar(pl.coalesce(in_utc.dt.replace_time_zone("UTC"), with_offset), MICROSECONDS)
+    return in_calendar(value, MICROSECONDS)
 
 
 def in_calendar(value: pl.Expr, numbers: tuple[int, int]) -> pl.Expr:
@@ -223,21 +237,26 @@ INTEGERS = frozenset(
 TEXTS = frozenset({models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField})
 
 KINDS = (
-    KindOfField(fields=TEXTS, dtype=pl.String(), parse=parse_text, accepts=frozenset({str})),
-    KindOfField(fields=INTEGERS, dtype=pl.Int64(), parse=parse_integer, accepts=frozenset({int, float})),
+    KindOfField(fields=TEXTS, dtype=pl.String(), parse=(parse_text,), accepts=frozenset({str})),
+    KindOfField(
+        fields=INTEGERS,
+        dtype=pl.Int64(),
+        parse=(parse_integer, parse_integer_with_zeros),
+        accepts=frozenset({int, float}),
+    ),
     *(
         KindOfField(fields=frozenset({field}), dtype=dtype, parse=parse, accepts=frozenset(accepts))
         for field, dtype, parse, accepts in (
-            (models.DecimalField, pl.String(), parse_decimal, {str, int, float}),
-            (models.FloatField, pl.Float64(), parse_float, {int, float}),
-            (models.BooleanField, pl.Boolean(), parse_boolean, {bool}),
-            (models.DateField, pl.Date(), parse_date, {str}),
-            (models.TimeField, pl.Time(), parse_time, {str}),
-            (models.DateTimeField, UTC_MICROSECONDS, parse_datetime, {str}),
-            (models.UUIDField, pl.String(), parse_uuid, {str}),
+            (models.DecimalField, pl.String(), (parse_decimal,), {str, int, float}),
+            (models.FloatField, pl.Float64(), (parse_float,), {int, float}),
+            (models.BooleanField, pl.Boolean(), (parse_boolean,), {bool}),
+            (models.DateField, pl.Date(), (parse_date,), {str}),
+            (models.TimeField, pl.Time(), (parse_time,), {str}),
+            (models.DateTimeField, UTC_MICROSECONDS, (parse_datetime, parse_datetime_with_offset), {str}),
+            (models.UUIDField, pl.String(), (parse_uuid,), {str}),
         )
     ),
 )
 SLOW = KindOfField(
-    fields=frozenset(), dtype=pl.String(), parse=None, accepts=frozenset({str, int, float, bool, list, dict})
+    fields=frozenset(), dtype=pl.String(), parse=(), accepts=frozenset({str, int, float, bool, list, dict})
 )

@@ -57,7 +57,7 @@ def list_columns(
         value_field=pk.value_field,
         target=field.related_model,
         dtype=pk.dtype,
-        parse=None,
+        parse=(),
         accepts=frozenset({list}),
         is_plain=pk.is_plain,
         choice_names={},

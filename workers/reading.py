@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 
 import polars as pl
 from django.db import transaction
@@ -17,34 +19,39 @@ from workers.intake import names_in, new_chunk
 from workers.models import Chunk, Input, Kind
 from workers.plan import Plan, plan_for, plan_of
 from workers.requests import check_rows_limit
+from workers.spool import Spool
+
+#: Seconds between two extensions of the lease while no chunk is stored.
+HOLD_SECONDS = 1
 
 
 def read(stored: Input) -> Iterator[Chunk]:
     """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
 
-    The file is read twice: which row is superseded by which is known only at its end. A reader that takes over from
-    one that died goes on behind the last stored chunk.
+    Which row is superseded by which is known only at the file's end, so its rows are looked at twice. A reader that
+    takes over from one that died goes on behind the last stored chunk.
     """
     assert stored.upload is not None
     options = FileOptions.from_json(stored.file_options or {})
     plan = plan_of_file(stored, options)
     resource = plan.resource
     done = stored.chunks.count()
-    with uploads.open_upload(stored.upload) as file:
-        frames = alive(stored, files.read(file, plan, options))
-        verdicts = superseded(plan, frames, stored.operation.created_by)
     row_start = 0
-    with closing(verdicts), uploads.open_upload(stored.upload) as file:
-        for number, frame in enumerate(in_slices(files.read(file, plan, options), stored.chunk_size)):
-            if resource.max_rows is not None:
-                check_rows_limit(resource, row_start + frame.height)
-            if number >= done:
-                chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
-                with transaction.atomic():
-                    ledger.hold_input(stored)
-                    chunk.save(force_insert=True)
-                yield chunk
-            row_start += frame.height
+    with uploads.open_upload(stored.upload) as file, closing(Spool()) as spool:
+        frames = alive(stored, files.read(file, plan, options))
+        with closing(superseded(plan, spool.keeping(frames), stored.operation.created_by)) as verdicts:
+            # Where no two rows can be in each other's way, none has been read yet.
+            frames = chain(spool.kept(), frames)
+            for number, frame in enumerate(in_slices(frames, stored.chunk_size)):
+                if resource.max_rows is not None:
+                    check_rows_limit(resource, row_start + frame.height)
+                if number >= done:
+                    chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
+                    with transaction.atomic():
+                        ledger.hold_input(stored)
+                        chunk.save(force_insert=True)
+                    yield chunk
+                row_start += frame.height
     if row_start == 0:
         raise UnreadableFile("The file has no rows.")
     ledger.read_to_end(stored, row_start)
@@ -64,8 +71,11 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
 
 def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The same frames, while the lease is kept alive."""
+    held_at = time.monotonic()
     for frame in frames:
-        ledger.hold_input(stored)
+        if time.monotonic() - held_at > HOLD_SECONDS:
+            ledger.hold_input(stored)
+            held_at = time.monotonic()
         yield frame
 
 

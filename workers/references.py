@@ -54,6 +54,8 @@ def unresolved(plan: Plan, column: Column, rows: pl.DataFrame, user: User | None
     if wanted.is_empty():
         return no_errors()
     known = existing(plan, column, wanted, user)
+    if wanted.dtype == pl.Int64 and known.n_unique() == len(wanted):
+        return no_errors()
     unknown = wanted.filter(~column.comparable(wanted).is_in(known.implode())) if not known.is_empty() else wanted
     if unknown.is_empty():
         return no_errors()

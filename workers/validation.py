@@ -10,7 +10,7 @@ from functools import cache
 import polars as pl
 from django.core.exceptions import ValidationError
 
-from workers.cells import MARK, NULL, shown
+from workers.cells import NULL, shown
 from workers.columns import Column, by_name, graphql_name
 from workers.frames import ERRORS, INTAKE_ERRORS, RESERVED_PK, ROW, SUPERSEDED_BY, SUPERSEDED_KEY, given, no_errors
 from workers.plan import Plan
@@ -72,16 +72,15 @@ def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
 
     All columns go through their fast paths at once; the few that are left with doubts are looked at one by one.
     """
-    rows = raw.select(
+    # In sequence: for few rows, waking polars' threads takes longer than the work; for many, other chunks have the cores.
+    rows = raw.select_seq(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW),
         *(expression for column in columns for expression in fast(column, column.name in raw.columns)),
     )
-    present = [column for column in columns if column.name in raw.columns]
-    doubts = rows.select(
-        (pl.col(one.name).is_null() & pl.col(given(one.name)) & (pl.lit(raw[one.name]) != NULL)).any().alias(one.name)
-        for one in present
-    )
-    doubtful = [one for one in present if doubts[one.name].item()]
+    doubtful = left_of([column for column in columns if column.name in raw.columns], raw, rows)
+    if rare := [column for column in doubtful if len(column.parse) > 1]:
+        rows = rows.with_columns(rest(column, raw[column.name]) for column in rare)
+        doubtful = left_of(doubtful, raw, rows)
     slow = [slowly(one, raw[one.name], rows[one.name]) for one in doubtful]
     return rows.with_columns(*(values for values, _ in slow)), pl.concat([no_errors(), *(errors for _, errors in slow)])
 
@@ -93,9 +92,28 @@ def fast(column: Column, is_present: bool) -> tuple[pl.Expr, pl.Expr]:
         nothing = pl.lit(None, dtype=column.dtype).alias(column.name)
         return nothing, pl.lit(False).alias(given(column.name))
     cell = pl.col(column.name)
-    text = pl.when(~cell.str.starts_with(MARK)).then(cell)
-    value = column.parse(text).cast(column.dtype) if column.parse is not None else pl.lit(None, dtype=column.dtype)
+    value = column.parse[0](cell).cast(column.dtype) if column.parse else pl.lit(None, dtype=column.dtype)
     return value.alias(column.name), cell.is_not_null().alias(given(column.name))
+
+
+def left_of(columns: list[Column], raw: pl.DataFrame, rows: pl.DataFrame) -> list[Column]:
+    """The columns in which some row gives a value that is not known yet."""
+    if not columns:
+        return []
+    doubts = rows.select_seq(
+        (pl.col(one.name).is_null() & pl.col(given(one.name)) & (pl.lit(raw[one.name]) != NULL)).any().alias(one.name)
+        for one in columns
+    )
+    return [one for one in columns if doubts[one.name].item()]
+
+
+def rest(column: Column, cells: pl.Series) -> pl.Expr:
+    """A column's values, with those in rarer spellings."""
+    value = pl.col(column.name)
+    for parse in column.parse[1:]:
+        left = pl.when(value.is_null()).then(pl.lit(cells))
+        value = value.fill_null(parse(left).cast(column.dtype))
+    return value.alias(column.name)
 
 
 def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
@@ -148,7 +166,7 @@ def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.Da
     strict = [one for one in plan.all_columns.values() if one.name in raw.columns and not one.field.null]
     nulls = {one.name: (pl.lit(raw[one.name]) == NULL).fill_null(False) for one in strict}
     # One look at all columns; most chunks have nothing to say.
-    some = rows.select(
+    some = rows.select_seq(
         *(lack.any().alias(f"lacks:{name}") for name, lack in lacks.items()),
         *(null.any().alias(f"null:{name}") for name, null in nulls.items()),
     )

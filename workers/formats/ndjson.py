@@ -14,11 +14,13 @@ from workers.cells import ExactFloat
 from workers.errors import UnreadableFile
 from workers.formats import returned
 from workers.formats.options import FileOptions, UnknownColumns, fields_of
+from workers.formats.records import Records
 from workers.plan import Plan
 from workers.rows import flattened, raw_frame
 
+#: Blocks grow up to this size.
 BLOCK_BYTES = 2 * 1024 * 1024
-#: The first block is small: those who look at the beginning only need not wait for more.
+#: The first ones are small: those who look at the beginning only need not wait for more.
 FIRST_BYTES = 64 * 1024
 #: Rows that are asked for their fields' names.
 ROWS_ASKED = 1_000
@@ -32,8 +34,14 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's lines; blank lines are none. A line that is no JSON object is a row error."""
     line, is_first = 1, True
+    records = Records(plan, options)
     for block in lines(file):
+        if (frame := records.frame(block)) is not None:
+            yield frame
+            line += block.count(b"\n")
+            continue
         rows, errors = decode(block, line)
+        records.learn(rows)
         if is_first and rows:
             check_first(plan, rows[0], line + first_line(block), options)
             is_first = False
@@ -76,7 +84,8 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
     if end := rest.rfind(b"\n") + 1:
         yield rest[:end]
         rest = rest[end:]
-    while piece := file.read(BLOCK_BYTES):
+    size = FIRST_BYTES
+    while piece := file.read(size := min(2 * size, BLOCK_BYTES)):
         block = rest + piece
         end = block.rfind(b"\n") + 1
         if end == 0 and len(block) > LINE_BYTES:

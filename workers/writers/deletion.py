@@ -18,6 +18,7 @@ from workers.plan import Plan
 from workers.references import batches
 from workers.violations import is_of_a_row, protected_violation
 from workers.writers import merging, orm, staging
+from workers.writers.arrays import array, returned
 from workers.writers.missing import not_there
 from workers.writers.table import Table, changes_of
 from workers.writers.written import Written, bisect, error_rows, nothing, outcomes, together
@@ -51,20 +52,24 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written
     quote = connections[plan.resource.database].ops.quote_name
     column = f"t.{quote(str(meta.pk.column))}"
     visible, params = merging.visibility(plan, column, user)
-    values = pk.python(rows[pk.name])
-    with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY(%s) AND {visible} RETURNING {column}",  # noqa: S608
-            [values, *params],
-        )
-        gone = {value for (value,) in cursor.fetchall()}
-    check_now(plan.resource.database)
-    is_gone = pl.Series([value in gone for value in values], dtype=pl.Boolean)
-    there = rows.filter(is_gone)
-    texts = pl.Series([str(value) for value in values if value in gone], dtype=pl.String)
-    return together(
-        [not_there(plan, rows.filter(~is_gone)), Written(deleted(there.select(ROW, pk=texts)), no_errors())]
+    is_number = pk.dtype == pl.Int64
+    values = [] if is_number else pk.python(rows[pk.name])
+    wanted, these = ("%s::bigint[]", array(rows[pk.name])) if is_number else ("%s", values)
+    gone = returned(
+        plan.resource.database,
+        f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY({wanted}) AND {visible}"  # noqa: S608
+        f" RETURNING {column} AS value",
+        [these, *params],
+        rows.height,
     )
+    check_now(plan.resource.database)
+    texts = rows[pk.name].cast(pl.String) if is_number else pl.Series(map(str, values), dtype=pl.String)
+    rows = rows.with_columns(texts.alias("pk"))
+    if gone is None:
+        return Written(deleted(rows), no_errors())
+    keys = pk.comparable(pk.series(gone, [str(value) for value in gone]))
+    is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
+    return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
 
 
 def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:

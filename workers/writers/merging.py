@@ -20,6 +20,7 @@ from workers.plan import Plan
 from workers.resources import field_of
 from workers.violations import is_of_a_row
 from workers.writers import orm, staging
+from workers.writers.arrays import array, returned
 from workers.writers.missing import lacking, moved, not_there, out_of_sight
 from workers.writers.staging import STAGING, same_key
 from workers.writers.table import Table, changes_of, insertable, is_copyable, texts
@@ -81,7 +82,7 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
             f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
             f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
             f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} FOR UPDATE OF t",
-            [*params, wanted.to_list()],
+            [*params, array(wanted)],
         )
         return pl.DataFrame(
             cursor.fetchall(), schema={ROW: pl.UInt32, "pk": pl.String, "visible": pl.Boolean}, orient="row"
@@ -149,16 +150,19 @@ def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) ->
     sets = [f"{quote(column)} = {value}" for column, value in new.items()]
     clocks = clock_values(plan, changed)
     old = ", ".join(f"t.{quote(column)}" for column in changed)
-    with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {quote(table.name)} t SET {', '.join([*sets, *(f'{quote(name)} = %s' for name in clocks)])}"  # noqa: S608
-            f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s::int[])"
-            f" AND ({old}) IS DISTINCT FROM ({', '.join(new.values())}) RETURNING s.{quote(ROW)}",
-            [*clocks.values(), there[ROW].to_list()],
-        )
-        updated = pl.Series([row for (row,) in cursor.fetchall()], dtype=pl.UInt32)
-    outcome = pl.when(pl.col(ROW).is_in(updated.implode())).then(pl.lit(Outcome.UPDATED.value))
-    return there.select(ROW, outcome=outcome.otherwise(pl.lit(Outcome.UNCHANGED.value)), pk="pk")
+    updated = returned(
+        plan.resource.database,
+        f"UPDATE {quote(table.name)} t SET {', '.join([*sets, *(f'{quote(name)} = %s' for name in clocks)])}"  # noqa: S608
+        f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s::int[])"
+        f" AND ({old}) IS DISTINCT FROM ({', '.join(new.values())}) RETURNING s.{quote(ROW)} AS value",
+        [*clocks.values(), array(there[ROW])],
+        there.height,
+    )
+    if updated is None:
+        return outcomes(there[ROW], Outcome.UPDATED, there["pk"])
+    is_updated = pl.col(ROW).is_in(pl.Series(updated, dtype=pl.UInt32).implode())
+    outcome = pl.when(is_updated).then(pl.lit(Outcome.UPDATED.value)).otherwise(pl.lit(Outcome.UNCHANGED.value))
+    return there.select(ROW, outcome=outcome, pk="pk")
 
 
 def new_value(plan: Plan, table: Table, column: str) -> str:
@@ -190,7 +194,7 @@ def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFra
             f"DROP TABLE IF EXISTS {MERGED}; CREATE TEMPORARY TABLE {MERGED} ON COMMIT DROP AS"  # noqa: S608
             f" SELECT s.{quote(ROW)}, {', '.join(columns)} FROM {STAGING} s"
             f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE s.{quote(ROW)} = ANY(%s::int[])",
-            [there[ROW].to_list()],
+            [array(there[ROW])],
         )
 
 
@@ -217,7 +221,7 @@ def forget_others(plan: Plan, rows: pl.DataFrame) -> None:
     """Leave only these rows staged; the others have been written."""
     quote = connections[plan.resource.database].ops.quote_name
     with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s::int[])", [rows[ROW].to_list()])  # noqa: S608
+        cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s::int[])", [array(rows[ROW])])  # noqa: S608
 
 
 def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
@@ -225,15 +229,15 @@ def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     quote = connections[plan.resource.database].ops.quote_name
     columns = ", ".join(quote(column) for column in table.columns)
     key = ", ".join(quote(str(field_of(plan.resource.model, name).column)) for name in plan.match_by)
-    with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM {STAGING}"  # noqa: S608
-            f" WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {key}"
-            f" ON CONFLICT ({key}) DO NOTHING RETURNING {quote(table.pk)}::text",
-            [rows[ROW].to_list()],
-        )
-        inserted = [pk for (pk,) in cursor.fetchall()]
+    inserted = returned(
+        plan.resource.database,
+        f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM {STAGING}"  # noqa: S608
+        f" WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO NOTHING RETURNING {quote(table.pk)}::text AS value",
+        [array(rows[ROW])],
+        rows.height,
+    )
     staged = table.frame.select(ROW, pk=pl.col(table.pk).cast(pl.String)).join(rows.select(ROW), on=ROW, how="semi")
-    if len(inserted) < rows.height:
+    if inserted is not None:
         staged = staged.filter(pl.col("pk").is_in(pl.Series(inserted, dtype=pl.String).implode()))
     return outcomes(staged[ROW], Outcome.CREATED, staged["pk"])

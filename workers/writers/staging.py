@@ -17,6 +17,7 @@ from workers.models import Outcome
 from workers.resources import BulkResource, field_of
 from workers.uniqueness import UniqueKey
 from workers.violations import Violation, check_violation, is_of_a_row, reference_violation, unique_violation
+from workers.writers.arrays import array
 from workers.writers.table import Table, copy
 from workers.writers.written import Written, bisect, error_rows, outcomes
 
@@ -140,7 +141,7 @@ def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataF
         cursor.execute(
             f"INSERT INTO {quote(table.name)} ({columns})"  # noqa: S608
             f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {quote(ROW)}",
-            [rows[ROW].to_list()],
+            [array(rows[ROW])],
         )
     return created(table, rows)
 

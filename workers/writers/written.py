@@ -44,7 +44,8 @@ def together(parts: Iterable[Written]) -> Written:
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:
     """All these rows became the same."""
-    return pl.DataFrame({ROW: rows, "pk": pks.cast(pl.String)}).select(ROW, pl.lit(outcome).alias("outcome"), "pk")
+    columns = [ROW, pl.lit(outcome).alias("outcome"), "pk"]
+    return pl.DataFrame({ROW: rows, "pk": pks.cast(pl.String)}).select_seq(columns)
 
 
 def error_rows(rows: list[int] | pl.Series, violation: Violation) -> pl.DataFrame:

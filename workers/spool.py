@@ -1,0 +1,59 @@
+"""Frames that are read twice -> memory, and what is too much for it to disk; in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+#: Bytes of frames that are held before they go to disk.
+HELD_BYTES = 16 * 1024 * 1024
+
+
+class Spool:
+    """Frames as they come by, and once more. To decode a file a second time would take longer."""
+
+    def __init__(self) -> None:
+        self._held: list[pl.DataFrame] = []
+        self._held_bytes = 0
+        self._directory: TemporaryDirectory[str] | None = None
+        self._stored = 0
+
+    def keeping(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The same frames, each kept as it comes by."""
+        for frame in frames:
+            self._held.append(frame)
+            self._held_bytes += int(frame.estimated_size())
+            if self._held_bytes >= HELD_BYTES:
+                self._flush()
+            yield frame
+
+    def kept(self) -> Iterator[pl.DataFrame]:
+        """The frames that were kept, each forgotten as it is given."""
+        for number in range(self._stored):
+            path = self._path(number)
+            yield pl.read_ipc(path)
+            path.unlink()
+        while self._held:
+            yield self._held.pop(0)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._held.clear()
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    def _flush(self) -> None:
+        if self._directory is None:
+            self._directory = TemporaryDirectory(prefix="bulkql-")
+        for frame in self._held:
+            frame.write_ipc(self._path(self._stored), compression="lz4")
+            self._stored += 1
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _path(self, number: int) -> Path:
+        assert self._directory is not None
+        return Path(self._directory.name) / f"{number:09}.arrow"
