@@ -25,6 +25,7 @@ from workers.formats.options import FileFormat, FileOptions
 from workers.frames import INTAKE_ERRORS, no_errors, unpack
 from workers.models import Chunk, Input, Outcome
 from workers.plan import Plan, plan_of
+from workers.results import result_rows
 
 #: A file while it is written; closed when nobody reads on.
 Pieces: TypeAlias = Generator[bytes, None, None]
@@ -123,8 +124,7 @@ def fields_in(raw: pl.DataFrame) -> list[str]:
 
 def failed_in(chunk: Chunk) -> Failed:
     """The failed rows of a chunk that has some."""
-    assert chunk.results is not None
-    results = unpack(chunk.results)
+    results = result_rows(chunk)
     is_failed = results["outcome"] == Outcome.FAILED.value
     errors = unpack(chunk.errors) if chunk.errors is not None else no_errors()
     return Failed(unpack(chunk.payload).filter(is_failed), results["index"].filter(is_failed), errors)

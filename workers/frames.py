@@ -32,7 +32,7 @@ def given(name: str) -> str:
 
 
 def pack(frame: pl.DataFrame) -> bytes:
-    """A frame as a compressed stream of Arrow IPC: what is written as a file takes longer, and few rows twenty times."""
+    """A frame as compressed Arrow IPC: a stream, for few rows in a file would take twenty times as long."""
     buffer = io.BytesIO()
     # Columns whose parts end in different places make polars panic once they are filtered (2.1).
     frame.rechunk().write_ipc_stream(buffer, compression="lz4")

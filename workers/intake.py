@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 import polars as pl
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -16,7 +17,7 @@ from workers.conf import limits
 from workers.duplicates import marked
 from workers.errors import IdempotencyConflict
 from workers.formats import files
-from workers.formats.options import FileFormat, FileOptions
+from workers.formats.options import FileFormat
 from workers.frames import pack
 from workers.models import Chunk, Input, Kind, Operation, Upload
 from workers.plan import Plan, plan_for
@@ -106,53 +107,64 @@ def store_input(
     operation: Operation, position: int, item: Rows, requested_size: int | None, write: Write | None = None
 ) -> None:
     """One resource's rows: inline ones as chunks, a file as it is."""
-    upload = item.upload
-    if item.content is not None:
-        assert operation.created_by is not None
-        upload = uploads.announce(operation.created_by, item.content.name or "upload", item.content.size)
-        uploads.fill(upload, item.content)
-    plan = plan_of_request(Kind(operation.kind), item, upload)
-    stored = Input.objects.create(
+    kind = Kind(operation.kind)
+    if item.file_options is not None:
+        upload = upload_of(operation, item)
+        with uploads.open_upload(upload) as file:
+            plan = plan_of_request(kind, item, file)
+            files.check(file, plan, item.file_options)
+            header = files.header(file, plan, item.file_options)
+        new_input(
+            operation,
+            position,
+            plan,
+            requested_size,
+            upload=upload,
+            file_options=item.file_options.as_json(),
+            header=header,
+        )
+        return
+    plan = plan_of_request(kind, item, None)
+    total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
+    stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
+    found = store_rows(stored, plan, item, write)
+    if total is None:
+        Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
+
+
+def upload_of(operation: Operation, item: Rows) -> Upload:
+    """The upload that a request names, or that of the file that came with it."""
+    if item.content is None:
+        assert item.upload is not None
+        return item.upload
+    assert operation.created_by is not None
+    upload = uploads.announce(operation.created_by, item.content.name or "upload", item.content.size)
+    return uploads.fill(upload, item.content)
+
+
+def new_input(operation: Operation, position: int, plan: Plan, requested_size: int | None, **how_it_came: Any) -> Input:
+    """The input of one resource."""
+    return Input.objects.create(
         operation=operation,
-        resource=item.resource.name,
+        resource=plan.resource.name,
         position=position,
         chunk_size=chunk_size(plan, requested_size),
-        upload=upload,
-        file_options=item.file_options.as_json() if item.file_options is not None else None,
         match_by=plan.match_by,
         update_fields=plan.update_fields,
-        total=None if item.rows is None else len(item.rows),
-        read_at=None if item.rows is None else timezone.now(),
+        **how_it_came,
     )
-    if upload is not None:
-        assert item.file_options is not None
-        with uploads.open_upload(upload) as file:
-            files.check(file, plan, item.file_options)
-        with uploads.open_upload(upload) as file:
-            stored.header = files.header(file, plan, item.file_options)
-        stored.save(update_fields=["header"])
-        return
-    total = store_rows(stored, plan, item, write)
-    if item.rows is None:
-        Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
 
 
-def plan_of_request(kind: Kind, item: Rows, upload: Upload | None) -> Plan:
+def plan_of_request(kind: Kind, item: Rows, file: File[bytes] | None) -> Plan:
     """What to do with a resource's rows. What a Parquet file calls its columns, its reader will see."""
     names: set[str] = set()
-    if upload is not None and item.file_options is not None:
+    if file is not None and item.file_options is not None:
         if item.file_options.format == FileFormat.PARQUET and item.match_by is None and kind != Kind.UPSERT:
             return Plan(resource=item.resource, kind=kind)
-        names = names_in(upload, item.file_options)
+        names = files.names(file, item.file_options)
     elif item.rows is not None:
         names = set().union(*(row for row in item.rows if isinstance(row, dict)))
     return plan_for(kind, item.resource, item.match_by, item.update_fields, names)
-
-
-def names_in(upload: Upload, options: FileOptions) -> set[str]:
-    """What a file calls its columns."""
-    with uploads.open_upload(upload) as file:
-        return files.names(file, options)
 
 
 def store_rows(stored: Input, plan: Plan, item: Rows, write: Write | None) -> int:

@@ -16,7 +16,7 @@ from workers.intake import accept
 from workers.models import Chunk, OnError, Operation, State
 from workers.reading import read
 from workers.requests import BulkRequest, Mode
-from workers.ring import ring, ring_chunks, ring_writers
+from workers.ring import ring, ring_chunks, ring_readers, ring_writers
 
 logger = logging.getLogger("bulkql")
 
@@ -29,7 +29,8 @@ def run(request: BulkRequest) -> Operation:
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
         if not is_sync(request, operation) or not written_now(operation):
-            ring(operation.id)
+            # Files have no chunks yet.
+            (ring_readers if all(item.file_options is not None for item in request.inputs) else ring)(operation.id)
             if any(item.queryset is not None for item in request.inputs):
                 end(operation.id)  # it may have found no row
     operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])

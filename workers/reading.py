@@ -15,11 +15,11 @@ from workers.duplicates import superseded
 from workers.errors import UnreadableFile
 from workers.formats import files
 from workers.formats.options import FileOptions
-from workers.intake import names_in, new_chunk
+from workers.intake import new_chunk
 from workers.models import Chunk, Input, Kind
 from workers.plan import Plan, plan_for, plan_of
 from workers.requests import check_rows_limit
-from workers.spool import Spool
+from workers.tape import Tape
 
 #: Seconds between two extensions of the lease while no chunk is stored.
 HOLD_SECONDS = 1
@@ -37,11 +37,11 @@ def read(stored: Input) -> Iterator[Chunk]:
     resource = plan.resource
     done = stored.chunks.count()
     row_start = 0
-    with uploads.open_upload(stored.upload) as file, closing(Spool()) as spool:
+    with uploads.open_upload(stored.upload) as file, closing(Tape()) as tape:
         frames = alive(stored, files.read(file, plan, options))
-        with closing(superseded(plan, spool.keeping(frames), stored.operation.created_by)) as verdicts:
+        with closing(superseded(plan, tape.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
-            frames = chain(spool.kept(), frames)
+            frames = chain(tape.playback(), frames)
             for number, frame in enumerate(in_slices(frames, stored.chunk_size)):
                 if resource.max_rows is not None:
                     check_rows_limit(resource, row_start + frame.height)
@@ -63,7 +63,8 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     if plan.kind == Kind.CREATE or plan.match_by:
         return plan
     assert stored.upload is not None
-    plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, names_in(stored.upload, options))
+    with uploads.open_upload(stored.upload) as file:
+        plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, files.names(file, options))
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

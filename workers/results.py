@@ -93,13 +93,11 @@ def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator
 
 
 def result_rows(chunk: Chunk) -> pl.DataFrame:
-    """The outcomes of a chunk. One that was never written has none stored: its rows are skipped."""
+    """The outcomes of a chunk: index, outcome, pk. One that was never written has none stored: its rows are skipped."""
+    indexes = pl.int_range(chunk.row_start, chunk.row_start + chunk.row_count, eager=True).alias("index")
     if chunk.results is not None:
-        return unpack(chunk.results)
-    indexes = pl.int_range(chunk.row_start, chunk.row_start + chunk.row_count, eager=True)
-    return pl.DataFrame({"index": indexes}).select(
-        "index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pl.lit(None, dtype=pl.String)
-    )
+        return unpack(chunk.results).insert_column(0, indexes)
+    return indexes.to_frame().select("index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pl.lit(None, dtype=pl.String))
 
 
 def error_rows(chunk: Chunk) -> pl.DataFrame:

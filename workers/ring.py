@@ -27,11 +27,16 @@ SMALL_BYTES = 64 * 1024
 
 def ring(operation_id: UUID) -> None:
     """Ring for everything that is due: files to read, and as many chunks as the window has room for."""
+    ring_readers(operation_id)
+    ring_writers(operation_id)
+
+
+def ring_readers(operation_id: UUID) -> None:
+    """Ring for the files to read."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, rung_at=None, operation__finished_at=None)
     for one in unread.select_related("upload"):
         if is_first_to_ring(Input.objects.filter(pk=one.pk)):
             send_for(one, "read_input", one.pk)
-    ring_writers(operation_id)
 
 
 def ring_writers(operation_id: UUID) -> None:

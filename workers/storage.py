@@ -94,22 +94,31 @@ def parts_of(content: File[bytes]) -> Iterator[bytes]:
 
 
 class Parts(io.RawIOBase):
-    """The parts of a stored file as one stream."""
+    """The parts of a stored file as one stream, one of them in memory at a time."""
 
     def __init__(self, stored: StoredFile) -> None:
         self._stored = stored
-        self._number = 0
-        self._rest = memoryview(b"")
+        self._place = 0
+        self._number = -1
+        self._data = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._stored.size}
+        self._place = starts[whence] + offset
+        return self._place
+
     # RawIOBase takes any writable buffer; BufferedReader gives it this one.
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if not self._rest:
-            self._rest = memoryview(part(self._stored, self._number))
-            self._number += 1
-        taken = self._rest[: len(buffer)]
+        number, start = divmod(self._place, PART_BYTES)
+        if number != self._number:
+            self._data, self._number = memoryview(part(self._stored, number)), number
+        taken = self._data[start : start + len(buffer)]
         buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
+        self._place += len(taken)
         return len(taken)

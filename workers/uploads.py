@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
+from django.db import transaction
 from django.utils import timezone
 
 from workers.conf import limits
@@ -43,14 +44,16 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
         raise BadInput("This upload has its file already; create another one.")
     if timezone.now() > expires_at(upload):
         raise BadInput("This upload has expired; create another one.")
-    path = storage().save(f"uploads/{upload.id}", content)
-    stored = storage().size(path)
-    if stored == 0 or upload.size not in (None, stored):
-        storage().delete(path)
-        announced = "at least one" if upload.size is None else f"{upload.size:,}"
-        raise BadInput(f"The upload was announced with {announced} bytes, but {stored:,} came; send it again.")
-    upload.path, upload.size, upload.uploaded_at = path, stored, timezone.now()
-    upload.save(update_fields=["path", "size", "uploaded_at"])
+    # One commit, where the bytes go into the database too.
+    with transaction.atomic():
+        path = storage().save(f"uploads/{upload.id}", content)
+        stored = storage().size(path)
+        if stored == 0 or upload.size not in (None, stored):
+            storage().delete(path)
+            announced = "at least one" if upload.size is None else f"{upload.size:,}"
+            raise BadInput(f"The upload was announced with {announced} bytes, but {stored:,} came; send it again.")
+        upload.path, upload.size, upload.uploaded_at = path, stored, timezone.now()
+        upload.save(update_fields=["path", "size", "uploaded_at"])
     return upload
 
 

@@ -72,7 +72,7 @@ def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
 
     All columns go through their fast paths at once; the few that are left with doubts are looked at one by one.
     """
-    # In sequence: for few rows, waking polars' threads takes longer than the work; for many, other chunks have the cores.
+    # In sequence: to wake polars' threads takes longer than few rows do, and beside many rows other chunks are at work.
     rows = raw.select_seq(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW),
         *(expression for column in columns for expression in fast(column, column.name in raw.columns)),

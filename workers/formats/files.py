@@ -34,6 +34,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
 def names(file: IO[bytes], options: FileOptions) -> set[str]:
     """What the file calls its columns, and what the options call them; raises BadInput."""
     check_options(options)
+    file.seek(0)
     found = NAMES[options.format](file, options)
     return {*found, *(to for name, to in options.columns.items() if name in found)}
 
@@ -41,6 +42,7 @@ def names(file: IO[bytes], options: FileOptions) -> set[str]:
 def check(file: IO[bytes], plan: Plan, options: FileOptions) -> None:
     """Look at the file's beginning: is it what it claims to be, and whose columns are these? Raises BadInput."""
     check_options(options)
+    file.seek(0)
     wrong = sorted(set(options.columns.values()) - plan.all_columns.keys())
     if wrong:
         raise BadInput(
@@ -64,6 +66,7 @@ def header(file: IO[bytes], plan: Plan, options: FileOptions) -> list[tuple[str,
     """What a checked file calls its columns, each with its field; None where only the file's reader will see them."""
     if options.format == FileFormat.PARQUET:
         return None
+    file.seek(0)
     names = ndjson.header(file, plan) if options.format == FileFormat.NDJSON else csv.names(file, options)
     return list(zip(names, fields_of(plan, names, options) if names else [], strict=True))
 

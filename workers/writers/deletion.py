@@ -55,21 +55,29 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written
     is_number = pk.dtype == pl.Int64
     values = [] if is_number else pk.python(rows[pk.name])
     wanted, these = ("%s::bigint[]", array(rows[pk.name])) if is_number else ("%s", values)
-    gone = returned(
-        plan.resource.database,
-        f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY({wanted}) AND {visible}"  # noqa: S608
-        f" RETURNING {column} AS value",
-        [these, *params],
-        rows.height,
-    )
-    check_now(plan.resource.database)
     texts = rows[pk.name].cast(pl.String) if is_number else pl.Series(map(str, values), dtype=pl.String)
     rows = rows.with_columns(texts.alias("pk"))
+    statement = f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY({wanted}) AND {visible}"  # noqa: S608
+    gone = None
+    if not all_go(plan, statement, [these, *params], rows.height):
+        statement = f"{statement} RETURNING {column} AS value"
+        gone = returned(plan.resource.database, statement, [these, *params], rows.height)
+    check_now(plan.resource.database)
     if gone is None:
         return Written(deleted(rows), no_errors())
     keys = pk.comparable(pk.series(gone, [str(value) for value in gone]))
     is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
     return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
+
+
+def all_go(plan: Plan, statement: str, params: list[Any], expected: int) -> bool:
+    """Delete rows if all of them are there, else none: RETURNING, which tells them apart, takes half as long again."""
+    alias = plan.resource.database
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(statement, params)
+        are_all: bool = cursor.rowcount == expected
+        transaction.set_rollback(not are_all, using=alias)
+    return are_all
 
 
 def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:

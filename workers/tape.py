@@ -1,4 +1,4 @@
-"""Frames that are read twice -> memory, and what is too much for it to disk; in their order."""
+"""Frames as they come by -> the same frames once more, from memory, or from disk where they are too many for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import polars as pl
 HELD_BYTES = 16 * 1024 * 1024
 
 
-class Spool:
-    """Frames as they come by, and once more. To decode a file a second time would take longer."""
+class Tape:
+    """Frames that are needed twice: to decode a file a second time would take longer."""
 
     def __init__(self) -> None:
         self._held: list[pl.DataFrame] = []
@@ -21,8 +21,8 @@ class Spool:
         self._directory: TemporaryDirectory[str] | None = None
         self._stored = 0
 
-    def keeping(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """The same frames, each kept as it comes by."""
+    def recording(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The same frames, each recorded as it comes by."""
         for frame in frames:
             self._held.append(frame)
             self._held_bytes += int(frame.estimated_size())
@@ -30,8 +30,8 @@ class Spool:
                 self._flush()
             yield frame
 
-    def kept(self) -> Iterator[pl.DataFrame]:
-        """The frames that were kept, each forgotten as it is given."""
+    def playback(self) -> Iterator[pl.DataFrame]:
+        """The frames that were recorded, each forgotten as it is given."""
         for number in range(self._stored):
             path = self._path(number)
             yield pl.read_ipc(path)
