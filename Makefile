@@ -45,7 +45,7 @@ lint: setup ## ruff, mypy, import-linter
 bench: setup ## The benchmarks, beside raw COPY in the same run
 	@$(BIN)/python -m bench
 
-bench-peers: setup ## The same beside other ways to write many rows, from PyPI, each in an environment of its own
+bench-peers: setup ## The same beside other ways to write many rows, from PyPI and npm, each in an environment of its own
 	@$(BIN)/python -m bench.peers
 
 constraints: ## Pin the newest versions: constraints.txt for all of it, requirements.txt for the image

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ PLACE = ROOT / ".bench"
 
 
 class NotInstalled(Exception):
-    """The packages do not install here; the message is the last line of what pip said."""
+    """The packages do not install here; the message is a line of what pip or npm said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +41,24 @@ class Environment:
 
 def environment(name: str, *packages: str) -> Environment:
     """The environment of that name with these packages; made anew where they are others. Raises NotInstalled."""
+    return Environment(path=made(name, packages, install))
+
+
+def made(name: str, packages: tuple[str, ...], install: Callable[[Path, tuple[str, ...]], None]) -> Path:
+    """The directory of that name with these packages in it; made anew where they are others."""
     path = PLACE / name
     stamp = path / "installed"
     wanted = "\n".join(packages)
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(path, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(path)], check=True)
         install(path, packages)
         stamp.write_text(wanted)
-    return Environment(path=path)
+    return path
 
 
 def install(path: Path, packages: tuple[str, ...]) -> None:
-    """pip install; raises NotInstalled."""
+    """A Python of its own, and pip install; raises NotInstalled."""
+    subprocess.run([sys.executable, "-m", "venv", str(path)], check=True)
     command = [str(path / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*command, *packages], capture_output=True, text=True, check=False)
     if done.returncode:

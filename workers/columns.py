@@ -42,7 +42,7 @@ class Column:
     target: type[models.Model] | None
     dtype: pl.DataType
     #: Certainly valid text -> value, any other text -> null; the usual spelling first, then rarer ones, which are tried
-    #: on columns of which something is left. None where only the field itself can tell.
+    #: on columns of which something is left. Empty where only the field itself can tell.
     parse: tuple[Parse, ...]
     #: The JSON kinds whose text is the value.
     accepts: frozenset[type]

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench import chart, client, plan
 from bench.machine import conditions
-from bench.peers.peer import PEERS
+from bench.peers.peers import PEERS
 from bench.peers.report import Report, save, show
 from bench.peers.runs import Scale, of_ours, of_peer
 from bench.stage import Stage

@@ -1,4 +1,4 @@
-"""The peers: what each needs, how it is started, and how it is asked to write rows."""
+"""A peer -> its processes, started, and a function that has them write rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from bench.environment import ROOT, Environment
+from bench.environment import ROOT, Environment, environment
 from bench.rows import Rows
 from bench.service import Service
 from server.embedded import free_port
@@ -28,10 +28,6 @@ PATIENCE_SECONDS = 900
 #: A verb and its rows, written and committed.
 Write = Callable[[str, Rows], None]
 
-DJANGO = ("django==5.2.19", "dj-database-url==3.1.2", "psycopg[binary]==3.3.9")
-HTTP = ("gunicorn==27.0.1", "djangorestframework==3.18.3")
-CELERY = ("celery[redis]==5.7.0", "django-redis==7.0.0")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
@@ -42,6 +38,8 @@ class Peer:
     packages: tuple[str, ...]
     #: Starts it in its environment; gives the function that has it write rows.
     start: Callable[[Peer, Environment, Service], Any]
+    #: Its name and its packages -> its environment; raises NotInstalled.
+    install: Callable[..., Environment] = environment
 
 
 class PeerFailed(Exception):
@@ -104,17 +102,10 @@ def rest(peer: Peer, environment: Environment, service: Service) -> Iterator[Wri
 def queued(peer: Peer, environment: Environment, service: Service) -> Iterator[Write]:
     """Rows as JSON over HTTP; a Celery task writes them, and is asked about until it is done."""
     worker = [
-        "-m",
-        "celery",
-        "-A",
-        "bench.peers.served.celery_app",
-        "worker",
-        "--concurrency",
-        "2",
-        "--loglevel",
-        "error",
+        *(environment.command("python"), "-m", "celery", "-A", "bench.peers.served.celery_app", "worker"),
+        *("--concurrency", "2", "--loglevel", "error"),
     ]
-    with web(peer, environment, service) as client, running(peer, environment, service, worker):
+    with web(peer, environment, service) as client, running(peer, service, worker):
 
         def write(verb: str, rows: Rows) -> None:
             method = {"create": "POST", "upsert": "PATCH"}[verb]
@@ -148,38 +139,46 @@ def graphql(peer: Peer, environment: Environment, service: Service) -> Iterator[
     with web(peer, environment, service) as client:
 
         def write(verb: str, rows: Rows) -> None:
-            query = f"mutation ($rows: [Row!]!) {{ {verb}(rows: $rows) }}"
-            answer = expect_ok(client.post("/graphql", json={"query": query, "variables": {"rows": rows.as_json()}}))
-            if answer.get("errors"):
-                raise PeerFailed(answer["errors"][0]["message"])
+            post(client, f"mutation ($rows: [Row!]!) {{ {verb}(rows: $rows) }}", rows.as_json())
 
         yield write
+
+
+def post(client: httpx.Client, query: str, rows: list[dict[str, Any]]) -> None:
+    """A mutation with rows as its variable; raises PeerFailed."""
+    answer = expect_ok(client.post("/graphql", json={"query": query, "variables": {"rows": rows}}))
+    if answer.get("errors"):
+        raise PeerFailed(answer["errors"][0]["message"])
 
 
 @contextmanager
 def web(peer: Peer, environment: Environment, service: Service) -> Iterator[httpx.Client]:
     """gunicorn with two workers, one for each core, and a client."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    port = free_port()
     command = [
-        *("-m", "gunicorn", "bench.peers.served.wsgi", "--bind", f"127.0.0.1:{port}"),
+        *(environment.command("python"), "-m", "gunicorn", "bench.peers.served.wsgi", "--bind", f"127.0.0.1:{port}"),
         *("--workers", "2", "--timeout", str(PATIENCE_SECONDS), "--log-level", "error"),
     ]
+    with answering(peer, service, command, port) as client:
+        yield client
+
+
+@contextmanager
+def answering(peer: Peer, service: Service, command: list[str], port: int) -> Iterator[httpx.Client]:
+    """A server on a port of loopback, and a client once it answers."""
     with (
-        running(peer, environment, service, command) as process,
-        httpx.Client(base_url=url, timeout=PATIENCE_SECONDS) as client,
+        running(peer, service, command) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client,
     ):
         wait_until_up(client, process)
         yield client
 
 
 @contextmanager
-def running(
-    peer: Peer, environment: Environment, service: Service, arguments: list[str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of the environment, until the block ends."""
+def running(peer: Peer, service: Service, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, until the block ends."""
     with ExitStack() as stack:
         log = stack.enter_context(log_of(peer).open("ab"))
-        command = [environment.command("python"), *arguments]
         process = subprocess.Popen(command, env=variables(peer, service), cwd=ROOT, stdout=log, stderr=log)
         try:
             yield process
@@ -216,49 +215,10 @@ def variables(peer: Peer, service: Service) -> dict[str, str]:
         "DATABASE_URL": service.database_url,
         "REDIS_URL": service.redis_url,
         "DJANGO_SETTINGS_MODULE": "bench.peers.served.settings",
+        "NODE_ENV": "production",
     }
 
 
 def log_of(peer: Peer) -> Path:
     """Where its servers write."""
     return ROOT / ".bench" / f"{peer.name}.log"
-
-
-PEERS = (
-    Peer(
-        name="plain_django",
-        title="Django bulk_create, in-process, no validation",
-        packages=DJANGO,
-        start=in_process,
-    ),
-    Peer(
-        name="bulk_drf",
-        title="django-bulk-drf 0.2.91, synchronous",
-        packages=(*DJANGO, *HTTP, "django-bulk-drf==0.2.91"),
-        start=rest,
-    ),
-    Peer(
-        name="import_export",
-        title="django-import-export 4.4.3, use_bulk, in-process",
-        packages=(*DJANGO, "django-import-export==4.4.3"),
-        start=in_process,
-    ),
-    Peer(
-        name="strawberry_by_hand",
-        title="Strawberry by hand, full_clean and save",
-        packages=(*DJANGO, "gunicorn==27.0.1", "strawberry-graphql==0.341.2"),
-        start=graphql,
-    ),
-    Peer(
-        name="bulk_drf_celery",
-        title="django-bulk-drf 0.1.16, on Celery",
-        packages=(*DJANGO, *HTTP, *CELERY, "django-bulk-drf==0.1.16"),
-        start=queued,
-    ),
-    Peer(
-        name="drf_extensions",
-        title="django-drf-extensions 0.1.68, on Celery",
-        packages=(*DJANGO, *HTTP, *CELERY, "django-drf-extensions==0.1.68"),
-        start=queued,
-    ),
-)

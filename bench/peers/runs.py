@@ -13,7 +13,7 @@ from time import perf_counter
 import httpx
 
 from bench import limit, work
-from bench.environment import NotInstalled, environment
+from bench.environment import NotInstalled
 from bench.peers.peer import Peer, PeerFailed, Write
 from bench.repetitions import Repetition
 from bench.request import send_file
@@ -89,7 +89,7 @@ def of_peer(peer: Peer, stage: Stage, scale: Scale, tell: Callable[[str], None])
     tell(f"{peer.title}: installing")
     found = Found(name=peer.name, title=peer.title)
     try:
-        place = environment(peer.name, *peer.packages)
+        place = peer.install(peer.name, *peer.packages)
     except NotInstalled as error:
         return replace(found, failures={"install": str(error)})
     found = replace(found, versions=place.versions())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -39,7 +40,7 @@ class Records:
             if not column.as_json and not isinstance(column, ListColumn):
                 self._seen.setdefault(column, name)
         if len(self._seen) > before:
-            self._decoder = decoder_of(self._seen.values())
+            self._decoder = decoder_of(tuple(self._seen.values()))
 
     def frame(self, block: bytes) -> pl.DataFrame | None:
         """The rows of a block; None where any of them has other fields, and each must be looked at."""
@@ -61,7 +62,8 @@ class Records:
                     yield cells(values, column.accepts).alias(column.name)
 
 
-def decoder_of(names: Iterable[str]) -> msgspec.json.Decoder[Any]:
+@lru_cache(maxsize=100)
+def decoder_of(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     """Lines -> objects of these fields, `...` where a line does not give one; raises DecodeError for any other."""
     attributes = {attribute(place): name for place, name in enumerate(names)}
     row = msgspec.defstruct(

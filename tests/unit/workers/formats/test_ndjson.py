@@ -240,3 +240,33 @@ def test_the_keys_of_returned_rows_are_ignored_whatever_the_options_say():
     frame = read(data, unknown_columns=UnknownColumns.REJECT)
 
     assert frame.to_dict(as_series=False) == {"char": [None, "ab"]}
+
+
+def test_rows_that_call_their_fields_as_earlier_ones_did_keep_each_value_as_it_was_given(monkeypatch):
+    """Past the first block, rows are decoded by what is known of the file."""
+    first = b'{"char": "ab", "big": 1, "decimal": 1.50, "json": {"a": 1.50}}\n'
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", len(first))
+    rest = [
+        (b'{"char": "a\\u00e4", "big": 12, "decimal": 0.10}', ("aä", "12", "0.10")),
+        (b'{"decimal": 1e3}', (None, None, "1e3")),
+        (b'{"char": null, "big": 7.0, "decimal": 12345678901234567890.5}', (NULL, "7.0", "12345678901234567890.5")),
+        (b'{"char": 1.50, "big": true, "decimal": [1.5]}', (f"{MARK}1.5", f"{MARK}true", f"{MARK}[1.5]")),
+        (b'{"char": "", "big": 9223372036854775808, "decimal": "2.0"}', ("", "9223372036854775808", "2.0")),
+    ]
+
+    for line, cells in rest:
+        frame = read(first + line + b"\n")
+
+        assert frame.select("char", "big", "decimal").row(1) == cells
+
+
+def test_rows_of_one_shape_are_decoded_without_a_dictionary_for_each(monkeypatch):
+    looked_at = []
+    decode = ndjson.decode
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", 64)
+    monkeypatch.setattr(ndjson, "decode", lambda block, line: looked_at.append(line) or decode(block, line))
+
+    frame = read(b"".join(b'{"char": "a%d", "big": %d}\n' % (number, number) for number in range(1000)))
+
+    assert frame.rows() == [(f"a{number}", f"{number}") for number in range(1000)]
+    assert looked_at == [1]
