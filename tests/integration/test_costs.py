@@ -1,4 +1,4 @@
-"""What a request costs, counted and not timed: statements, messages, publishes, trips into threads, connections.
+"""What an operation costs, counted and not timed: statements, messages, publishes, bytes of frames.
 
 A number that changes is to be judged: the test shows the statements that it counted. Fewer are welcome; for more there
 should be a reason that fits into the comment beside them.
@@ -6,7 +6,6 @@ should be a reason that fits into the comment beside them.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -14,19 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import asgiref.sync
-import httpx
+import polars as pl
 import pytest
 import redis
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount
+from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from schema.types import snapshot
-from server.auth import token_for
 from workers import operations, progress
 from workers.broker import broker
+from workers.formats.options import FileFormat, FileOptions
 from workers.frames import pack
 from workers.models import Kind, Operation
 from workers.plan import Plan
@@ -34,7 +33,7 @@ from workers.requests import BulkRequest, Mode, Rows
 from workers.resources import resource_named
 from workers.ring import SMALL_QUEUE
 from workers.rows import raw_frame
-from workers.uploads import announce
+from workers.uploads import announce, fill
 from workers.validation import validate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -246,76 +245,105 @@ def test_last_chunk(stored):
     assert (costs.messages, costs.publishes) == (0, 2)
 
 
+def filled(user: Any, content: bytes) -> Rows:
+    """A request's file, uploaded."""
+    upload = fill(announce(user, "transactions.csv", len(content)), ContentFile(content))
+    options = FileOptions(format=FileFormat.CSV)
+    return Rows(resource=resource_named("financialTransactions"), upload=upload, file_options=options)
+
+
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The functions for which the event loop went into a thread."""
-    went: list[str] = []
-    original = asgiref.sync.SyncToAsync.__call__
-
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        went.append(getattr(self.func, "__qualname__", repr(self.func)))
-        return await original(self, *args, **kwargs)
-
-    monkeypatch.setattr(asgiref.sync.SyncToAsync, "__call__", call)
-    return went
+def csv(rows: Any) -> bytes:
+    """A file of 90 rows."""
+    return pl.DataFrame(rows(90)).write_csv().encode()
 
 
-async def ask(method: str, path: str, **options: Any) -> httpx.Response:
-    """One request to the service, without its server."""
-    from server.asgi import application
+def test_request_with_a_file(user, csv):
+    inputs = [filled(user, csv)]
 
-    transport = httpx.ASGITransport(app=application)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        return await client.request(method, path, **options)
+    with counted() as costs:
+        answer = snapshot(operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs)))
 
-
-def test_request_without_a_database_goes_into_threads_for_its_begin_and_its_end_alone(trips):
-    assert asyncio.run(ask("GET", "/healthz")).json() == {"status": "ok"}
-
-    assert trips == [
-        "Signal.asend.<locals>.sync_send",  # request_started: connections of the last request
-        "HttpResponseBase.close",  # request_finished: the connection goes back to its pool
+    assert answer.state == "QUEUED"
+    assert costs.statements == [
+        "BEGIN",
+        "INSERT bulkql_operation",
+        "SELECT bulkql_stored_file",  # opened once for its names, its first rows and its header
+        "INSERT bulkql_input",
+        "COMMIT",
+        "SELECT bulkql_input",  # those to be read
+        "UPDATE bulkql_input",  # rung for once
+        "SELECT bulkql_operation",  # all of it
+        *TOTALS,
     ]
+    assert (costs.messages, costs.publishes) == (1, 1)
 
 
-def test_query_goes_into_a_thread_for_its_user_and_for_its_work(user, trips):
-    headers = {"Authorization": f"Bearer {token_for(user)}"}
+#: A file's next chunk is stored, and rung for.
+READ = [
+    "SELECT nextval",
+    "BEGIN",
+    "UPDATE bulkql_input",  # the reader's lease
+    "INSERT bulkql_chunk",
+    "COMMIT",
+    *FRONTIER,
+    *RING,
+]
 
-    answer = asyncio.run(ask("POST", "/graphql", headers=headers, json={"query": "{ operations { totalCount } }"}))
 
-    assert answer.json() == {"data": {"operations": {"totalCount": 0}}}
-    assert trips == [
-        "Signal.asend.<locals>.sync_send",
-        "BearerMiddleware.process_request.<locals>.user",
-        "operations_page",
-        "HttpResponseBase.close",
+def test_file_is_opened_once_and_read_into_chunks(user, csv):
+    inputs = [filled(user, csv)]
+    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=45))
+    input_id = operation.inputs.get().pk
+
+    with counted() as costs:
+        operations.read_input(input_id)
+
+    assert operation.chunks.count() == 2
+    assert costs.statements == [
+        "UPDATE bulkql_input",  # the lease
+        "SELECT bulkql_input",  # with its operation, the operation's user and the upload
+        *START,
+        "SELECT bulkql_chunk",  # how many a reader that died has stored
+        "SELECT bulkql_stored_file",
+        *(2 * READ),
+        "UPDATE bulkql_input",  # read to its end
+        *END,
+        "SELECT bulkql_operation",  # whether it is one transaction
+        *FRONTIER,
+        *TOTALS,
     ]
+    assert (costs.messages, costs.publishes) == (2, 4)
 
 
-def test_requests_share_a_connection(user):
-    headers = {"Authorization": f"Bearer {token_for(user)}"}
-    query = {"query": "{ operations { totalCount } }"}
-    asyncio.run(ask("POST", "/graphql", headers=headers, json=query))
-    opened = connection.pool.get_stats()["connections_num"]
+def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
+    operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
+    ids = FinancialTransaction.objects.values_list("pk", flat=True)
+    inputs = [filled(user, "\n".join(["id", *map(str, ids)]).encode())]
+    operation = operations.run(BulkRequest(kind=Kind.DELETE, user=user, inputs=inputs))
+    operations.read_input(operation.inputs.get().pk)
+    chunk_id = operation.chunks.get().pk
 
-    for _ in range(10):
-        asyncio.run(ask("POST", "/graphql", headers=headers, json=query))
+    with counted() as costs:
+        operations.write_chunk(chunk_id)
 
-    assert connection.pool.get_stats()["connections_num"] == opened
-
-
-def test_upload_gives_its_connection_back(user):
-    def taken() -> int:
-        stats = connection.pool.get_stats()
-        return int(stats["pool_size"] - stats["pool_available"])
-
-    upload = announce(user, "rows.csv", None)
-    headers = {"Authorization": f"Bearer {token_for(user)}"}
-    before = taken()
-
-    answer = asyncio.run(ask("PUT", f"/uploads/{upload.id}", headers=headers, content=b"amount\n1\n"))
-
-    assert (answer.json(), taken()) == ({"id": str(upload.id), "size": 9}, before)
+    assert FinancialTransaction.objects.count() == 0
+    assert costs.statements == [
+        *CLAIM,
+        "BEGIN",
+        "SET",
+        "SAVEPOINT",  # a table that Django knows nothing of may refer to a row
+        "SAVEPOINT",  # rows may be missing
+        "DELETE ledger_financialtransaction",
+        "RELEASE",
+        "SET",  # constraints, now
+        "RELEASE",
+        "UPDATE bulkql_chunk",  # the ledger's entry
+        "COMMIT",
+        *END,
+        *TOTALS,
+    ]
+    assert (costs.messages, costs.publishes) == (0, 2)
 
 
 def test_frames_of_a_chunk_hold_what_its_rows_hold():
