@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 #: Bytes of frames that are held before they go to disk.
-HELD_BYTES = 16 * 1024 * 1024
+HELD_BYTES = 8 * 1024 * 1024
 
 
 class Tape:

@@ -19,7 +19,7 @@ from workers.formats.returned import is_returned
 from workers.frames import INTAKE_ERRORS
 from workers.plan import Plan
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 #: The first block is small: those who look at the beginning only need not wait for more.
 FIRST_BYTES = 64 * 1024
 #: A record longer than this is a quote that nobody closed.
