@@ -142,6 +142,26 @@ def test_each_guilty_row_is_named_and_its_neighbours_are_written(create):
     assert Animal.objects.count() == 1 + 94
 
 
+def test_key_that_is_taken_where_the_sequence_lags_behind_is_a_row_error(create):
+    done = create("financialAccounts", [{"name": "first"}])
+    last = int(done.results[0]["pk"])
+    FinancialAccount.objects.create(pk=last + 2, name="put there by hand")
+
+    done = create("financialAccounts", [{"name": name} for name in ("a", "b", "put there by hand", "c")])
+
+    message = "There is a financial account with this {} already."
+    assert [(row["index"], row["code"], row["path"], row["message"]) for row in done.errors] == [
+        (1, "ALREADY_EXISTS", "id", message.format("id")),
+        (2, "ALREADY_EXISTS", "name", message.format("name")),
+    ]
+    assert set(FinancialAccount.objects.values_list("pk", "name")) == {
+        (last, "first"),
+        (last + 1, "a"),
+        (last + 2, "put there by hand"),
+        (last + 4, "c"),
+    }
+
+
 def test_duplicates_across_chunks_the_last_row_counts(create):
     rows = [{"name": name} for name in ("a", "b", "a", "c", "b", "a")]
 

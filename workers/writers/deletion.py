@@ -84,6 +84,7 @@ def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
     """The rows that are there, locked: `__row`, pk (as text)."""
     table: Table = changes_of(plan, rows)
     staging.stage(plan.resource, table)
+    staging.analyze(plan.resource)
     return merging.match(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
 
 

@@ -43,6 +43,7 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     try:
         with transaction.atomic(using=plan.resource.database):
             staging.stage(plan.resource, table)
+            staging.analyze(plan.resource)
     except DataError:
         # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
         return orm.merge(plan, rows, user)

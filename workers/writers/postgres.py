@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
-from workers.frames import no_errors
+from workers.frames import RESERVED_PK, given, no_errors
 from workers.models import Kind
 from workers.plan import Plan
 from workers.resources import BulkResource
+from workers.uniqueness import UniqueKey
 from workers.violations import is_of_a_row
 from workers.writers import orm, staging
 from workers.writers.merging import merge
@@ -41,5 +42,12 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         if not is_of_a_row(error):
             raise
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
-        return staging.create(resource, table)
+        return staging.create(resource, table, given_keys(resource, rows))
     return Written(staging.created(table, table.frame), no_errors())
+
+
+def given_keys(resource: BulkResource, rows: pl.DataFrame) -> list[UniqueKey]:
+    """The unique keys but for the primary key, where it is reserved for all rows."""
+    pk = resource.pk.name
+    is_reserved = RESERVED_PK in rows.columns and not (given(pk) in rows.columns and rows[given(pk)].any())
+    return [key for key in resource.unique_keys if not (is_reserved and key.fields == (pk,))]

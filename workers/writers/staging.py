@@ -24,25 +24,37 @@ from workers.writers.written import Written, bisect, error_rows, outcomes
 STAGING = "bulkql_staging"
 
 
-def create(resource: BulkResource, table: Table) -> Written:
-    """Insert the table's innocent rows."""
+def create(resource: BulkResource, table: Table, given_keys: list[UniqueKey]) -> Written:
+    """Insert the table's innocent rows. `given_keys` are those that rows give; a reserved one is hardly ever taken."""
     stage(resource, table)
+    # References were resolved a moment ago: hardly ever is one of them gone.
+    errors = guilty_errors(resource, table, keys=given_keys, asks_references=False)
+    rows = innocent(table, errors)
+    if copied(resource, table, rows):
+        return Written(created(table, rows), errors)
     errors = guilty_errors(resource, table)
-    innocent = table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
-    written = insert_all(resource, table, innocent)
+    rows = innocent(table, errors)
+    if copied(resource, table, rows):
+        return Written(created(table, rows), errors)
+    written = bisect(resource, rows, partial(insert, resource, table))
     return Written(written.outcomes, pl.concat([errors, written.errors]))
 
 
-def insert_all(resource: BulkResource, table: Table, rows: pl.DataFrame) -> Written:
-    """COPY once more, now that nobody known to be guilty is among the rows; else halve them."""
+def innocent(table: Table, errors: pl.DataFrame) -> pl.DataFrame:
+    """The table's rows without those of the errors."""
+    return table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
+
+
+def copied(resource: BulkResource, table: Table, rows: pl.DataFrame) -> bool:
+    """COPY these rows; whether none of them was refused."""
     try:
         with transaction.atomic(using=resource.database):
             copy(resource.database, table.name, table.columns, rows)
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
-        return bisect(resource, rows, partial(insert, resource, table))
-    return Written(created(table, rows), no_errors())
+        return False
+    return True
 
 
 def stage(resource: BulkResource, table: Table) -> None:
@@ -57,15 +69,19 @@ def stage(resource: BulkResource, table: Table) -> None:
             f" SELECT 0 AS {quote(ROW)}, {', '.join([*columns, *masks])} FROM {quote(table.name)} WITH NO DATA"
         )
     copy(resource.database, STAGING, (ROW, *table.columns, *table.given.values()), table.frame)
+
+
+def analyze(resource: BulkResource) -> None:
+    """Tell the planner of the staged rows, where they are to be joined with rows that change."""
     with connections[resource.database].cursor() as cursor:
         cursor.execute(f"ANALYZE {STAGING}")
 
 
 def guilty(
-    resource: BulkResource, table: Table, source: str, keys: Iterable[UniqueKey]
+    resource: BulkResource, table: Table, source: str, keys: Iterable[UniqueKey], asks_references: bool
 ) -> Iterator[tuple[list[int], Violation]]:
     """The rows of `source` that violate each constraint: of the staged rows, or of what rows of the table would be."""
-    for name, sql in missing_references(resource, source):
+    for name, sql in missing_references(resource, source) if asks_references else ():
         yield rows_of(resource, sql), reference_violation(name)
     for constraint in resource.model._meta.constraints:
         if isinstance(constraint, models.CheckConstraint):
@@ -75,10 +91,14 @@ def guilty(
 
 
 def guilty_errors(
-    resource: BulkResource, table: Table, source: str = STAGING, keys: Iterable[UniqueKey] | None = None
+    resource: BulkResource,
+    table: Table,
+    source: str = STAGING,
+    keys: Iterable[UniqueKey] | None = None,
+    asks_references: bool = True,
 ) -> pl.DataFrame:
     """Their row errors. A row may violate several constraints: the first one found stands for it."""
-    found = guilty(resource, table, source, resource.unique_keys if keys is None else keys)
+    found = guilty(resource, table, source, resource.unique_keys if keys is None else keys, asks_references)
     errors = pl.concat([no_errors(), *(error_rows(*one) for one in found)])
     return errors.unique("index", keep="first", maintain_order=True)
 
