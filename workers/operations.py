@@ -28,9 +28,11 @@ def run(request: BulkRequest) -> Operation:
     operation, is_new = accept(request)
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.kind)
-        if not is_sync(request, operation) or not written_now(operation):
-            # Files have no chunks yet.
-            (ring_readers if all(item.file_options is not None for item in request.inputs) else ring)(operation.id)
+        is_awaited = is_sync(request, operation)
+        if not is_awaited and all(item.file_options is not None for item in request.inputs):
+            ring_readers(operation.id)  # files have no chunks yet
+        elif not is_awaited or not written_now(operation):
+            ring(operation.id)
             if any(item.queryset is not None for item in request.inputs):
                 end(operation.id)  # it may have found no row
     operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import OperationalError
 from django.utils import timezone
 
 from examples.ledger.models import FinancialAccount
@@ -72,6 +73,20 @@ def test_reader_that_was_thought_dead_stores_nothing_more(user):
         next(chunks)
 
     assert operation.chunks.count() == 1
+
+
+def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(user, monkeypatch):
+    def fail(chunk_id):
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr("workers.chunks.write_chunk", fail)
+    upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(accounts()))
+    options = FileOptions(format=FileFormat.CSV)
+    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+
+    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
+
+    assert [chunk.rung_at is not None for chunk in operation.chunks.all()] == [True]
 
 
 def test_message_to_read_that_comes_twice_reads_once(user):
