@@ -3,6 +3,7 @@ PYTHON ?= python3
 V := .venv
 BIN := $(V)/bin
 WEB := server/web
+TREE := build/tree
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-browser lint bench bench-peers constraints clean
@@ -39,8 +40,9 @@ test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium an
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@rm -rf $(TREE) && $(BIN)/python -c 'from setuptools import setup; setup()' --quiet build_py --build-lib $(TREE) && cp -r bench $(TREE)
+	cd $(TREE) && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
+	cd $(TREE) && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
 
 bench: setup ## The benchmarks, beside raw COPY in the same run
 	@$(BIN)/python -m bench

@@ -15,7 +15,7 @@ from time import perf_counter
 def seconds_of(path: Path) -> float:
     """In a process of its own: Django wants to be set up for good."""
     command = [sys.executable, "-m", "bench.validation", str(path)]
-    environment = {"SECRET_KEY": "none is needed to validate rows", "DJANGO_SETTINGS_MODULE": "server.settings"}
+    environment = {"SECRET_KEY": "none is needed to validate rows", "DJANGO_SETTINGS_MODULE": "bulkql.server.settings"}
     done = subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)
 
@@ -28,13 +28,13 @@ def main(path: Path) -> None:
 
     import polars as pl
 
-    from workers.conf import limits
-    from workers.formats import csv
-    from workers.formats.options import FileFormat, FileOptions
-    from workers.models import Kind
-    from workers.plan import Plan
-    from workers.resources import resource_named
-    from workers.validation import validate
+    from bulkql.workers.conf import limits
+    from bulkql.workers.enums import Kind
+    from bulkql.workers.readers import csv
+    from bulkql.workers.readers.options import FileFormat, FileOptions
+    from bulkql.workers.resources.plan import Plan
+    from bulkql.workers.resources.registry import resource_named
+    from bulkql.workers.validation.values import validate
 
     plan = Plan(resource=resource_named("financialTransactions"), kind=Kind.UPDATE, match_by=("id",))
     with path.open("rb") as file:

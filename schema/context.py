@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from strawberry.types import Info
 
-from workers.errors import Unauthenticated
+from bulkql.workers.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User

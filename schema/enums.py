@@ -7,9 +7,9 @@ from typing import Any
 
 import strawberry
 
-from workers.formats.options import EmptyCells, FileFormat, UnknownColumns
-from workers.models import Kind, OnError, Outcome, State
-from workers.requests import Mode
+from bulkql.workers.enums import Kind, OnError, Outcome, State
+from bulkql.workers.intake.requests import Mode
+from bulkql.workers.readers.options import EmptyCells, FileFormat, UnknownColumns
 
 __all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "OnError", "Outcome", "State", "UnknownColumns"]
 

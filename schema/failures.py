@@ -11,8 +11,8 @@ from django.db import InterfaceError, OperationalError
 from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
 
-from workers.conf import limits, setting_name
-from workers.errors import BulkError, place_of
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.errors import BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 

@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 import strawberry_django
 
-from workers.resources import BulkResource
+from bulkql.workers.resources.registry import BulkResource
 
 
 @cache

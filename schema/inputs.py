@@ -12,12 +12,12 @@ import strawberry
 from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
-from schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownColumns
-from schema.filters import filter_of
-from schema.scalars import describe, type_of
-from workers.columns import by_name
-from workers.models import Kind
-from workers.resources import BulkResource, resource_of
+from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownColumns
+from bulkql.schema.filters import filter_of
+from bulkql.schema.scalars import describe, type_of
+from bulkql.workers.columns.column import by_name
+from bulkql.workers.enums import Kind
+from bulkql.workers.resources.registry import BulkResource, resource_of
 
 
 @strawberry.input(description="A file's column under another name.")

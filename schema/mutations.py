@@ -9,17 +9,18 @@ import strawberry
 from asgiref.sync import sync_to_async
 from strawberry.types import Info
 
-from schema.context import Context, user_of
-from schema.inputs import BulkOptions, bulk_input_type
-from schema.permissions import operation_for
-from schema.requests import inputs_of
-from schema.scalars import BigInt
-from schema.types import BulkOperation, snapshot
-from workers import operations, uploads
-from workers.models import Kind
-from workers.requests import BulkRequest
-from workers.resources import BulkResource
-from workers.retry import retry
+from bulkql.schema.context import Context, user_of
+from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.permissions import operation_for
+from bulkql.schema.requests import inputs_of
+from bulkql.schema.scalars import BigInt
+from bulkql.schema.types import BulkOperation, snapshot
+from bulkql.workers.enums import Kind
+from bulkql.workers.intake.requests import BulkRequest
+from bulkql.workers.operations import steps
+from bulkql.workers.operations.retry import retry
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.uploads import uploads
 
 
 @strawberry.type(description="A name and a value.")
@@ -109,13 +110,13 @@ def perform(info: Info[Context, None], kind: Kind, given: Any, options: BulkOpti
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
-    return snapshot(operations.run(request))
+    return snapshot(steps.run(request))
 
 
 def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
     """Cancel an operation that the user may see."""
     operation = operation_for(user_of(info), operation_id)
-    operations.cancel(operation.pk)
+    steps.cancel(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
 

@@ -13,14 +13,14 @@ from django.utils import timezone
 from strawberry.relay import PageInfo
 from strawberry.types import Info
 
-from schema.context import Context, user_of
-from schema.enums import Kind, State
-from schema.order import OperationOrder, Place, ordering
-from schema.permissions import operation_for, visible_operations
-from schema.types import After, BulkOperation, First, snapshot
-from workers.errors import BadInput
-from workers.models import Operation
-from workers.requests import check_text, exceeds
+from bulkql.schema.context import Context, user_of
+from bulkql.schema.enums import Kind, State
+from bulkql.schema.order import OperationOrder, Place, ordering
+from bulkql.schema.permissions import operation_for, visible_operations
+from bulkql.schema.types import After, BulkOperation, First, snapshot
+from bulkql.workers.errors import BadInput
+from bulkql.workers.intake.requests import check_text, exceeds
+from bulkql.workers.models import Operation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

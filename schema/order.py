@@ -12,8 +12,8 @@ from django.db.models import F, Q
 from django.db.models.expressions import OrderBy
 from django.utils import timezone
 
-from schema.enums import describe
-from workers.errors import BadInput
+from bulkql.schema.enums import describe
+from bulkql.workers.errors import BadInput
 
 
 class OperationOrder(enum.Enum):

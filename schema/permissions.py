@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from workers.errors import Forbidden, NotFound
-from workers.models import Operation
-from workers.resources import BulkResource
+from bulkql.workers.errors import Forbidden, NotFound
+from bulkql.workers.models import Operation
+from bulkql.workers.resources.registry import BulkResource
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -10,13 +10,13 @@ import strawberry_django
 from django.db import models
 from strawberry.types import Info
 
-from schema.context import Context, user_of
-from schema.filters import filter_of, order_of
-from schema.operations import OperationQuery
-from schema.permissions import check_may_view
-from schema.scalars import describe, type_of
-from workers.columns import graphql_name
-from workers.resources import BulkResource, registered
+from bulkql.schema.context import Context, user_of
+from bulkql.schema.filters import filter_of, order_of
+from bulkql.schema.operations import OperationQuery
+from bulkql.schema.permissions import check_may_view
+from bulkql.schema.scalars import describe, type_of
+from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.resources.registry import BulkResource, registered
 
 
 @strawberry.type(description="A resource: a model and its rules.")

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 
-from workers import ledger
-from workers.ledger import Progress
+from bulkql.workers.ledger import totals
+from bulkql.workers.ledger.totals import Progress
 
 #: Seconds in which others may join a reading.
 SECONDS = 0.01
@@ -16,7 +16,7 @@ SECONDS = 0.01
 _readings: dict[UUID, asyncio.Task[Progress]] = {}
 
 
-async def totals(operation_id: UUID) -> Progress:
+async def read_totals(operation_id: UUID) -> Progress:
     """An operation's totals, read after this was asked for."""
     reading = _readings.get(operation_id)
     if reading is None:
@@ -31,5 +31,5 @@ async def read_soon(operation_id: UUID) -> Progress:
         await asyncio.sleep(SECONDS)
     finally:
         del _readings[operation_id]
-    progress: Progress = await database_sync_to_async(ledger.progress)(operation_id)
+    progress: Progress = await database_sync_to_async(totals.progress)(operation_id)
     return progress

@@ -9,16 +9,16 @@ import strawberry_django
 from django.db.models import QuerySet
 from strawberry.types import Info
 
-from schema.context import Context
-from schema.inputs import FileInput
-from workers import uploads
-from workers.columns import by_name
-from workers.errors import BadInput
-from workers.formats.options import FileFormat, FileOptions, format_of
-from workers.models import Kind
-from workers.plan import Plan
-from workers.requests import Rows, exceeds
-from workers.resources import BulkResource, resource_named
+from bulkql.schema.context import Context
+from bulkql.schema.inputs import FileInput
+from bulkql.workers.columns.column import by_name
+from bulkql.workers.enums import Kind
+from bulkql.workers.errors import BadInput
+from bulkql.workers.intake.requests import Rows, exceeds
+from bulkql.workers.readers.options import FileFormat, FileOptions, format_of
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.uploads import uploads
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

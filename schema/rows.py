@@ -36,8 +36,8 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from schema.context import Context
-from workers.cells import ExactFloat
+from bulkql.schema.context import Context
+from bulkql.workers.columns.cells import ExactFloat
 
 #: The argument of bulk mutations, the resource in it, the rows in that.
 INPUT, RESOURCE, ROWS = range(3)

@@ -15,8 +15,8 @@ from strawberry.scalars import JSON
 from strawberry.types.enum import EnumValueDefinition
 from strawberry.types.scalar import ScalarDefinition, scalar
 
-from workers.columns import Column
-from workers.lists import ListColumn
+from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.lists import ListColumn
 
 BigInt = NewType("BigInt", int)
 

@@ -15,15 +15,15 @@ from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
-from schema import descriptions, failures, sharing
-from schema.documents import KnownDocuments
-from schema.mutations import mutation_type
-from schema.queries import query_type
-from schema.rows import RowLane
-from schema.scalars import BIG_INT, BigInt
-from schema.subscriptions import Subscription
-from workers.conf import limits
-from workers.resources import registered
+from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema.documents import KnownDocuments
+from bulkql.schema.mutations import mutation_type
+from bulkql.schema.queries import query_type
+from bulkql.schema.rows import RowLane
+from bulkql.schema.scalars import BIG_INT, BigInt
+from bulkql.schema.subscriptions import Subscription
+from bulkql.workers.conf import limits
+from bulkql.workers.resources.registry import registered
 
 
 class Schema(strawberry.Schema):

@@ -17,16 +17,16 @@ from channels.layers import get_channel_layer
 from django.db.models import Q
 from strawberry.types import Info
 
-from schema.context import Context, user_of
-from schema.permissions import operation_for
-from schema.readings import totals
-from schema.types import BulkOperation, bulk_operation
-from workers import ledger
-from workers.conf import limits
-from workers.errors import BadInput
-from workers.ledger import Progress
-from workers.models import Operation
-from workers.progress import from_message, group_of, group_of_owner
+from bulkql.schema.context import Context, user_of
+from bulkql.schema.permissions import operation_for
+from bulkql.schema.readings import read_totals
+from bulkql.schema.types import BulkOperation, bulk_operation
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BadInput
+from bulkql.workers.ledger import totals
+from bulkql.workers.ledger.totals import Progress
+from bulkql.workers.messaging.events import from_message, group_of, group_of_owner
+from bulkql.workers.models import Operation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -81,7 +81,7 @@ async def watch(operation: Operation) -> AsyncGenerator[Progress, None]:
         try:
             # Join first, read then: what happens in between comes twice, and is told once.
             async with heard(group_of(operation.pk)) as queue:
-                news: Progress | None = await totals(operation.pk)
+                news: Progress | None = await read_totals(operation.pk)
                 while news is not None:
                     if told.is_news(news):
                         yield news
@@ -90,7 +90,7 @@ async def watch(operation: Operation) -> AsyncGenerator[Progress, None]:
                     news = await newest(queue, told)
         except (redis.RedisError, OSError):
             await asyncio.sleep(limits().reread_seconds)
-            if told.is_news(progress := await totals(operation.pk)):
+            if told.is_news(progress := await read_totals(operation.pk)):
                 yield progress
 
 
@@ -157,7 +157,7 @@ def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
     """A user's operations that are not over, and those of which the end was not told yet."""
     open_or_known = Q(finished_at=None) | Q(pk__in=known)
     found = Operation.objects.select_related("created_by").filter(open_or_known, created_by=user)
-    return [(operation, ledger.progress(operation.pk)) for operation in found.order_by("created_at")]
+    return [(operation, totals.progress(operation.pk)) for operation in found.order_by("created_at")]
 
 
 def check_websocket(info: Info[Context, None]) -> None:

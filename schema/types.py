@@ -11,16 +11,17 @@ from asgiref.sync import sync_to_async
 from strawberry.relay import PageInfo
 from strawberry.types import Info
 
-from schema.context import Context
-from schema.enums import FileFormat, Kind, OnError, Outcome, State
-from schema.scalars import BigInt
-from workers import ledger, links, results
-from workers.downloads import downloads
-from workers.models import Input, Operation
-from workers.results import Page
+from bulkql.schema.context import Context
+from bulkql.schema.enums import FileFormat, Kind, OnError, Outcome, State
+from bulkql.schema.scalars import BigInt
+from bulkql.workers.downloads import signatures
+from bulkql.workers.downloads.files import downloads
+from bulkql.workers.ledger import results, totals
+from bulkql.workers.ledger.results import Page
+from bulkql.workers.models import Input, Operation
 
 if TYPE_CHECKING:
-    from workers.ledger import Progress
+    from bulkql.workers.ledger.totals import Progress
 
 
 First = Annotated[int, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
@@ -148,7 +149,7 @@ class BulkOperation:
 
     @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
     async def cascades(self) -> list[Cascade]:
-        counts = await sync_to_async(ledger.cascades)(self.stored)
+        counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
 
     @strawberry.field(description="Why rows were not written, in input order.")
@@ -175,7 +176,7 @@ def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
     """An operation's files, with fresh links."""
     found = []
     for download in downloads(operation.pk):
-        signature, expires_at = links.sign(operation.pk, download.name)
+        signature, expires_at = signatures.sign(operation.pk, download.name)
         found.append(
             OperationFile(
                 name=download.name,
@@ -210,7 +211,7 @@ def resource_counts(operation: Operation) -> list[ResourceCounts]:
     return [
         ResourceCounts(resource=one.resource, total=one.total, processed=sum(counts.values()), **counts)
         for one in Input.objects.filter(operation=operation).order_by("position")
-        if (counts := ledger.counts_of(one)) is not None
+        if (counts := totals.counts_of(one)) is not None
     ]
 
 
@@ -224,7 +225,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         state=progress.state,
         total=progress.total,
         processed=progress.processed,
-        **{name: getattr(progress, name) for name in ledger.COUNTS},
+        **{name: getattr(progress, name) for name in totals.COUNTS},
         percentage=round(100 * progress.processed / progress.total, 2) if progress.total else None,
         rows_per_second=round(speed, 1) if speed else None,
         eta_seconds=eta(progress, speed),
@@ -260,4 +261,4 @@ def elapsed(progress: Progress) -> float:
 
 def snapshot(operation: Operation) -> BulkOperation:
     """An operation as the database has it now."""
-    return bulk_operation(operation, ledger.progress(operation.pk))
+    return bulk_operation(operation, totals.progress(operation.pk))

@@ -6,7 +6,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bulkql.server.settings")
 # Django first: the schema is built of registered models.
 http = get_asgi_application()
 
@@ -15,10 +15,10 @@ from channels.sessions import CookieMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
-from schema.schema import schema  # noqa: E402
-from server.auth import Sessions  # noqa: E402
-from server.bodies import Bodies  # noqa: E402
-from server.graphql import GraphQLConsumer  # noqa: E402
+from bulkql.schema.schema import schema  # noqa: E402
+from bulkql.server.auth import Sessions  # noqa: E402
+from bulkql.server.bodies import Bodies  # noqa: E402
+from bulkql.server.graphql import GraphQLConsumer  # noqa: E402
 
 consumer = GraphQLConsumer.as_asgi(schema=schema(), allowed_origins=settings.CSRF_TRUSTED_ORIGINS)
 

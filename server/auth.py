@@ -16,8 +16,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.functional import SimpleLazyObject
 from django.views.csrf import csrf_failure as default_csrf_failure
 
-from schema.context import SIGN_IN
-from server.middleware import OnTheLoop
+from bulkql.schema.context import SIGN_IN
+from bulkql.server.middleware import OnTheLoop
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.conf import settings
 
-from schema.context import SIGN_IN
-from workers.conf import limits
-from workers.errors import BulkError, LimitExceeded, Unauthenticated
-from workers.requests import exceeds
+from bulkql.schema.context import SIGN_IN
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
+from bulkql.workers.intake.requests import exceeds
 
 #: What surrounds the file in a multipart body.
 MULTIPART_EXTRA_BYTES = 1024 * 1024

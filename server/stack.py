@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from server import embedded
+from bulkql.server import embedded
 
 #: What a data directory remembers, so that `bulkql token --data` finds the service.
 STATE = "service.json"
@@ -45,7 +45,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
-        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "server.settings", **POLLING}
+        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "bulkql.server.settings", **POLLING}
         if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
             environment["BULKQL_APPS"] = served
         environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
@@ -70,7 +70,8 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
 def web_command(host: str, port: int) -> list[str]:
     """uvicorn, one process."""
     return [
-        *(sys.executable, "-m", "uvicorn", "server.process:application", "--host", host, "--port", str(port)),
+        *(sys.executable, "-m", "uvicorn", "bulkql.server.web_process:application"),
+        *("--host", host, "--port", str(port)),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),
@@ -87,7 +88,8 @@ def worker_command(processes: int) -> list[str]:
     return [
         # Those who wait for an answer or an event come before those who wait for their rows.
         *("nice", "-n", "10"),
-        *(sys.executable, "-m", "dramatiq", "server.worker", "--processes", str(processes), "--threads", "2"),
+        *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process"),
+        *("--processes", str(processes), "--threads", "2"),
         *("--worker-shutdown-timeout", "8000"),
     ]
 

@@ -11,10 +11,10 @@ from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
-from schema.context import SIGN_IN
-from server.auth import failure
-from workers import uploads
-from workers.errors import BulkError, NotFound
+from bulkql.schema.context import SIGN_IN
+from bulkql.server.auth import failure
+from bulkql.workers.errors import BulkError, NotFound
+from bulkql.workers.uploads import uploads
 
 
 @require_http_methods(["PUT"])

@@ -7,10 +7,10 @@ from django.urls import path
 from django.views.generic import RedirectView
 from sesame.views import LoginView
 
-from server import downloads, health, uploads
-from server.auth import SIGN_IN_SCOPE, SIGN_IN_SECONDS
-from server.graphiql import GraphiQLView
-from server.graphql import GraphQLView
+from bulkql.server import downloads, health, uploads
+from bulkql.server.auth import SIGN_IN_SCOPE, SIGN_IN_SECONDS
+from bulkql.server.graphiql import GraphiQLView
+from bulkql.server.graphql import GraphQLView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="graphiql")),

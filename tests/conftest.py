@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from workers.models import Kind, Operation
-from workers.operations import run
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.results import results, row_errors
+from bulkql.workers.enums import Kind
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger.results import results, row_errors
+from bulkql.workers.models import Operation
+from bulkql.workers.operations.steps import run
+from bulkql.workers.resources.registry import resource_named
 
 Create = Callable[..., "Done"]
 Bulk = Callable[..., "Done"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workers.models import Kind
-from workers.plan import Plan
-from workers.resources import BulkResource
+from bulkql.workers.enums import Kind
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource
 
 
 def creating(resource: BulkResource) -> Plan:

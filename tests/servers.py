@@ -9,7 +9,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from server import embedded
+from bulkql.server import embedded
 
 stack = ExitStack()
 atexit.register(stack.close)
@@ -18,7 +18,7 @@ directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkql-
 # The server's own user must be able to enter.
 directory.chmod(0o755)
 os.environ["SECRET_KEY"] = "a secret for tests alone, as long as Django wants its secrets to be"
-os.environ["BULKQL_APPS"] = "examples.ledger,examples.places,tests.zoo"
+os.environ["BULKQL_APPS"] = "bulkql.examples.ledger,bulkql.examples.places,tests.zoo"
 os.environ["DATABASE_URL"] = stack.enter_context(embedded.postgres(directory))
 
 command, os.environ["REDIS_URL"] = embedded.redis_command(directory)

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import dramatiq
 
-from workers import operations
-from workers.broker import broker
-from workers.conf import limits
-from workers.errors import WorkFailed, place_of
-from workers.ring import SMALL_QUEUE
-from workers.sweep import Sweep
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import WorkFailed, place_of
+from bulkql.workers.messaging.broker import broker
+from bulkql.workers.messaging.dispatch import SMALL_QUEUE
+from bulkql.workers.operations import steps
+from bulkql.workers.rescue import Sweep
 
 T = TypeVar("T", int, UUID)
 
@@ -32,19 +32,19 @@ WHOLE_MS = READ_MS
 @dramatiq.actor(broker=broker, time_limit=CHUNK_MS, priority=LARGE)
 def write_chunk(chunk_id: int) -> None:
     """Write one chunk."""
-    work(operations.write_chunk, chunk_id)
+    work(steps.write_chunk, chunk_id)
 
 
 @dramatiq.actor(broker=broker, time_limit=READ_MS, priority=LARGE)
 def read_input(input_id: int) -> None:
     """Read one upload into chunks."""
-    work(operations.read_input, input_id)
+    work(steps.read_input, input_id)
 
 
 @dramatiq.actor(broker=broker, time_limit=WHOLE_MS, priority=LARGE)
 def write_operation(operation_id: str) -> None:
     """Write an operation that is one transaction."""
-    work(operations.write_operation, UUID(operation_id))
+    work(steps.write_operation, UUID(operation_id))
 
 
 def work(step: Callable[[T], object], identifier: T) -> None:

@@ -16,7 +16,7 @@ import httpx
 from bench.environment import ROOT, Environment, environment
 from bench.rows import Rows
 from bench.service import Service
-from server.embedded import free_port
+from bulkql.server.embedded import free_port
 
 #: Seconds for a server to answer.
 START_SECONDS = 60

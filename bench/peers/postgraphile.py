@@ -11,7 +11,7 @@ from bench.environment import Environment
 from bench.peers.peer import Peer, Write, answering, post
 from bench.rows import Rows
 from bench.service import Service
-from server.embedded import free_port
+from bulkql.server.embedded import free_port
 
 #: A schema of its own: PostGraphile shows all that is in it, and nothing else.
 SCHEMA = "bench_postgraphile"

@@ -4,6 +4,7 @@ from django.apps import AppConfig
 
 
 class LedgerConfig(AppConfig):
-    name = "examples.ledger"
+    #: bulkql.examples.ledger, or wherever else this folder lies.
+    name = __name__.rpartition(".")[0]
     label = "ledger"
     default_auto_field = "django.db.models.BigAutoField"

@@ -20,8 +20,8 @@ import psutil
 import psycopg
 import redis
 
-from server.client import BulkClient
-from server.embedded import free_port
+from bulkql.server.client import BulkClient
+from bulkql.server.embedded import free_port
 
 BULK = """
 mutation ($input: Bulk{verb}Input!, $options: BulkOptions) {{
@@ -138,7 +138,7 @@ class Service:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that work on messages: dramatiq's forks of the master."""
-        (master, *forks) = self.processes("dramatiq server.worker")
+        (master, *forks) = self.processes("dramatiq bulkql.server.worker_process")
         return [fork for fork in forks if fork.ppid() == master.pid]
 
 

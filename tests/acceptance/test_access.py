@@ -13,7 +13,7 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from server.client import BulkClient, RequestFailed
+from bulkql.server.client import BulkClient, RequestFailed
 from tests.acceptance.rows import transactions
 from tests.acceptance.service import CREATE, OPERATION, Service
 

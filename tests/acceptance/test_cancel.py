@@ -55,7 +55,7 @@ def test_operation_that_is_over_stays_as_it_is(service):
 
 
 def test_operation_that_waits_is_canceled_whole(service):
-    workers = service.processes("dramatiq server.worker")
+    workers = service.processes("dramatiq bulkql.server.worker_process")
     for worker in workers:
         worker.suspend()
     operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})

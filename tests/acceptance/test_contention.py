@@ -40,7 +40,7 @@ def test_upserts_of_the_same_keys_in_opposite_order(service, tmp_path):
         service.client.upload(write_csv(tmp_path / f"{number}.csv", rows))
         for number, rows in enumerate((first, second))
     ]
-    workers = service.processes("dramatiq server.worker")
+    workers = service.processes("dramatiq bulkql.server.worker_process")
     for worker in workers:
         worker.suspend()
     operations = [

@@ -65,7 +65,7 @@ def test_killed_worker_loses_nothing(service, file):
 def test_all_workers_killed_lose_nothing(service, file):
     operation_id = started(service, file)
 
-    for worker in service.processes("dramatiq server.worker"):
+    for worker in service.processes("dramatiq bulkql.server.worker_process"):
         worker.kill()
 
     assert_unfinished(service, operation_id)
@@ -106,7 +106,7 @@ def test_subscriber_sees_the_end_although_redis_restarts_in_the_middle(service, 
 
 
 def test_idle_subscriber_stays_connected(service, file):
-    workers = service.processes("dramatiq server.worker")
+    workers = service.processes("dramatiq bulkql.server.worker_process")
     for worker in workers:
         worker.suspend()
     operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})

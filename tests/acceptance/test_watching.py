@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.client import BulkClient, RequestFailed
+from bulkql.server.client import BulkClient, RequestFailed
 from tests.acceptance.rows import transactions
 from tests.acceptance.service import CREATE
 from tests.acceptance.test_access import user
@@ -22,7 +22,7 @@ def create(service: Any, token: str, label: str, start: int) -> str:
 
 def test_own_operations_are_told_from_the_first_to_the_last_and_no_others(service):
     clerk = user(service, "clerk", "add_financialtransaction")
-    workers = service.processes("dramatiq server.worker")
+    workers = service.processes("dramatiq bulkql.server.worker_process")
     for worker in workers:
         worker.suspend()
     first = create(service, clerk, "before the subscription", 0)
@@ -48,7 +48,7 @@ def test_own_operations_are_told_from_the_first_to_the_last_and_no_others(servic
 def test_one_operation_is_told_to_all_who_may_watch_it_and_to_no_others(service):
     clerk = user(service, "clerk", "add_financialtransaction")
     stranger = user(service, "stranger", "add_financialtransaction")
-    workers = service.processes("dramatiq server.worker")
+    workers = service.processes("dramatiq bulkql.server.worker_process")
     for worker in workers:
         worker.suspend()
     operation = create(service, clerk, "watched by three", 3_000)

@@ -9,8 +9,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from strawberry.types import ExecutionResult
 
-from schema.context import Context
-from schema.schema import schema
+from bulkql.schema.context import Context
+from bulkql.schema.schema import schema
 
 Ask = Callable[..., Any]
 

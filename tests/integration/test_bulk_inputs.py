@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from examples.places.models import Country
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.examples.places.models import Country
 from tests.integration.conftest import Refused
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,20 +21,22 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from schema.types import snapshot
-from workers import operations, progress
-from workers.broker import broker
-from workers.formats.options import FileFormat, FileOptions
-from workers.frames import pack
-from workers.models import Kind, Operation
-from workers.plan import Plan
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.ring import SMALL_QUEUE
-from workers.rows import raw_frame
-from workers.uploads import announce, fill
-from workers.validation import validate
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.schema.types import snapshot
+from bulkql.workers.enums import Kind
+from bulkql.workers.frames import pack
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.messaging import events
+from bulkql.workers.messaging.broker import broker
+from bulkql.workers.messaging.dispatch import SMALL_QUEUE
+from bulkql.workers.models import Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.readers.objects import raw_frame
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads.uploads import announce, fill
+from bulkql.workers.validation.values import validate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -149,7 +151,7 @@ def rows(user: Any) -> Callable[[int], list[dict[str, Any]]]:
 
 def run(user: Any, rows: list[dict[str, Any]], **options: Any) -> Operation:
     inputs = [Rows(resource=resource_named("financialTransactions"), rows=rows)]
-    return operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, **options))
+    return steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, **options))
 
 
 def test_small_request_that_is_written_at_once(user, rows):
@@ -207,28 +209,28 @@ def stored(user: Any, rows: Any) -> list[int]:
 
 def test_first_chunk(stored):
     with counted() as costs:
-        operations.write_chunk(stored[0])
+        steps.write_chunk(stored[0])
 
     assert costs.statements == [*CLAIM, *START, *WRITE, *END, *FRONTIER, *RING, *TOTALS]
     assert (costs.messages, costs.publishes) == (1, 3)
 
 
 def test_chunk_in_the_middle(stored):
-    operations.write_chunk(stored[0])
+    steps.write_chunk(stored[0])
 
     with counted() as costs:
-        operations.write_chunk(stored[1])
+        steps.write_chunk(stored[1])
 
     assert costs.statements == [*CLAIM, *WRITE, *END, *FRONTIER, *TOTALS]
     assert (costs.messages, costs.publishes) == (0, 2)
 
 
 def test_chunk_soon_after_many_others_publishes_nothing(stored, monkeypatch):
-    operations.write_chunk(stored[0])
-    monkeypatch.setattr(progress, "_due", dict.fromkeys(progress._due, math.inf))
+    steps.write_chunk(stored[0])
+    monkeypatch.setattr(events, "_due", dict.fromkeys(events._due, math.inf))
 
     with counted() as costs:
-        operations.write_chunk(stored[1])
+        steps.write_chunk(stored[1])
 
     assert costs.statements == [*CLAIM, *WRITE, *END, *FRONTIER]
     assert (costs.messages, costs.publishes) == (0, 0)
@@ -236,10 +238,10 @@ def test_chunk_soon_after_many_others_publishes_nothing(stored, monkeypatch):
 
 def test_last_chunk(stored):
     for chunk_id in stored[:-1]:
-        operations.write_chunk(chunk_id)
+        steps.write_chunk(chunk_id)
 
     with counted() as costs:
-        operations.write_chunk(stored[-1])
+        steps.write_chunk(stored[-1])
 
     assert costs.statements == [*CLAIM, *WRITE, *END, *TOTALS]
     assert (costs.messages, costs.publishes) == (0, 2)
@@ -262,7 +264,7 @@ def test_request_with_a_file(user, csv):
     inputs = [filled(user, csv)]
 
     with counted() as costs:
-        answer = snapshot(operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs)))
+        answer = snapshot(steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs)))
 
     assert answer.state == "QUEUED"
     assert costs.statements == [
@@ -293,11 +295,11 @@ READ = [
 
 def test_file_is_opened_once_and_read_into_chunks(user, csv):
     inputs = [filled(user, csv)]
-    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=45))
+    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=45))
     input_id = operation.inputs.get().pk
 
     with counted() as costs:
-        operations.read_input(input_id)
+        steps.read_input(input_id)
 
     assert operation.chunks.count() == 2
     assert costs.statements == [
@@ -317,15 +319,15 @@ def test_file_is_opened_once_and_read_into_chunks(user, csv):
 
 
 def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
-    operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
+    steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
     ids = FinancialTransaction.objects.values_list("pk", flat=True)
     inputs = [filled(user, "\n".join(["id", *map(str, ids)]).encode())]
-    operation = operations.run(BulkRequest(kind=Kind.DELETE, user=user, inputs=inputs))
-    operations.read_input(operation.inputs.get().pk)
+    operation = steps.run(BulkRequest(kind=Kind.DELETE, user=user, inputs=inputs))
+    steps.read_input(operation.inputs.get().pk)
     chunk_id = operation.chunks.get().pk
 
     with counted() as costs:
-        operations.write_chunk(chunk_id)
+        steps.write_chunk(chunk_id)
 
     assert FinancialTransaction.objects.count() == 0
     assert costs.statements == [

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from examples.ledger.models import FinancialAccount
+from bulkql.examples.ledger.models import FinancialAccount
 from tests.zoo.models import Animal, Keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,8 +198,8 @@ def test_row_that_a_trigger_rejects_is_named(create, trigger):
 
 
 def test_parent_that_vanishes_while_its_children_are_written_is_a_row_error(create, monkeypatch):
-    from workers import chunks
-    from workers.validation import Validated
+    from bulkql.workers.operations import chunks
+    from bulkql.workers.validation.values import Validated
 
     Keeper.objects.bulk_create([Keeper(code="stays"), Keeper(code="leaves")])
 

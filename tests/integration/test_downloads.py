@@ -13,20 +13,24 @@ from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.test import AsyncClient
 
-from examples.ledger.models import FinancialAccount
-from server.auth import token_for
-from server.downloads import in_thread
+from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.server.auth import token_for
+from bulkql.server.downloads import in_thread
+from bulkql.workers.downloads import signatures
+from bulkql.workers.downloads.files import downloads
+from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.frames import unpack
+from bulkql.workers.intake import accept
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger import endings
+from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.operations.steps import run
+from bulkql.workers.readers import files
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
 from tests.plans import creating
 from tests.zoo.models import Animal
-from workers import intake, ledger, links, uploads
-from workers.downloads import downloads
-from workers.formats import files
-from workers.formats.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
-from workers.frames import unpack
-from workers.models import Chunk, Kind, OnError, Operation
-from workers.operations import run
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -348,10 +352,10 @@ def test_results_are_the_same_in_every_format(user):
 
 
 def test_rows_whose_turn_did_not_come_did_not_fail(user):
-    operation, _ = intake.accept(request(user, Rows(resource=resource_named("keepers"), rows=[{"code": "a"}])))
+    operation, _ = accept.accept(request(user, Rows(resource=resource_named("keepers"), rows=[{"code": "a"}])))
     assert downloads(operation.pk) == []
 
-    ledger.fail(operation.pk, "Enough.")
+    endings.fail(operation.pk, "Enough.")
 
     assert [one.name for one in downloads(operation.pk)] == ["results.csv", "results.ndjson", "results.parquet"]
     assert fetched(operation, "results.csv").decode() == "index,resource,outcome,pk\n0,keepers,SKIPPED,\n"
@@ -393,7 +397,7 @@ def failing(user: Any) -> Operation:
 
 
 def path_of(operation: Operation, name: str = "animals-failed.csv") -> str:
-    signature, _ = links.sign(operation.pk, name)
+    signature, _ = signatures.sign(operation.pk, name)
     return f"/files/{operation.pk}/{signature}/{name}"
 
 

@@ -8,14 +8,15 @@ from decimal import Decimal
 import pytest
 from django.core.files.base import ContentFile
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.enums import Kind
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.operations import chunks, steps
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
+from bulkql.workers.writers import orm
 from tests.conftest import Done
-from workers import chunks, operations, uploads
-from workers.formats.options import FileFormat, FileOptions
-from workers.models import Kind
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.writers import orm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,6 +105,6 @@ def test_a_file_may_spell_a_key_in_two_ways(user, rows):
     options = FileOptions(format=FileFormat.CSV)
     inputs = [Rows(resource=resource_named("financialTransactions"), upload=upload, file_options=options)]
 
-    done = Done(operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
+    done = Done(steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])

@@ -10,13 +10,16 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from examples.ledger.models import FinancialAccount
-from workers import chunks, ledger, operations
-from workers.intake import accept
-from workers.models import Chunk, Kind, Operation, State
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.sweep import sweep
+from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.workers.enums import Kind, State
+from bulkql.workers.errors import LeaseLost
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger import claims, endings, entries, totals
+from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.operations import chunks, steps
+from bulkql.workers.rescue import sweep
+from bulkql.workers.resources.registry import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,9 +39,9 @@ def ids(operation: Operation) -> list[int]:
 
 def test_redelivered_message_writes_nothing_twice(stored):
     first = ids(stored)[0]
-    operations.write_chunk(first)
+    steps.write_chunk(first)
 
-    operations.write_chunk(first)
+    steps.write_chunk(first)
 
     assert FinancialAccount.objects.count() == 10
     assert Chunk.objects.get(pk=first).created == 10
@@ -50,7 +53,7 @@ def test_message_delivered_to_two_workers_at_once_writes_once(stored):
     def work() -> None:
         barrier.wait()
         for chunk_id in ids(stored):
-            operations.write_chunk(chunk_id)
+            steps.write_chunk(chunk_id)
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -64,12 +67,12 @@ def test_message_delivered_to_two_workers_at_once_writes_once(stored):
 
 
 def test_worker_that_was_thought_dead_rolls_back(stored):
-    chunk = ledger.claim(ids(stored)[0])
+    chunk = claims.claim(ids(stored)[0])
     assert chunk is not None
     Chunk.objects.filter(pk=chunk.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
     assert chunks.write_chunk(chunk.pk)
 
-    with pytest.raises(ledger.LeaseLost):
+    with pytest.raises(LeaseLost):
         chunks.write(chunk)
 
     assert FinancialAccount.objects.count() == 10
@@ -79,25 +82,25 @@ def test_chunk_whose_rows_cannot_be_recorded_leaves_no_rows(stored, monkeypatch)
     def crash(*_: Any) -> None:
         raise RuntimeError("the worker dies here")
 
-    monkeypatch.setattr(ledger, "record", crash)
+    monkeypatch.setattr(entries, "record", crash)
     with pytest.raises(RuntimeError):
-        operations.write_chunk(ids(stored)[0])
+        steps.write_chunk(ids(stored)[0])
     monkeypatch.undo()
 
     assert FinancialAccount.objects.count() == 0
-    operations.write_chunk(ids(stored)[0])
+    steps.write_chunk(ids(stored)[0])
     assert FinancialAccount.objects.count() == 10
 
 
 def test_last_chunk_finishes_the_operation_and_only_once(stored):
     states = []
     for chunk_id in reversed(ids(stored)):
-        operations.write_chunk(chunk_id)
+        steps.write_chunk(chunk_id)
         stored.refresh_from_db()
         states.append(stored.state)
 
     assert states == [State.RUNNING, State.RUNNING, State.COMPLETED]
-    assert not ledger.finish(stored.pk)
+    assert not endings.finish(stored.pk)
 
 
 def test_operation_whose_finisher_died_is_finished_by_the_sweep(stored):
@@ -124,7 +127,7 @@ def test_sweep_rings_again_what_nobody_answered(stored):
 def test_sweep_leaves_a_chunk_at_work_alone(stored):
     long_ago = timezone.now() - timedelta(minutes=1)
     Operation.objects.update(created_at=long_ago)
-    chunk = ledger.claim(ids(stored)[0])
+    chunk = claims.claim(ids(stored)[0])
     assert chunk is not None
     Chunk.objects.filter(pk=chunk.pk).update(rung_at=long_ago)
 
@@ -135,26 +138,26 @@ def test_sweep_leaves_a_chunk_at_work_alone(stored):
 
 def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(stored):
     written, poison, waiting = ids(stored)
-    operations.write_chunk(written)
+    steps.write_chunk(written)
     Chunk.objects.filter(pk=poison).update(attempts=5)
 
-    operations.write_chunk(poison)
+    steps.write_chunk(poison)
 
     stored.refresh_from_db()
-    progress = ledger.progress(stored.pk)
+    progress = totals.progress(stored.pk)
     assert (stored.state, stored.message) == (State.FAILED, "Chunk 1 of financialAccounts failed 5 times.")
     assert (progress.total, progress.created, progress.skipped, progress.processed) == (30, 10, 20, 30)
-    assert ledger.claim(waiting) is None
+    assert claims.claim(waiting) is None
 
 
 def test_window_bounds_the_chunks_that_are_rung(user):
     rows = [{"name": f"Account {number}"} for number in range(100)]
     inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
-    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
+    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
 
     rung = operation.chunks.filter(rung_at__isnull=False)
     assert rung.count() == 8
-    operations.write_chunk(ids(operation)[0])
+    steps.write_chunk(ids(operation)[0])
     assert (rung.count(), rung.filter(recorded_at=None).count()) == (9, 8)
 
 
@@ -174,7 +177,7 @@ def test_children_wait_for_all_of_their_parents(user):
             ],
         ),
     ]
-    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
+    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
 
     def rung() -> list[str]:
         found = operation.chunks.filter(rung_at__isnull=False, recorded_at=None)
@@ -182,7 +185,7 @@ def test_children_wait_for_all_of_their_parents(user):
 
     assert rung() == ["countries", "countries"]
     first, second = operation.chunks.filter(input__resource="countries").values_list("pk", flat=True)
-    operations.write_chunk(second)
+    steps.write_chunk(second)
     assert rung() == ["countries"]
-    operations.write_chunk(first)
+    steps.write_chunk(first)
     assert rung() == ["cities"]

@@ -7,9 +7,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 import bulkql
+from bulkql.workers.enums import Kind
 from tests.zoo.bulk import Animals, Keepers
 from tests.zoo.models import Keeper
-from workers.models import Kind
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,17 +11,18 @@ from django.core.files.base import ContentFile
 from django.db import connection
 
 import bulkql
+from bulkql.workers.downloads.files import downloads
+from bulkql.workers.enums import Kind, OnError, State
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.operations import chunks
+from bulkql.workers.operations.steps import run
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
+from bulkql.workers.writers import links, orm
 from tests.conftest import Done
 from tests.zoo.bulk import Notes, Tags
 from tests.zoo.models import Keeper, Note, Tag
-from workers import chunks, uploads
-from workers.downloads import downloads
-from workers.formats.options import FileFormat, FileOptions
-from workers.models import Kind, OnError, State
-from workers.operations import run
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.writers import lists, orm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,7 @@ def _writer(request, monkeypatch):
     if request.param == "orm":
         by_verb = chunks.writer
         monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
-        monkeypatch.setattr(lists, "add_by_copy", lists.add_by_orm)
+        monkeypatch.setattr(links, "add_by_copy", links.add_by_orm)
 
 
 @pytest.fixture

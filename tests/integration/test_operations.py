@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from bulkql.workers.enums import Kind, State
+from bulkql.workers.models import Input, Operation
 from tests.integration.conftest import Refused
-from workers.models import Input, Kind, Operation, State
 
 pytestmark = pytest.mark.django_db
 

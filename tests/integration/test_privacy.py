@@ -8,8 +8,8 @@ import traceback
 import pytest
 from django.db import connection
 
-from workers import actors
-from workers.errors import WorkFailed
+from bulkql.workers import actors
+from bulkql.workers.errors import WorkFailed
 
 SECRET = "A very private name"
 
@@ -35,7 +35,7 @@ def test_failure_of_a_worker_says_where_and_not_what(caplog):
 def test_request_error_of_ours_is_logged_without_its_message(caplog):
     from graphql import GraphQLError
 
-    from schema import failures
+    from bulkql.schema import failures
 
     try:
         quote_the_row(1)

@@ -11,13 +11,17 @@ from django.core.files.base import ContentFile
 from django.db import OperationalError
 from django.utils import timezone
 
-from examples.ledger.models import FinancialAccount
-from workers import ledger, operations, reading, uploads
-from workers.formats.options import FileFormat, FileOptions
-from workers.intake import accept
-from workers.models import Input, Kind, Operation, State
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
+from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.workers.enums import Kind, State
+from bulkql.workers.intake import reading
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger import claims, totals
+from bulkql.workers.models import Input, Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,21 +43,21 @@ def accounts() -> bytes:
 
 def write_all(operation: Operation) -> None:
     for chunk_id in operation.chunks.filter(recorded_at=None).values_list("pk", flat=True):
-        operations.write_chunk(chunk_id)
+        steps.write_chunk(chunk_id)
 
 
 def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
     operation = accepted(user, accounts())
-    dead = ledger.claim_input(operation.inputs.get().pk)
+    dead = claims.claim_input(operation.inputs.get().pk)
     assert dead is not None
     assert len(list(islice(reading.read(dead), 3))) == 3
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
-    operations.read_input(dead.pk)
+    steps.read_input(dead.pk)
     write_all(operation)
 
     operation.refresh_from_db()
-    progress = ledger.progress(operation.pk)
+    progress = totals.progress(operation.pk)
     assert (operation.state, progress.total, progress.created) == (State.COMPLETED, ROWS, ROWS)
     names = FinancialAccount.objects.order_by("pk").values_list("name", flat=True)
     assert list(names) == [f"Account {number}" for number in range(ROWS)]
@@ -61,15 +65,15 @@ def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
 
 def test_reader_that_was_thought_dead_stores_nothing_more(user):
     operation = accepted(user, accounts())
-    slow = ledger.claim_input(operation.inputs.get().pk)
+    slow = claims.claim_input(operation.inputs.get().pk)
     assert slow is not None
     chunks = reading.read(slow)
     next(chunks)
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    other = ledger.claim_input(slow.pk)
+    other = claims.claim_input(slow.pk)
     assert other is not None
 
-    with pytest.raises(ledger.LeaseLost):
+    with pytest.raises(claims.LeaseLost):
         next(chunks)
 
     assert operation.chunks.count() == 1
@@ -79,12 +83,12 @@ def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(
     def fail(chunk_id):
         raise OperationalError("the connection is gone")
 
-    monkeypatch.setattr("workers.chunks.write_chunk", fail)
+    monkeypatch.setattr("bulkql.workers.operations.chunks.write_chunk", fail)
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(accounts()))
     options = FileOptions(format=FileFormat.CSV)
     inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
 
-    operation = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
+    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
 
     assert [chunk.rung_at is not None for chunk in operation.chunks.all()] == [True]
 
@@ -92,21 +96,21 @@ def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(
 def test_message_to_read_that_comes_twice_reads_once(user):
     operation = accepted(user, accounts())
     input_id = operation.inputs.get().pk
-    operations.read_input(input_id)
+    steps.read_input(input_id)
 
-    operations.read_input(input_id)
+    steps.read_input(input_id)
 
     assert operation.chunks.count() == 10
 
 
 def test_file_that_breaks_off_fails_its_operation_with_the_line_and_writes_nothing(user, monkeypatch):
-    monkeypatch.setattr("workers.formats.csv.BLOCK_BYTES", 256)
+    monkeypatch.setattr("bulkql.workers.readers.csv.BLOCK_BYTES", 256)
     operation = accepted(user, accounts() + b'"never closed\n' + b"Account\n" * 5)
 
-    operations.read_input(operation.inputs.get().pk)
+    steps.read_input(operation.inputs.get().pk)
 
     operation.refresh_from_db()
-    progress = ledger.progress(operation.pk)
+    progress = totals.progress(operation.pk)
     assert (operation.state, progress.total, progress.processed) == (State.FAILED, 0, 0)
     assert operation.message == f"The record at line {ROWS + 2} is not CSV: unexpected end of data."
     assert FinancialAccount.objects.count() == 0
@@ -116,9 +120,9 @@ def test_duplicates_far_apart_in_a_file_are_found(user):
     content = accounts() + b"Account 0\nAccount 50\n"
     operation = accepted(user, content)
 
-    operations.read_input(operation.inputs.get().pk)
+    steps.read_input(operation.inputs.get().pk)
     write_all(operation)
 
     assert FinancialAccount.objects.count() == ROWS
-    progress = ledger.progress(operation.pk)
+    progress = totals.progress(operation.pk)
     assert (progress.created, progress.failed) == (ROWS, 2)

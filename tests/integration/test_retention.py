@@ -9,14 +9,15 @@ import pytest
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from examples.ledger.models import FinancialAccount
-from workers import uploads
-from workers.formats.options import FileFormat, FileOptions
-from workers.models import Chunk, Input, Kind, Operation, StoredPart, Upload
-from workers.operations import run
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.retention import purge
+from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.workers.enums import Kind
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger.retention import purge
+from bulkql.workers.models import Chunk, Input, Operation, StoredPart, Upload
+from bulkql.workers.operations.steps import run
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,18 +8,20 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.enums import Kind, State
+from bulkql.workers.errors import BadInput, Forbidden
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.models import Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.operations.retry import retry
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
 from tests.conftest import Done
 from tests.integration.conftest import Refused
 from tests.zoo.models import Animal, Keeper
-from workers import operations, uploads
-from workers.errors import BadInput, Forbidden
-from workers.formats.options import FileFormat, FileOptions
-from workers.intake import accept
-from workers.models import Kind, Operation, State
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
-from workers.retry import retry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +30,7 @@ RETRY = "mutation Retry($id: ID!) { retryOperation(id: $id) { id state total lab
 
 def written(operation: Operation) -> Done:
     """The operation, once its workers are through."""
-    operations.write_now(operation)
+    steps.write_now(operation)
     operation.refresh_from_db()
     return Done(operation)
 
@@ -95,8 +97,8 @@ def test_workers_are_rung_for_a_retry(create, user):
 
 def test_skipped_rows_of_a_canceled_operation_are_written(user):
     first = accepted(user, "abcdefgh", chunk_size=3)
-    operations.write_chunk(first.chunks.get(number=0).pk, rings=False)
-    operations.cancel(first.pk)
+    steps.write_chunk(first.chunks.get(number=0).pk, rings=False)
+    steps.cancel(first.pk)
     first.refresh_from_db()
 
     done = written(retry(first, user))
@@ -107,7 +109,7 @@ def test_skipped_rows_of_a_canceled_operation_are_written(user):
 
 def test_rows_that_a_later_row_superseded_stay_out(user):
     first = accepted(user, "abacb", chunk_size=2)
-    operations.cancel(first.pk)
+    steps.cancel(first.pk)
     first.refresh_from_db()
 
     done = written(retry(first, user))
@@ -156,7 +158,7 @@ def test_only_resources_with_rows_left_are_in_and_keep_their_places(user):
     movement = {"amount": "1", "description": "x", "financialAccount": "7", "classificationStatus": "1"}
     movements = [{**movement, "datetime": f"2024-01-0{day}T00:00:00Z"} for day in (1, 2)]
     inputs = [Rows(resource=transaction, rows=movements), Rows(resource=account, rows=[{"name": "Cash"}])]
-    first = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    first = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
     FinancialAccount.objects.update(id=7)
 
     again = retry(first, user)
@@ -172,7 +174,7 @@ def test_rows_of_a_file_are_retried_without_it(user):
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
     inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
-    first = operations.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    first = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
     done = written(retry(first, user))
 

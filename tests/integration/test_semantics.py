@@ -16,16 +16,17 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bulkql.workers.enums import Kind
+from bulkql.workers.models import Chunk, Input, Operation, StoredFile, StoredPart, Upload
+from bulkql.workers.operations import chunks
+from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.writers import orm
 from tests.semantics.files import fitting
 from tests.semantics.lanes import as_file, at_once, by_workers, told
 from tests.semantics.strategies import request, tables
 from tests.semantics.tables import Request, Tables, Told
 from tests.semantics.verbs import DependsOnOrder, perform
 from tests.zoo.models import Seal, Shelf, Toy
-from workers import chunks
-from workers.formats.options import FileFormat
-from workers.models import Chunk, Input, Kind, Operation, StoredFile, StoredPart, Upload
-from workers.writers import orm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from bulkql.workers.enums import Kind
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, Rows
+from bulkql.workers.messaging.dispatch import ring_chunks
+from bulkql.workers.models import Chunk
+from bulkql.workers.operations import chunks
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.writers import orm
 from tests.zoo.models import Folder
-from workers import chunks
-from workers.intake import accept
-from workers.models import Chunk, Kind
-from workers.requests import BulkRequest, Rows
-from workers.resources import resource_named
-from workers.ring import ring_chunks
-from workers.writers import orm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +64,9 @@ def test_what_points_to_a_bad_row_is_bad(bulk, chunk_size):
 
 def test_chunks_of_a_tree_are_rung_one_after_the_other(user, monkeypatch):
     rung = []
-    monkeypatch.setattr("workers.ring.send", lambda actor, identifier, queue: rung.append(identifier))
+    monkeypatch.setattr(
+        "bulkql.workers.messaging.dispatch.send", lambda actor, identifier, queue: rung.append(identifier)
+    )
     inputs = [Rows(resource=resource_named("folders"), rows=[under(name, None) for name in "abc"])]
     operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=1))
 

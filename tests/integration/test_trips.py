@@ -10,8 +10,8 @@ import httpx
 import pytest
 from django.db import connection
 
-from server.auth import token_for
-from workers.uploads import announce
+from bulkql.server.auth import token_for
+from bulkql.workers.uploads.uploads import announce
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def ask(method: str, path: str, **options: Any) -> httpx.Response:
     """One request to the service, without its server."""
-    from server.asgi import application
+    from bulkql.server.asgi import application
 
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

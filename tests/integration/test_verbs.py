@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from examples.places.models import City, Country
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.examples.places.models import City, Country
+from bulkql.workers.enums import Kind
+from bulkql.workers.operations import chunks
+from bulkql.workers.writers import orm
 from tests.zoo.models import Animal, Keeper
-from workers import chunks
-from workers.models import Kind
-from workers.writers import orm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

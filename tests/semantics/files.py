@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from bulkql.workers.readers.options import FileFormat
 from tests.semantics.rows import match_key
 from tests.semantics.tables import Part, Request
-from workers.formats.options import FileFormat
 
 #: A cell that says null: an empty one says that the row does not give the field.
 NULL = "NULL"

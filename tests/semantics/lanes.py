@@ -10,38 +10,41 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 
+from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.ledger import totals
+from bulkql.workers.models import Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.readers.options import FileFormat, FileOptions
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.uploads import uploads
 from tests.conftest import Done
 from tests.semantics.files import NULL, WRITERS
 from tests.semantics.tables import Request, Told
 from tests.zoo.models import Shelf
-from workers import ledger, operations, uploads
-from workers.formats.options import FileFormat, FileOptions
-from workers.intake import accept
-from workers.models import Kind, OnError, Operation
-from workers.requests import BulkRequest, Mode, Rows
-from workers.resources import resource_named
 
 
 def at_once(user: Any, request: Request, chunk_size: int) -> Operation:
     """Inline rows, written while the request waits."""
-    return operations.run(asked(user, request, chunk_size, Mode.SYNC))
+    return steps.run(asked(user, request, chunk_size, Mode.SYNC))
 
 
 def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> Operation:
     """Inline rows whose chunks several workers write at the same time, those of a resource after its parents'."""
     operation, _ = accept(asked(user, request, chunk_size, Mode.ASYNC))
     if operation.is_one_transaction:
-        operations.write_operation(operation.pk)
+        steps.write_operation(operation.pk)
     for stored in operation.inputs.order_by("position"):
         ids = stored.chunks.order_by("-number").values_list("pk", flat=True)
-        list(pool.map(partial(operations.write_chunk, rings=False), ids))
+        list(pool.map(partial(steps.write_chunk, rings=False), ids))
     operation.refresh_from_db()
     return operation
 
 
 def as_file(file_format: FileFormat, user: Any, request: Request, chunk_size: int) -> Operation:
     """Rows in a file for each resource."""
-    return operations.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
+    return steps.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
 
 
 def asked(
@@ -76,7 +79,7 @@ def asked(
 def told(operation: Operation) -> Told:
     """What a client is told of an operation that is over."""
     done = Done(operation)
-    found = Told(state=operation.state, cascades=Counter(ledger.cascades(operation)))
+    found = Told(state=operation.state, cascades=Counter(totals.cascades(operation)))
     for result in done.results:
         row = (result["resource"], result["index"])
         found.outcomes[row] = (result["outcome"], None if result["pk"] is None else int(result["pk"]))
@@ -86,7 +89,7 @@ def told(operation: Operation) -> Told:
             }
     for error in done.errors:
         found.errors.setdefault((error["resource"], error["index"]), set()).add((error["path"], error["code"]))
-    progress = ledger.progress(operation.pk)
+    progress = totals.progress(operation.pk)
     names = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
     counted = {name.upper(): getattr(progress, name) for name in names}
     assert +Counter(counted) == Counter(outcome for outcome, _ in found.outcomes.values())

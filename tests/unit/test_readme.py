@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from graphql import parse, validate
 
-from schema.schema import schema
-from workers.conf import Limits
+from bulkql.schema.schema import schema
+from bulkql.workers.conf import Limits
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -12,16 +12,17 @@ from django.db import DatabaseError, IntegrityError, connections, models, transa
 from django.db.models import PROTECT, ProtectedError
 from django.db.models.deletion import Collector
 
-from workers.frames import ROW, no_errors
-from workers.models import Outcome
-from workers.plan import Plan
-from workers.references import batches
-from workers.violations import is_of_a_row, protected_violation
-from workers.writers import merging, orm, staging
-from workers.writers.arrays import array, returned
-from workers.writers.missing import not_there
-from workers.writers.table import Table, changes_of
-from workers.writers.written import Written, bisect, error_rows, nothing, outcomes, together
+from bulkql.workers.backends import backend
+from bulkql.workers.enums import Outcome
+from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.references import batches
+from bulkql.workers.writers import merging, orm, staging
+from bulkql.workers.writers.arrays import array, returned
+from bulkql.workers.writers.missing import not_there
+from bulkql.workers.writers.table import Table, changes_of
+from bulkql.workers.writers.violations import is_of_a_row, protected_violation
+from bulkql.workers.writers.written import Written, bisect, error_rows, nothing, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,21 +30,15 @@ if TYPE_CHECKING:
 
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
-    if is_at_once(plan):
+    if plan.deletes_at_once:
         # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, user)
-    is_postgres = connections[plan.resource.database].vendor == "postgresql"
-    found = (match_staged if is_postgres else match)(plan, rows, user)
+    is_staged = backend(plan.resource.database).supports_copy
+    found = (match_staged if is_staged else match)(plan, rows, user)
     there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     return together([not_there(plan, absent), delete_all(plan, there)])
-
-
-def is_at_once(plan: Plan) -> bool:
-    """Whether one statement finds and deletes the rows, by their primary keys."""
-    is_postgres = connections[plan.resource.database].vendor == "postgresql"
-    return is_postgres and is_alone(plan) and plan.match_by == (plan.resource.pk.name,) and plan.resource.pk.is_plain
 
 
 def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
@@ -113,22 +108,17 @@ def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
 def attempt(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
     """Delete these rows or raise DatabaseError; gives their outcomes."""
     try:
-        return (fast if is_alone(plan) else collected)(plan, cascades, there)
+        return (fast if plan.resource.is_deleted_alone else collected)(plan, cascades, there)
     except IntegrityError as error:
         # A foreign key that Django does not look after; the database's words would be those for an insert.
         raise ProtectedError("rows refer to these", set()) from error
-
-
-def is_alone(plan: Plan) -> bool:
-    """Nothing goes along with a row, and nobody wants to hear of it."""
-    return Collector(using=plan.resource.database).can_fast_delete(plan.resource.model._base_manager.all())
 
 
 def fast(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
     """One statement."""
     pks = python_pks(plan, there)
     connection = connections[plan.resource.database]
-    if connection.vendor == "postgresql":
+    if backend(plan.resource.database).supports_copy:
         quote, meta = connection.ops.quote_name, plan.resource.model._meta
         with connection.cursor() as cursor:
             cursor.execute(
@@ -160,7 +150,7 @@ def collected(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.Dat
 
 def check_now(alias: str) -> None:
     """Foreign keys that nobody told Django of are asked now, where rows can still be named."""
-    if connections[alias].vendor == "postgresql":
+    if backend(alias).supports_transaction_settings:
         with connections[alias].cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 

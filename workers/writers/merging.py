@@ -14,17 +14,17 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 from django.db.models import QuerySet
 
-from workers.frames import ROW
-from workers.models import Kind, Outcome
-from workers.plan import Plan
-from workers.resources import field_of
-from workers.violations import is_of_a_row
-from workers.writers import orm, staging
-from workers.writers.arrays import array, returned
-from workers.writers.missing import lacking, moved, not_there, out_of_sight
-from workers.writers.staging import STAGING, same_key
-from workers.writers.table import Table, changes_of, insertable, is_copyable, texts
-from workers.writers.written import Written, bisect, nothing, outcomes, together
+from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.frames import ROW
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import field_of
+from bulkql.workers.writers import orm, staging
+from bulkql.workers.writers.arrays import array, returned
+from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
+from bulkql.workers.writers.staging import STAGING, same_key
+from bulkql.workers.writers.table import Table, changes_of, insertable, is_copyable, texts
+from bulkql.workers.writers.violations import is_of_a_row
+from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from workers.columns import graphql_name
-from workers.frames import ROW, given
-from workers.models import Kind
-from workers.plan import Plan
-from workers.validation import errors_at
-from workers.writers.written import Written, nothing, together
+from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.enums import Kind
+from bulkql.workers.frames import ROW, given
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.values import errors_at
+from bulkql.workers.writers.written import Written, nothing, together
 
 
 def not_there(plan: Plan, rows: pl.DataFrame) -> Written:

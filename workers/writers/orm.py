@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import connections, models
 
-from workers.columns import Column
-from workers.frames import RESERVED_PK, ROW, given
-from workers.models import Kind, Outcome
-from workers.plan import Plan
-from workers.references import batches
-from workers.resources import BulkResource
-from workers.writers.missing import lacking, moved, not_there, out_of_sight
-from workers.writers.table import has_stock_pre_save, insertable, is_set_once
-from workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
+from bulkql.workers.columns.column import Column
+from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.frames import RESERVED_PK, ROW, given
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.validation.references import batches
+from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
+from bulkql.workers.writers.table import has_stock_pre_save, insertable, is_set_once
+from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
-from workers.frames import RESERVED_PK, given, no_errors
-from workers.models import Kind
-from workers.plan import Plan
-from workers.resources import BulkResource
-from workers.uniqueness import UniqueKey
-from workers.violations import is_of_a_row
-from workers.writers import orm, staging
-from workers.writers.merging import merge
-from workers.writers.table import copy, is_copyable, table_of
-from workers.writers.written import Written
+from bulkql.workers.enums import Kind
+from bulkql.workers.frames import RESERVED_PK, given, no_errors
+from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.writers import orm, staging
+from bulkql.workers.writers.merging import merge
+from bulkql.workers.writers.table import copy, is_copyable, table_of
+from bulkql.workers.writers.violations import is_of_a_row
+from bulkql.workers.writers.written import Written
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -12,14 +12,20 @@ from functools import partial
 import polars as pl
 from django.db import DatabaseError, connections, models, transaction
 
-from workers.frames import ROW, no_errors
-from workers.models import Outcome
-from workers.resources import BulkResource, field_of
-from workers.uniqueness import UniqueKey
-from workers.violations import Violation, check_violation, is_of_a_row, reference_violation, unique_violation
-from workers.writers.arrays import array
-from workers.writers.table import Table, copy
-from workers.writers.written import Written, bisect, error_rows, outcomes
+from bulkql.workers.enums import Outcome
+from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.registry import BulkResource, field_of
+from bulkql.workers.writers.arrays import array
+from bulkql.workers.writers.table import Table, copy
+from bulkql.workers.writers.violations import (
+    Violation,
+    check_violation,
+    is_of_a_row,
+    reference_violation,
+    unique_violation,
+)
+from bulkql.workers.writers.written import Written, bisect, error_rows, outcomes
 
 STAGING = "bulkql_staging"
 

@@ -11,11 +11,11 @@ import polars as pl
 from django.db import connections, models
 from psycopg.adapt import PyFormat, Transformer
 
-from workers.columns import Column, text_of
-from workers.frames import RESERVED_PK, ROW, given
-from workers.models import Kind
-from workers.plan import Plan
-from workers.resources import BulkResource
+from bulkql.workers.columns.column import Column, text_of
+from bulkql.workers.enums import Kind
+from bulkql.workers.frames import RESERVED_PK, ROW, given
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource
 
 if TYPE_CHECKING:
     from psycopg import abc

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import polars as pl
 from django.db import DatabaseError, transaction
 
-from workers.frames import ROW, no_errors
-from workers.resources import BulkResource
-from workers.violations import Violation, is_of_a_row, violation_of
+from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.writers.violations import Violation, is_of_a_row, violation_of
 
 OUTCOME_OF_ROW = {ROW: pl.UInt32, "outcome": pl.String, "pk": pl.String}
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from schema import documents
-from schema.context import Context
-from schema.schema import schema
+from bulkql.schema import documents
+from bulkql.schema.context import Context
+from bulkql.schema.schema import schema
 
 
 @pytest.fixture(autouse=True)

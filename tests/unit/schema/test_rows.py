@@ -12,9 +12,9 @@ from graphql import parse, print_ast, validate
 from graphql.execution.values import get_variable_values
 from strawberry.scalars import JSON
 
-from schema.context import Context
-from schema.rows import Lane, RowLane, operation_of, strip
-from workers.cells import ExactFloat
+from bulkql.schema.context import Context
+from bulkql.schema.rows import Lane, RowLane, operation_of, strip
+from bulkql.workers.columns.cells import ExactFloat
 
 
 @strawberry.enum

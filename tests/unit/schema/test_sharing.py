@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from schema import sharing
-from schema.context import Context
-from schema.sharing import key_of, shared
+from bulkql.schema import sharing
+from bulkql.schema.context import Context
+from bulkql.schema.sharing import key_of, shared
 
 WATCH = "subscription Watch($id: ID!) { operation(id: $id) { state } }"
 

@@ -6,11 +6,11 @@ import asyncio
 import time
 import uuid
 
-from schema import subscriptions
-from schema.subscriptions import Told, newest
-from workers.conf import Limits
-from workers.ledger import Progress
-from workers.models import State
+from bulkql.schema import subscriptions
+from bulkql.schema.subscriptions import Told, newest
+from bulkql.workers.conf import Limits
+from bulkql.workers.enums import State
+from bulkql.workers.ledger.totals import Progress
 
 
 def progress(sequence: int, state: State = State.RUNNING) -> Progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from workers.frames import ERRORS, given, no_errors, pack, unpack
+from bulkql.workers.frames import ERRORS, given, no_errors, pack, unpack
 
 
 def test_a_packed_frame_comes_back_as_it_was():

@@ -1,0 +1,37 @@
+"""The public door: what a user's app imports."""
+
+from bulkql.workers.errors import (
+    BadInput,
+    BulkError,
+    Forbidden,
+    IdempotencyConflict,
+    ImproperlyRegistered,
+    LimitExceeded,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    UnreadableFile,
+)
+from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, register
+from bulkql.workers.signals import chunk_written, operation_finished
+from bulkql.workers.validation.row_errors import row_errors
+
+__all__ = [
+    "ALL",
+    "BadInput",
+    "BulkError",
+    "BulkResource",
+    "ChunkOutcome",
+    "Forbidden",
+    "IdempotencyConflict",
+    "ImproperlyRegistered",
+    "LimitExceeded",
+    "NotFound",
+    "Unauthenticated",
+    "Unavailable",
+    "UnreadableFile",
+    "chunk_written",
+    "operation_finished",
+    "register",
+    "row_errors",
+]

@@ -1,0 +1,16 @@
+"""What uvicorn loads: the application, in a process that is its own."""
+
+from __future__ import annotations
+
+import gc
+
+from bulkql.server.asgi import application
+
+# A collection of all objects stops the process for half a second where a thousand subscribers are connected. What is
+# loaded by now stays, and need not be looked at; and what an event leaves behind is mostly gone before 10,000 more
+# objects are made, so that few of them grow old enough to call for one.
+gc.collect()
+gc.freeze()
+gc.set_threshold(10_000)
+
+__all__ = ["application"]

@@ -1,0 +1,39 @@
+"""What dramatiq loads: Django, then the actors."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bulkql.server.settings")
+django.setup()
+
+from django.db.backends.signals import connection_created  # noqa: E402
+
+from bulkql.workers.actors import read_input, write_chunk  # noqa: E402
+from bulkql.workers.backends import backend  # noqa: E402
+from bulkql.workers.messaging.broker import broker  # noqa: E402
+
+
+def commit_at_leisure(connection: Any, **_: Any) -> None:
+    """Leases, rings and the reader's chunks need not reach the disk before work goes on.
+
+    What a crash of the database takes of them is taken from its end, and made again: the upload is there, and the
+    sweep rings. Rows and their ledger entries commit durably (workers/chunks.py).
+    """
+    if backend(connection.alias).supports_transaction_settings:
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO off")
+
+
+connection_created.connect(commit_at_leisure)
+
+# A chunk's rows of JSON are made and gone together: looking through them for garbage takes as long as decoding them.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000)
+
+__all__ = ["broker", "read_input", "write_chunk"]

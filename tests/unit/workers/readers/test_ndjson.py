@@ -1,0 +1,272 @@
+"""Lines of JSON as raw frames."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkql.workers.columns.cells import MARK, NULL
+from bulkql.workers.errors import BadInput, UnreadableFile
+from bulkql.workers.frames import INTAKE_ERRORS
+from bulkql.workers.readers import ndjson
+from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import BulkResource, resource_named
+from tests.plans import creating
+from tests.zoo.models import Animal
+
+
+class Animals(BulkResource):
+    name = "animals"
+    fields = ("char", "big", "decimal", "json")
+
+
+def read(data, resource=None, **options):
+    file_options = FileOptions(format=FileFormat.NDJSON, **options)
+    frames = list(ndjson.read(io.BytesIO(data), creating(resource or Animals(Animal)), file_options))
+    return pl.concat(frames, how="diagonal")
+
+
+def columns(data, **options):
+    return read(data, **options).to_dict(as_series=False)
+
+
+def errors(frame):
+    """The row errors of each row."""
+    return [found and json.loads(found) for found in frame[INTAKE_ERRORS]]
+
+
+def unreadable(data, **options):
+    with pytest.raises(UnreadableFile) as caught:
+        read(data, **options)
+    return str(caught.value)
+
+
+def test_each_line_is_a_row():
+    assert columns(b'{"char": "ab", "big": 1}\n{"char": "cd"}\n') == {"char": ["ab", "cd"], "big": ["1", None]}
+
+
+def test_the_last_line_needs_no_end_and_lines_may_end_as_windows_ends_them():
+    assert columns(b'{"char": "ab"}\r\n{"char": "cd"}') == {"char": ["ab", "cd"]}
+
+
+def test_blank_lines_are_no_rows():
+    assert columns(b'\n{"char": "ab"}\n\n  \r\n{"char": "cd"}\n\n') == {"char": ["ab", "cd"]}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row():
+    assert columns(b'\xef\xbb\xbf{"char": "ab"}\n') == {"char": ["ab"]}
+
+
+def test_null_and_missing_are_two_things():
+    assert columns(b'{"char": null}\n{"big": null}\n{"char": "null"}\n') == {
+        "char": [NULL, None, "null"],
+        "big": [None, NULL, None],
+    }
+
+
+def test_numbers_keep_their_digits():
+    data = b'{"decimal": 1234567890123456.78}\n{"decimal": 0.10}\n{"decimal": 1e2}\n{"big": 9223372036854775808}\n'
+
+    assert columns(data) == {
+        "decimal": ["1234567890123456.78", "0.10", "1e2", None],
+        "big": [None, None, None, "9223372036854775808"],
+    }
+
+
+def test_both_spellings_of_a_name_are_the_same_column():
+    frame = read(
+        b'{"financial_account": 1}\n{"financialAccount": 2}\n', resource=resource_named("financialTransactions")
+    )
+
+    assert frame.to_dict(as_series=False) == {"financial_account": ["1", "2"]}
+
+
+def test_columns_of_other_names_are_mapped():
+    assert columns('{"Größe": 5}\n'.encode(), columns={"Größe": "big"}) == {"big": ["5"]}
+
+
+def test_a_broken_line_is_an_error_of_its_row_and_names_the_line():
+    frame = read(b'{"char": "ab"}\n\n{"char": "cd"\n{"char": "ef"}\nnothing\n{"char": "\xff"}\n{"char": NaN}\n')
+
+    assert frame["char"].to_list() == ["ab", None, "ef", None, None, None]
+    assert errors(frame) == [
+        None,
+        [["INVALID", None, "Line 3 is not JSON: Input data was truncated.", '{"char": "cd"']],
+        None,
+        [["INVALID", None, "Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"]],
+        [
+            [
+                "INVALID", None,
+                "Line 6 is not JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte.",
+                '{"char": "�"}',
+            ]
+        ],
+        [["INVALID", None, "Line 7 is not JSON: JSON is malformed: invalid character (byte 9).", '{"char": NaN}']],
+    ]  # fmt: skip
+
+
+def test_a_long_broken_line_is_shown_in_part():
+    frame = read(b'{"char": "ab"}\n["' + b"x" * 1000 + b"\n")
+
+    assert errors(frame)[1][0][3] == '["' + "x" * 198
+
+
+def test_a_line_nested_too_deeply_is_an_error_of_its_row():
+    frame = read(b'{"char": "ab"}\n' + b"[" * 100_000 + b"\n" + b'{"char": "cd"}\n')
+
+    assert frame["char"].to_list() == ["ab", None, "cd"]
+    assert errors(frame)[1] == [
+        [
+            "INVALID",
+            None,
+            "Line 2 is not JSON: maximum recursion depth exceeded while deserializing an object.",
+            "[" * 200,
+        ]
+    ]
+
+
+def test_a_line_that_is_no_object_is_an_error_of_its_row():
+    frame = read(b'{"char": "ab"}\n["cd"]\n5\nnull\n')
+
+    assert frame["char"].to_list() == ["ab", None, None, None]
+    assert errors(frame) == [
+        None,
+        [["INVALID", None, "A row is an object of fields and values.", '["cd"]']],
+        [["INVALID", None, "A row is an object of fields and values.", "5"]],
+        [["INVALID", None, "A row is an object of fields and values.", "null"]],
+    ]
+
+
+@pytest.mark.parametrize("data", [b'\n\n[{"char": "ab"}]\n', b"\r\n\nchar,text\n", b"\n\nnull\n", b'\n\n"ab"'])
+def test_a_file_whose_first_line_is_no_object_is_refused(data):
+    assert unreadable(data) == "This is not an NDJSON file: line 3 is not a JSON object."
+
+
+@pytest.mark.parametrize("data", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_an_empty_file_is_refused(data):
+    assert unreadable(data) == "The file is empty; an NDJSON file has one JSON object a line."
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", max(10, 3))
+    monkeypatch.setattr(ndjson, "LINE_BYTES", 1000)
+
+    assert unreadable(b"[" + b"1," * 2000) == ("A line is longer than 1,000 bytes: one JSON object a line is expected.")
+
+
+def test_unknown_fields_of_the_first_row_refuse_the_file():
+    with pytest.raises(BadInput) as caught:
+        read(b'{"char": "ab", "colour": "red"}\n')
+
+    assert str(caught.value) == (
+        "animals has no field for the column 'colour'. Its fields are char, big, decimal, json; "
+        "map others with `columns`, or set unknownColumns: IGNORE."
+    )
+
+
+def test_a_file_of_unknown_fields_alone_is_refused():
+    with pytest.raises(BadInput) as caught:
+        read(b'{"colour": "red"}\n', unknown_columns=UnknownColumns.IGNORE)
+
+    assert str(caught.value) == (
+        "None of the file's columns ('colour') is a field of animals. Its fields are char, big, decimal, json."
+    )
+
+
+def test_unknown_fields_of_later_rows_are_their_errors():
+    frame = read(b'{}\n{"char": "ab", "colour": "red"}\n')
+
+    assert errors(frame) == [
+        None,
+        [["UNKNOWN_FIELD", "colour", "animals has no field colour; it has char, big, decimal, json.", '"red"']],
+    ]
+
+
+def test_unknown_fields_may_be_ignored():
+    data = b'{"char": "ab", "colour": "red"}\n{"age": 5}\n'
+
+    assert columns(data, unknown_columns=UnknownColumns.IGNORE) == {"char": ["ab", None]}
+
+
+def test_texts_that_stand_for_null_are_null():
+    data = b'{"char": "NA", "json": "NA"}\n{"char": "na", "json": ["NA"]}\n'
+
+    assert columns(data, null_values=("NA",)) == {"char": [NULL, "na"], "json": [NULL, '["NA"]']}
+
+
+def test_values_of_a_wrong_kind_are_kept_for_their_error():
+    assert columns(b'{"char": 5, "big": [1]}\n') == {"char": [f"{MARK}5"], "big": [f"{MARK}[1]"]}
+
+
+LINE = st.one_of(
+    st.fixed_dictionaries({}, optional={"char": st.text(max_size=4), "big": st.integers(-5, 5) | st.none()}).map(
+        json.dumps
+    ),
+    st.sampled_from(
+        ["", " ", "\r", "{", "[1]", '{"char": "a\\nb"}', '{"char":\r"a"}', "NaN", '{"char": "ä"}', '{"char": 1.50}']
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(lines=st.lists(LINE, max_size=10), block_bytes=st.integers(1, 40))
+def test_rows_are_the_same_whatever_the_size_of_blocks(lines, block_bytes):
+    data = "\n".join(['{"char": "ab"}', *lines]).encode()
+
+    def outcome(size):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ndjson, "BLOCK_BYTES", size)
+            patch.setattr(ndjson, "FIRST_BYTES", max(size, 3))
+            frame = read(data)
+        missing = {"char", "big", INTAKE_ERRORS} - set(frame.columns)
+        return (
+            frame.with_columns(pl.lit(None).alias(name) for name in missing).select("char", "big", INTAKE_ERRORS).rows()
+        )
+
+    assert outcome(block_bytes) == outcome(1_000_000)
+
+
+def test_the_keys_of_returned_rows_are_ignored_whatever_the_options_say():
+    data = (
+        b'{"bulkql_row": 0, "bulkql_errors": []}\n{"char": "ab", "bulkql_row": 7, "bulkql_errors": [{"path": null}]}\n'
+    )
+
+    frame = read(data, unknown_columns=UnknownColumns.REJECT)
+
+    assert frame.to_dict(as_series=False) == {"char": [None, "ab"]}
+
+
+def test_rows_that_call_their_fields_as_earlier_ones_did_keep_each_value_as_it_was_given(monkeypatch):
+    """Past the first block, rows are decoded by what is known of the file."""
+    first = b'{"char": "ab", "big": 1, "decimal": 1.50, "json": {"a": 1.50}}\n'
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", len(first))
+    rest = [
+        (b'{"char": "a\\u00e4", "big": 12, "decimal": 0.10}', ("aä", "12", "0.10")),
+        (b'{"decimal": 1e3}', (None, None, "1e3")),
+        (b'{"char": null, "big": 7.0, "decimal": 12345678901234567890.5}', (NULL, "7.0", "12345678901234567890.5")),
+        (b'{"char": 1.50, "big": true, "decimal": [1.5]}', (f"{MARK}1.5", f"{MARK}true", f"{MARK}[1.5]")),
+        (b'{"char": "", "big": 9223372036854775808, "decimal": "2.0"}', ("", "9223372036854775808", "2.0")),
+    ]
+
+    for line, cells in rest:
+        frame = read(first + line + b"\n")
+
+        assert frame.select("char", "big", "decimal").row(1) == cells
+
+
+def test_rows_of_one_shape_are_decoded_without_a_dictionary_for_each(monkeypatch):
+    looked_at = []
+    decode = ndjson.decode
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", 64)
+    monkeypatch.setattr(ndjson, "decode", lambda block, line: looked_at.append(line) or decode(block, line))
+
+    frame = read(b"".join(b'{"char": "a%d", "big": %d}\n' % (number, number) for number in range(1000)))
+
+    assert frame.rows() == [(f"a{number}", f"{number}") for number in range(1000)]
+    assert looked_at == [1]

@@ -1,0 +1,197 @@
+"""Parquet as raw frames."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from bulkql.workers.columns.cells import MARK, NULL
+from bulkql.workers.errors import BadInput, UnreadableFile
+from bulkql.workers.readers import parquet
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.validation.values import validate
+from tests.plans import creating
+
+PARIS = "Europe/Paris"
+
+
+def stored(**columns):
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def read(data, **options):
+    file_options = FileOptions(format=FileFormat.PARQUET, **options)
+    return list(parquet.read(io.BytesIO(data), creating(resource_named("animals")), file_options))
+
+
+def cells(values, name, **options):
+    """The cells of one column."""
+    (frame,) = read(stored(**{name: values}), **options)
+    assert frame.schema == {name: pl.String}
+    return frame[name].to_list()
+
+
+def unreadable(data):
+    with pytest.raises(UnreadableFile) as caught:
+        read(data)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "texts"),
+    [
+        ("char", ["ab", "", None, "a\0b", "ä"], ["ab", "", None, "a\0b", "ä"]),
+        ("char", ["\0null", "x"], [f'{MARK}"{MARK}null"', "x"]),
+        ("char", pl.Series(["ab", "cd", "ab"], dtype=pl.Categorical), ["ab", "cd", "ab"]),
+        ("char", pl.Series(["ab"], dtype=pl.Enum(["ab"])), ["ab"]),
+        ("char", [None, None], [None, None]),
+        ("text", [b"abc", None], ["abc", None]),
+        ("binary", [b"\xff\0a", b"", None], ["/wBh", "", None]),
+        ("boolean", [True, False, None], ["true", "false", None]),
+        ("big", [1, -(2**63), None], ["1", "-9223372036854775808", None]),
+        ("big", pl.Series([2**63], dtype=pl.UInt64), ["9223372036854775808"]),
+        ("number", [1.5, 7.0, float("nan"), float("inf"), None], ["1.5", "7.0", "NaN", "inf", None]),
+        (
+            "decimal",
+            pl.Series([Decimal("1.50"), Decimal("-3"), None], dtype=pl.Decimal(10, 2)),
+            ["1.50", "-3.00", None],
+        ),
+        ("date", [dt.date(2024, 2, 29), dt.date(1, 1, 1), None], ["2024-02-29", "0001-01-01", None]),
+        ("time", [dt.time(1, 2, 3), dt.time(1, 2, 3, 500), None], ["01:02:03", "01:02:03.000500", None]),
+        (
+            "datetime",
+            [dt.datetime(2024, 2, 29, 12), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), None],
+            ["2024-02-29T12:00:00", "1969-12-31T23:59:59.999999", None],
+        ),
+        (
+            "datetime",
+            pl.Series([dt.datetime(2024, 7, 1, 10), None]).dt.replace_time_zone("UTC").dt.convert_time_zone(PARIS),
+            ["2024-07-01T10:00:00Z", None],
+        ),
+        (
+            "datetime",
+            pl.Series([1_000_000_001, 1_500_000_000], dtype=pl.Datetime("ns", "UTC")),
+            ["1970-01-01T00:00:01Z", "1970-01-01T00:00:01.500Z"],
+        ),
+        (
+            "duration",
+            [dt.timedelta(days=1, seconds=3), dt.timedelta(milliseconds=-5), None],
+            ["P1DT3S", "-PT0.005S", None],
+        ),
+        ("json", [[1, 2], [], None], ["[1, 2]", "[]", None]),
+        ("json", pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)), ["[1, 2]"]),
+        (
+            "json",
+            [{"a": [{"b": None}], "c": dt.date(2024, 2, 29)}, None],
+            ['{"a": [{"b": null}], "c": "2024-02-29"}', None],
+        ),
+    ],
+)
+def test_typed_columns_become_cells(name, values, texts):
+    assert cells(values, name) == texts
+
+
+def test_cells_of_typed_columns_are_what_the_fields_take():
+    data = stored(
+        char=["ab"],
+        big=[5.0],
+        binary=[b"\xff\0"],
+        boolean=[True],
+        date=[dt.date(2024, 2, 29)],
+        datetime=pl.Series([1_500_000_000], dtype=pl.Datetime("ns", PARIS)),
+        decimal=pl.Series([Decimal("1.50")], dtype=pl.Decimal(10, 2)),
+        duration=[dt.timedelta(days=-1, microseconds=1)],
+        number=[1e20],
+        json=[{"a": [1]}],
+        time=[dt.time(1, 2, 3, 500)],
+    )
+
+    (frame,) = read(data)
+    validated = validate(creating(resource_named("animals")), frame)
+
+    assert validated.errors.is_empty()
+    columns = resource_named("animals").columns
+    found = {name: columns[name].python(validated.rows[name])[0] for name in frame.columns}
+    assert {**found, "binary": bytes(found["binary"])} == {
+        "char": "ab",
+        "big": 5,
+        "binary": b"\xff\0",
+        "boolean": True,
+        "date": dt.date(2024, 2, 29),
+        "datetime": dt.datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=dt.UTC),
+        "decimal": Decimal("1.50"),
+        "duration": dt.timedelta(days=-1, microseconds=1),
+        "number": 1e20,
+        "json": {"a": [1]},
+        "time": dt.time(1, 2, 3, 500),
+    }
+
+
+def test_texts_that_stand_for_null_are_null():
+    assert cells(["NA", "ab", None], "char", null_values=("NA",)) == [NULL, "ab", None]
+    assert cells([-999, 5, None], "big", null_values=("-999",)) == [NULL, "5", None]
+
+
+def test_a_null_is_null_if_the_options_say_so():
+    assert cells(["ab", "", None], "char", empty_cells=EmptyCells.NULL) == ["ab", "", NULL]
+
+
+def test_columns_go_by_both_spellings_and_by_other_names():
+    (frame,) = read(stored(Größe=[5], char=["ab"]), columns={"Größe": "big"})
+
+    assert frame.to_dict(as_series=False) == {"big": ["5"], "char": ["ab"]}
+
+
+def test_batches_keep_the_order_of_the_rows(monkeypatch):
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 7)
+
+    frames = read(stored(big=list(range(100))))
+
+    assert len(frames) > 1
+    assert [int(text) for frame in frames for text in frame["big"]] == list(range(100))
+
+
+def test_a_file_without_rows_has_none():
+    assert sum(frame.height for frame in read(stored(char=pl.Series([], dtype=pl.String)))) == 0
+
+
+def test_unknown_columns_are_refused_or_ignored():
+    data = stored(char=["ab"], colour=["red"])
+
+    with pytest.raises(BadInput) as caught:
+        read(data)
+    (frame,) = read(data, unknown_columns=UnknownColumns.IGNORE)
+
+    assert str(caught.value).startswith("animals has no field for the column 'colour'. Its fields are big, ")
+    assert frame.to_dict(as_series=False) == {"char": ["ab"]}
+
+
+def test_what_is_no_parquet_is_refused():
+    assert unreadable(b"char,text\nab,x\n").startswith("This is not a Parquet file: ")
+    assert unreadable(b"").startswith("This is not a Parquet file: ")
+
+
+def test_a_file_that_breaks_off_is_refused():
+    data = stored(big=list(range(10_000)))
+
+    assert unreadable(data[: len(data) // 2]).startswith("This is not a Parquet file: ")
+
+
+def test_a_damaged_file_is_refused():
+    data = stored(char=[str(number) for number in range(10_000)])
+
+    assert unreadable(data[:100] + b"\xff" * 2_000 + data[2_100:]).startswith("The Parquet file is damaged: ")
+
+
+def test_the_beginning_tells_what_is_no_parquet():
+    parquet.check_beginning(io.BytesIO(stored(big=[1])))
+
+    with pytest.raises(UnreadableFile, match=r"^This is not a Parquet file\.$"):
+        parquet.check_beginning(io.BytesIO(b"char,text\n"))

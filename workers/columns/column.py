@@ -1,0 +1,268 @@
+"""A model field -> how its text becomes a value.
+
+Each column has a fast path, an expression over the whole column that yields values only for text that is certainly
+valid (workers/kinds.py); every other text goes through the field itself, whose verdict and message count. So no field
+type is refused, and no rule is written twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import polars as pl
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from bulkql.workers.columns.cells import MARK, kind_of
+from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Column:
+    """One field of a resource, as rows give it.
+
+    `dtype` is the type of its values in frames. Values of fields that polars has no type for stay text.
+    """
+
+    name: str
+    graphql_name: str
+    field: models.Field[Any, Any]
+    #: The field that rules the values: the field itself, or the one that a foreign key points to.
+    value_field: models.Field[Any, Any]
+    #: The model that a foreign key points to.
+    target: type[models.Model] | None
+    dtype: pl.DataType
+    #: Certainly valid text -> value, any other text -> null; the usual spelling first, then rarer ones, which are tried
+    #: on columns of which something is left. Empty where only the field itself can tell.
+    parse: tuple[Parse, ...]
+    #: The JSON kinds whose text is the value.
+    accepts: frozenset[type]
+    #: The text of a cell is JSON.
+    as_json: bool = False
+    #: The values can go into COPY as they are.
+    is_plain: bool = True
+    #: GraphQL enum name -> the value in the database.
+    choice_names: dict[str, Any]
+    #: The foreign key whose row this column names by a key of its own: `account.name` is of `account`.
+    names: str | None = None
+
+    @property
+    def is_required(self) -> bool:
+        """A created row must give it."""
+        field = self.field
+        if (
+            self.names is not None
+            or isinstance(field, models.AutoField)
+            or field.has_default()
+            or field.has_db_default()
+            or field.null
+        ):
+            return False
+        has_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+        return not has_clock and not (field.blank and field.empty_strings_allowed)
+
+    @property
+    def target_field(self) -> models.Field[Any, Any]:
+        """The field whose values a foreign key or a list takes."""
+        assert isinstance(self.field, models.ForeignKey | models.ManyToManyField)
+        return self.field.target_field
+
+    def clean(self, cell: str) -> Any:
+        """The value of a cell, by the field's own rules; raises ValidationError."""
+        if cell.startswith(MARK):
+            raise ValidationError(f"{self.expected()} is expected here, not {kind_of(cell)}.", code="invalid")
+        if MARK in cell:
+            raise ValidationError("Null characters are not allowed.", code="invalid")
+        try:
+            return self.checked(self.decode(cell))
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+            # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
+            # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
+            raise ValidationError("This value cannot be read.", code="invalid") from error
+
+    def checked(self, value: Any) -> Any:
+        """A decoded value, by the field's own rules."""
+        if self.target is not None:
+            # Whether the row that a key points to is there, is asked once for the whole column.
+            value = self.value_field.to_python(value)
+            self.value_field.run_validators(value)
+        else:
+            value = self.field.clean(value, None)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValidationError("A finite number is expected here.", code="invalid")
+        return value
+
+    def decode(self, cell: str) -> Any:
+        """Text -> what the field's to_python takes."""
+        if self.as_json:
+            return json_of(cell)
+        if cell in self.choice_names:
+            return self.choice_names[cell]
+        if isinstance(self.value_field, models.BooleanField):
+            return BOOLEANS.get(cell, cell)
+        if isinstance(self.value_field, models.IntegerField):
+            return re.sub(r"^([+-]?[0-9]+)\.0+$", r"\1", cell)
+        if isinstance(self.value_field, models.DateTimeField):
+            # Validators compare moments with others, which a naive one is not comparable to.
+            return in_utc(self.value_field.to_python(cell))
+        return cell
+
+    def series(self, values: list[Any], texts: list[str]) -> pl.Series:
+        """Cleaned values, and the texts that they come from, as a series of the column's type."""
+        if not self.is_plain:
+            return pl.Series(texts, dtype=pl.String)
+        if self.dtype == pl.String:
+            return pl.Series([text_of(value) for value in values], dtype=pl.String)
+        return pl.Series(values, dtype=self.dtype, strict=False)
+
+    def python(self, values: pl.Series) -> list[Any]:
+        """Values of a frame -> what the model's attribute takes."""
+        if self.dtype != pl.String:
+            return values.to_list()
+        if not self.is_plain:
+            return [None if text is None else self.value_field.to_python(self.decode(text)) for text in values]
+        return [None if text is None else self.value_field.to_python(text) for text in values]
+
+    def comparable(self, values: pl.Series) -> pl.Series:
+        """Values of a frame in a form in which equal ones are the same: 1.5 and 1.50, an address in two spellings."""
+        if isinstance(self.value_field, models.DecimalField) and self.is_plain:
+            return values.cast(pl.Decimal(38, self.value_field.decimal_places), strict=False)
+        if self.is_plain:
+            return values
+        texts = values.unique().drop_nulls()
+        prepared = [str(self.value_field.get_prep_value(value)) for value in self.python(texts)]
+        return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
+
+    def expected(self) -> str:
+        """What the field wants, in words, with its article."""
+        if self.choice_names:
+            return f"One of {', '.join(self.choice_names)}"
+        if self.accepts == {bool}:
+            return "A boolean"
+        if self.accepts == {str}:
+            return "A string"
+        return "A string or a number" if str in self.accepts else "A number"
+
+
+def json_of(text: str) -> Any:
+    """The value of JSON that a database takes too; raises ValidationError."""
+    try:
+        value = json.loads(text, parse_constant=refuse_constant)
+        # What Python's reader lets through: 1e999, and halves of surrogate pairs.
+        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        plain.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", plain):
+        raise ValidationError("Null characters are not allowed.", code="invalid")
+    return value
+
+
+def refuse_constant(name: str) -> Any:
+    """NaN and Infinity are Python's JSON, and nobody else's."""
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def in_utc(value: Any) -> Any:
+    """Moments in UTC, as frames hold them: a naive one is of the current time zone. Raises OverflowError."""
+    if not isinstance(value, datetime):
+        return value
+    return (timezone.make_aware(value) if timezone.is_naive(value) else value).astimezone(UTC)
+
+
+def text_of(value: Any) -> str | None:
+    """A cleaned value as the database reads it."""
+    if value is None:
+        return None
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def column_for(field: models.Field[Any, Any]) -> Column:
+    """The column of a model field."""
+    value_field, target = field, None
+    if isinstance(field, models.ForeignKey):
+        target = field.remote_field.model
+        while isinstance(value_field, models.ForeignKey):
+            value_field = value_field.target_field
+    kind = kind_of_field(value_field)
+    column = Column(
+        name=field.name,
+        graphql_name=graphql_name(field.name),
+        field=field,
+        value_field=value_field,
+        target=target,
+        dtype=kind.dtype,
+        parse=fast_paths(value_field),
+        # Choices are given by their enum's names.
+        accepts=kind.accepts | ({str, int} if is_id(field) else set()) | ({str} if field.choices else set()),
+        as_json=isinstance(value_field, models.JSONField),
+        is_plain=kind is not SLOW,
+        choice_names=choice_names(field),
+    )
+    return replace(column, parse=(path_of_choices(column),)) if field.choices and column.parse else column
+
+
+def naming(foreign_key: models.ForeignKey[Any, Any], field: models.Field[Any, Any]) -> Column:
+    """The column in which rows give a foreign key by a field of its target: account.name, in GraphQL accountBy.name."""
+    column = column_for(field)
+    return replace(
+        column,
+        name=f"{foreign_key.name}.{column.name}",
+        graphql_name=f"{by_name(foreign_key.name)}.{column.graphql_name}",
+        names=foreign_key.name,
+    )
+
+
+def by_name(name: str) -> str:
+    """financial_account -> financialAccountBy."""
+    return f"{graphql_name(name)}By"
+
+
+def is_id(field: models.Field[Any, Any]) -> bool:
+    """Keys travel as ID, and numbers of 64 bits as BigInt: both as strings too."""
+    return field.primary_key or isinstance(field, models.ForeignKey | models.BigIntegerField)
+
+
+def graphql_name(name: str) -> str:
+    """financial_account -> financialAccount, area_km2 -> areaKm2."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+def choice_names(field: models.Field[Any, Any]) -> dict[str, Any]:
+    """GraphQL enum names -> the values of a field's choices."""
+    names: dict[str, Any] = {}
+    for value, label in field.flatchoices:
+        if value in (None, ""):
+            continue
+        name = stem = enum_name(str(value)) or enum_name(str(label)) or f"CHOICE_{len(names)}"
+        numbers = count(len(names))
+        while name in names:
+            name = f"{stem}_{next(numbers)}"
+        names[name] = value
+    return names
+
+
+def enum_name(text: str) -> str | None:
+    """UPPER_SNAKE of a text, where GraphQL allows it as an enum's name."""
+    name = re.sub(r"\W+", "_", text.strip(), flags=re.ASCII).strip("_").upper()
+    return name if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in ("TRUE", "FALSE", "NULL") else None
+
+
+def path_of_choices(column: Column) -> Parse:
+    """The fast path of a field with choices: their names and their texts, each cleaned here once."""
+    table: dict[str, Any] = {}
+    for text in (*column.choice_names, *(str(value) for value, _ in column.field.flatchoices)):
+        with suppress(ValidationError):
+            table[text] = column.clean(text)
+    texts, values = pl.Series(list(table), dtype=pl.String), column.series(list(table.values()), list(table))
+    return lambda text: text.replace_strict(texts, values, default=None, return_dtype=column.dtype)

@@ -1,0 +1,124 @@
+"""A finished operation -> the files that it offers, as pieces of bytes, with one chunk at a time in memory."""
+
+from __future__ import annotations
+
+import codecs
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import polars as pl
+from django.db.models import Sum
+
+from bulkql.workers.downloads import failed_rows
+from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
+from bulkql.workers.ledger.results import result_rows
+from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.readers.formulas import neutralised
+from bulkql.workers.readers.options import FileFormat
+
+PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that is written while it is read."""
+
+    name: str
+    format: FileFormat
+    rows: int
+    encoding: str = "utf-8"
+    pieces: Callable[[], Pieces]
+
+
+def downloads(operation_id: UUID) -> list[Download]:
+    """The failed rows of each resource, and the results of all rows; none until the operation is over."""
+    if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
+        return []
+    inputs = Input.objects.filter(operation=operation_id).annotate(failed=Sum("chunks__failed")).order_by("position")
+    return [
+        *(download for one in inputs if one.failed for download in failed_of(one, one.failed)),
+        *results_of(operation_id),
+    ]
+
+
+def failed_of(stored: Input, rows: int) -> list[Download]:
+    """The failed rows of an input."""
+    name = f"{stored.resource}-failed"
+    return [
+        Download(
+            name=f"{name}.csv",
+            format=FileFormat.CSV,
+            rows=rows,
+            # As Python calls it: what the sender wrote could end an HTTP header, and begin another.
+            encoding=codecs.lookup(options_of(stored).encoding).name,
+            pieces=partial(failed_rows.as_csv, stored),
+        ),
+        Download(
+            name=f"{name}.ndjson",
+            format=FileFormat.NDJSON,
+            rows=rows,
+            pieces=partial(failed_rows.as_ndjson, stored),
+        ),
+    ]
+
+
+def results_of(operation_id: UUID) -> list[Download]:
+    """What became of all rows."""
+    rows = Chunk.objects.filter(operation=operation_id).aggregate(rows=Sum("row_count"))["rows"]
+    return [
+        Download(
+            name=f"results.{file_format.lower()}",
+            format=file_format,
+            rows=rows,
+            pieces=partial(written, write, operation_id),
+        )
+        for file_format, write in WRITERS.items()
+        if rows
+    ]
+
+
+def written(write: Callable[[Iterator[pl.DataFrame]], Pieces], operation_id: UUID) -> Pieces:
+    return write(results(operation_id))
+
+
+def results(operation_id: UUID) -> Iterator[pl.DataFrame]:
+    """Index, resource, outcome and pk of all rows, a chunk at a time."""
+    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors")
+    for chunk in each(chunks.order_by("input__position", "number")):
+        yield result_rows(chunk).select("index", pl.lit(chunk.input.resource).alias("resource"), "outcome", "pk")
+
+
+def as_csv(frames: Iterator[pl.DataFrame]) -> Pieces:
+    """The first frame brings the header. A primary key may be any text, and a formula."""
+    for place, frame in enumerate(frames):
+        yield frame.with_columns(neutralised(pl.col("pk"))).write_csv(include_header=place == 0).encode()
+
+
+def as_ndjson(frames: Iterator[pl.DataFrame]) -> Pieces:
+    for frame in frames:
+        yield frame.write_ndjson().encode()
+
+
+def as_parquet(frames: Iterator[pl.DataFrame]) -> Pieces:
+    """A Parquet file ends with what is known only then: it is put together on disk, of one part for each frame."""
+    with tempfile.TemporaryDirectory(prefix="bulkql-") as directory:
+        parts = []
+        for place, frame in enumerate(frames):
+            parts.append(Path(directory, f"{place}.parquet"))
+            frame.write_parquet(parts[-1])
+        whole = Path(directory, "whole.parquet")
+        pl.scan_parquet(parts).sink_parquet(whole)
+        with whole.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+
+WRITERS: dict[FileFormat, Callable[[Iterator[pl.DataFrame]], Pieces]] = {
+    FileFormat.CSV: as_csv,
+    FileFormat.NDJSON: as_ndjson,
+    FileFormat.PARQUET: as_parquet,
+}

@@ -1,0 +1,66 @@
+"""Cells -> the texts of CSV and the values of JSON from which they were made."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from bulkql.workers.columns.cells import MARK, NULL, is_encodable, shown, value_of
+from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.kinds import BOOLEANS
+from bulkql.workers.columns.lists import ListColumn
+
+JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+
+def texts(cells: pl.Series, null: str | None) -> pl.Series:
+    """A column as CSV gives it, where null in the series is an empty cell; `null` stands for an explicit one."""
+    marked = cells.filter(cells.str.starts_with(MARK)).unique()
+    if marked.is_empty():
+        return cells
+    found = [null if cell == NULL else text_of(cell) for cell in marked]
+    return cells.replace(marked, pl.Series(found, dtype=pl.String))
+
+
+def text_of(marked_cell: str) -> str:
+    """JSON of another kind than the field's as text, which is all that CSV has."""
+    value = value_of(marked_cell)
+    return value if isinstance(value, str) and is_encodable(value) else shown(marked_cell)
+
+
+def values(cells: pl.Series, column: Column | None) -> list[Any]:
+    """A column as JSON gives it, with `...` where a row does not give the field."""
+    return [... if cell is None else value(cell, column) for cell in cells]
+
+
+def value(cell: str, column: Column | None) -> Any:
+    """A value that is read as this very cell; numbers keep their digits."""
+    if cell.startswith(MARK):
+        return as_json(shown(cell)) or value_of(cell)
+    if column is None:
+        return cell
+    if column.as_json or isinstance(column, ListColumn):
+        return as_json(cell) or cell
+    if str in column.accepts:
+        return cell
+    if bool in column.accepts:
+        return BOOLEANS.get(cell, cell)
+    return msgspec.Raw(cell.encode()) if JSON_NUMBER.fullmatch(cell) else cell
+
+
+def as_json(text: str) -> msgspec.Raw | None:
+    """A text that is JSON, as it stands; None for any other."""
+    try:
+        json.loads(text, parse_constant=refused)
+    except (ValueError, RecursionError):
+        return None
+    return msgspec.Raw(text.encode())
+
+
+def refused(constant: str) -> None:
+    """NaN and Infinity are Python's JSON, and nobody else's."""
+    raise ValueError(constant)

@@ -1,0 +1,48 @@
+"""The words of an operation: what it does to rows, where it stands, and what became of each row."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    """What an operation does to its rows."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    REPLACE = "REPLACE"
+    UPSERT = "UPSERT"
+    DELETE = "DELETE"
+
+
+class OnError(models.TextChoices):
+    """What bad rows do to the others."""
+
+    SKIP_ROWS = "SKIP_ROWS"
+    REJECT_ALL = "REJECT_ALL"
+
+
+class State(models.TextChoices):
+    """Where an operation stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+    @classmethod
+    def final(cls) -> tuple[State, ...]:
+        return (cls.COMPLETED, cls.CANCELED, cls.FAILED)
+
+
+class Outcome(models.TextChoices):
+    """What became of a row."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    UNCHANGED = "UNCHANGED"
+    DELETED = "DELETED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"

@@ -1,0 +1,98 @@
+"""An upload -> chunks, each stored before the next is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import chain
+
+import polars as pl
+from django.db import transaction
+
+from bulkql.workers.enums import Kind
+from bulkql.workers.errors import UnreadableFile
+from bulkql.workers.intake.accept import new_chunk
+from bulkql.workers.intake.duplicates import superseded
+from bulkql.workers.intake.replay import Tape
+from bulkql.workers.intake.requests import check_rows_limit
+from bulkql.workers.ledger import claims
+from bulkql.workers.models import Chunk, Input
+from bulkql.workers.readers import files
+from bulkql.workers.readers.options import FileOptions
+from bulkql.workers.resources.plan import Plan, plan_for, plan_of
+from bulkql.workers.uploads import uploads
+
+#: Seconds between two extensions of the lease while no chunk is stored.
+HOLD_SECONDS = 1
+
+
+def read(stored: Input) -> Iterator[Chunk]:
+    """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
+
+    Which row is superseded by which is known only at the file's end, so its rows are looked at twice. A reader that
+    takes over from one that died goes on behind the last stored chunk.
+    """
+    assert stored.upload is not None
+    options = FileOptions.from_json(stored.file_options or {})
+    plan = plan_of_file(stored, options)
+    resource = plan.resource
+    done = stored.chunks.count()
+    row_start = 0
+    with uploads.open_upload(stored.upload) as file, closing(Tape()) as tape:
+        frames = alive(stored, files.read(file, plan, options))
+        with closing(superseded(plan, tape.recording(frames), stored.operation.created_by)) as verdicts:
+            # Where no two rows can be in each other's way, none has been read yet.
+            frames = chain(tape.playback(), frames)
+            for number, frame in enumerate(in_slices(frames, stored.chunk_size)):
+                if resource.max_rows is not None:
+                    check_rows_limit(resource, row_start + frame.height)
+                if number >= done:
+                    chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
+                    with transaction.atomic():
+                        claims.hold_input(stored)
+                        chunk.save(force_insert=True)
+                    yield chunk
+                row_start += frame.height
+    if row_start == 0:
+        raise UnreadableFile("The file has no rows.")
+    claims.read_to_end(stored, row_start)
+
+
+def plan_of_file(stored: Input, options: FileOptions) -> Plan:
+    """The plan of an input; how rows are found may be known only now that the file is there to be asked."""
+    plan = plan_of(stored)
+    if plan.kind == Kind.CREATE or plan.match_by:
+        return plan
+    assert stored.upload is not None
+    with uploads.open_upload(stored.upload) as file:
+        plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, files.names(file, options))
+    stored.match_by = list(plan.match_by)
+    stored.save(update_fields=["match_by"])
+    return plan
+
+
+def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same frames, while the lease is kept alive."""
+    held_at = time.monotonic()
+    for frame in frames:
+        if time.monotonic() - held_at > HOLD_SECONDS:
+            claims.hold_input(stored)
+            held_at = time.monotonic()
+        yield frame
+
+
+def in_slices(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """Frames of any height -> frames of one height, but for the last."""
+    held: list[pl.DataFrame] = []
+    height = 0
+    for frame in frames:
+        held.append(frame)
+        height += frame.height
+        if height >= size:
+            joined = pl.concat(held, how="diagonal")
+            whole = height - height % size
+            yield from joined[:whole].iter_slices(size)
+            held, height = [joined[whole:]], height - whole
+    if height:
+        yield pl.concat(held, how="diagonal")

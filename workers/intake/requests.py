@@ -1,0 +1,145 @@
+"""What a bulk mutation asks for, and whether it may."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from django.core.files.base import File
+from django.db.models import QuerySet
+
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
+from bulkql.workers.models import TEXT_LENGTH, Upload
+from bulkql.workers.readers.options import FileOptions
+from bulkql.workers.resources.registry import BulkResource
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class Mode(StrEnum):
+    """Whether the request waits for its rows to be written."""
+
+    AUTO = "AUTO"
+    SYNC = "SYNC"
+    ASYNC = "ASYNC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What a request brings for one resource: inline rows (decoded JSON), or a file."""
+
+    resource: BulkResource
+    rows: list[Any] | None = None
+    #: What the request calls them: rows, ids or keys.
+    source: str = "rows"
+    upload: Upload | None = None
+    #: A file that came with the request itself.
+    content: File[bytes] | None = None
+    file_options: FileOptions | None = None
+    #: Rows of the table, to delete.
+    queryset: QuerySet[Any] | None = None
+    match_by: Sequence[str] | None = None
+    update_fields: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRequest:
+    """One bulk mutation, checked for its form."""
+
+    kind: Kind
+    user: User
+    inputs: list[Rows]
+    mode: Mode = Mode.AUTO
+    on_error: OnError = OnError.SKIP_ROWS
+    dry_run: bool = False
+    chunk_size: int | None = None
+    label: str = ""
+    idempotency_key: str | None = None
+
+
+def check(request: BulkRequest) -> None:
+    """Refuse what cannot be served, before anything is stored."""
+    if not request.inputs:
+        raise BadInput("The input names no resource; give rows or a file for at least one.")
+    for item in request.inputs:
+        resource = item.resource
+        check_permissions(request.user, request.kind, resource)
+        if item.rows is not None and not item.rows:
+            raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
+        check_rows_limit(resource, len(item.rows or ()))
+    inline = sum(len(item.rows or ()) for item in request.inputs)
+    exceeds("inline_rows", "rows in one request", inline, "send them as a file")
+    exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
+    check_text("label", request.label)
+    check_text("idempotencyKey", request.idempotency_key or "")
+    if request.chunk_size is not None and request.chunk_size < 1:
+        raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
+
+
+#: The model's Django permissions that an operation takes.
+PERMISSIONS = {
+    Kind.CREATE: ("add",),
+    Kind.UPDATE: ("change",),
+    Kind.REPLACE: ("change",),
+    Kind.UPSERT: ("add", "change"),
+    Kind.DELETE: ("delete",),
+}
+
+
+def check_permissions(user: User, kind: Kind, resource: BulkResource) -> None:
+    """Whether the user may do this to the resource's rows; raises Forbidden."""
+    meta = resource.model._meta
+    for action in PERMISSIONS[kind]:
+        permission = f"{meta.app_label}.{action}_{meta.model_name}"
+        if not user.has_perm(permission):
+            raise Forbidden(f"{kind.title()} of {resource.name} needs the permission {permission}.")
+
+
+def check_text(name: str, text: str) -> None:
+    """A text of the request that goes into the ledger."""
+    if len(text) > TEXT_LENGTH:
+        raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
+    if "\0" in text:
+        raise BadInput(f"{name} has a null character, which the database does not take.")
+
+
+def check_rows_limit(resource: BulkResource, count: int) -> None:
+    """A resource may bound its rows."""
+    if resource.max_rows is not None and count > resource.max_rows:
+        raise LimitExceeded(
+            f"{count:,} rows of {resource.name} exceed the limit of {resource.max_rows:,} rows in one operation "
+            f"(max_rows of its BulkResource)."
+        )
+
+
+def exceeds(limit: str, what: str, value: int, way_out: str) -> None:
+    """Raise LimitExceeded where a value is over its limit."""
+    most = getattr(limits(), limit)
+    if value > most:
+        raise LimitExceeded(f"{value:,} {what} exceed the limit of {most:,} ({setting_name(limit)}); {way_out}.")
+
+
+def hash_of(request: BulkRequest) -> str:
+    """A digest of all that decides what the operation does; only a key is ever compared with it."""
+    if request.idempotency_key is None:
+        return ""
+    how = [request.kind, request.on_error, request.dry_run, request.chunk_size]
+    digest = hashlib.sha256(json.dumps(how).encode())
+    for item in request.inputs:
+        options = item.file_options.as_json() if item.file_options is not None else None
+        upload = str(item.upload.id) if item.upload is not None else None
+        where = str(item.queryset.query) if item.queryset is not None else None
+        what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
+        digest.update(json.dumps(what).encode())
+        if item.content is not None:
+            for piece in item.content.chunks():
+                digest.update(piece)
+            item.content.seek(0)
+    return digest.hexdigest()

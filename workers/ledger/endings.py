@@ -1,0 +1,56 @@
+"""How an operation ends: finished, canceled or failed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case, Exists, F, OuterRef, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from bulkql.workers.enums import State
+from bulkql.workers.ledger.claims import is_free, its_operation
+from bulkql.workers.models import Chunk, Input, Operation
+
+
+def finish(operation_id: UUID) -> bool:
+    """End an operation whose every chunk is recorded; whether it was this call that did."""
+    unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
+    unwritten = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
+    done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
+    state = Case(When(state=State.CANCELING, then=Value(State.CANCELED)), default=Value(State.COMPLETED))
+    return bool(done.update(state=state, finished_at=timezone.now()))
+
+
+def cancel(operation_id: UUID) -> bool:
+    """Ask an operation to stop; whether it was going on."""
+    going_on = Operation.objects.filter(pk=operation_id, finished_at=None)
+    return bool(going_on.update(state=State.CANCELING))
+
+
+def skip_canceled(operation_id: UUID) -> None:
+    """Skip the chunks of a canceled operation that nobody is at work on."""
+    # One that is written in one transaction is in its writer's hands, with all of its chunks.
+    canceled = its_operation(is_free(), state=State.CANCELING)
+    Chunk.objects.filter(is_free(), canceled, operation=operation_id, recorded_at=None).update(
+        recorded_at=timezone.now(), skipped=F("row_count"), lease=None, leased_until=None
+    )
+
+
+@transaction.atomic
+def fail(operation_id: UUID, message: str) -> bool:
+    """End an operation that cannot go on: what is written stays and is counted, the rest is skipped."""
+    now = timezone.now()
+    failed = Operation.objects.filter(pk=operation_id, finished_at=None).update(
+        state=State.FAILED, message=message, finished_at=now
+    )
+    Chunk.objects.filter(operation=operation_id, recorded_at=None).update(
+        recorded_at=now, skipped=F("row_count"), lease=None, leased_until=None
+    )
+    for unread in Input.objects.filter(operation=operation_id, read_at=None):
+        # What a broken file holds behind its break has no rows; those before it have their outcome.
+        unread.total = unread.chunks.aggregate(rows=Coalesce(Sum("row_count"), 0))["rows"]
+        unread.read_at = now
+        unread.save(update_fields=["total", "read_at"])
+    return bool(failed)

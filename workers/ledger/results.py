@@ -1,0 +1,107 @@
+"""Recorded chunks -> pages of results and row errors, in input order, a chunk at a time in memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from django.db.models import Q, QuerySet, Sum
+
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.enums import Outcome
+from bulkql.workers.errors import BadInput, LimitExceeded
+from bulkql.workers.frames import unpack
+from bulkql.workers.models import Chunk, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands: the position of its input, the number of its chunk, its offset in there."""
+
+    position: int
+    number: int
+    offset: int
+
+    def cursor(self) -> str:
+        return base64.urlsafe_b64encode(f"{self.position}:{self.number}:{self.offset}".encode()).decode()
+
+    @classmethod
+    def of(cls, cursor: str) -> Place:
+        try:
+            position, number, offset = map(int, base64.urlsafe_b64decode(cursor).split(b":"))
+        except (binascii.Error, ValueError):
+            raise BadInput(f"{cursor!r} is no cursor; take one from pageInfo.endCursor.") from None
+        return cls(position, number, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries with their places. `total` counts all that are recorded so far."""
+
+    entries: list[tuple[Place, dict[str, Any]]]
+    has_next: bool
+    total: int
+
+
+def results(operation: Operation, first: int, after: str | None) -> Page:
+    """A page of rows: resource, index, outcome, pk."""
+    chunks = Chunk.objects.filter(operation=operation, recorded_at__isnull=False)
+    return page(chunks, "row_count", result_rows, first, after)
+
+
+def row_errors(operation: Operation, first: int, after: str | None) -> Page:
+    """A page of row errors: resource, index, path, code, message, data."""
+    chunks = Chunk.objects.filter(operation=operation, error_count__gt=0).defer("results")
+    return page(chunks, "error_count", error_rows, first, after)
+
+
+def page(chunks: QuerySet[Chunk], count: str, rows_of: Any, first: int, after: str | None) -> Page:
+    """The entries behind a place, from as few chunks as they need."""
+    most = limits().page_rows
+    if first > most:
+        raise LimitExceeded(f"A page of {first:,} exceeds the limit of {most:,} ({setting_name('page_rows')}).")
+    if first < 0:
+        raise BadInput(f"first is {first}; a page has no negative number of entries.")
+    start = Place.of(after) if after is not None else None
+    entries: list[tuple[Place, dict[str, Any]]] = []
+    for place, row in walk(chunks, rows_of, start):
+        if len(entries) == first:
+            return Page(entries, True, total(chunks, count))
+        entries.append((place, row))
+    return Page(entries, False, total(chunks, count))
+
+
+def total(chunks: QuerySet[Chunk], count: str) -> int:
+    return chunks.aggregate(total=Sum(count))["total"] or 0
+
+
+def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Entries in order, from behind a place on."""
+    rest = chunks.select_related("input").defer("payload").order_by("input__position", "number")
+    if start is not None:
+        same = Q(input__position=start.position, number__gte=start.number)
+        rest = rest.filter(Q(input__position__gt=start.position) | same)
+    for chunk in rest.iterator(chunk_size=1):
+        position = chunk.input.position
+        is_first = start is not None and (position, chunk.number) == (start.position, start.number)
+        skipped = start.offset + 1 if start is not None and is_first else 0
+        for offset, row in enumerate(rows_of(chunk)[skipped:].iter_rows(named=True), start=skipped):
+            yield Place(position, chunk.number, offset), {"resource": chunk.input.resource, **row}
+
+
+def result_rows(chunk: Chunk) -> pl.DataFrame:
+    """The outcomes of a chunk: index, outcome, pk. One that was never written has none stored: its rows are skipped."""
+    indexes = pl.int_range(chunk.row_start, chunk.row_start + chunk.row_count, eager=True).alias("index")
+    if chunk.results is not None:
+        return unpack(chunk.results).insert_column(0, indexes)
+    return indexes.to_frame().select("index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pl.lit(None, dtype=pl.String))
+
+
+def error_rows(chunk: Chunk) -> pl.DataFrame:
+    """The row errors of a chunk."""
+    assert chunk.errors is not None
+    return unpack(chunk.errors)

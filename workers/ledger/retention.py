@@ -1,0 +1,51 @@
+"""Operations and uploads past their time -> deleted, with their rows, results and files. What they wrote stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from bulkql.workers.conf import limits
+from bulkql.workers.models import Input, Operation, Upload
+from bulkql.workers.uploads import uploads
+
+#: Operations, or uploads, that are deleted in one transaction.
+BATCH = 100
+
+
+def purge() -> tuple[int, int]:
+    """Delete what is past its time; gives how many operations and how many uploads that were."""
+    return purge_operations(), purge_uploads()
+
+
+def purge_operations() -> int:
+    """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
+    old = Operation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=limits().retention_days))
+    count = 0
+    while ids := list(old.values_list("pk", flat=True)[:BATCH]):
+        Operation.objects.filter(pk__in=ids).delete()
+        count += len(ids)
+    return count
+
+
+def purge_uploads() -> int:
+    """Uploads that no operation needs any more, and those that were announced and never came."""
+    now = timezone.now()
+    never_came = Q(uploaded_at=None, created_at__lt=now - timedelta(seconds=limits().upload_seconds))
+    is_old = Q(uploaded_at__lt=now - timedelta(days=limits().retention_days))
+    is_needed = Exists(Input.objects.filter(upload=OuterRef("pk")))
+    unneeded = Upload.objects.filter(never_came | is_old).exclude(is_needed)
+    count = 0
+    while found := list(unneeded[:BATCH]):
+        for upload in found:
+            # The row first: an operation that asks for this upload just now keeps it, and its file with it.
+            with transaction.atomic():
+                upload.delete()
+                if upload.path:
+                    transaction.on_commit(partial(uploads.storage().delete, upload.path))
+        count += len(found)
+    return count

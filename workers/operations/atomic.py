@@ -1,0 +1,183 @@
+"""An operation in one transaction: all of its rows or none (REJECT_ALL), or all of them for a look (dryRun).
+
+One worker writes all chunks in their order, and holds a lease on the operation meanwhile. What became of the rows waits
+on disk until the end is known; then it is recorded with them, or without them once they are rolled back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import polars as pl
+from django.db import OperationalError, connection, transaction
+
+from bulkql.workers.backends import backend
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import OnError, Outcome, State
+from bulkql.workers.errors import GivenUp, LeaseLost
+from bulkql.workers.ledger import claims, entries
+from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.operations import chunks
+from bulkql.workers.operations.changes import Changes
+
+
+class RolledBack(Exception):
+    """The rows are not to stay."""
+
+
+def write_operation(operation_id: UUID) -> bool:
+    """Claim an operation, write its rows and record them; whether it is over by that. Raises GivenUp."""
+    operation = claims.claim_operation(operation_id)
+    if operation is None:
+        return False
+    if operation.attempts > limits().max_attempts:
+        raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
+    try:
+        with Spool() as spool, held(operation) as goes_on:
+            write(operation, spool, goes_on)
+    except LeaseLost:
+        return False
+    finally:
+        # Over, canceled, or for another try: nobody has to wait for the lease to run out.
+        claims.release_operation(operation)
+    return True
+
+
+def write(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+    """Write all rows, and record them: with them where they stay, and after they are gone."""
+    for is_last_try in (False, False, True):
+        spool.clear()
+        changes = Changes()
+        try:
+            attempt(operation, spool, changes, goes_on)
+        except RolledBack:
+            with transaction.atomic():
+                record_rolled_back(operation, spool, changes)
+        except OperationalError as error:
+            if is_last_try or not chunks.is_worth_another_try(error):
+                raise
+            continue
+        return
+
+
+def attempt(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event) -> None:
+    """One try at the transaction; raises RolledBack."""
+    with transaction.atomic():
+        write_chunks(operation, spool, changes, goes_on)
+        if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
+            raise RolledBack
+        entries.record_all(operation, spool.entries(), State.COMPLETED, "")
+
+
+def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event) -> None:
+    """All chunks in their order, one of them in memory at a time."""
+    ids = list(operation.chunks.order_by("input__position", "number").values_list("pk", flat=True))
+    for chunk_id in ids:
+        if not goes_on.is_set():
+            raise LeaseLost(f"operation {operation.pk} was canceled, or taken over by another worker")
+        chunk = Chunk.objects.select_related("input__operation", "operation__created_by").get(pk=chunk_id)
+        plan, validated = chunks.prepared(chunk)
+        chunks.set_up(plan)
+        entry = chunks.written(chunk, plan, validated)
+        if operation.dry_run:
+            changes.look(chunk_id, plan, entry)
+        spool.add(chunk_id, entry)
+
+
+def record_rolled_back(operation: Operation, spool: Spool, changes: Changes) -> None:
+    """What would have become of the rows; where bad ones keep the others out, they are skipped."""
+    rejected = spool.failed and operation.on_error == OnError.REJECT_ALL
+    message = ""
+    if rejected:
+        bad = f"{spool.failed:,} of {spool.rows:,} rows {'is' if spool.failed == 1 else 'are'} bad"
+        message = f"{bad}; nothing was written, as onError: REJECT_ALL asks."
+    to_record = (
+        (chunk_id, skipped(entry) if rejected else changes.told(chunk_id, unwritten(entry)))
+        for chunk_id, entry in spool.entries()
+    )
+    entries.record_all(operation, to_record, State.FAILED if rejected else State.COMPLETED, message)
+
+
+def skipped(entry: Entry) -> Entry:
+    """The entry of rows that others kept out."""
+    is_bad = pl.col("outcome") == Outcome.FAILED.value
+    outcomes = entry.outcomes.with_columns(
+        outcome=pl.when(is_bad).then("outcome").otherwise(pl.lit(Outcome.SKIPPED.value)),
+        pk=pl.lit(None, dtype=pl.String),
+    )
+    return Entry(outcomes, entry.errors, {})
+
+
+def unwritten(entry: Entry) -> Entry:
+    """The entry of a dry run: new rows have no primary key, for they are not there."""
+    is_new = pl.col("outcome") == Outcome.CREATED.value
+    return Entry(entry.outcomes.with_columns(pk=pl.when(~is_new).then("pk")), entry.errors, entry.cascades)
+
+
+@contextmanager
+def held(operation: Operation) -> Iterator[threading.Event]:
+    """Keep the lease alive from a connection of its own; the event is set for as long as the work is to go on."""
+    goes_on, is_done = threading.Event(), threading.Event()
+    goes_on.set()
+
+    def beat() -> None:
+        try:
+            while not is_done.wait(limits().lease_seconds / 5):
+                if not claims.hold_operation(operation):
+                    goes_on.clear()
+        finally:
+            connection.close()
+
+    # SQLite has one writer, and that is the transaction itself: nobody can take its lease, nor renew it.
+    is_shared = backend(connection.alias).supports_concurrent_writers
+    thread = threading.Thread(target=beat, name="bulkql-lease", daemon=True) if is_shared else None
+    if thread is not None:
+        thread.start()
+    try:
+        yield goes_on
+    finally:
+        is_done.set()
+        if thread is not None:
+            thread.join()
+
+
+class Spool:
+    """The entries of chunks, on disk until they can be recorded."""
+
+    def __init__(self) -> None:
+        self._directory = TemporaryDirectory(prefix="bulkql-")
+        self.clear()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+    def clear(self) -> None:
+        """Forget all entries; a transaction that is tried again writes them anew."""
+        self._cascades: dict[int, dict[str, int]] = {}
+        #: Rows so far, and the bad ones among them.
+        self.rows = self.failed = 0
+
+    def add(self, chunk_id: int, entry: Entry) -> None:
+        entry.outcomes.write_ipc(self._path(chunk_id, "outcomes"), compression="lz4")
+        entry.errors.write_ipc(self._path(chunk_id, "errors"), compression="lz4")
+        self._cascades[chunk_id] = entry.cascades
+        self.rows += entry.outcomes.height
+        self.failed += int((entry.outcomes["outcome"] == Outcome.FAILED.value).sum())
+
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """All entries by their chunk's id, in their order."""
+        for chunk_id, cascades in self._cascades.items():
+            outcomes, errors = (pl.read_ipc(self._path(chunk_id, name)) for name in ("outcomes", "errors"))
+            yield chunk_id, Entry(outcomes, errors, cascades)
+
+    def _path(self, chunk_id: int, name: str) -> Path:
+        return Path(self._directory.name) / f"{chunk_id}.{name}"

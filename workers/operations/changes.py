@@ -1,0 +1,74 @@
+"""Rows that a dry run would change -> what they were and what they would be, for some of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+from django.db import models
+
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import Outcome
+from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.references import batches
+from bulkql.workers.writers.links import lists_of
+
+#: A row's fields as text, by their names in GraphQL.
+Image = dict[str, str | None]
+
+
+class Changes:
+    """Looks at the rows after they are written, and once more after they are rolled back."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Plan, dict[str, Image]]] = {}
+
+    def look(self, chunk_id: int, plan: Plan, entry: Entry) -> None:
+        """Remember what a chunk's changed rows are now; of all chunks, BULKQL_DRY_RUN_CHANGES of them."""
+        self._seen.pop(chunk_id, None)
+        room = limits().dry_run_changes - sum(len(images) for _, images in self._seen.values())
+        updated = entry.outcomes.filter(pl.col("outcome") == Outcome.UPDATED.value)["pk"].head(max(room, 0))
+        if not updated.is_empty():
+            self._seen[chunk_id] = plan, images_of(plan, updated.to_list())
+
+    def told(self, chunk_id: int, entry: Entry) -> Entry:
+        """The chunk's entry with `changes`: JSON [[field, before, after], ...] of the rows that were looked at."""
+        if chunk_id not in self._seen:
+            return entry
+        plan, after = self._seen[chunk_id]
+        before = images_of(plan, list(after))
+        told = {pk: json.dumps(differences(before.get(pk, {}), image)) for pk, image in after.items()}
+        column = pl.col("pk").replace_strict(told, default=None, return_dtype=pl.String)
+        is_updated = pl.col("outcome") == Outcome.UPDATED.value
+        outcomes = entry.outcomes.with_columns(changes=pl.when(is_updated).then(column))
+        return Entry(outcomes, entry.errors, entry.cascades)
+
+
+def images_of(plan: Plan, pks: list[str]) -> dict[str, Image]:
+    """What these rows of the table are now, by their primary key as text."""
+    rows = plan.resource.model._base_manager.using(plan.resource.database)
+    columns = plan.columns.values()
+    images = {
+        str(row.pk): {one.graphql_name: text_of(one.field, row) for one in columns}
+        for some in batches([plan.resource.pk.value_field.to_python(pk) for pk in pks])
+        for row in rows.filter(pk__in=some)
+    }
+    for column, *_ in plan.lists.values():
+        lists = lists_of(plan, column, list(images))
+        for pk, image in images.items():
+            image[column.graphql_name] = json.dumps(lists.get(pk, []))
+    return images
+
+
+def text_of(field: models.Field[Any, Any], row: models.Model) -> str | None:
+    """A field's value as Django serialises it."""
+    if getattr(row, field.attname) is None:
+        return None
+    text: Any = field.value_to_string(row)
+    return text if isinstance(text, str) else json.dumps(text, default=str)
+
+
+def differences(before: Image, after: Image) -> list[tuple[str, str | None, str | None]]:
+    return [(name, before.get(name), text) for name, text in after.items() if before.get(name) != text]

@@ -1,0 +1,141 @@
+"""A stored chunk -> database rows. One chunk, one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+from django.db import OperationalError, connections, transaction
+
+from bulkql.workers.backends import backend
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.errors import GivenUp, LeaseLost
+from bulkql.workers.frames import ROW, no_errors, unpack
+from bulkql.workers.ledger import claims, entries
+from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.models import Chunk
+from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.validation.hooks import after, cleaned
+from bulkql.workers.validation.levels import waves
+from bulkql.workers.validation.members import resolve_lists, with_lists
+from bulkql.workers.validation.references import resolve
+from bulkql.workers.validation.values import Validated, validate
+from bulkql.workers.writers import deletion, orm, postgres
+from bulkql.workers.writers.links import write_lists
+from bulkql.workers.writers.written import Written, nothing, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("bulkql")
+
+#: Deadlocks and serialization failures: PostgreSQL asks to try again. And targets of lists that went since they were
+#: resolved: the next try names the rows.
+TRY_AGAIN = {"40P01", "40001", "23503"}
+
+
+def write_chunk(chunk_id: int) -> Chunk | None:
+    """Claim a chunk, write its rows and record them; None if that is done already, or another's work.
+
+    A message delivered twice finds the chunk recorded or claimed, and does nothing. Raises GivenUp.
+    """
+    chunk = claims.claim(chunk_id)
+    if chunk is None:
+        return None
+    if chunk.attempts > limits().max_attempts:
+        raise GivenUp(
+            chunk.operation_id,
+            f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
+        )
+    try:
+        write(chunk)
+    except LeaseLost as lost:
+        logger.warning("operation %s: %s", chunk.operation_id, lost)
+        return None
+    except BaseException:
+        # Whatever went wrong, the retry must not wait for the lease to run out.
+        claims.release(chunk)
+        raise
+    return chunk
+
+
+def write(chunk: Chunk) -> None:
+    """Validate the chunk's rows, write the good ones, and record all of them."""
+    plan, validated = prepared(chunk)
+    for is_last_try in (False, False, True):
+        try:
+            with transaction.atomic(using=plan.resource.database):
+                set_up(plan)
+                entries.record(chunk, written(chunk, plan, validated))
+        except OperationalError as error:
+            if is_last_try or not is_worth_another_try(error):
+                raise
+        else:
+            return
+
+
+def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
+    """What can be done with a chunk outside of a transaction."""
+    plan = plan_of(chunk.input)
+    return plan, checked(plan, unpack(chunk.payload))
+
+
+def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
+    """What can be known of rows without asking the database."""
+    return with_lists(plan, raw, validate(plan, raw))
+
+
+def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+    """Write a chunk's rows; gives what became of them. In a transaction."""
+    entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+    after(chunk, plan, entry)
+    return entry
+
+
+def is_worth_another_try(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in TRY_AGAIN
+
+
+def set_up(plan: Plan) -> None:
+    """What the transaction needs: foreign keys checked where rows can still be named, a bounded wait, a durable end."""
+    if backend(plan.resource.database).supports_transaction_settings:
+        # Rows that go may point to each other: what is deleted is checked when all of it is gone.
+        checks = "DEFERRED" if plan.kind == Kind.DELETE else "IMMEDIATE"
+        with connections[plan.resource.database].cursor() as cursor:
+            cursor.execute(
+                f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
+                f" SET LOCAL statement_timeout = '{limits().statement_seconds}s'"
+            )
+
+
+def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
+    """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
+    parts = [Written(nothing().outcomes, validated.errors)]
+    for wave in waves(plan, validated.rows):
+        resolved = resolve(plan, Validated(wave, no_errors()), user)
+        found = cleaned(plan, resolve_lists(plan, wave, resolved, user))
+        written = writer(plan)(plan, found.rows, user)
+        parts += [Written(nothing().outcomes, found.errors), write_lists(plan, found.rows, written)]
+    return together(parts)
+
+
+def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """The writer for the verb and the resource's database."""
+    if plan.kind == Kind.DELETE:
+        return deletion.delete
+    return postgres.write if backend(plan.resource.database).supports_copy else orm.write
+
+
+def entry_of(chunk: Chunk, written: Written) -> Entry:
+    """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
+    rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=pl.UInt32)})
+    outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select_seq(
+        index=pl.col(ROW).cast(pl.Int64) + chunk.row_start,
+        outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
+        pk="pk",
+    )
+    errors = written.errors.with_columns(pl.col("index") + chunk.row_start)
+    return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

@@ -1,0 +1,114 @@
+"""The failed and skipped rows of an operation -> a new operation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import polars as pl
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.errors import BadInput
+from bulkql.workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, unpack
+from bulkql.workers.intake.accept import store_frames
+from bulkql.workers.intake.reading import in_slices
+from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.ledger.results import result_rows
+from bulkql.workers.messaging.dispatch import ring
+from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.resources.plan import plan_of
+from bulkql.workers.resources.registry import BulkResource, resource_named
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("bulkql")
+
+
+def retry(operation: Operation, user: User) -> Operation:
+    """Store the rows that an operation left as a new one of this user, and ring for it; raises BadInput, Forbidden."""
+    # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
+    if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
+        raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    with transaction.atomic():
+        again = store(operation, user)
+    logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.kind, operation.id)
+    ring(again.id)
+    again.refresh_from_db()
+    return again
+
+
+def store(operation: Operation, user: User) -> Operation:
+    """The new operation with its inputs and chunks."""
+    again = Operation.objects.create(
+        kind=operation.kind,
+        on_error=operation.on_error,
+        dry_run=operation.dry_run,
+        label=operation.label,
+        created_by=user,
+        retry_of=operation,
+    )
+    total = sum(store_input(again, old, user) for old in operation.inputs.order_by("position"))
+    if total == 0:
+        raise BadInput(
+            f"Operation {operation.id} has no rows to retry: none failed or was skipped, but for rows of which a later "
+            f"one has the key."
+        )
+    return again
+
+
+def store_input(again: Operation, old: Input, user: User) -> int:
+    """The rows that one input left, if there are any; gives how many."""
+    resource = resource_named(old.resource)
+    slices = in_slices(leftovers(old), old.chunk_size)
+    first = next(slices, None)
+    if first is None:
+        return 0
+    check(resource, Kind(again.kind), user)
+    stored = Input.objects.create(
+        operation=again,
+        resource=old.resource,
+        position=old.position,
+        chunk_size=old.chunk_size,
+        file_options=old.file_options,
+        match_by=old.match_by,
+        update_fields=old.update_fields,
+        header=old.header,
+    )
+    total = store_frames(stored, plan_of(stored), chain([first], slices))
+    Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
+    return total
+
+
+def check(resource: BulkResource, kind: Kind, user: User) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    if kind not in resource.operations:
+        raise BadInput(f"{resource.name} offers {kind} no more; see the operations of its BulkResource.")
+    check_permissions(user, kind, resource)
+
+
+def leftovers(old: Input) -> Iterator[pl.DataFrame]:
+    """The raw rows that an input left, in order, a chunk at a time."""
+    with_rows = old.chunks.filter(Q(failed__gt=0) | Q(skipped__gt=0)).order_by("number")
+    for chunk in with_rows.only("input_id", "row_start", "row_count", "payload", "results").iterator(chunk_size=1):
+        left = rows_to_retry(chunk)
+        if left.height:
+            yield left
+
+
+def rows_to_retry(chunk: Chunk) -> pl.DataFrame:
+    """A chunk's failed and skipped rows, as they were given.
+
+    A superseded row stays out, since it would overwrite the row that won. So do the keys that were reserved: rows that
+    are retried twice would collide.
+    """
+    raw = unpack(chunk.payload)
+    is_left = result_rows(chunk)["outcome"].is_in([Outcome.FAILED.value, Outcome.SKIPPED.value])
+    if SUPERSEDED_BY in raw.columns:
+        is_left &= raw[SUPERSEDED_BY].is_null()
+    return raw.filter(is_left).drop(RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, strict=False)

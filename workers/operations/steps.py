@@ -1,0 +1,214 @@
+"""What happens to an operation, in order: accepted, read, written chunk by chunk, finished."""
+
+from __future__ import annotations
+
+import logging
+import time
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import OnError, State
+from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.reading import read
+from bulkql.workers.intake.requests import BulkRequest, Mode
+from bulkql.workers.ledger import claims, endings
+from bulkql.workers.messaging import events
+from bulkql.workers.messaging.dispatch import ring, ring_chunks, ring_readers, ring_writers
+from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.operations import atomic, chunks, inline
+from bulkql.workers.validation.hooks import send_finished
+
+logger = logging.getLogger("bulkql")
+
+
+def run(request: BulkRequest) -> Operation:
+    """Accept a request, and either write it now or ring those who will. Raises BulkError with nothing stored."""
+    if is_direct(request):
+        return write_directly(request)
+    operation, is_new = accept(request)
+    if is_new:
+        logger.info("operation %s: accepted, %s", operation.id, operation.kind)
+        is_awaited = is_sync(request, operation)
+        if not is_awaited and all(item.file_options is not None for item in request.inputs):
+            ring_readers(operation.id)  # files have no chunks yet
+        elif not is_awaited or not written_now(operation):
+            ring(operation.id)
+            if any(item.queryset is not None for item in request.inputs):
+                end(operation.id)  # it may have found no row
+    operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
+    return operation
+
+
+def is_direct(request: BulkRequest) -> bool:
+    """The rows came with the request, which waits for them, and they are to stay."""
+    if request.dry_run or request.on_error == OnError.REJECT_ALL or any(item.rows is None for item in request.inputs):
+        return False
+    rows = sum(len(item.rows or ()) for item in request.inputs)
+    return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and rows <= limits().sync_rows)
+
+
+def write_directly(request: BulkRequest) -> Operation:
+    """Store and write a request in one transaction; raises what goes wrong with nothing stored."""
+    for is_last_try in (False, False, True):
+        try:
+            with transaction.atomic():
+                operation, is_new = accept(request, inline.write)
+                if is_new:
+                    inline.finish(operation)
+        except OperationalError as error:
+            if is_last_try or not chunks.is_worth_another_try(error):
+                raise
+            continue
+        break
+    if is_new:
+        logger.info("operation %s: written directly, %s", operation.id, operation.kind)
+        events.publish_end(operation.id)
+        send_finished(operation.id)
+    return operation
+
+
+def is_sync(request: BulkRequest, operation: Operation) -> bool:
+    """AUTO writes few rows at once; files and more rows are queued."""
+    if request.mode != Mode.AUTO:
+        return request.mode == Mode.SYNC
+    if any(item.rows is None and item.queryset is None for item in request.inputs):
+        return False
+    return rows_of(request, operation) <= limits().sync_rows
+
+
+def rows_of(request: BulkRequest, operation: Operation) -> int:
+    """The rows of a request without files; only the operation knows how many a filter found."""
+    if any(item.queryset is not None for item in request.inputs):
+        return sum(one.total or 0 for one in operation.inputs.all())
+    return sum(len(item.rows or ()) for item in request.inputs)
+
+
+def written_now(operation: Operation) -> bool:
+    """Write the whole operation; whether that went well. It is stored: if not, workers will write it."""
+    try:
+        write_now(operation)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
+        return False
+    return True
+
+
+def write_now(operation: Operation) -> None:
+    """The whole operation, in the caller's time."""
+    for waiting in operation.inputs.filter(read_at=None):
+        read_input(waiting.pk, rings=False)
+    if operation.is_one_transaction:
+        write_operation(operation.pk)
+        return
+    is_over = False
+    open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
+    for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
+        is_over = write_chunk(chunk_id, rings=False)
+    if not is_over:
+        wait_for_helpers(operation)
+
+
+def wait_for_helpers(operation: Operation) -> None:
+    """A long operation may have been swept, and its last chunks be in the hands of workers."""
+    deadline = time.monotonic() + limits().lease_seconds
+    end(operation.pk)
+    while time.monotonic() < deadline:
+        operation.refresh_from_db(fields=["state"])
+        if operation.state in State.final():
+            return
+        time.sleep(0.05)  # the database does not call back
+
+
+def write_chunk(chunk_id: int, *, rings: bool = True) -> bool:
+    """Write one chunk, then go on with its operation; whether it is over by that."""
+    try:
+        chunk = chunks.write_chunk(chunk_id)
+    except GivenUp as given_up:
+        fail(*given_up.args)
+        return True
+    if chunk is None:
+        return False
+    if end(chunk.operation_id):
+        return True
+    if rings:
+        ring_chunks(chunk.operation_id)
+        events.publish(chunk.operation_id)
+    return False
+
+
+def write_operation(operation_id: UUID) -> None:
+    """Write all of an operation that is one transaction."""
+    try:
+        is_over = atomic.write_operation(operation_id)
+    except GivenUp as given_up:
+        fail(*given_up.args)
+        return
+    if is_over:
+        finished(operation_id)
+    else:
+        end(operation_id)
+
+
+def read_input(input_id: int, *, rings: bool = True) -> None:
+    """Read an upload into chunks; the first of them are written while the rest is read."""
+    claimed = claims.claim_input(input_id)
+    if claimed is None:
+        return
+    operation_id = claimed.operation_id
+    if claimed.attempts > limits().max_attempts:
+        fail(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
+        return
+    try:
+        for _ in read(claimed):
+            if rings and not claimed.operation.is_one_transaction:
+                ring_chunks(operation_id)
+    except BulkError as error:
+        fail(operation_id, str(error))
+        return
+    except LeaseLost as lost:
+        logger.warning("operation %s: %s", operation_id, lost)
+        return
+    except BaseException:
+        # Whatever went wrong, the retry must not wait for the lease to run out.
+        claims.release_input(claimed)
+        raise
+    if rings and not end(operation_id):
+        # With this input read, the next one's chunks may be due, or all of it.
+        ring_writers(operation_id)
+        events.publish(operation_id)
+
+
+def cancel(operation_id: UUID) -> None:
+    """Stop an operation at its next chunk: what is written stays, the rest is skipped. One that is over stays so.
+
+    Its files are read to their end all the same, so that every row gets its outcome, and can be sent again.
+    """
+    if endings.cancel(operation_id):
+        logger.info("operation %s: canceling", operation_id)
+        if not end(operation_id):
+            events.publish(operation_id)
+
+
+def end(operation_id: UUID) -> bool:
+    """Finish an operation if there is nothing left to do; whether it is over."""
+    endings.skip_canceled(operation_id)
+    if not endings.finish(operation_id):
+        return False
+    finished(operation_id)
+    return True
+
+
+def fail(operation_id: UUID, message: str) -> None:
+    """End an operation that cannot go on."""
+    if endings.fail(operation_id, message):
+        finished(operation_id)
+
+
+def finished(operation_id: UUID) -> None:
+    """Tell everybody who wants to know that an operation is over."""
+    events.publish_end(operation_id)
+    logger.info("operation %s: over", operation_id)
+    send_finished(operation_id)

@@ -1,0 +1,214 @@
+"""CSV bytes -> raw frames, a block of whole records at a time."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import IO
+
+import polars as pl
+
+from bulkql.workers.columns.cells import MARK, NULL, escaped_column
+from bulkql.workers.errors import UnreadableFile
+from bulkql.workers.frames import INTAKE_ERRORS
+from bulkql.workers.readers.formulas import restored
+from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
+from bulkql.workers.readers.returned import is_returned
+from bulkql.workers.resources.plan import Plan
+
+BLOCK_BYTES = 2 * 1024 * 1024
+#: The first block is small: those who look at the beginning only need not wait for more.
+FIRST_BYTES = 64 * 1024
+#: A record longer than this is a quote that nobody closed.
+RECORD_BYTES = 16 * 1024 * 1024
+
+OVERFLOW = "__overflow"
+BOM = "\N{BYTE ORDER MARK}"
+
+# Python's reader, which is asked about broken records only, would stop at cells of 128 kB.
+csv.field_size_limit(RECORD_BYTES)
+
+
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
+    """Raw frames of the file's records; blank lines are none. Raises UnreadableFile with the line and the reason."""
+    fields: list[str | None] | None = None
+    has_guards = False
+    line = 1
+    for block in records(file, options):
+        start = 0
+        if fields is None:
+            start = end_of_record(block)
+            header = header_of(block[:start], options)
+            fields, has_guards = fields_of(plan, header, options), is_returned(header)
+        frame = parse(block[start:], fields, options, line + block.count(b"\n", 0, start), has_guards)
+        if not frame.is_empty():
+            yield frame
+        line += block.count(b"\n")
+    if fields is None:
+        raise UnreadableFile("The file is empty; a CSV file begins with a header.")
+
+
+def names(file: IO[bytes], options: FileOptions) -> list[str]:
+    """The names in the file's header."""
+    for block in records(file, options):
+        return header_of(block[: end_of_record(block)], options)
+    return []
+
+
+def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
+    """UTF-8 blocks that end where a record ends: at a line break outside of quotes."""
+    rest, line = b"", 1
+    for piece in decoded(file, options):
+        block = rest + piece
+        end = last_record_end(block)
+        if end == 0 and len(block) > RECORD_BYTES:
+            raise UnreadableFile(
+                f"The record at line {line} is longer than {RECORD_BYTES:,} bytes: is a quote never closed?"
+            )
+        if end:
+            yield block[:end]
+            line += block.count(b"\n", 0, end)
+        rest = block[end:]
+    if rest.strip(b"\r\n"):
+        yield rest
+
+
+def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
+    """The file's bytes as UTF-8, without a byte order mark."""
+    decoder = codecs.getincrementaldecoder(options.encoding)()
+    line, is_first = 1, True
+    while True:
+        piece = file.read(FIRST_BYTES if is_first else BLOCK_BYTES)
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")
+            raise UnreadableFile(
+                f"Line {line} is not {options.encoding}: {error.reason} (byte {error.object[error.start]:#04x}). "
+                f"Save the file as UTF-8, or name its encoding."
+            ) from error
+        line += text.count("\n")
+        if text:
+            yield (text.removeprefix(BOM) if is_first else text).encode()
+            is_first = False
+        if not piece:
+            return
+
+
+def last_record_end(block: bytes) -> int:
+    """The place after the last line break that has an even number of quotes before it; 0 if there is none."""
+    quotes = block.count(b'"')
+    end = len(block)
+    while (newline := block.rfind(b"\n", 0, end)) >= 0:
+        quotes -= block.count(b'"', newline, end)
+        if quotes % 2 == 0:
+            return newline + 1
+        end = newline
+    return 0
+
+
+def end_of_record(block: bytes) -> int:
+    """The place after the first record."""
+    end = 0
+    while (newline := block.find(b"\n", end)) >= 0:
+        end = newline + 1
+        if block.count(b'"', 0, end) % 2 == 0:
+            return end
+    return len(block)
+
+
+def header_of(record: bytes, options: FileOptions) -> list[str]:
+    """The names in the first record."""
+    text = record.decode()
+    if MARK in text:
+        raise UnreadableFile("This is not a CSV file: line 1 has null characters.")
+    if "\r" in text.rstrip("\r\n"):
+        raise UnreadableFile("Line 1 has a carriage return in its middle; lines end with LF or CRLF.")
+    reader = csv.reader(io.StringIO(text), delimiter=options.delimiter, strict=True)
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
+    if not any(name.strip() for name in names):
+        raise UnreadableFile("Line 1 is empty; a CSV file begins with a header.")
+    header = [name.strip() for name in names]
+    return pl.select(restored(pl.lit(pl.Series(header)))).to_series().to_list() if is_returned(header) else header
+
+
+def parse(block: bytes, fields: list[str | None], options: FileOptions, line: int, has_guards: bool) -> pl.DataFrame:
+    """The records of a block as a raw frame; `has_guards` where formulas were neutralised."""
+    if not block.strip(b"\r\n"):
+        return pl.DataFrame()
+    names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
+    try:
+        frame = table(block, [*names, OVERFLOW], options)
+    except pl.exceptions.PolarsError:
+        # Some record has more cells than that, or is broken.
+        try:
+            extra = range(widest(block, options) - len(names))
+            frame = table(block, [*names, *(f"{OVERFLOW}_{place}" for place in extra)], options)
+        except (pl.exceptions.PolarsError, csv.Error) as error:
+            raise unreadable(block, options, line) from error
+        frame = frame.with_columns(pl.coalesce(pl.col(f"^{OVERFLOW}_.*$"), pl.lit(None, pl.String)).alias(OVERFLOW))
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    if has_guards:
+        frame = frame.with_columns(restored(pl.all()))
+    cells = (cell(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
+    return frame.select(*cells, *overflowing(frame, fields))
+
+
+def table(block: bytes, names: list[str], options: FileOptions) -> pl.DataFrame:
+    """The cells of a block; raises PolarsError where a record has more of them than there are names."""
+    if block.startswith(BOM.encode()):
+        block = b"\n" + block  # or polars takes it for the file's own
+    return pl.read_csv(
+        block,
+        has_header=False,
+        separator=options.delimiter,
+        schema=dict.fromkeys(names, pl.String),
+        missing_columns="insert",
+    )
+
+
+def cell(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:
+    """A column's cells, with the nulls that the options ask for."""
+    if has_marks:
+        column = escaped_column(column)
+    if options.null_values:
+        column = pl.when(column.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(column)
+    if options.empty_cells == EmptyCells.NULL:
+        column = column.fill_null(NULL)
+    return column
+
+
+def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series]:
+    """The row errors of records with more cells than the header."""
+    if frame[OVERFLOW].null_count() == frame.height:
+        return []
+    message = f"The row has more than the header's {len(fields)} cells; quote cells that contain the delimiter."
+    texts = [None if extra is None else json.dumps([["INVALID", None, message, extra]]) for extra in frame[OVERFLOW]]
+    return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
+
+
+def widest(block: bytes, options: FileOptions) -> int:
+    """The most cells that a record of the block has."""
+    return max(map(len, csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter)))
+
+
+def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
+    """The record at which a strict reader stumbles over the block."""
+    reader = csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter, strict=True)
+    end_of_last = 0
+    try:
+        for _ in reader:
+            end_of_last = reader.line_num
+    except csv.Error as error:
+        return UnreadableFile(f"The record at line {line + end_of_last} is not CSV: {error}.")
+    # What is left: a quote in the middle of a cell, which opens a cell for some readers and is text for others.
+    odd = next((place for place, text in enumerate(block.split(b"\n")) if text.count(b'"') % 2), 0)
+    return UnreadableFile(
+        f"The record at line {line + odd} is not CSV: a cell with a quote in it stands in quotes, and doubles its own."
+    )

@@ -1,0 +1,105 @@
+"""How a file is to be read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bulkql.workers.errors import BadInput
+from bulkql.workers.readers import returned
+from bulkql.workers.resources.plan import Plan
+
+
+class FileFormat(StrEnum):
+    """The formats of files that bring rows."""
+
+    CSV = "CSV"
+    NDJSON = "NDJSON"
+    PARQUET = "PARQUET"
+
+
+class UnknownColumns(StrEnum):
+    """What becomes of columns that the resource does not have."""
+
+    REJECT = "REJECT"
+    IGNORE = "IGNORE"
+
+
+class EmptyCells(StrEnum):
+    """What an empty cell says: that the row does not give the field, or that it is null."""
+
+    MISSING = "MISSING"
+    NULL = "NULL"
+
+
+ENDINGS = {
+    ".csv": FileFormat.CSV,
+    ".tsv": FileFormat.CSV,
+    ".txt": FileFormat.CSV,
+    ".ndjson": FileFormat.NDJSON,
+    ".jsonl": FileFormat.NDJSON,
+    ".parquet": FileFormat.PARQUET,
+    ".pq": FileFormat.PARQUET,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """The options of GraphQL's FileInput, complete."""
+
+    format: FileFormat
+    #: What the file calls a field -> what the resource calls it.
+    columns: dict[str, str] = field(default_factory=dict)
+    unknown_columns: UnknownColumns = UnknownColumns.REJECT
+    null_values: tuple[str, ...] = ()
+    empty_cells: EmptyCells = EmptyCells.MISSING
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> FileOptions:
+        return cls(
+            **{
+                **stored,
+                "format": FileFormat(stored["format"]),
+                "unknown_columns": UnknownColumns(stored["unknown_columns"]),
+                "null_values": tuple(stored["null_values"]),
+                "empty_cells": EmptyCells(stored["empty_cells"]),
+            }
+        )
+
+
+def format_of(name: str) -> FileFormat:
+    """The format of a file by its name; raises BadInput."""
+    for ending, file_format in ENDINGS.items():
+        if name.lower().endswith(ending):
+            return file_format
+    raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
+
+
+def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
+    """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
+    names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
+    fields = [names.get(name.strip()) for name in header]
+    known = ", ".join((*plan.columns, *plan.lists))
+    unknown = [name for name, found in zip(header, fields, strict=True) if found is None and name not in returned.NAMES]
+    if not any(fields):
+        doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
+        raise BadInput(
+            f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {plan.resource.name}. "
+            f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
+        )
+    if unknown and options.unknown_columns == UnknownColumns.REJECT:
+        raise BadInput(
+            f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
+            f"{', '.join(map(repr, unknown[:20]))}. Its fields are {known}; map others with `columns`, "
+            f"or set unknownColumns: IGNORE."
+        )
+    twice = sorted({found for found in fields if found is not None and fields.count(found) > 1})
+    if twice:
+        raise BadInput(f"The file has more than one column for {', '.join(twice)}.")
+    return fields

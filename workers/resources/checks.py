@@ -1,0 +1,188 @@
+"""Wrong registrations and settings -> Django's system checks, each with its fix."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.db import DEFAULT_DB_ALIAS, models, router
+
+from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.resources.registry import BulkResource, _registry
+
+
+@register("bulkql")
+def check_resources(**_: Any) -> list[CheckMessage]:
+    """All registered resources."""
+    resources = list(_registry.values())
+    found = [message for resource in resources for message in resource_errors(resource)]
+    for attribute in ("name", "type_name"):
+        seen: dict[str, BulkResource] = {}
+        for resource in resources:
+            name = getattr(resource, attribute)
+            if name in seen:
+                found.append(
+                    Error(
+                        f"{resource.label} and {seen[name].label} share the GraphQL name {name}.",
+                        hint="Give one of them another `name`." if attribute == "name" else "Rename one of the models.",
+                        id="bulkql.E001",
+                    )
+                )
+            seen[name] = resource
+    return found
+
+
+def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """What is wrong with one resource."""
+    yield from rules_errors(resource)
+    yield from model_errors(resource)
+
+
+def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """What its BulkResource says and the model denies."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
+    names = {field.name for field in meta.get_fields()}
+    writable = sorted(field.name for field in meta.get_fields() if is_writable(field))
+    if not re.fullmatch(r"(?!__)[_A-Za-z][_0-9A-Za-z]*", resource.name):
+        yield Error(
+            f"{rules} has the name {resource.name!r}, which GraphQL does not take.",
+            hint="Set `name` to ASCII letters and digits, such as financialTransactions.",
+            id="bulkql.E011",
+        )
+    if not resource.fields:
+        yield Error(f"{rules} has no fields.", hint="Name the model's fields that rows may give.", id="bulkql.E002")
+    for name in (*resource.fields, *resource.match_fields):
+        if name not in names:
+            yield Error(
+                f"{rules} names {name}, which {resource.label} does not have.",
+                hint=f"{resource.label} has {', '.join(writable)}.",
+                id="bulkql.E003",
+            )
+        elif not is_writable(meta.get_field(name)):
+            yield Error(
+                f"{rules} names {name}, which rows cannot give: it is computed, or the other side of a relation.",
+                hint="Leave it out of `fields`.",
+                id="bulkql.E004",
+            )
+    keys = {frozenset(key.fields) for key in resource.unique_keys}
+    if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
+        yield Error(
+            f"{rules} has match_fields {', '.join(resource.match_fields)}, of which several rows may have the same.",
+            hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
+            id="bulkql.E013",
+        )
+    yield from list_errors(resource)
+    for name, others in homonyms(resource.fields):
+        yield Error(
+            f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
+            hint="Leave one of them out of `fields`, or rename the model's field.",
+            id="bulkql.E012",
+        )
+    for field in meta.concrete_fields:
+        if field.name not in resource.fields and owes_a_value(field):
+            yield Error(
+                f"{rules} leaves out {field.name}, which every new row of {resource.label} needs.",
+                hint="Add it to `fields`, or give the model's field a default.",
+                id="bulkql.E005",
+            )
+
+
+def list_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Many-to-many fields that cannot be set as lists."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
+    lists = {field.name: field for field in meta.many_to_many}
+    for field in (lists[name] for name in dict.fromkeys(resource.fields) if name in lists):
+        through: Any = field.remote_field.through
+        target = field.related_model
+        database = router.db_for_write(target)
+        if not through._meta.auto_created:
+            yield Error(
+                f"{rules} names {field.name}, whose table between is {through._meta.label}, with fields of its own.",
+                hint=f"Leave it out of `fields`, and register {through._meta.label}: its rows are the links.",
+                id="bulkql.E014",
+            )
+        elif target is resource.model:
+            yield Error(
+                f"{rules} names {field.name}, whose lists hold rows of {resource.label} itself.",
+                hint="Leave it out of `fields`, or give it a `through` model and register that.",
+                id="bulkql.E015",
+            )
+        elif database != resource.database:
+            yield Error(
+                f"{rules} names {field.name}, which points to {target._meta.label} in the database {database}.",
+                hint=f"Leave it out of `fields`: lists are set where both tables are in {resource.database}.",
+                id="bulkql.E016",
+            )
+
+
+def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """What no BulkResource could make of this model."""
+    meta = resource.model._meta
+    if meta.parents:
+        yield Error(
+            f"{resource.label} inherits from another table, which bulk writes cannot fill.",
+            hint="Register the parent model, or make it abstract.",
+            id="bulkql.E006",
+        )
+    if type(meta.pk).__name__ == "CompositePrimaryKey":
+        yield Error(
+            f"{resource.label} has a composite primary key, which bulkql does not support.",
+            hint="Give the model a primary key of one field, and a UniqueConstraint.",
+            id="bulkql.E007",
+        )
+    if resource.database != DEFAULT_DB_ALIAS:
+        yield Error(
+            f"{resource.label} lives in the database {resource.database}, apart from bulkql's own tables.",
+            hint="Rows and their ledger commit together, so they must share the database `default`.",
+            id="bulkql.E008",
+        )
+
+
+def homonyms(fields: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Names in GraphQL that several fields would have, and those fields: area1 for area1 and area_1."""
+    names = dict.fromkeys(fields)
+    for graphql, count in Counter(map(graphql_name, names)).items():
+        if count > 1:
+            yield graphql, [name for name in names if graphql_name(name) == graphql]
+
+
+def is_writable(field: Any) -> bool:
+    return bool(getattr(field, "concrete", False)) and not getattr(field, "generated", False)
+
+
+def owes_a_value(field: models.Field[Any, Any]) -> bool:
+    """A new row needs it, and nobody else gives it."""
+    if isinstance(field, models.AutoField) or getattr(field, "generated", False) or not field.concrete:
+        return False
+    has_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    is_optional = field.null or (field.blank and field.empty_strings_allowed)
+    return not (field.has_default() or field.has_db_default() or has_clock or is_optional)
+
+
+@register("bulkql")
+def check_limits(**_: Any) -> list[CheckMessage]:
+    """All limits are positive numbers, and the lease outlasts a statement."""
+    found: list[CheckMessage] = []
+    values: dict[str, Any] = {}
+    for field in fields(Limits):
+        given = getattr(settings, setting_name(field.name), None)
+        value = values[field.name] = field.default if given is None else given
+        if not isinstance(value, int) or value < 1:
+            hint = f"It is a whole number of at least 1; by default {field.default}."
+            found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
+    if not found and values["statement_seconds"] >= values["lease_seconds"]:
+        found.append(
+            Error(
+                f"BULKQL_STATEMENT_SECONDS ({values['statement_seconds']}) is not less than "
+                f"BULKQL_LEASE_SECONDS ({values['lease_seconds']}).",
+                hint="A worker must give up a statement before its chunk is given to another.",
+                id="bulkql.E010",
+            )
+        )
+    return found

@@ -1,0 +1,169 @@
+"""A verb and a resource -> what rows may give, what they must, and how they are found in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bulkql.workers.backends import backend
+from bulkql.workers.columns.column import Column, by_name, graphql_name
+from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.enums import Kind
+from bulkql.workers.errors import BadInput
+from bulkql.workers.models import Input
+from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.registry import BulkResource, resource_named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an operation does with the rows of one resource."""
+
+    resource: BulkResource
+    kind: Kind
+    #: The fields by which rows of the table are found; none for rows to create.
+    match_by: tuple[str, ...] = ()
+    #: The fields that an upsert changes in rows that are there; None for all that a row gives.
+    update_fields: tuple[str, ...] | None = None
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The table's columns that rows may give, by field name."""
+        known = self.resource.columns
+        by_pk = {self.resource.pk.name: self.resource.pk} if self.match_by == (self.resource.pk.name,) else {}
+        if self.kind == Kind.DELETE:
+            return {name: ({**known, **by_pk})[name] for name in self.match_by}
+        return {**by_pk, **known}
+
+    @cached_property
+    def naming_columns(self) -> dict[str, list[Column]]:
+        """The columns in which rows may name the targets of foreign keys instead."""
+        return {name: named for name, named in self.resource.naming_columns.items() if name in self.columns}
+
+    @cached_property
+    def lists(self) -> dict[str, tuple[ListColumn, ...]]:
+        """The columns in which rows may give many-to-many fields, which are no columns of the table."""
+        return {} if self.kind == Kind.DELETE else self.resource.lists
+
+    @cached_property
+    def all_columns(self) -> dict[str, Column]:
+        """All columns that a raw frame may have."""
+        naming = (column for columns in self.naming_columns.values() for column in columns)
+        lists = (column for columns in self.lists.values() for column in columns)
+        return {**self.columns, **{column.name: column for column in (*naming, *lists)}}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What rows may call a column: snake_case, camelCase -> the column's name."""
+        names = {
+            name: column.name for column in self.all_columns.values() for name in (column.name, column.graphql_name)
+        }
+        for key, columns in self.naming_columns.items():
+            for column in columns:
+                own = (column.field.name, graphql_name(column.field.name))
+                names |= {f"{way}.{name}": column.name for way in (by_name(key), graphql_name(key)) for name in own}
+        return names
+
+    @cached_property
+    def by_names(self) -> frozenset[str]:
+        """The fields of rows that hold an object which names a foreign key's target."""
+        return frozenset(name for key in self.naming_columns for name in (by_name(key), f"{key}_by"))
+
+    @cached_property
+    def keys(self) -> list[UniqueKey]:
+        """The keys of which no two rows of the request may have the same."""
+        found = [key for key in self.resource.unique_keys if set(key.fields) <= self.columns.keys()]
+        match = [key for key in found if set(key.fields) == set(self.match_by)]
+        return match + [key for key in found if key not in match]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The fields that no row of the table changes: those by which it is found, and its primary key."""
+        return frozenset((*self.match_by, self.resource.pk.name))
+
+    @property
+    def creates(self) -> bool:
+        """Rows may become new ones."""
+        return self.kind in (Kind.CREATE, Kind.UPSERT)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Rows may point to those before them, so their chunks are written one after the other."""
+        return self.creates and self.resource.refers_to_itself
+
+    @property
+    def deletes_at_once(self) -> bool:
+        """One statement finds and deletes the rows, by their primary keys."""
+        resource = self.resource
+        is_by_pk = self.kind == Kind.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
+        return is_by_pk and resource.is_deleted_alone and backend(resource.database).supports_copy
+
+    def requires(self, column: Column) -> bool:
+        """A row must give it, whatever is in the table."""
+        if column.name in self.match_by:
+            return True
+        return column.is_required and self.kind in (Kind.CREATE, Kind.REPLACE)
+
+    def known(self) -> str:
+        """What rows may give, in words."""
+        return ", ".join(map(graphql_name, (*self.columns, *self.lists)))
+
+
+def plan_of(stored: Input) -> Plan:
+    """The plan of an accepted request."""
+    return Plan(
+        resource=resource_named(stored.resource),
+        kind=Kind(stored.operation.kind),
+        match_by=tuple(stored.match_by),
+        update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
+    )
+
+
+def plan_for(
+    kind: Kind,
+    resource: BulkResource,
+    match_by: Sequence[str] | None,
+    update_fields: Sequence[str] | None,
+    names: Collection[str],
+) -> Plan:
+    """The plan of a request; `names` are what its rows call their fields. Raises BadInput."""
+    check_update_fields(resource, update_fields)
+    return Plan(
+        resource=resource,
+        kind=kind,
+        match_by=key_for(kind, resource, match_by, names),
+        update_fields=None if update_fields is None else tuple(update_fields),
+    )
+
+
+def key_for(
+    kind: Kind, resource: BulkResource, match_by: Sequence[str] | None, names: Collection[str]
+) -> tuple[str, ...]:
+    """The fields by which rows are found: as asked; else the primary key if rows give it; else the resource's own."""
+    pk = resource.pk.name
+    if kind == Kind.CREATE:
+        return ()
+    if match_by is None and kind != Kind.UPSERT and {pk, graphql_name(pk)} & set(names):
+        return (pk,)
+    wanted = tuple(match_by if match_by is not None else resource.match_fields or (pk,))
+    allowed = [key.fields for key in resource.given_keys if kind != Kind.UPSERT or not key.is_deferrable]
+    if kind != Kind.UPSERT and (pk,) not in allowed:
+        allowed.insert(0, (pk,))
+    if not any(set(wanted) == set(fields) for fields in allowed):
+        ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
+        raise BadInput(
+            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}], of which several "
+            f"rows may have the same; {kind.lower()} takes matchBy: {ways}."
+        )
+    return wanted
+
+
+def check_update_fields(resource: BulkResource, update_fields: Sequence[str] | None) -> None:
+    """An upsert changes fields of the resource; raises BadInput."""
+    known = (*resource.columns, *resource.lists)
+    unknown = [name for name in update_fields or () if name not in known]
+    if unknown or update_fields == []:
+        named = f"names {', '.join(name.upper() for name in unknown)}" if unknown else "is empty"
+        allowed = ", ".join(name.upper() for name in known)
+        raise BadInput(f"updateFields of {resource.name} {named}; it may name {allowed}.")

@@ -1,0 +1,227 @@
+"""Registered models and their rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from uuid import UUID
+
+import polars as pl
+from django.db import models, router
+from django.db.models.deletion import Collector
+
+from bulkql.workers.columns.column import Column, column_for, naming
+from bulkql.workers.columns.lists import ListColumn, list_columns
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import Kind
+from bulkql.workers.errors import BadInput, ImproperlyRegistered
+from bulkql.workers.resources.keys import UniqueKey, unique_keys
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+ALL = frozenset(Kind)
+
+
+class BulkResource:
+    """The rules of one model's bulk operations. Subclass it in an app's bulk.py and register it."""
+
+    #: The model's fields that rows may give. Required.
+    fields: ClassVar[tuple[str, ...]] = ()
+    #: The fields by which rows are found when the request names none.
+    match_fields: ClassVar[tuple[str, ...]] = ()
+    #: The operations that the API offers.
+    operations: ClassVar[frozenset[Kind]] = ALL
+    #: The name in GraphQL; by default the model's plural in camelCase.
+    name: str = ""
+    #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
+    chunk_size: int | None = None
+    #: The most rows that one operation may bring; by default any number.
+    max_rows: int | None = None
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self.model = model
+        self.name = self.name or camel_case(str(model._meta.verbose_name_plural))
+
+    def get_queryset(self, user: User | None) -> models.QuerySet[Any]:
+        """The rows that this user may see and touch. By default all of them."""
+        return self.model._default_manager.all()
+
+    def clean_rows(self, rows: pl.DataFrame) -> pl.DataFrame | None:
+        """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.
+
+        `rows` has `row`, one column for each field, and `given:FIELD` whether a row gives it; what it does not give is
+        null. Decimals are text, foreign keys the values that they take, many-to-many fields lists of primary keys as
+        text. bulkql.row_errors makes the answer.
+        """
+        return None
+
+    def clean_row(self, row: dict[str, Any]) -> None:
+        """Look at one valid row, as Python values of the fields that it gives; raises Django's ValidationError.
+
+        It is called for each row, which takes time: prefer clean_rows where columns will do.
+        """
+
+    def after_chunk(self, outcome: ChunkOutcome) -> None:
+        """What else belongs to a chunk's rows; in their transaction, so that it stays or goes with them.
+
+        It runs again with the chunk when that is tried again, and in dry runs, which are rolled back.
+        """
+
+    @cached_property
+    def type_name(self) -> str:
+        """The name of one row's type in GraphQL."""
+        return self.model.__name__
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns of the table that rows may give, by field name."""
+        fields = (field_of(self.model, name) for name in self.fields)
+        return {one.name: column_for(one) for one in fields if not isinstance(one, models.ManyToManyField)}
+
+    @cached_property
+    def lists(self) -> dict[str, tuple[ListColumn, ...]]:
+        """The columns in which rows may give each many-to-many field, by field name."""
+        fields = (field_of(self.model, name) for name in self.fields)
+        return {one.name: list_columns(one, keys_of(one)) for one in fields if isinstance(one, models.ManyToManyField)}
+
+    @cached_property
+    def pk(self) -> Column:
+        """The primary key, by which rows of the table are found; not always among `columns`."""
+        return column_for(field_of(self.model, self.model._meta.pk.name))
+
+    @cached_property
+    def naming_columns(self) -> dict[str, list[Column]]:
+        """The columns in which rows may give each foreign key by a unique key of its target: account.name."""
+        return {
+            column.name: [naming(column.field, field_of(target.model, name)) for name in target.names_of_keys()]
+            for column in self.columns.values()
+            if isinstance(column.field, models.ForeignKey)
+            and column.target is not None
+            and (target := resource_of(column.target)) is not None
+        }
+
+    def names_of_keys(self) -> list[str]:
+        """The fields of all keys by which others may name a row."""
+        return list(dict.fromkeys(name for key in self.given_keys for name in key.fields))
+
+    @cached_property
+    def given_keys(self) -> tuple[UniqueKey, ...]:
+        """The unique keys that rows give themselves."""
+        return tuple(key for key in self.unique_keys if set(key.fields) <= self.columns.keys())
+
+    @cached_property
+    def refers_to_itself(self) -> bool:
+        """A foreign key points to rows of the same table."""
+        return self.model in parents_of(self)
+
+    @property
+    def is_deleted_alone(self) -> bool:
+        """Nothing goes along with a deleted row, and nobody listens to Django's signals for it."""
+        return Collector(using=self.database).can_fast_delete(self.model._base_manager.all())
+
+    @cached_property
+    def unique_keys(self) -> tuple[UniqueKey, ...]:
+        """The keys that no two rows of the table share."""
+        return unique_keys(self.model)
+
+    @property
+    def database(self) -> str:
+        """The alias of the database that holds the table."""
+        return router.db_for_write(self.model)
+
+    @property
+    def label(self) -> str:
+        """The model as Django writes it: ledger.FinancialTransaction."""
+        return self.model._meta.label
+
+    def size_of_chunks(self, requested: int | None) -> int:
+        """Rows in a chunk: as requested, else as registered, else as set."""
+        return requested or self.chunk_size or limits().chunk_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkOutcome:
+    """What became of a chunk. `rows`: index (in the input), outcome, pk (as text; null for failed rows)."""
+
+    operation_id: UUID
+    kind: Kind
+    user: User | None
+    is_dry_run: bool
+    rows: pl.DataFrame
+
+
+_registry: dict[type[models.Model], BulkResource] = {}
+
+
+def register(model: type[models.Model]) -> Callable[[type[BulkResource]], type[BulkResource]]:
+    """Give a model bulk mutations; the decorator of a BulkResource in an app's bulk.py."""
+
+    def decorate(rules: type[BulkResource]) -> type[BulkResource]:
+        if model in _registry:
+            raise ImproperlyRegistered(
+                f"{model._meta.label} is registered twice, by {type(_registry[model]).__qualname__} "
+                f"and {rules.__qualname__}; remove one."
+            )
+        _registry[model] = rules(model)
+        return rules
+
+    return decorate
+
+
+def registered() -> list[BulkResource]:
+    """All resources, each after those that its foreign keys point to."""
+    return in_dependency_order(_registry.values())
+
+
+def resource_of(model: type[models.Model]) -> BulkResource | None:
+    """The resource of a model, if it has one."""
+    return _registry.get(model)
+
+
+def resource_named(name: str) -> BulkResource:
+    """The resource of a GraphQL name; raises BadInput."""
+    for resource in _registry.values():
+        if resource.name == name:
+            return resource
+    known = ", ".join(sorted(resource.name for resource in _registry.values())) or "none; add a bulk.py to an app"
+    raise BadInput(f"There is no resource {name}. Registered are: {known}.")
+
+
+def in_dependency_order(resources: Iterable[BulkResource]) -> list[BulkResource]:
+    """Parents before children; a cycle keeps the order of registration."""
+    waiting = list(resources)
+    ordered: list[BulkResource] = []
+    while waiting:
+        models_waiting = {resource.model for resource in waiting}
+        free = next((r for r in waiting if not (parents_of(r) - {r.model}) & models_waiting), waiting[0])
+        waiting.remove(free)
+        ordered.append(free)
+    return ordered
+
+
+def parents_of(resource: BulkResource) -> set[type[models.Model]]:
+    """The models that a resource's foreign keys and lists point to."""
+    pointing = [*resource.columns.values(), *(columns[0] for columns in resource.lists.values())]
+    return {column.target for column in pointing if column.target is not None}
+
+
+def keys_of(field: models.ManyToManyField[Any, Any]) -> list[list[models.Field[Any, Any]]]:
+    """The keys by which rows may name the targets of a many-to-many field."""
+    target = resource_of(field.related_model)
+    return [[field_of(target.model, name) for name in key.fields] for key in target.given_keys] if target else []
+
+
+def field_of(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    """A model's field by name; raises FieldDoesNotExist."""
+    # The other side of a relation is no Field; the system checks refuse it (bulkql.E004).
+    return cast("models.Field[Any, Any]", model._meta.get_field(name))
+
+
+def camel_case(text: str) -> str:
+    """financial transactions, financial_transactions -> financialTransactions."""
+    first, *rest = re.split(r"[\s_-]+", text.strip())
+    return first[:1].lower() + first[1:] + "".join(word[:1].upper() + word[1:] for word in rest)

@@ -1,0 +1,70 @@
+"""A file's bytes -> a durable upload that every process can read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.core.files.base import File
+from django.core.files.storage import Storage, storages
+from django.db import transaction
+from django.utils import timezone
+
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BadInput, NotFound
+from bulkql.workers.models import Upload
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def storage() -> Storage:
+    """Where uploads are kept: the alias `bulkql` of Django's STORAGES."""
+    return storages["bulkql"]
+
+
+def announce(user: User, name: str, size: int | None) -> Upload:
+    """A place for a file that comes later."""
+    if not name.strip() or "\0" in name:
+        raise BadInput("An upload needs a name; its ending tells the format.")
+    if size is not None and size <= 0:
+        raise BadInput(f"An upload of {size} bytes has no rows.")
+    return Upload.objects.create(name=name[:255], size=size, created_by=user)
+
+
+def expires_at(upload: Upload) -> datetime:
+    """When an upload that was not filled can no longer be."""
+    return upload.created_at + timedelta(seconds=limits().upload_seconds)
+
+
+def fill(upload: Upload, content: File[bytes]) -> Upload:
+    """Store an announced upload's bytes. All of them or none; twice is refused."""
+    if upload.uploaded_at is not None:
+        raise BadInput("This upload has its file already; create another one.")
+    if timezone.now() > expires_at(upload):
+        raise BadInput("This upload has expired; create another one.")
+    # One commit, where the bytes go into the database too.
+    with transaction.atomic():
+        path = storage().save(f"uploads/{upload.id}", content)
+        stored = storage().size(path)
+        if stored == 0 or upload.size not in (None, stored):
+            storage().delete(path)
+            announced = "at least one" if upload.size is None else f"{upload.size:,}"
+            raise BadInput(f"The upload was announced with {announced} bytes, but {stored:,} came; send it again.")
+        upload.path, upload.size, upload.uploaded_at = path, stored, timezone.now()
+        upload.save(update_fields=["path", "size", "uploaded_at"])
+    return upload
+
+
+def find(user: User, upload_id: UUID | str) -> Upload:
+    """The user's own upload; raises NotFound."""
+    try:
+        return Upload.objects.get(id=UUID(str(upload_id)), created_by=user)
+    except (Upload.DoesNotExist, ValueError):
+        raise NotFound(f"There is no upload {upload_id} of yours.") from None
+
+
+def open_upload(upload: Upload) -> File[bytes]:
+    """The upload's bytes, from their beginning."""
+    return storage().open(upload.path)

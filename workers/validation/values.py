@@ -1,0 +1,275 @@
+"""A raw frame -> typed columns and row errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import polars as pl
+from django.core.exceptions import ValidationError
+
+from bulkql.workers.columns.cells import NULL, shown
+from bulkql.workers.columns.column import Column, by_name, graphql_name
+from bulkql.workers.frames import (
+    ERRORS,
+    INTAKE_ERRORS,
+    RESERVED_PK,
+    ROW,
+    SUPERSEDED_BY,
+    SUPERSEDED_KEY,
+    given,
+    no_errors,
+)
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import resource_of
+
+#: Django's validation codes -> the row errors' codes; any other is INVALID.
+CODES = {
+    "blank": "REQUIRED",
+    "null": "NULL_NOT_ALLOWED",
+    "max_length": "TOO_LONG",
+    "max_value": "OUT_OF_RANGE",
+    "min_value": "OUT_OF_RANGE",
+    "max_digits": "OUT_OF_RANGE",
+    "max_whole_digits": "OUT_OF_RANGE",
+    "max_decimal_places": "OUT_OF_RANGE",
+    "invalid_choice": "NOT_A_CHOICE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The good rows of a chunk, and what is wrong with the others.
+
+    `rows`: `__row` (place in the chunk), then for each column its value and `given:` whether the row gives it. Columns
+    that name the targets of foreign keys are there if some row gives them.
+    `errors`: `index` (of the row in the chunk), path, code, message, data.
+    """
+
+    rows: pl.DataFrame
+    errors: pl.DataFrame
+
+
+def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
+    """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
+    rows, wrong = parsed([*plan.columns.values(), *naming_columns(plan, raw)], raw)
+    found = intake_errors(raw)
+    column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
+    errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
+    if RESERVED_PK in raw.columns:
+        rows = rows.with_columns(raw[RESERVED_PK])
+    return without(Validated(rows, no_errors()), errors)
+
+
+def naming_columns(plan: Plan, raw: pl.DataFrame) -> list[Column]:
+    """The columns of a frame that name the targets of foreign keys."""
+    return [column for columns in plan.naming_columns.values() for column in columns if column.name in raw.columns]
+
+
+def without(validated: Validated, errors: pl.DataFrame) -> Validated:
+    """Take the rows of these errors out of the good ones."""
+    if errors.is_empty():
+        return validated
+    guilty = errors["index"].unique().cast(pl.UInt32)
+    return Validated(validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors]))
+
+
+def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`__row`, then each column's values and whether rows give them; and the errors of the others.
+
+    All columns go through their fast paths at once; the few that are left with doubts are looked at one by one.
+    """
+    # In sequence: to wake polars' threads takes longer than few rows do, and beside many rows other chunks are at work.
+    rows = raw.select_seq(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW),
+        *(expression for column in columns for expression in fast(column, column.name in raw.columns)),
+    )
+    doubtful = left_of([column for column in columns if column.name in raw.columns], raw, rows)
+    if rare := [column for column in doubtful if len(column.parse) > 1]:
+        rows = rows.with_columns(rest(column, raw[column.name]) for column in rare)
+        doubtful = left_of(doubtful, raw, rows)
+    slow = [slowly(one, raw[one.name], rows[one.name]) for one in doubtful]
+    return rows.with_columns(*(values for values, _ in slow)), pl.concat([no_errors(), *(errors for _, errors in slow)])
+
+
+@cache
+def fast(column: Column, is_present: bool) -> tuple[pl.Expr, pl.Expr]:
+    """A column's values where they are certainly valid, and whether rows give it."""
+    if not is_present:
+        nothing = pl.lit(None, dtype=column.dtype).alias(column.name)
+        return nothing, pl.lit(False).alias(given(column.name))
+    cell = pl.col(column.name)
+    value = column.parse[0](cell).cast(column.dtype) if column.parse else pl.lit(None, dtype=column.dtype)
+    return value.alias(column.name), cell.is_not_null().alias(given(column.name))
+
+
+def left_of(columns: list[Column], raw: pl.DataFrame, rows: pl.DataFrame) -> list[Column]:
+    """The columns in which some row gives a value that is not known yet."""
+    if not columns:
+        return []
+    doubts = rows.select_seq(
+        (pl.col(one.name).is_null() & pl.col(given(one.name)) & (pl.lit(raw[one.name]) != NULL)).any().alias(one.name)
+        for one in columns
+    )
+    return [one for one in columns if doubts[one.name].item()]
+
+
+def rest(column: Column, cells: pl.Series) -> pl.Expr:
+    """A column's values, with those in rarer spellings."""
+    value = pl.col(column.name)
+    for parse in column.parse[1:]:
+        left = pl.when(value.is_null()).then(pl.lit(cells))
+        value = value.fill_null(parse(left).cast(column.dtype))
+    return value.alias(column.name)
+
+
+def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
+    """What the fast path left, through the field itself: each distinct text once."""
+    frame = pl.DataFrame({"cell": cells, "value": values}).with_row_index("index")
+    left = frame.filter(pl.col("value").is_null() & (pl.col("cell") != NULL)).select("index", "cell")
+    good_texts: list[str] = []
+    good_values: list[object] = []
+    bad: list[tuple[str, str, str]] = []
+    for cell in left["cell"].unique():
+        try:
+            good_values.append(column.clean(cell))
+            good_texts.append(cell)
+        except ValidationError as error:
+            bad.extend((cell, code_of(one), message_of(one)) for one in ValidationError([error]).error_list)
+    found = pl.DataFrame(
+        {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
+    )
+    rescued = left.join(found, on="cell", how="inner")
+    if not rescued.is_empty():
+        values = (
+            frame.select("index", "value")
+            .join(rescued.select("index", rescued="value"), on="index", how="left", maintain_order="left")
+            .select(pl.coalesce("value", "rescued").alias(column.name))
+            .to_series()
+        )
+    verdicts = pl.DataFrame(bad, schema={"cell": pl.String, "code": pl.String, "message": pl.String}, orient="row")
+    errors = left.join(verdicts, on="cell", how="inner", maintain_order="left_right").select(
+        pl.col("index").cast(pl.Int64),
+        pl.lit(column.graphql_name).alias("path"),
+        "code",
+        "message",
+        data=pl.col("cell").map_elements(shown, return_dtype=pl.String),
+    )
+    return values, errors
+
+
+def code_of(error: ValidationError) -> str:
+    return CODES.get(error.code or "", "INVALID")
+
+
+def message_of(error: ValidationError) -> str:
+    """The field's words; they may quote half a surrogate pair, which no frame takes."""
+    return " ".join(error.messages).encode(errors="backslashreplace").decode()
+
+
+def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows that owe a column its value, and those that give null where none is allowed."""
+    lacks = {one.name: ~is_given(plan, one, rows) for one in plan.columns.values() if plan.requires(one)}
+    strict = [one for one in plan.all_columns.values() if one.name in raw.columns and not one.field.null]
+    nulls = {one.name: (pl.lit(raw[one.name]) == NULL).fill_null(False) for one in strict}
+    # One look at all columns; most chunks have nothing to say.
+    some = rows.select_seq(
+        *(lack.any().alias(f"lacks:{name}") for name, lack in lacks.items()),
+        *(null.any().alias(f"null:{name}") for name, null in nulls.items()),
+    )
+    for name, lack in lacks.items():
+        if some[f"lacks:{name}"].item():
+            path = plan.columns[name].graphql_name
+            yield errors_at(rows.filter(lack)[ROW], path, "REQUIRED", "This field is required.", None)
+    for name, null in nulls.items():
+        if some[f"null:{name}"].item():
+            path = plan.all_columns[name].graphql_name
+            yield errors_at(rows.filter(null)[ROW], path, "NULL_NOT_ALLOWED", "This field cannot be null.", "null")
+
+
+def is_given(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Expr:
+    """Whether a row gives a column, or names what a foreign key points to."""
+    names = [column.name, *(one.name for one in plan.naming_columns.get(column.name, ()))]
+    return pl.any_horizontal(given(name) for name in names if given(name) in rows.columns)
+
+
+def misnamed(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows that name a foreign key's target by something that is no key of it, or by two things at once."""
+    for name, columns in plan.naming_columns.items():
+        present = [column for column in columns if column.name in rows.columns]
+        if not present:
+            continue
+        keys = keys_of_target(plan.columns[name])
+        used = [pl.col(given(column.name)) for column in present]
+        given_by_key = [
+            pl.all_horizontal(
+                is_used if column.field.name in key else ~is_used for column, is_used in zip(present, used, strict=True)
+            )
+            for key in keys
+            if key <= {column.field.name for column in present}
+        ]
+        is_key = pl.any_horizontal(*given_by_key, pl.lit(False))
+        is_named = pl.any_horizontal(used)
+        ways = " or ".join(", ".join(sorted(map(graphql_name, key))) for key in keys)
+        by = by_name(name)
+        twice = rows.filter(is_named & pl.col(given(name)))[ROW]
+        yield errors_at(twice, by, "INVALID", f"The row gives both {graphql_name(name)} and {by}.", None)
+        wrong = rows.filter(is_named & ~is_key)[ROW]
+        yield errors_at(wrong, by, "INVALID", f"The fields of one key are expected here: {ways}.", None)
+
+
+def keys_of_target(column: Column) -> list[set[str]]:
+    """The keys by which rows may name a foreign key's target."""
+    target = resource_of(column.target) if column.target is not None else None
+    return [set(key.fields) for key in target.given_keys] if target is not None else []
+
+
+def errors_at(rows: pl.Series, path: str, code: str, message: str, data: str | None) -> pl.DataFrame:
+    """The same error for each of these rows."""
+    return pl.DataFrame({"index": rows.cast(pl.Int64)}).select(
+        "index",
+        path=pl.lit(path),
+        code=pl.lit(code),
+        message=pl.lit(message),
+        data=pl.lit(data, dtype=pl.String),
+    )
+
+
+def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
+    """What was wrong with rows when they were read."""
+    if INTAKE_ERRORS not in raw.columns:
+        return no_errors()
+    found = raw.select(INTAKE_ERRORS).with_row_index("index").drop_nulls()
+    return pl.DataFrame(
+        [(index, *error) for index, errors in found.iter_rows() for error in json.loads(errors)],
+        schema={"index": pl.Int64, "code": pl.String, "path": pl.String, "message": pl.String, "data": pl.String},
+        orient="row",
+    ).select(list(ERRORS))
+
+
+def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """A row that could not be read gives nothing; what it lacks is no news."""
+    unreadable = found.filter(pl.col("path").is_null())["index"].unique()
+    if unreadable.is_empty():
+        return errors
+    return errors.filter((pl.col("code") != "REQUIRED") | ~pl.col("index").is_in(unreadable.implode()))
+
+
+def superseded(raw: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose key a later row of the request has too: the last one counts."""
+    if SUPERSEDED_BY not in raw.columns:
+        return no_errors()
+    key = pl.col(SUPERSEDED_KEY)
+    return (
+        raw.with_row_index("index")
+        .filter(pl.col(SUPERSEDED_BY).is_not_null())
+        .select(
+            pl.col("index").cast(pl.Int64),
+            path=pl.when(~key.str.contains(",", literal=True)).then(key),
+            code=pl.lit("DUPLICATE_IN_REQUEST"),
+            message=pl.format("Row {} of this request has the same {}; the last one counts.", SUPERSEDED_BY, key),
+            data=pl.lit(None, dtype=pl.String),
+        )
+    )

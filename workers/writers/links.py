@@ -1,0 +1,131 @@
+"""Lists of written rows -> rows of the tables between: what is new in a list is added, and what is not in it goes.
+
+The rows themselves are there, and locked. A statement serves many rows; Django's m2m_changed signal is not sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import polars as pl
+from django.db import IntegrityError, OperationalError, models
+
+from bulkql.workers.backends import backend
+from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.frames import ROW, given
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.references import KEYS_A_QUERY, batches
+from bulkql.workers.writers.table import copy, texts
+from bulkql.workers.writers.written import Written
+
+ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
+
+#: The row of the table between (link), and what it links: primary keys as text.
+LINKS = {"link": pl.Int64, "pk": pl.String, "target": pl.String}
+
+
+def write_lists(plan: Plan, rows: pl.DataFrame, written: Written) -> Written:
+    """Set the lists of the rows that were written; those whose list alone changes are updated too."""
+    outcomes = written.outcomes
+    for column, *_ in plan.lists.values():
+        outcomes = set_lists(plan, column, rows, outcomes)
+    return replace(written, outcomes=outcomes)
+
+
+def set_lists(plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Set one field's lists; gives the rows' outcomes."""
+    lists = rows.select(ROW, pl.col(given(column.name)).alias("given"), pl.col(column.name).alias("target"))
+    to_set = outcomes.join(lists, on=ROW, how="inner", maintain_order="left").filter(is_set(plan, column))
+    there = to_set.filter(pl.col("outcome") != Outcome.CREATED.value)
+    new, old = to_set.select("pk", "target").explode("target").drop_nulls(), links(plan, column, there["pk"].to_list())
+    added = new.join(old, on=["pk", "target"], how="anti", maintain_order="left")
+    removed = old.join(new, on=["pk", "target"], how="anti")
+    remove(plan, column, removed["link"].to_list())
+    add(plan, column, added)
+    changed = pl.concat([added["pk"], removed["pk"]]).unique()
+    is_updated = (pl.col("outcome") == Outcome.UNCHANGED.value) & pl.col("pk").is_in(changed.implode())
+    return outcomes.with_columns(
+        outcome=pl.when(is_updated).then(pl.lit(Outcome.UPDATED.value)).otherwise(pl.col("outcome"))
+    )
+
+
+def is_set(plan: Plan, column: ListColumn) -> pl.Expr:
+    """Rows that give the list; a replacement that does not empties it."""
+    is_given = pl.col("given") | pl.lit(plan.kind == Kind.REPLACE)
+    if plan.update_fields is None or column.name in plan.update_fields:
+        return is_given
+    return is_given & (pl.col("outcome") == Outcome.CREATED.value)
+
+
+def links(plan: Plan, column: ListColumn, pks: list[str]) -> pl.DataFrame:
+    """The links of these rows as they are now: link, pk, target."""
+    source, target = ends(column)
+    manager = through(column)._base_manager.using(plan.resource.database)
+    found = [
+        (link, str(pk), str(other))
+        for some in batches([plan.resource.pk.value_field.to_python(pk) for pk in pks])
+        for link, pk, other in manager.filter(**{f"{source.name}__in": some}).values_list(
+            "pk", source.attname, target.attname
+        )
+    ]
+    return pl.DataFrame(found, schema=LINKS, orient="row")
+
+
+def lists_of(plan: Plan, column: ListColumn, pks: list[str]) -> dict[str, list[str]]:
+    """The targets of these rows as they are now, in the order of their primary keys; none for an empty list."""
+    found: dict[str, list[str]] = {}
+    for _, pk, target in links(plan, column, pks).iter_rows():
+        found.setdefault(pk, []).append(target)
+    return {pk: sorted(targets, key=column.value_field.to_python) for pk, targets in found.items()}
+
+
+def through(column: ListColumn) -> type[models.Model]:
+    """The model of the table between."""
+    assert isinstance(column.field, models.ManyToManyField)
+    model = column.field.remote_field.through
+    assert model is not None
+    return model
+
+
+def ends(column: ListColumn) -> tuple[ForeignKey, ForeignKey]:
+    """The foreign keys of the table between: to the rows, and to the targets."""
+    field: Any = column.field
+    meta = through(column)._meta
+    return meta.get_field(field.m2m_field_name()), meta.get_field(field.m2m_reverse_field_name())  # type: ignore[return-value]
+
+
+def remove(plan: Plan, column: ListColumn, links: list[int]) -> None:
+    """Take targets out of lists."""
+    manager = through(column)._base_manager.using(plan.resource.database)
+    for some in batches(links):
+        manager.filter(pk__in=some).delete()
+
+
+def add(plan: Plan, column: ListColumn, added: pl.DataFrame) -> None:
+    """Put targets into lists. Raises OperationalError where one went since it was resolved: the next try will see."""
+    if added.is_empty():
+        return
+    source, target = ends(column)
+    pks = [plan.resource.pk.value_field.to_python(pk) for pk in added["pk"]]
+    targets = [column.value_field.to_python(pk) for pk in added["target"]]
+    write = add_by_copy if backend(plan.resource.database).supports_copy else add_by_orm
+    try:
+        write(plan.resource.database, source, pks, target, targets)
+    except IntegrityError as error:
+        raise OperationalError("a target of a list is gone") from error.__cause__
+
+
+def add_by_copy(alias: str, source: ForeignKey, pks: list[Any], target: ForeignKey, targets: list[Any]) -> None:
+    """Rows of the table between, through COPY."""
+    values = {str(source.column): texts(source, pks, alias), str(target.column): texts(target, targets, alias)}
+    frame = pl.DataFrame(values, schema=dict.fromkeys(values, pl.String))
+    copy(alias, source.model._meta.db_table, tuple(values), frame)
+
+
+def add_by_orm(alias: str, source: ForeignKey, pks: list[Any], target: ForeignKey, targets: list[Any]) -> None:
+    """The same, at the ORM's speed."""
+    pairs = zip(pks, targets, strict=True)
+    new = [source.model(**{source.attname: pk, target.attname: other}) for pk, other in pairs]
+    source.model._base_manager.using(alias).bulk_create(new, batch_size=KEYS_A_QUERY, ignore_conflicts=True)
