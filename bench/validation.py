@@ -29,14 +29,14 @@ def main(path: Path) -> None:
     import polars as pl
 
     from bulkql.workers.conf import limits
-    from bulkql.workers.enums import Kind
+    from bulkql.workers.enums import Verb
     from bulkql.workers.readers import csv
     from bulkql.workers.readers.options import FileFormat, FileOptions
     from bulkql.workers.resources.plan import Plan
     from bulkql.workers.resources.registry import resource_named
     from bulkql.workers.validation.values import validate
 
-    plan = Plan(resource=resource_named("financialTransactions"), kind=Kind.UPDATE, match_by=("id",))
+    plan = Plan(resource=resource_named("financialTransactions"), verb=Verb.UPDATE, match_by=("id",))
     with path.open("rb") as file:
         frame = pl.concat(csv.read(file, plan, FileOptions(format=FileFormat.CSV)), rechunk=True)
     chunks = list(frame.iter_slices(limits().chunk_size))

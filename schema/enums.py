@@ -7,11 +7,11 @@ from typing import Any
 
 import strawberry
 
-from bulkql.workers.enums import Kind, OnError, Outcome, State
+from bulkql.workers.enums import OnError, Outcome, State, Verb
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.readers.options import EmptyCells, FileFormat, UnknownColumns
 
-__all__ = ["EmptyCells", "FileFormat", "Kind", "Mode", "OnError", "Outcome", "State", "UnknownColumns"]
+__all__ = ["EmptyCells", "FileFormat", "Mode", "OnError", "Outcome", "State", "UnknownColumns", "Verb"]
 
 
 def describe(kind: EnumMeta, name: str, description: str, **values: str) -> None:
@@ -53,14 +53,14 @@ describe(
     NULL="The field is null.",
 )
 describe(
-    Kind,
+    Verb,
     "OperationKind",
     "What an operation does to its rows.",
     CREATE="Each row becomes a new one.",
-    UPDATE="Rows of the table take the fields that are given, and keep the others.",
-    REPLACE="Rows of the table take all fields anew; those that are not given, by default.",
-    UPSERT="Rows that are in the table are updated, others are created.",
-    DELETE="Rows of the table go.",
+    UPDATE="InputRequest of the table take the fields that are given, and keep the others.",
+    REPLACE="InputRequest of the table take all fields anew; those that are not given, by default.",
+    UPSERT="InputRequest that are in the table are updated, others are created.",
+    DELETE="InputRequest of the table go.",
 )
 describe(
     OnError,

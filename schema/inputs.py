@@ -16,7 +16,7 @@ from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownCo
 from bulkql.schema.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource, resource_of
 
 
@@ -80,21 +80,21 @@ def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any
     return strawberry.input(type(name, (), namespace), name=name, description=description)
 
 
-def bulk_input_type(kind: Kind, resources: list[BulkResource]) -> Any:
+def bulk_input_type(verb: Verb, resources: list[BulkResource]) -> Any:
     """BulkCreateInput: an optional field for each resource."""
-    order = "children before parents" if kind == Kind.DELETE else "parents before children"
+    order = "children before parents" if verb == Verb.DELETE else "parents before children"
     return input_type(
-        f"Bulk{kind.title()}Input",
-        f"The rows to {kind.lower()}. Several resources are written as one operation, {order}.",
+        f"Bulk{verb.title()}Input",
+        f"The rows to {verb.lower()}. Several resources are written as one operation, {order}.",
         (
-            (resource.name, resource.name, resource_type(kind, resource) | None, f"Rows of {resource.name}.")
+            (resource.name, resource.name, resource_type(verb, resource) | None, f"Rows of {resource.name}.")
             for resource in resources
-            if kind in resource.operations
+            if verb in resource.operations
         ),
     )
 
 
-def resource_type(kind: Kind, resource: BulkResource) -> Any:
+def resource_type(verb: Verb, resource: BulkResource) -> Any:
     """FinancialTransactionCreate: rows, or a file of them, and how they are found."""
     fields = field_enum(resource)
     key = " or ".join((resource.match_fields and (resource.pk.name, ", ".join(resource.match_fields))) or ("id",))
@@ -110,28 +110,28 @@ def resource_type(kind: Kind, resource: BulkResource) -> Any:
         ),
     )
     return input_type(
-        f"{resource.type_name}{kind.title()}",
-        f"{SENTENCES[kind].format(resource.name)}; exactly one source of them.",
+        f"{resource.type_name}{verb.title()}",
+        f"{SENTENCES[verb].format(resource.name)}; exactly one source of them.",
         (
-            *(rows_to_delete(resource) if kind == Kind.DELETE else rows_to_write(kind, resource)),
+            *(rows_to_delete(resource) if verb == Verb.DELETE else rows_to_write(verb, resource)),
             ("file", "file", FileInput | None, "A file that holds the rows."),
-            *(match_by if kind != Kind.CREATE else ()),
-            *(update_fields if kind == Kind.UPSERT else ()),
+            *(match_by if verb != Verb.CREATE else ()),
+            *(update_fields if verb == Verb.UPSERT else ()),
         ),
     )
 
 
 SENTENCES = {
-    Kind.CREATE: "New rows of {}",
-    Kind.UPDATE: "Fields to change in rows of {}",
-    Kind.REPLACE: "Rows of {} anew",
-    Kind.UPSERT: "Rows of {} to update, or to create where they are not there",
-    Kind.DELETE: "Rows of {} to delete",
+    Verb.CREATE: "New rows of {}",
+    Verb.UPDATE: "Fields to change in rows of {}",
+    Verb.REPLACE: "Rows of {} anew",
+    Verb.UPSERT: "Rows of {} to update, or to create where they are not there",
+    Verb.DELETE: "Rows of {} to delete",
 }
 
 
-def rows_to_write(kind: Kind, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
-    row = row_type(kind, resource)
+def rows_to_write(verb: Verb, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    row = row_type(verb, resource)
     yield "rows", "rows", GenericAlias(list, row) | None, "The rows themselves."
 
 
@@ -143,29 +143,29 @@ def rows_to_delete(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]
     yield "where", "where", filter_of(resource) | None, "All that are so, of those that you may see."
 
 
-def row_type(kind: Kind, resource: BulkResource) -> Any:
+def row_type(verb: Verb, resource: BulkResource) -> Any:
     """FinancialTransactionCreateRow: what one row gives."""
     return input_type(
-        f"{resource.type_name}{kind.title()}Row",
-        f"One row of {resource.name} to {kind.lower()}. A value of the wrong type is an error of its row alone.",
-        (*pk_field(kind, resource), *fields_of(kind, resource, resource.columns), *lists_of(resource)),
+        f"{resource.type_name}{verb.title()}Row",
+        f"One row of {resource.name} to {verb.lower()}. A value of the wrong type is an error of its row alone.",
+        (*pk_field(verb, resource), *fields_of(verb, resource, resource.columns), *lists_of(resource)),
     )
 
 
-def pk_field(kind: Kind, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+def pk_field(verb: Verb, resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
     """The primary key, where rows are found by it and do not give it themselves."""
     pk = resource.pk
-    if kind in (Kind.UPDATE, Kind.REPLACE) and pk.name not in resource.columns:
+    if verb in (Verb.UPDATE, Verb.REPLACE) and pk.name not in resource.columns:
         yield pk.name, pk.graphql_name, strawberry.ID | None, "The primary key of the row, if it is found by that."
 
 
-def fields_of(kind: Kind | None, resource: BulkResource, names: Iterable[str]) -> Iterator[tuple[str, str, Any, str]]:
+def fields_of(verb: Verb | None, resource: BulkResource, names: Iterable[str]) -> Iterator[tuple[str, str, Any, str]]:
     """Fields of a row; foreign keys by value, and by a key of their target."""
     for column in map(resource.columns.__getitem__, names):
         text = type_of(column, resource.type_name)
         is_named = column.name in resource.naming_columns
-        is_required = kind in (Kind.CREATE, Kind.REPLACE) and column.is_required and not is_named
-        words = describe(column, is_required=kind in (Kind.CREATE, Kind.REPLACE))
+        is_required = verb in (Verb.CREATE, Verb.REPLACE) and column.is_required and not is_named
+        words = describe(column, is_required=verb in (Verb.CREATE, Verb.REPLACE))
         yield column.name, column.graphql_name, text if is_required else text | None, words
         target = resource_of(column.target) if column.target is not None else None
         if is_named and target is not None:

@@ -15,7 +15,7 @@ from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, snapshot
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
@@ -62,27 +62,27 @@ class CommonMutation:
 def mutation_type(resources: list[BulkResource]) -> type:
     """The mutations for these resources; where none offers an operation, GraphQL allows no input for it."""
     namespace = {
-        f"bulk_{kind.lower()}": bulk_mutation(kind, bulk_input_type(kind, resources), description)
-        for kind, description in DESCRIPTIONS.items()
-        if any(kind in resource.operations for resource in resources)
+        f"bulk_{verb.lower()}": bulk_mutation(verb, bulk_input_type(verb, resources), description)
+        for verb, description in DESCRIPTIONS.items()
+        if any(verb in resource.operations for resource in resources)
     }
     return strawberry.type(type("Mutation", (CommonMutation,), namespace), description="What changes rows.")
 
 
 DESCRIPTIONS = {
-    Kind.CREATE: "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
-    Kind.UPDATE: "Change the fields that rows give, and leave the others as they are (PATCH).",
-    Kind.REPLACE: "Set all fields of rows: those that a row does not give take their defaults (PUT).",
-    Kind.UPSERT: "Change the rows that are there, and create the others.",
-    Kind.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
+    Verb.CREATE: "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
+    Verb.UPDATE: "Change the fields that rows give, and leave the others as they are (PATCH).",
+    Verb.REPLACE: "Set all fields of rows: those that a row does not give take their defaults (PUT).",
+    Verb.UPSERT: "Change the rows that are there, and create the others.",
+    Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
 }
 
 
-def bulk_mutation(kind: Kind, input_type: Any, description: str) -> Any:
-    """A mutation of one kind."""
+def bulk_mutation(verb: Verb, input_type: Any, description: str) -> Any:
+    """A mutation of one verb."""
 
     async def resolve(info: Info[Context, None], input: Any, options: Options = None) -> BulkOperation:
-        return await sync_to_async(perform)(info, kind, input, options)
+        return await sync_to_async(perform)(info, verb, input, options)
 
     resolve.__annotations__ = {
         "info": Info,
@@ -93,16 +93,16 @@ def bulk_mutation(kind: Kind, input_type: Any, description: str) -> Any:
     return strawberry.mutation(resolver=resolve, description=description)
 
 
-def perform(info: Info[Context, None], kind: Kind, given: Any, options: BulkOptions | None) -> BulkOperation:
+def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOptions | None) -> BulkOperation:
     """One bulk mutation, in one thread: a client that goes away leaves a whole operation or none."""
     user = user_of(info)
     options = options or BulkOptions()
     key = str(info.path.key)
     lists = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
     request = BulkRequest(
-        kind=kind,
+        verb=verb,
         user=user,
-        inputs=inputs_of(kind, given, lists, user, info),
+        inputs=inputs_of(verb, given, lists, user, info),
         mode=options.mode,
         on_error=options.on_error,
         dry_run=options.dry_run,

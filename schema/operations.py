@@ -14,7 +14,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.enums import Kind, State
+from bulkql.schema.enums import State, Verb
 from bulkql.schema.order import OperationOrder, Place, ordering
 from bulkql.schema.permissions import operation_for, visible_operations
 from bulkql.schema.types import After, BulkOperation, First, snapshot
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @strawberry.input(description="Which operations: those that meet all that is given.")
 class OperationFilter:
     state: list[State] | None = strawberry.field(default=None, description="In one of these states.")
-    kind: list[Kind] | None = strawberry.field(default=None, description="Of one of these kinds.")
+    kind: list[Verb] | None = strawberry.field(default=None, description="Of one of these kinds.")
     resource: str | None = strawberry.field(default=None, description="With rows of the resource of this name.")
     label: str | None = strawberry.field(default=None, description="With exactly this label.")
     label_contains: str | None = strawberry.field(default=None, description="With this text in the label.")
@@ -105,7 +105,7 @@ def narrowed(operations: QuerySet[Operation], filters: OperationFilter) -> Query
     check_text("createdBy", filters.created_by or "")
     conditions = {
         "state__in": filters.state,
-        "kind__in": filters.kind,
+        "verb__in": filters.kind,
         # One input a resource: this join doubles no operation.
         "inputs__resource": filters.resource,
         "label": filters.label,

@@ -12,9 +12,9 @@ from strawberry.types import Info
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
 from bulkql.workers.columns.column import by_name
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
-from bulkql.workers.intake.requests import Rows, exceeds
+from bulkql.workers.intake.requests import InputRequest, exceeds
 from bulkql.workers.readers.options import FileFormat, FileOptions, format_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Lists = dict[str, dict[str, list[Any]]]
 
 
-def inputs_of(kind: Kind, given: Any, lists: Lists, user: User, info: Info[Context, None]) -> list[Rows]:
+def inputs_of(verb: Verb, given: Any, lists: Lists, user: User, info: Info[Context, None]) -> list[InputRequest]:
     """What a bulk input names, with the rows that the row lane carried past it."""
     return [
-        rows_of(kind, resource_named(name), item, lists.get(name, {}), user, info)
+        rows_of(verb, resource_named(name), item, lists.get(name, {}), user, info)
         for name, item in vars(given).items()
         if is_given(item)
     ]
@@ -41,10 +41,10 @@ def is_given(value: Any) -> bool:
 
 
 def rows_of(
-    kind: Kind, resource: BulkResource, item: Any, lists: dict[str, list[Any]], user: User, info: Info[Context, None]
-) -> Rows:
+    verb: Verb, resource: BulkResource, item: Any, lists: dict[str, list[Any]], user: User, info: Info[Context, None]
+) -> InputRequest:
     """One resource's input: exactly one source of rows."""
-    sources = ("ids", "keys", "where", "file") if kind == Kind.DELETE else ("rows", "file")
+    sources = ("ids", "keys", "where", "file") if verb == Verb.DELETE else ("rows", "file")
     found = [name for name in sources if name in lists or (is_given(getattr(item, name, None)) and name not in LISTS)]
     if len(found) != 1:
         named = ["a file" if name == "file" else name for name in found or sources]
@@ -65,7 +65,7 @@ def rows_of(
         match_by = [resource.pk.name]
     if source == "keys" and match_by is None:
         match_by = key_of(resource, lists["keys"])
-    return Rows(resource=resource, source=source, match_by=match_by, update_fields=update_fields, **how)
+    return InputRequest(resource=resource, source=source, match_by=match_by, update_fields=update_fields, **how)
 
 
 #: The fields whose lists the row lane carries past the input.
@@ -115,7 +115,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
     if content is not None:
         exceeds("multipart_bytes", "bytes of a file in the request", content.size, "use createUpload")
     name = upload.name if upload is not None else content.name
-    every = Plan(resource=resource, kind=Kind.UPDATE, match_by=(resource.pk.name,))
+    every = Plan(resource=resource, verb=Verb.UPDATE, match_by=(resource.pk.name,))
     options = FileOptions(
         format=FileFormat(file.format) if file.format is not None else format_of(name),
         columns={one.from_: every.names.get(one.to, one.to) for one in file.columns or ()},

@@ -12,7 +12,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context
-from bulkql.schema.enums import FileFormat, Kind, OnError, Outcome, State
+from bulkql.schema.enums import FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
@@ -119,7 +119,7 @@ class OperationFile:
 @strawberry.type(description="One bulk request: durable, and written to its end whatever happens to the services.")
 class BulkOperation:
     id: strawberry.ID = strawberry.field(description="For `operation`, as a query and as a subscription.")
-    kind: Kind = strawberry.field(description="What it does to its rows.")
+    kind: Verb = strawberry.field(description="What it does to its rows.")
     state: State = strawberry.field(description="Where it stands.")
     total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
     processed: int = strawberry.field(description="Rows that have their outcome.")
@@ -221,7 +221,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
     speed = progress.processed / seconds if seconds else None
     return BulkOperation(
         id=strawberry.ID(str(operation.id)),
-        kind=Kind(operation.kind),
+        kind=Verb(operation.verb),
         state=progress.state,
         total=progress.total,
         processed=progress.processed,

@@ -38,7 +38,7 @@ def redis_command(directory: Path) -> tuple[list[str], str]:
     configuration.touch(mode=0o600)
     configuration.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
-        # The doorbell need not outlive its house.
+        # The notifier need not outlive its house.
         f'save ""\nappendonly no\ndir {directory}\n'
     )
     return [redis_executable(), str(configuration)], f"redis://:{password}@127.0.0.1:{port}/0"

@@ -12,7 +12,7 @@ import strawberry
 
 from bulkql.schema.scalars import BigInt, type_of
 from bulkql.workers.columns.column import Column
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource, registered
 
 CREATE = """\
@@ -118,7 +118,7 @@ def default_tabs() -> list[dict[str, str]]:
 
 def create_tab(resources: list[BulkResource]) -> dict[str, str]:
     """A bulkCreate: the ledger's where it is served, or else one row of the first resource."""
-    creatable = [one for one in resources if Kind.CREATE in one.operations]
+    creatable = [one for one in resources if Verb.CREATE in one.operations]
     if not creatable:
         return {"query": EMPTY, "variables": "{}"}
     if {"financialAccounts", "classificationStatuses"} <= {one.name for one in creatable if is_ledger(one)}:

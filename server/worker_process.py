@@ -19,10 +19,10 @@ from bulkql.workers.messaging.broker import broker  # noqa: E402
 
 
 def commit_at_leisure(connection: Any, **_: Any) -> None:
-    """Leases, rings and the reader's chunks need not reach the disk before work goes on.
+    """Leases, dispatches and the reader's chunks need not reach the disk before work goes on.
 
     What a crash of the database takes of them is taken from its end, and made again: the upload is there, and the
-    sweep rings. Rows and their ledger entries commit durably (workers/chunks.py).
+    rescue rings. Rows and their ledger entries commit durably (workers/chunks.py).
     """
     if backend(connection.alias).supports_transaction_settings:
         with connection.cursor() as cursor:

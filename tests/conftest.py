@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bulkql.workers.enums import Kind
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.enums import Verb
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.results import results, row_errors
 from bulkql.workers.models import Operation
 from bulkql.workers.operations.steps import run
@@ -48,11 +48,11 @@ def bulk(user: Any) -> Bulk:
     """Carry out a verb with inline rows of one resource, now."""
 
     def perform(
-        kind: Kind, name: str, rows: list[Any], match_by: Any = None, update_fields: Any = None, **options: Any
+        verb: Verb, name: str, rows: list[Any], match_by: Any = None, update_fields: Any = None, **options: Any
     ) -> Done:
         resource = resource_named(name)
-        inputs = [Rows(resource=resource, rows=rows, match_by=match_by, update_fields=update_fields)]
-        return Done(run(BulkRequest(kind=kind, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+        inputs = [InputRequest(resource=resource, rows=rows, match_by=match_by, update_fields=update_fields)]
+        return Done(run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
 
     return perform
 
@@ -60,4 +60,4 @@ def bulk(user: Any) -> Bulk:
 @pytest.fixture
 def create(bulk: Bulk) -> Create:
     """Create inline rows of one resource, now."""
-    return partial(bulk, Kind.CREATE)
+    return partial(bulk, Verb.CREATE)

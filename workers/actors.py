@@ -13,7 +13,7 @@ from bulkql.workers.errors import WorkFailed, place_of
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
 from bulkql.workers.operations import steps
-from bulkql.workers.rescue import Sweep
+from bulkql.workers.rescue import Rescue
 
 T = TypeVar("T", int, UUID)
 
@@ -65,4 +65,4 @@ read_small_input = dramatiq.actor(
     actor_name="read_small_input", queue_name=SMALL_QUEUE, broker=broker, time_limit=CHUNK_MS, priority=SMALL
 )(read_input.fn)
 
-broker.add_middleware(Sweep())
+broker.add_middleware(Rescue())

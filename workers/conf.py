@@ -24,10 +24,10 @@ class Limits:
     window: int = 8
     #: Seconds after which the chunk of a worker that fell silent is given to another.
     lease_seconds: int = 25
-    #: Seconds between two rounds of the sweep.
-    sweep_seconds: int = 5
+    #: Seconds between two rounds of the rescue.
+    rescue_seconds: int = 5
     #: Seconds after which a rung chunk that nobody claimed is rung again.
-    ring_again_seconds: int = 10
+    redispatch_seconds: int = 10
     #: Times that a chunk is tried before its operation fails.
     max_attempts: int = 5
     #: Seconds that one SQL statement of a worker may take; less than the lease, or two workers would race.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 
-class Kind(models.TextChoices):
+class Verb(models.TextChoices):
     """What an operation does to its rows."""
 
     CREATE = "CREATE"

@@ -7,7 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 
-from bulkql.workers.enums import Kind, OnError, State
+from bulkql.workers.enums import OnError, State, Verb
 
 #: Characters of the texts that a request gives its operation.
 TEXT_LENGTH = 200
@@ -63,7 +63,7 @@ class Operation(models.Model):
     """One bulk request, durable. Its counts are the sums over its chunks."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(max_length=10, choices=Kind)
+    verb = models.CharField(max_length=10, choices=Verb)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     on_error = models.CharField(max_length=10, choices=OnError, default=OnError.SKIP_ROWS)
     dry_run = models.BooleanField(default=False, help_text="Everything is written, and rolled back.")
@@ -78,7 +78,7 @@ class Operation(models.Model):
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
     lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
     leased_until = models.DateTimeField(null=True)
-    rung_at = models.DateTimeField(null=True)
+    dispatched_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
 
     class Meta:
@@ -123,7 +123,7 @@ class Input(models.Model):
     read_at = models.DateTimeField(null=True, help_text="When the last chunk was stored.")
     lease = models.UUIDField(null=True, help_text="Who is reading.")
     leased_until = models.DateTimeField(null=True)
-    rung_at = models.DateTimeField(null=True)
+    dispatched_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
 
     class Meta:
@@ -147,7 +147,7 @@ class Chunk(models.Model):
     row_start = models.BigIntegerField()
     row_count = models.IntegerField()
     payload = models.BinaryField(help_text="The raw frame, compressed Arrow IPC.")
-    rung_at = models.DateTimeField(null=True)
+    dispatched_at = models.DateTimeField(null=True)
     lease = models.UUIDField(null=True, help_text="Who is writing.")
     leased_until = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)

@@ -1,4 +1,4 @@
-"""What the doorbell lost -> rung again. Runs in every worker; twice at once does no harm."""
+"""What the notifier lost -> rung again. Runs in every worker; twice at once does no harm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.ledger.claims import is_free
 from bulkql.workers.ledger.retention import purge
-from bulkql.workers.messaging.dispatch import ring
+from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import steps
 
@@ -25,45 +25,45 @@ logger = logging.getLogger("bulkql")
 PURGE_SECONDS = 60 * 60
 
 
-def sweep() -> None:
-    """Forget the rings that nobody answered, then ring or finish every operation that is still open."""
-    late = timezone.now() - timedelta(seconds=limits().ring_again_seconds)
-    is_open = {"operation__finished_at": None, "rung_at__lt": late}
+def rescue() -> None:
+    """Forget the dispatches that nobody answered, then ring or finish every operation that is still open."""
+    late = timezone.now() - timedelta(seconds=limits().redispatch_seconds)
+    is_open = {"operation__finished_at": None, "dispatched_at__lt": late}
     forgotten = Chunk.objects.filter(is_free(), recorded_at=None, **is_open)
     unread = Input.objects.filter(is_free(), read_at=None, **is_open)
-    unwritten = Operation.objects.filter(is_free(), finished_at=None, rung_at__lt=late)
-    counts = [some.update(rung_at=None) for some in (forgotten, unread, unwritten)]
+    unwritten = Operation.objects.filter(is_free(), finished_at=None, dispatched_at__lt=late)
+    counts = [some.update(dispatched_at=None) for some in (forgotten, unread, unwritten)]
     if any(counts):
-        logger.info("sweep: %s chunks, %s inputs and %s operations are rung again", *counts)
+        logger.info("rescue: %s chunks, %s inputs and %s operations are rung again", *counts)
     # The youngest operations are their requests' own: give them a moment.
     settled = timezone.now() - timedelta(seconds=1)
     for operation_id in Operation.objects.filter(finished_at=None, created_at__lt=settled).values_list("pk", flat=True):
         if not steps.end(operation_id):
-            ring(operation_id)
+            dispatch(operation_id)
 
 
-class Sweep(dramatiq.Middleware):
-    """Runs the sweep every few seconds, beside a worker."""
+class Rescue(dramatiq.Middleware):
+    """Runs the rescue every few seconds, beside a worker."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:
-        threading.Thread(target=self._run, name="bulkql-sweep", daemon=True).start()
+        threading.Thread(target=self._run, name="bulkql-rescue", daemon=True).start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:
         self._stopping.set()
 
     def _run(self) -> None:
         purged_at = 0.0
-        while not self._stopping.wait(limits().sweep_seconds):
+        while not self._stopping.wait(limits().rescue_seconds):
             try:
-                sweep()
+                rescue()
                 if time.monotonic() - purged_at > PURGE_SECONDS:
                     purge()
                     purged_at = time.monotonic()
             except DatabaseError as error:
-                logger.warning("sweep: the database is away (%s)", type(error).__name__)
+                logger.warning("rescue: the database is away (%s)", type(error).__name__)
             finally:
                 close_old_connections()
         connection.close()

@@ -25,7 +25,7 @@ def without(row: Row, name: str) -> Row:
     return {key: value for key, value in row.items() if key != name}
 
 
-#: Kind of damage -> what it does to a transaction, and the path and code that name it.
+#: Verb of damage -> what it does to a transaction, and the path and code that name it.
 DAMAGES: dict[str, tuple[Callable[[Row], Row], str | None, str]] = {
     "missing": (lambda row: without(row, "description"), "description", "REQUIRED"),
     "unparsable": (lambda row: row | {"datetime": "yesterday"}, "datetime", "INVALID"),

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.enums import Kind, OnError, State
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import atomic, steps
@@ -31,7 +31,7 @@ def names():
 def test_one_bad_row_keeps_all_others_out(bulk):
     FinancialAccount.objects.create(name="d")
 
-    done = bulk(Kind.CREATE, "financialAccounts", [*NAMES, {"name": 1}], **ALL_OR_NOTHING)
+    done = bulk(Verb.CREATE, "financialAccounts", [*NAMES, {"name": 1}], **ALL_OR_NOTHING)
 
     assert names() == ["d"]
     assert done.operation.state == State.FAILED
@@ -42,7 +42,7 @@ def test_one_bad_row_keeps_all_others_out(bulk):
 
 
 def test_without_a_bad_row_all_are_written(bulk):
-    done = bulk(Kind.CREATE, "financialAccounts", NAMES, **ALL_OR_NOTHING)
+    done = bulk(Verb.CREATE, "financialAccounts", NAMES, **ALL_OR_NOTHING)
 
     assert names() == list("abcde")
     assert (done.operation.state, done.operation.message) == (State.COMPLETED, "")
@@ -57,10 +57,10 @@ def test_several_resources_are_one_transaction(user):
 
     def perform(rows, **options):
         inputs = [
-            Rows(resource=resource_named("financialTransactions"), rows=rows),
-            Rows(resource=resource_named("financialAccounts"), rows=NAMES),
+            InputRequest(resource=resource_named("financialTransactions"), rows=rows),
+            InputRequest(resource=resource_named("financialAccounts"), rows=NAMES),
         ]
-        return Done(steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+        return Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
 
     refused = perform([row, {**row, "financialAccountBy": {"name": "z"}}], **ALL_OR_NOTHING)
     assert (names(), refused.codes) == ([], [(1, "financialAccountBy.name", "REFERENCE_NOT_FOUND")])
@@ -76,7 +76,7 @@ def test_several_resources_are_one_transaction(user):
 def test_a_dry_run_tells_what_would_be_and_changes_nothing(bulk):
     FinancialAccount.objects.create(name="d")
 
-    done = bulk(Kind.CREATE, "financialAccounts", [*NAMES, {"name": "a"}], **A_LOOK)
+    done = bulk(Verb.CREATE, "financialAccounts", [*NAMES, {"name": "a"}], **A_LOOK)
 
     assert names() == ["d"]
     assert done.operation.state == State.COMPLETED
@@ -89,7 +89,7 @@ def test_a_dry_run_tells_the_changes(bulk, settings):
     ones = [FinancialAccount.objects.create(name=name) for name in "abc"]
 
     done = bulk(
-        Kind.UPDATE,
+        Verb.UPDATE,
         "financialAccounts",
         [{"id": ones[0].pk, "name": "x"}, {"id": ones[1].pk, "name": "b"}, {"id": ones[2].pk, "name": "z"}],
         **A_LOOK,
@@ -107,7 +107,7 @@ def test_a_dry_run_tells_what_would_go_along(bulk):
         amount=1, datetime="2024-01-01T00:00:00Z", financial_account=account, classification_status=status
     )
 
-    done = bulk(Kind.DELETE, "financialAccounts", [{"id": account.pk}], **A_LOOK)
+    done = bulk(Verb.DELETE, "financialAccounts", [{"id": account.pk}], **A_LOOK)
 
     assert done.outcomes == ["DELETED"]
     assert totals.cascades(done.operation) == {"ledger.FinancialTransaction": 1}
@@ -115,8 +115,8 @@ def test_a_dry_run_tells_what_would_go_along(bulk):
 
 
 def stored(user, **options):
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=NAMES)]
-    return accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, **options))[0]
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=NAMES)]
+    return accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, **options))[0]
 
 
 def test_a_canceled_writer_leaves_nothing(user, monkeypatch):

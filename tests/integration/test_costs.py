@@ -23,9 +23,9 @@ from django.test.utils import CaptureQueriesContext
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.schema.types import snapshot
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import pack
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
@@ -94,7 +94,7 @@ class Costs:
 
     statements: list[str] = field(default_factory=list)
     messages: int = 0
-    #: One for each message, for its bell; and two for each event, to the operation's watchers and its owner's.
+    #: One for each message, for its notifier; and two for each event, to the operation's watchers and its owner's.
     publishes: int = 0
 
 
@@ -130,7 +130,7 @@ def shape(sql: str) -> str:
 
 @pytest.fixture
 def rows(user: Any) -> Callable[[int], list[dict[str, Any]]]:
-    """Rows with two foreign keys; and everything is warm that a process does once."""
+    """InputRequest with two foreign keys; and everything is warm that a process does once."""
     account, status = FinancialAccount.objects.create(name="Cash"), ClassificationStatus.objects.create(name="open")
 
     def make(count: int) -> list[dict[str, Any]]:
@@ -150,8 +150,8 @@ def rows(user: Any) -> Callable[[int], list[dict[str, Any]]]:
 
 
 def run(user: Any, rows: list[dict[str, Any]], **options: Any) -> Operation:
-    inputs = [Rows(resource=resource_named("financialTransactions"), rows=rows)]
-    return steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, **options))
+    inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=rows)]
+    return steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, **options))
 
 
 def test_small_request_that_is_written_at_once(user, rows):
@@ -247,11 +247,11 @@ def test_last_chunk(stored):
     assert (costs.messages, costs.publishes) == (0, 2)
 
 
-def filled(user: Any, content: bytes) -> Rows:
+def filled(user: Any, content: bytes) -> InputRequest:
     """A request's file, uploaded."""
     upload = fill(announce(user, "transactions.csv", len(content)), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
-    return Rows(resource=resource_named("financialTransactions"), upload=upload, file_options=options)
+    return InputRequest(resource=resource_named("financialTransactions"), upload=upload, file_options=options)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_request_with_a_file(user, csv):
     inputs = [filled(user, csv)]
 
     with counted() as costs:
-        answer = snapshot(steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs)))
+        answer = snapshot(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs)))
 
     assert answer.state == "QUEUED"
     assert costs.statements == [
@@ -295,7 +295,7 @@ READ = [
 
 def test_file_is_opened_once_and_read_into_chunks(user, csv):
     inputs = [filled(user, csv)]
-    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=45))
+    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=45))
     input_id = operation.inputs.get().pk
 
     with counted() as costs:
@@ -319,10 +319,10 @@ def test_file_is_opened_once_and_read_into_chunks(user, csv):
 
 
 def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
-    steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
+    steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
     ids = FinancialTransaction.objects.values_list("pk", flat=True)
     inputs = [filled(user, "\n".join(["id", *map(str, ids)]).encode())]
-    operation = steps.run(BulkRequest(kind=Kind.DELETE, user=user, inputs=inputs))
+    operation = steps.run(BulkRequest(verb=Verb.DELETE, user=user, inputs=inputs))
     steps.read_input(operation.inputs.get().pk)
     chunk_id = operation.chunks.get().pk
 
@@ -350,7 +350,7 @@ def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
 
 def test_frames_of_a_chunk_hold_what_its_rows_hold():
     """Bytes of 10,000 rows of six columns: as they were read, as they are checked, and as they are stored."""
-    plan = Plan(resource=resource_named("financialTransactions"), kind=Kind.CREATE)
+    plan = Plan(resource=resource_named("financialTransactions"), verb=Verb.CREATE)
     rows = [
         {
             "amount": "1.50",

@@ -18,10 +18,10 @@ from bulkql.server.auth import token_for
 from bulkql.server.downloads import in_thread
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
-from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.frames import unpack
 from bulkql.workers.intake import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import endings
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.steps import run
@@ -38,13 +38,13 @@ CSV = FileOptions(format=FileFormat.CSV)
 NDJSON = FileOptions(format=FileFormat.NDJSON)
 
 
-def request(user: Any, *inputs: Rows, **options: Any) -> BulkRequest:
-    return BulkRequest(kind=Kind.CREATE, user=user, inputs=list(inputs), mode=Mode.SYNC, **options)
+def request(user: Any, *inputs: InputRequest, **options: Any) -> BulkRequest:
+    return BulkRequest(verb=Verb.CREATE, user=user, inputs=list(inputs), mode=Mode.SYNC, **options)
 
 
-def file(user: Any, content: bytes, options: FileOptions, resource: str = "animals") -> Rows:
+def file(user: Any, content: bytes, options: FileOptions, resource: str = "animals") -> InputRequest:
     upload = uploads.fill(uploads.announce(user, "file", None), ContentFile(content))
-    return Rows(resource=resource_named(resource), upload=upload, file_options=options)
+    return InputRequest(resource=resource_named(resource), upload=upload, file_options=options)
 
 
 def imported(user: Any, content: bytes, options: FileOptions = CSV, **more: Any) -> Operation:
@@ -128,7 +128,7 @@ DAMAGES = [
 
 
 def animals(count: int = 1_500) -> tuple[list[dict[str, Any]], list[int]]:
-    """Rows as strings, and the indexes of the bad ones."""
+    """InputRequest as strings, and the indexes of the bad ones."""
     rows: list[dict[str, Any]] = [{"char": f"a{index}"} for index in range(count)]
     bad = list(range(50, count, 100))
     for index, place in enumerate(bad):
@@ -137,7 +137,7 @@ def animals(count: int = 1_500) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 def csv_of(rows: list[dict[str, Any]], options: FileOptions = CSV) -> bytes:
-    """Rows with every column that some row gives."""
+    """InputRequest with every column that some row gives."""
     frame = pl.DataFrame(rows, infer_schema_length=None)
     return frame.write_csv(separator=options.delimiter).encode(options.encoding)
 
@@ -315,8 +315,8 @@ def test_rows_that_a_later_one_superseded_are_among_the_failed(user):
 
 def test_each_resource_has_its_own_failed_rows(user):
     accounts = file(user, b"name\nCash\nCash\n" + b"x" * 101 + b"\n", CSV, "financialAccounts")
-    statuses = Rows(resource=resource_named("classificationStatuses"), rows=[{"name": "Open"}])
-    keepers = Rows(resource=resource_named("keepers"), rows=[{"code": "a b"}])
+    statuses = InputRequest(resource=resource_named("classificationStatuses"), rows=[{"name": "Open"}])
+    keepers = InputRequest(resource=resource_named("keepers"), rows=[{"code": "a b"}])
 
     operation = run(request(user, accounts, statuses, keepers))
 
@@ -352,7 +352,7 @@ def test_results_are_the_same_in_every_format(user):
 
 
 def test_rows_whose_turn_did_not_come_did_not_fail(user):
-    operation, _ = accept.accept(request(user, Rows(resource=resource_named("keepers"), rows=[{"code": "a"}])))
+    operation, _ = accept.accept(request(user, InputRequest(resource=resource_named("keepers"), rows=[{"code": "a"}])))
     assert downloads(operation.pk) == []
 
     endings.fail(operation.pk, "Enough.")
@@ -501,8 +501,8 @@ def test_files_that_name_others_by_a_key_come_back_as_they_were(user):
 def test_rows_to_update_and_to_delete_come_back_by_their_key(bulk):
     account = FinancialAccount.objects.create(name="Cash")
 
-    updated = bulk(Kind.UPDATE, "financialAccounts", [{"id": 4711, "name": "x"}, {"id": account.pk, "name": None}])
-    deleted = bulk(Kind.DELETE, "financialAccounts", [{"id": "4711"}, {"id": str(account.pk)}])
+    updated = bulk(Verb.UPDATE, "financialAccounts", [{"id": 4711, "name": "x"}, {"id": account.pk, "name": None}])
+    deleted = bulk(Verb.DELETE, "financialAccounts", [{"id": "4711"}, {"id": str(account.pk)}])
 
     failed = objects(fetched(updated.operation, "financialAccounts-failed.ndjson"))
     assert [(row["id"], row["name"]) for row in failed] == [("4711", "x"), (str(account.pk), None)]

@@ -9,8 +9,8 @@ import pytest
 from django.core.files.base import ContentFile
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.enums import Kind
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.enums import Verb
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import chunks, steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -29,7 +29,7 @@ def _writer(request, monkeypatch):
     """Everything by COPY and by the ORM."""
     if request.param == "orm":
         by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
 
 @pytest.fixture
@@ -57,18 +57,18 @@ def amounts():
 
 
 @pytest.mark.parametrize("chunk_size", [1, 10])
-@pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPSERT])
-def test_of_new_rows_the_last_one_counts(bulk, rows, kind, chunk_size):
-    done = bulk(kind, "financialTransactions", rows, chunk_size=chunk_size)
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPSERT])
+def test_of_new_rows_the_last_one_counts(bulk, rows, verb, chunk_size):
+    done = bulk(verb, "financialTransactions", rows, chunk_size=chunk_size)
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])
 
 
 @pytest.mark.parametrize("chunk_size", [1, 10])
-@pytest.mark.parametrize("kind", [Kind.UPDATE, Kind.REPLACE, Kind.UPSERT])
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.REPLACE, Verb.UPSERT])
 @pytest.mark.usefixtures("there")
-def test_of_changes_the_last_one_counts(bulk, rows, kind, chunk_size):
-    done = bulk(kind, "financialTransactions", rows, chunk_size=chunk_size)
+def test_of_changes_the_last_one_counts(bulk, rows, verb, chunk_size):
+    done = bulk(verb, "financialTransactions", rows, chunk_size=chunk_size)
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "UPDATED"], SUPERSEDED, [Decimal(2)])
 
@@ -78,7 +78,7 @@ def test_of_changes_the_last_one_counts(bulk, rows, kind, chunk_size):
 def test_a_row_is_deleted_once(bulk, rows, chunk_size):
     keys = [{name: row[name] for name in row if name.startswith(("financial", "datetime"))} for row in rows]
 
-    done = bulk(Kind.DELETE, "financialTransactions", keys, chunk_size=chunk_size)
+    done = bulk(Verb.DELETE, "financialTransactions", keys, chunk_size=chunk_size)
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "DELETED"], SUPERSEDED, [])
 
@@ -86,7 +86,7 @@ def test_a_row_is_deleted_once(bulk, rows, chunk_size):
 def test_a_name_that_nobody_has_is_a_key_of_its_own(bulk, rows):
     nobody = {**rows[1], "financialAccountBy": {"name": "Gold"}}
 
-    done = bulk(Kind.CREATE, "financialTransactions", [rows[0], nobody, nobody])
+    done = bulk(Verb.CREATE, "financialTransactions", [rows[0], nobody, nobody])
 
     assert done.outcomes == ["CREATED", "FAILED", "FAILED"]
     assert done.codes == [
@@ -103,8 +103,8 @@ def test_a_file_may_spell_a_key_in_two_ways(user, rows):
     ).encode()
     upload = uploads.fill(uploads.announce(user, "rows.csv", len(content)), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
-    inputs = [Rows(resource=resource_named("financialTransactions"), upload=upload, file_options=options)]
+    inputs = [InputRequest(resource=resource_named("financialTransactions"), upload=upload, file_options=options)]
 
-    done = Done(steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
+    done = Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])

@@ -9,9 +9,9 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.events import from_message, group_of, send
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_published_totals_reach_a_member_of_the_group(user):
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}])]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}])]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC))
 
     async def listen() -> object:
         layer = get_channel_layer()
@@ -46,7 +46,7 @@ def test_redis_away_is_no_failure(user, settings, monkeypatch):
 
     nobody = redis.Redis(host="127.0.0.1", port=1)
     monkeypatch.setattr(events, "client", lambda: nobody)
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}])]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}])]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC))
 
     send(totals.progress(operation.pk))

@@ -11,14 +11,14 @@ from django.db import connection
 from django.utils import timezone
 
 from bulkql.examples.ledger.models import FinancialAccount
-from bulkql.workers.enums import Kind, State
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import LeaseLost
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, endings, entries, totals
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks, steps
-from bulkql.workers.rescue import sweep
+from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def stored(user: Any) -> Operation:
     """An accepted operation of three chunks that nobody was rung for."""
     rows = [{"name": f"Account {number}"} for number in range(30)]
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
     return operation
 
 
@@ -108,7 +108,7 @@ def test_operation_whose_finisher_died_is_finished_by_the_sweep(stored):
         chunks.write_chunk(chunk_id)
     Operation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
 
-    sweep()
+    rescue()
 
     stored.refresh_from_db()
     assert stored.state == State.COMPLETED
@@ -117,11 +117,11 @@ def test_operation_whose_finisher_died_is_finished_by_the_sweep(stored):
 def test_sweep_rings_again_what_nobody_answered(stored):
     long_ago = timezone.now() - timedelta(minutes=1)
     Operation.objects.update(created_at=long_ago)
-    stored.chunks.update(rung_at=long_ago)
+    stored.chunks.update(dispatched_at=long_ago)
 
-    sweep()
+    rescue()
 
-    assert all(rung > long_ago for rung in stored.chunks.values_list("rung_at", flat=True))
+    assert all(rung > long_ago for rung in stored.chunks.values_list("dispatched_at", flat=True))
 
 
 def test_sweep_leaves_a_chunk_at_work_alone(stored):
@@ -129,11 +129,11 @@ def test_sweep_leaves_a_chunk_at_work_alone(stored):
     Operation.objects.update(created_at=long_ago)
     chunk = claims.claim(ids(stored)[0])
     assert chunk is not None
-    Chunk.objects.filter(pk=chunk.pk).update(rung_at=long_ago)
+    Chunk.objects.filter(pk=chunk.pk).update(dispatched_at=long_ago)
 
-    sweep()
+    rescue()
 
-    assert Chunk.objects.get(pk=chunk.pk).rung_at == long_ago
+    assert Chunk.objects.get(pk=chunk.pk).dispatched_at == long_ago
 
 
 def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(stored):
@@ -152,10 +152,10 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
 
 def test_window_bounds_the_chunks_that_are_rung(user):
     rows = [{"name": f"Account {number}"} for number in range(100)]
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
-    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
+    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
 
-    rung = operation.chunks.filter(rung_at__isnull=False)
+    rung = operation.chunks.filter(dispatched_at__isnull=False)
     assert rung.count() == 8
     steps.write_chunk(ids(operation)[0])
     assert (rung.count(), rung.filter(recorded_at=None).count()) == (9, 8)
@@ -163,13 +163,13 @@ def test_window_bounds_the_chunks_that_are_rung(user):
 
 def test_children_wait_for_all_of_their_parents(user):
     inputs = [
-        Rows(
+        InputRequest(
             resource=resource_named("cities"),
             rows=[
                 {"geonameId": 1, "name": "Vaduz", "country": "LI", "latitude": 1, "longitude": 1, "timezone": "x"},
             ],
         ),
-        Rows(
+        InputRequest(
             resource=resource_named("countries"),
             rows=[
                 {"iso": "LI", "iso3": "LIE", "name": "Liechtenstein", "continent": "EU"},
@@ -177,10 +177,10 @@ def test_children_wait_for_all_of_their_parents(user):
             ],
         ),
     ]
-    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
+    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
 
     def rung() -> list[str]:
-        found = operation.chunks.filter(rung_at__isnull=False, recorded_at=None)
+        found = operation.chunks.filter(dispatched_at__isnull=False, recorded_at=None)
         return list(found.order_by("pk").values_list("input__resource", flat=True))
 
     assert rung() == ["countries", "countries"]

@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 import bulkql
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from tests.zoo.bulk import Animals, Keepers
 from tests.zoo.models import Keeper
 
@@ -69,11 +69,11 @@ def test_after_chunk_is_part_of_the_chunk(create, bulk, monkeypatch, user):
     monkeypatch.setattr(Keepers, "after_chunk", after_chunk)
 
     create("keepers", [{"code": "a"}, {"code": "b"}, {"code": "?"}], chunk_size=2)
-    bulk(Kind.CREATE, "keepers", [{"code": "c"}], dry_run=True)
+    bulk(Verb.CREATE, "keepers", [{"code": "c"}], dry_run=True)
 
     assert codes() == ["a", "b", "log-1", "log-2"]
-    assert [(one.user, one.kind, one.is_dry_run) for one in seen] == [
-        (user, Kind.CREATE, False), (user, Kind.CREATE, False), (user, Kind.CREATE, True),
+    assert [(one.user, one.verb, one.is_dry_run) for one in seen] == [
+        (user, Verb.CREATE, False), (user, Verb.CREATE, False), (user, Verb.CREATE, True),
     ]  # fmt: skip
     assert [one.rows["outcome"].to_list() for one in seen] == [["CREATED", "CREATED"], ["FAILED"], ["CREATED"]]
 
@@ -91,7 +91,7 @@ def test_signals_tell_of_what_is_committed(create, bulk):
     bulkql.operation_finished.connect(on_end)
     try:
         done = create("keepers", [{"code": "a"}, {"code": "b"}, {"code": "c"}], chunk_size=2)
-        looked = bulk(Kind.DELETE, "keepers", [{"code": "a"}], dry_run=True)
+        looked = bulk(Verb.DELETE, "keepers", [{"code": "a"}], dry_run=True)
     finally:
         bulkql.chunk_written.disconnect(on_chunk)
         bulkql.operation_finished.disconnect(on_end)
@@ -113,9 +113,9 @@ def _half(monkeypatch):
 def test_rows_out_of_sight_are_not_there(bulk):
     ids = list(Keeper.objects.order_by("code").values_list("pk", flat=True))
 
-    updated = bulk(Kind.UPDATE, "keepers", [{"id": pk, "code": f"ax{pk}"} for pk in ids])
-    upserted = bulk(Kind.UPSERT, "keepers", [{"code": "bob"}, {"code": "alf"}])
-    deleted = bulk(Kind.DELETE, "keepers", [{"code": "bob"}, {"code": "alf"}])
+    updated = bulk(Verb.UPDATE, "keepers", [{"id": pk, "code": f"ax{pk}"} for pk in ids])
+    upserted = bulk(Verb.UPSERT, "keepers", [{"code": "bob"}, {"code": "alf"}])
+    deleted = bulk(Verb.DELETE, "keepers", [{"code": "bob"}, {"code": "alf"}])
 
     assert (updated.outcomes, updated.codes) == (["UPDATED", "FAILED"], [(1, "id", "NOT_FOUND")])
     assert (upserted.outcomes, upserted.codes) == (["FAILED", "CREATED"], [(0, "code", "FORBIDDEN")])

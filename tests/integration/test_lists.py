@@ -12,8 +12,8 @@ from django.db import connection
 
 import bulkql
 from bulkql.workers.downloads.files import downloads
-from bulkql.workers.enums import Kind, OnError, State
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.enums import OnError, State, Verb
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.steps import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
@@ -32,7 +32,7 @@ def _writer(request, monkeypatch):
     """Everything by COPY and by the ORM."""
     if request.param == "orm":
         by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
         monkeypatch.setattr(links, "add_by_copy", links.add_by_orm)
 
 
@@ -55,11 +55,11 @@ def note(tags):
 def upload(user):
     """Carry out a verb with a file, now."""
 
-    def perform(kind, content, file_format):
+    def perform(verb, content, file_format):
         stored = uploads.fill(uploads.announce(user, "file", None), ContentFile(content))
         options = FileOptions(format=file_format)
-        inputs = [Rows(resource=resource_named("notes"), upload=stored, file_options=options)]
-        return Done(run(BulkRequest(kind=kind, user=user, inputs=inputs, mode=Mode.SYNC)))
+        inputs = [InputRequest(resource=resource_named("notes"), upload=stored, file_options=options)]
+        return Done(run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC)))
 
     return perform
 
@@ -93,7 +93,7 @@ def test_an_update_sets_the_lists_that_rows_give(bulk, tags, note):
     changed = dict(Note.objects.values_list("title", "changed"))
 
     done = bulk(
-        Kind.UPDATE,
+        Verb.UPDATE,
         "notes",
         [
             {"title": "first", "tags": [tags[1], tags[2]]},
@@ -114,15 +114,15 @@ def test_an_update_sets_the_lists_that_rows_give(bulk, tags, note):
 def test_a_link_that_stays_is_the_same_row(bulk, tags, note):
     before = Note.tags.through.objects.get(tag=tags[0]).pk
 
-    bulk(Kind.UPDATE, "notes", [{"id": note.pk, "tags": [tags[0], tags[3]]}])
+    bulk(Verb.UPDATE, "notes", [{"id": note.pk, "tags": [tags[0], tags[3]]}])
 
     assert Note.tags.through.objects.get(tag=tags[0]).pk == before
     assert table() == {"first": "ad"}
 
 
 def test_a_replacement_empties_the_lists_that_are_not_given(bulk, tags, note):
-    done = bulk(Kind.REPLACE, "notes", [{"title": "first", "text": "x", "tagsBy": [{"name": "d"}]}])
-    again = bulk(Kind.REPLACE, "notes", [{"title": "first", "text": "x"}])
+    done = bulk(Verb.REPLACE, "notes", [{"title": "first", "text": "x", "tagsBy": [{"name": "d"}]}])
+    again = bulk(Verb.REPLACE, "notes", [{"title": "first", "text": "x"}])
 
     assert (done.outcomes, again.outcomes) == (["UPDATED"], ["UPDATED"])
     assert table() == {"first": ""}
@@ -133,7 +133,7 @@ def test_an_upsert_sets_the_lists_of_old_and_new_rows(bulk, tags, note):
     Note.objects.create(title="other").tags.set(tags[:1])
 
     done = bulk(
-        Kind.UPSERT,
+        Verb.UPSERT,
         "notes",
         [
             {"title": "first", "tags": [tags[3]]},
@@ -151,7 +151,7 @@ def test_an_upsert_sets_the_lists_of_old_and_new_rows(bulk, tags, note):
 def test_update_fields_narrow_an_upsert(bulk, tags, note, fields, text, kept):
     rows = [{"title": title, "text": "y", "tags": [tags[3]]} for title in ("first", "new")]
 
-    done = bulk(Kind.UPSERT, "notes", rows, update_fields=fields)
+    done = bulk(Verb.UPSERT, "notes", rows, update_fields=fields)
 
     assert done.outcomes == ["UPDATED", "CREATED"]
     assert table() == {"first": kept, "new": "d"}
@@ -159,7 +159,7 @@ def test_update_fields_narrow_an_upsert(bulk, tags, note, fields, text, kept):
 
 
 def test_links_go_with_their_row(bulk, note):
-    done = bulk(Kind.DELETE, "notes", [{"title": "first"}])
+    done = bulk(Verb.DELETE, "notes", [{"title": "first"}])
 
     assert done.outcomes == ["DELETED"]
     assert Note.tags.through.objects.count() == Note.keepers.through.objects.count() == 0
@@ -238,7 +238,7 @@ def test_nobody_links_to_what_he_may_not_see(create, tags, monkeypatch):
 def test_the_lists_of_rows_that_are_not_for_this_user_stay(bulk, tags, note, monkeypatch):
     monkeypatch.setattr(Notes, "get_queryset", lambda self, user: Note.objects.none())
 
-    done = [bulk(kind, "notes", [{"title": "first", "tags": []}]) for kind in (Kind.UPDATE, Kind.UPSERT)]
+    done = [bulk(verb, "notes", [{"title": "first", "tags": []}]) for verb in (Verb.UPDATE, Verb.UPSERT)]
 
     assert [one.codes for one in done] == [[(0, "title", "NOT_FOUND")], [(0, "title", "FORBIDDEN")]]
     assert table() == {"first": "ab"}
@@ -253,7 +253,7 @@ missing,
 unknown,"{tags[0]},0"
 """
 
-    done = upload(Kind.CREATE, content.encode(), FileFormat.CSV)
+    done = upload(Verb.CREATE, content.encode(), FileFormat.CSV)
 
     assert done.outcomes == ["CREATED"] * 4 + ["FAILED"]
     assert done.codes == [(4, "tags", "REFERENCE_NOT_FOUND")]
@@ -267,7 +267,7 @@ new,"[""a"", ""x""]",
 none,"[]","ada,bob"
 """
 
-    done = upload(Kind.UPSERT, content, FileFormat.CSV)
+    done = upload(Verb.UPSERT, content, FileFormat.CSV)
 
     assert done.outcomes == ["UPDATED", "FAILED", "FAILED"]
     assert done.codes == [
@@ -285,7 +285,7 @@ def test_ndjson_has_lists_as_inline_rows_do(upload, tags):
         {"title": "text", "tags": "1,2"},
     ]
 
-    done = upload(Kind.CREATE, "\n".join(map(json.dumps, rows)).encode(), FileFormat.NDJSON)
+    done = upload(Verb.CREATE, "\n".join(map(json.dumps, rows)).encode(), FileFormat.NDJSON)
 
     assert done.outcomes == ["CREATED"] * 3 + ["FAILED"]
     assert done.codes == [(3, "tags", "INVALID")]
@@ -294,11 +294,11 @@ def test_ndjson_has_lists_as_inline_rows_do(upload, tags):
 
 def test_targets_may_be_rows_of_the_same_request(user):
     inputs = [
-        Rows(resource=resource_named("notes"), rows=[{"title": "x", "tagsBy": [{"name": "new"}]}]),
-        Rows(resource=resource_named("tags"), rows=[{"name": "new"}]),
+        InputRequest(resource=resource_named("notes"), rows=[{"title": "x", "tagsBy": [{"name": "new"}]}]),
+        InputRequest(resource=resource_named("tags"), rows=[{"name": "new"}]),
     ]
 
-    done = Done(run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC)))
+    done = Done(run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC)))
 
     assert done.errors == []
     assert Note.objects.get().tags.get().name == "new"
@@ -306,7 +306,7 @@ def test_targets_may_be_rows_of_the_same_request(user):
 
 def test_a_dry_run_tells_how_lists_would_change(bulk, tags, note):
     done = bulk(
-        Kind.UPSERT,
+        Verb.UPSERT,
         "notes",
         [{"title": "first", "tags": [tags[3], tags[1]]}, {"title": "new", "tags": tags}],
         dry_run=True,
@@ -321,7 +321,7 @@ def test_a_dry_run_tells_how_lists_would_change(bulk, tags, note):
 def test_rejected_rows_leave_lists_as_they_are(bulk, tags, note):
     rows = [{"title": "first", "tags": []}, {"title": "new", "tags": tags}, {"title": "bad", "tags": ["0"]}]
 
-    done = bulk(Kind.UPSERT, "notes", rows, on_error=OnError.REJECT_ALL)
+    done = bulk(Verb.UPSERT, "notes", rows, on_error=OnError.REJECT_ALL)
 
     assert done.operation.state == State.FAILED
     assert done.outcomes == ["SKIPPED", "SKIPPED", "FAILED"]
@@ -332,8 +332,8 @@ def test_statements_do_not_grow_with_rows(bulk, tags, django_assert_max_num_quer
     def statements(count):
         rows = [{"title": f"{count} {place}", "tags": tags[: place % 4], "keepers": []} for place in range(count)]
         with django_assert_max_num_queries(1000) as seen:
-            bulk(Kind.UPSERT, "notes", rows)
-            bulk(Kind.UPSERT, "notes", [{**row, "tags": tags[:1]} for row in rows])
+            bulk(Verb.UPSERT, "notes", rows)
+            bulk(Verb.UPSERT, "notes", [{**row, "tags": tags[:1]} for row in rows])
         return len(seen)
 
     assert statements(100) <= statements(10)
@@ -358,12 +358,12 @@ def test_rows_written_into_a_query_have_lists(ask, user, tags):
 @pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
 def test_failed_rows_come_back_with_their_lists(bulk, upload, tags, file_format):
     rows = [{"title": "x" * 21, "tags": tags[:2]}, {"title": "y" * 21, "tagsBy": [{"name": "d"}]}]
-    failed = bulk(Kind.CREATE, "notes", rows)
+    failed = bulk(Verb.CREATE, "notes", rows)
     assert failed.outcomes == ["FAILED", "FAILED"]
 
     download = next(one for one in downloads(failed.operation.pk) if one.format == file_format)
     mended = b"".join(download.pieces()).replace(b"x" * 21, b"first").replace(b"y" * 21, b"second")
-    done = upload(Kind.CREATE, mended, file_format)
+    done = upload(Verb.CREATE, mended, file_format)
 
     assert done.outcomes == ["CREATED", "CREATED"]
     assert table() == {"first": "ab", "second": "d"}

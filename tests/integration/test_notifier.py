@@ -10,7 +10,7 @@ from dramatiq import Message
 
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_BYTES, SMALL_QUEUE, SMALL_ROWS, send_for
-from bulkql.workers.messaging.notifier import Bell
+from bulkql.workers.messaging.notifier import Notifier
 from bulkql.workers.models import Input, Upload
 
 #: Far less than consumers sleep here, and far more than a message takes.
@@ -67,11 +67,11 @@ def test_done_message_makes_room_for_the_next(queue):
 
 
 def test_heard_between_the_question_and_the_sleep(queue):
-    bell = Bell(broker.client)
-    count = bell.count
-    bell.wake()
+    notifier = Notifier(broker.client)
+    count = notifier.count
+    notifier.wake()
 
-    bell.wait(count, ASLEEP_MS)
+    notifier.wait(count, ASLEEP_MS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkql.workers.enums import Kind, State
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.models import Input, Operation
 from tests.integration.conftest import Refused
 
@@ -34,7 +34,7 @@ def minutes(count: int) -> datetime:
 
 def operation(owner: Any, label: str, created: int, finished: int | None = None, **fields: Any) -> Operation:
     """A stored operation, its times in minutes after noon."""
-    stored = Operation.objects.create(kind=fields.pop("kind", Kind.CREATE), label=label, created_by=owner, **fields)
+    stored = Operation.objects.create(kind=fields.pop("kind", Verb.CREATE), label=label, created_by=owner, **fields)
     times = {"created_at": minutes(created), "finished_at": minutes(finished) if finished is not None else None}
     Operation.objects.filter(pk=stored.pk).update(**times)
     stored.refresh_from_db()
@@ -146,9 +146,9 @@ def others(django_user_model: Any) -> Any:
 def variety(user: Any, others: Any) -> None:
     """Operations that differ in all that filters know."""
     bare = operation(user, "bare", 0, 10, state=State.COMPLETED)
-    both = operation(user, "Both of 100%", 1, 11, state=State.FAILED, kind=Kind.UPSERT)
+    both = operation(user, "Both of 100%", 1, 11, state=State.FAILED, verb=Verb.UPSERT)
     operation(user, "Bothered", 2, None, state=State.RUNNING, dry_run=True)
-    operation(others, "bob's", 3, None, state=State.QUEUED, kind=Kind.DELETE)
+    operation(others, "bob's", 3, None, state=State.QUEUED, verb=Verb.DELETE)
     for position, name in enumerate(("financialAccounts", "animals")):
         Input.objects.create(operation=both, resource=name, position=position, chunk_size=1)
     Input.objects.create(operation=bare, resource="animals", position=0, chunk_size=1)

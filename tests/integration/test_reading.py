@@ -12,10 +12,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from bulkql.examples.ledger.models import FinancialAccount
-from bulkql.workers.enums import Kind, State
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.intake import reading
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.operations import steps
@@ -32,8 +32,8 @@ def accepted(user: Any, content: bytes) -> Operation:
     """An operation on a file, chunks of ten rows, that nobody has begun to read."""
     upload = uploads.fill(uploads.announce(user, "accounts.csv", len(content)), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
-    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10))
     return operation
 
 
@@ -86,11 +86,11 @@ def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(
     monkeypatch.setattr("bulkql.workers.operations.chunks.write_chunk", fail)
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(accounts()))
     options = FileOptions(format=FileFormat.CSV)
-    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
 
-    operation = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
+    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
 
-    assert [chunk.rung_at is not None for chunk in operation.chunks.all()] == [True]
+    assert [chunk.dispatched_at is not None for chunk in operation.chunks.all()] == [True]
 
 
 def test_message_to_read_that_comes_twice_reads_once(user):

@@ -10,8 +10,8 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from bulkql.examples.ledger.models import FinancialAccount
-from bulkql.workers.enums import Kind
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.enums import Verb
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.models import Chunk, Input, Operation, StoredPart, Upload
 from bulkql.workers.operations.steps import run
@@ -27,8 +27,8 @@ def imported(user: Any, name: str) -> Operation:
     content = f"name\n{name}\n".encode()
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
-    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
-    return run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+    return run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
 
 def test_old_operations_go_with_their_chunks_and_files_and_young_ones_stay(user):

@@ -9,10 +9,10 @@ from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.enums import Kind, State
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
@@ -38,8 +38,8 @@ def written(operation: Operation) -> Done:
 def accepted(user: Any, names: str, chunk_size: int) -> Operation:
     """An operation on accounts of these names, that nobody was rung for."""
     rows = [{"name": name} for name in names]
-    inputs = [Rows(resource=resource_named("financialAccounts"), rows=rows)]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=chunk_size))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=chunk_size))
     return operation
 
 
@@ -58,8 +58,8 @@ def test_failed_rows_are_written_once_the_obstacle_is_gone(create, user):
 
     again = retry(first.operation, user)
 
-    assert (again.kind, again.state, again.on_error, again.dry_run, again.label, again.retry_of, again.created_by) == (
-        Kind.CREATE,
+    assert (again.verb, again.state, again.on_error, again.dry_run, again.label, again.retry_of, again.created_by) == (
+        Verb.CREATE,
         State.QUEUED,
         "SKIP_ROWS",
         False,
@@ -92,12 +92,12 @@ def test_what_is_left_is_stored_in_whole_chunks(create, user):
 def test_workers_are_rung_for_a_retry(create, user):
     again = retry(create("animals", orphans(2)).operation, user)
 
-    assert again.chunks.get().rung_at is not None
+    assert again.chunks.get().dispatched_at is not None
 
 
 def test_skipped_rows_of_a_canceled_operation_are_written(user):
     first = accepted(user, "abcdefgh", chunk_size=3)
-    steps.write_chunk(first.chunks.get(number=0).pk, rings=False)
+    steps.write_chunk(first.chunks.get(number=0).pk, dispatches=False)
     steps.cancel(first.pk)
     first.refresh_from_db()
 
@@ -157,8 +157,11 @@ def test_only_resources_with_rows_left_are_in_and_keep_their_places(user):
     account, transaction = resource_named("financialAccounts"), resource_named("financialTransactions")
     movement = {"amount": "1", "description": "x", "financialAccount": "7", "classificationStatus": "1"}
     movements = [{**movement, "datetime": f"2024-01-0{day}T00:00:00Z"} for day in (1, 2)]
-    inputs = [Rows(resource=transaction, rows=movements), Rows(resource=account, rows=[{"name": "Cash"}])]
-    first = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    inputs = [
+        InputRequest(resource=transaction, rows=movements),
+        InputRequest(resource=account, rows=[{"name": "Cash"}]),
+    ]
+    first = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
     FinancialAccount.objects.update(id=7)
 
     again = retry(first, user)
@@ -173,8 +176,8 @@ def test_rows_of_a_file_are_retried_without_it(user):
     content = b"name\nCash\n" + b"x" * 101 + b"\nBank\n"
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
-    inputs = [Rows(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
-    first = steps.run(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
+    first = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
     done = written(retry(first, user))
 
@@ -220,7 +223,7 @@ def test_retry_needs_the_permission_of_its_verb_again(create, django_user_model)
 
 def test_verb_that_the_resource_gave_up_is_not_retried(create, user, monkeypatch):
     first = create("animals", orphans(2)).operation
-    monkeypatch.setattr(type(resource_named("animals")), "operations", frozenset({Kind.DELETE}))
+    monkeypatch.setattr(type(resource_named("animals")), "operations", frozenset({Verb.DELETE}))
 
     with pytest.raises(BadInput) as refused:
         retry(first, user)

@@ -16,7 +16,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.models import Chunk, Input, Operation, StoredFile, StoredPart, Upload
 from bulkql.workers.operations import chunks
 from bulkql.workers.readers.options import FileFormat
@@ -55,7 +55,7 @@ def test_rows_that_a_request_waits_for(user, before, requests, chunk_size):
 def test_rows_that_the_orm_writes(user, monkeypatch, before, requests, chunk_size):
     by_verb = chunks.writer
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+        patch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
         assert_same(before, requests, partial(at_once, user, chunk_size=chunk_size))
 

@@ -1,13 +1,13 @@
-"""Rows that point to rows of their own table: to those before them, whatever the size of chunks."""
+"""InputRequest that point to rows of their own table: to those before them, whatever the size of chunks."""
 
 from __future__ import annotations
 
 import pytest
 
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Rows
-from bulkql.workers.messaging.dispatch import ring_chunks
+from bulkql.workers.intake.requests import BulkRequest, InputRequest
+from bulkql.workers.messaging.dispatch import dispatch_chunks
 from bulkql.workers.models import Chunk
 from bulkql.workers.operations import chunks
 from bulkql.workers.resources.registry import resource_named
@@ -22,7 +22,7 @@ def _writer(request, monkeypatch):
     """Everything by COPY and by the ORM."""
     if request.param == "orm":
         by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
 
 def tree():
@@ -34,11 +34,11 @@ def under(name, parent):
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 10])
-@pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPSERT])
-def test_rows_point_to_rows_before_them(bulk, kind, chunk_size):
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPSERT])
+def test_rows_point_to_rows_before_them(bulk, verb, chunk_size):
     rows = [("a", None), ("b", "a"), ("c", "b"), ("early", "late"), ("d", "c"), ("late", None), ("e", "a"), ("f", "f")]
 
-    done = bulk(kind, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
+    done = bulk(verb, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
 
     assert done.codes == [
         (3, "parentBy.name", "REFERENCE_NOT_FOUND"),
@@ -52,7 +52,7 @@ def test_what_points_to_a_bad_row_is_bad(bulk, chunk_size):
     Folder.objects.create(name="there")
     rows = [("there", None), ("b", "there"), ("x" * 30, None), ("c", "x" * 30), ("d", "b")]
 
-    done = bulk(Kind.CREATE, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
+    done = bulk(Verb.CREATE, "folders", [under(*row) for row in rows], chunk_size=chunk_size)
 
     assert done.codes == [
         (0, "name", "ALREADY_EXISTS"),
@@ -67,10 +67,10 @@ def test_chunks_of_a_tree_are_rung_one_after_the_other(user, monkeypatch):
     monkeypatch.setattr(
         "bulkql.workers.messaging.dispatch.send", lambda actor, identifier, queue: rung.append(identifier)
     )
-    inputs = [Rows(resource=resource_named("folders"), rows=[under(name, None) for name in "abc"])]
-    operation, _ = accept(BulkRequest(kind=Kind.CREATE, user=user, inputs=inputs, chunk_size=1))
+    inputs = [InputRequest(resource=resource_named("folders"), rows=[under(name, None) for name in "abc"])]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=1))
 
-    ring_chunks(operation.pk)
+    dispatch_chunks(operation.pk)
 
     (first, *_) = Chunk.objects.order_by("number").values_list("pk", flat=True)
     assert rung == [first]
@@ -82,7 +82,7 @@ def test_a_tree_is_deleted_whatever_comes_first(bulk, chunk_size):
     b = Folder.objects.create(name="b", parent=a)
     Folder.objects.create(name="c", parent=b)
 
-    done = bulk(Kind.DELETE, "folders", [{"name": "a"}, {"name": "b"}, {"name": "c"}], chunk_size=chunk_size)
+    done = bulk(Verb.DELETE, "folders", [{"name": "a"}, {"name": "b"}, {"name": "c"}], chunk_size=chunk_size)
 
     assert done.outcomes == ["DELETED"] * 3
     assert tree() == []

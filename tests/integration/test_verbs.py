@@ -10,7 +10,7 @@ from django.db import connection
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.examples.places.models import City, Country
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.operations import chunks
 from bulkql.workers.writers import orm
 from tests.zoo.models import Animal, Keeper
@@ -25,7 +25,7 @@ def _writer(request, monkeypatch):
     """Everything by COPY and by the ORM."""
     if request.param == "orm":
         by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.kind == Kind.DELETE else orm.write)
+        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_update_touches_only_what_each_row_gives(bulk, rows):
     first, second, third = rows
 
     done = bulk(
-        Kind.UPDATE,
+        Verb.UPDATE,
         "financialTransactions",
         [{"id": str(first.pk), "amount": "10"}, {"id": second.pk, "description": "x"}, {"id": third.pk, "amount": "3"}],
     )
@@ -67,7 +67,7 @@ def test_an_update_touches_only_what_each_row_gives(bulk, rows):
 
 def test_an_update_names_what_it_cannot_find(bulk, rows):
     done = bulk(
-        Kind.UPDATE,
+        Verb.UPDATE,
         "financialTransactions",
         [{"id": "0", "amount": "10"}, {"amount": "1"}, {"id": "x"}, {"id": rows[0].pk, "amount": "y"}],
     )
@@ -80,7 +80,7 @@ def test_rows_are_matched_by_a_key_with_a_name_in_it(bulk, rows):
     key = {"financialAccountBy": {"name": "Cash"}}
 
     done = bulk(
-        Kind.UPDATE,
+        Verb.UPDATE,
         "financialTransactions",
         [{**key, "datetime": "2024-01-02T00:00:00Z", "amount": "7"}, {**key, "datetime": "2025-01-02T00:00:00Z"}],
     )
@@ -94,7 +94,7 @@ def test_a_replacement_sets_what_is_not_given_to_its_default(bulk):
     Country.objects.create(iso="DE", iso3="DEU", name="Germany", continent="EU", capital="Bonn", population=80)
 
     done = bulk(
-        Kind.REPLACE,
+        Verb.REPLACE,
         "countries",
         [{"iso": "DE", "iso3": "DEU", "name": "Deutschland", "continent": "EU"}, {"iso": "FR", "name": "France"}],
     )
@@ -110,7 +110,7 @@ def test_an_upsert_creates_updates_and_leaves_alone(bulk):
     new = {"iso": "IT", "iso3": "ITA", "name": "Italy", "continent": "EU"}
 
     done = bulk(
-        Kind.UPSERT,
+        Verb.UPSERT,
         "countries",
         [{"iso": "DE", "name": "Deutschland"}, {"iso": "FR", "name": "France"}, new, {"iso": "ES", "name": "Spain"}],
     )
@@ -125,7 +125,7 @@ def test_an_upsert_creates_updates_and_leaves_alone(bulk):
 def test_update_fields_narrow_an_upsert(bulk):
     Country.objects.create(iso="DE", iso3="DEU", name="Germany", continent="EU")
 
-    done = bulk(Kind.UPSERT, "countries", [{"iso": "DE", "name": "x", "capital": "Berlin"}], update_fields=["capital"])
+    done = bulk(Verb.UPSERT, "countries", [{"iso": "DE", "name": "x", "capital": "Berlin"}], update_fields=["capital"])
 
     assert done.outcomes == ["UPDATED"]
     assert list(Country.objects.values_list("name", "capital")) == [("Germany", "Berlin")]
@@ -137,7 +137,7 @@ def test_upserts_and_updates_name_the_rows_that_violate_a_constraint(bulk):
     rest = {"name": "x", "continent": "EU"}
 
     done = bulk(
-        Kind.UPSERT,
+        Verb.UPSERT,
         "countries",
         [
             {"iso": "DE", "iso3": "FRA"},
@@ -160,7 +160,7 @@ def test_an_update_that_breaks_a_check_is_named(bulk):
     for number in (1, 2):
         City.objects.create(geoname_id=number, **places)
 
-    done = bulk(Kind.UPDATE, "cities", [{"geonameId": 1, "population": -1}, {"geonameId": 2, "population": 5}])
+    done = bulk(Verb.UPDATE, "cities", [{"geonameId": 1, "population": -1}, {"geonameId": 2, "population": 5}])
 
     assert done.outcomes == ["FAILED", "UPDATED"]
     assert done.codes == [(0, None, "CONSTRAINT")]
@@ -171,10 +171,10 @@ def test_a_field_of_the_clock_is_set_where_a_row_changes(bulk):
     animal = Animal.objects.create(char="ab")
     before = Animal.objects.values("changed", "created").get()
 
-    unchanged = bulk(Kind.UPDATE, "animals", [{"id": animal.pk, "char": "ab"}])
+    unchanged = bulk(Verb.UPDATE, "animals", [{"id": animal.pk, "char": "ab"}])
     same = Animal.objects.values("changed", "created").get()
     changed = bulk(
-        Kind.UPDATE, "animals", [{"id": animal.pk, "char": "cd", "json": {"a": 1}, "duration": "1 00:00:00"}]
+        Verb.UPDATE, "animals", [{"id": animal.pk, "char": "cd", "json": {"a": 1}, "duration": "1 00:00:00"}]
     )
 
     after = Animal.objects.values("changed", "created").get()
@@ -188,7 +188,7 @@ def test_a_field_of_the_clock_is_set_where_a_row_changes(bulk):
 def test_a_delete_cascades_and_counts(bulk, rows, cash):
     other = FinancialAccount.objects.create(name="Other")
 
-    done = bulk(Kind.DELETE, "financialAccounts", [{"id": cash.pk}, {"id": "0"}, {"id": other.pk}])
+    done = bulk(Verb.DELETE, "financialAccounts", [{"id": cash.pk}, {"id": "0"}, {"id": other.pk}])
 
     assert done.outcomes == ["DELETED", "FAILED", "DELETED"]
     assert done.codes == [(1, "id", "NOT_FOUND")]
@@ -199,7 +199,7 @@ def test_a_delete_cascades_and_counts(bulk, rows, cash):
 def test_a_protected_row_stays_and_its_neighbours_go(bulk, rows):
     status, free = ClassificationStatus.objects.get(), ClassificationStatus.objects.create(name="Free")
 
-    done = bulk(Kind.DELETE, "classificationStatuses", [{"id": status.pk}, {"id": free.pk}])
+    done = bulk(Verb.DELETE, "classificationStatuses", [{"id": status.pk}, {"id": free.pk}])
 
     assert done.outcomes == ["FAILED", "DELETED"]
     assert done.codes == [(0, None, "CONSTRAINT")]
@@ -209,7 +209,7 @@ def test_a_protected_row_stays_and_its_neighbours_go(bulk, rows):
 def test_rows_that_nothing_hangs_on_go_at_once(bulk, rows):
     key = {"financialAccount": rows[0].financial_account_id, "datetime": "2024-01-01T00:00:00Z"}
 
-    done = bulk(Kind.DELETE, "financialTransactions", [key, {**key, "datetime": "2024-01-03T00:00:00Z"}])
+    done = bulk(Verb.DELETE, "financialTransactions", [key, {**key, "datetime": "2024-01-03T00:00:00Z"}])
 
     assert done.outcomes == ["DELETED", "DELETED"]
     assert [row["pk"] for row in done.results] == [str(rows[0].pk), str(rows[2].pk)]
@@ -266,10 +266,10 @@ def _partitions():
 @pytest.mark.usefixtures("_partitions")
 def test_an_upsert_tells_new_rows_from_old_ones_in_partitions(bulk):
     rows = [{"sensor": "a", "day": day, "value": 1} for day in ("2024-01-05", "2024-02-05", "2024-02-06")]
-    first = bulk(Kind.UPSERT, "readings", rows[:2])
+    first = bulk(Verb.UPSERT, "readings", rows[:2])
 
-    again = bulk(Kind.UPSERT, "readings", [{**rows[0], "value": 2}, *rows[1:], {**rows[0], "day": "2025-01-01"}])
-    gone = bulk(Kind.DELETE, "readings", [{"sensor": "a", "day": "2024-01-05"}, {"sensor": "a", "day": "2024-01-06"}])
+    again = bulk(Verb.UPSERT, "readings", [{**rows[0], "value": 2}, *rows[1:], {**rows[0], "day": "2025-01-01"}])
+    gone = bulk(Verb.DELETE, "readings", [{"sensor": "a", "day": "2024-01-05"}, {"sensor": "a", "day": "2024-01-06"}])
 
     assert first.outcomes == ["CREATED", "CREATED"]
     assert again.outcomes == ["UPDATED", "UNCHANGED", "CREATED", "FAILED"]
@@ -305,16 +305,16 @@ def test_every_field_is_changed_and_found_unchanged(bulk):
         "born": "2020-01-01T00:00:00Z",
     }
     other = Animal(char="orm")
-    for kind in (Kind.UPDATE, Kind.REPLACE, Kind.UPSERT):
+    for verb in (Verb.UPDATE, Verb.REPLACE, Verb.UPSERT):
         Animal.objects.exclude(pk=animal.pk).delete()
         Animal.objects.update(
             **{field: getattr(other, field) for field in ("big", "text", "shout", "json", "duration")}
         )
         key = {"token": str(animal.token)}
 
-        changed = bulk(kind, "animals", [{**key, **row}])
-        again = bulk(kind, "animals", [{**key, **row}])
-        emptied = bulk(Kind.UPDATE, "animals", [{**key, "big": None, "json": None, "keeper": None, "binary": None}])
+        changed = bulk(verb, "animals", [{**key, **row}])
+        again = bulk(verb, "animals", [{**key, **row}])
+        emptied = bulk(Verb.UPDATE, "animals", [{**key, "big": None, "json": None, "keeper": None, "binary": None}])
 
         stored = Animal.objects.get()
         assert (changed.outcomes, again.outcomes, emptied.outcomes) == (["UPDATED"], ["UNCHANGED"], ["UPDATED"])

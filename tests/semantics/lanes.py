@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 
-from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, Mode, Rows
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
@@ -37,13 +37,13 @@ def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> 
         steps.write_operation(operation.pk)
     for stored in operation.inputs.order_by("position"):
         ids = stored.chunks.order_by("-number").values_list("pk", flat=True)
-        list(pool.map(partial(steps.write_chunk, rings=False), ids))
+        list(pool.map(partial(steps.write_chunk, dispatches=False), ids))
     operation.refresh_from_db()
     return operation
 
 
 def as_file(file_format: FileFormat, user: Any, request: Request, chunk_size: int) -> Operation:
-    """Rows in a file for each resource."""
+    """InputRequest in a file for each resource."""
     return steps.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
 
 
@@ -58,15 +58,15 @@ def asked(
             "update_fields": part.update_fields,
         }
         if file_format is None:
-            inputs.append(Rows(rows=part.rows, **how))
+            inputs.append(InputRequest(rows=part.rows, **how))
             continue
         content = WRITERS[file_format](request.verb, part).encode()
         name = f"{part.resource}.{file_format.lower()}"
         upload = uploads.fill(uploads.announce(user, name, len(content)), ContentFile(content))
         options = FileOptions(format=file_format, null_values=(NULL,))
-        inputs.append(Rows(upload=upload, file_options=options, **how))
+        inputs.append(InputRequest(upload=upload, file_options=options, **how))
     return BulkRequest(
-        kind=Kind(request.verb.upper()),
+        verb=Verb(request.verb.upper()),
         user=user,
         inputs=inputs,
         mode=mode,

@@ -13,11 +13,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict
 from bulkql.workers.frames import pack
 from bulkql.workers.intake.duplicates import marked
-from bulkql.workers.intake.requests import BulkRequest, Rows, check, check_rows_limit, hash_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, check, check_rows_limit, hash_of
 from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.models import Chunk, Input, Operation, Upload
 from bulkql.workers.readers import files
@@ -34,7 +34,7 @@ Write: TypeAlias = Callable[[Chunk, Plan, pl.DataFrame], None]
 
 #: Chunks that are stored with one statement.
 CHUNKS_AN_INSERT = 8
-#: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
+#: InputRequest that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
 
 
@@ -75,7 +75,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
-        kind=request.kind,
+        verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
         label=request.label,
@@ -85,7 +85,7 @@ def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
     )
     items = {item.resource.model: item for item in request.inputs}
     ordered = in_dependency_order(item.resource for item in request.inputs)
-    if request.kind == Kind.DELETE:
+    if request.verb == Verb.DELETE:
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
         store_input(operation, position, items[resource.model], request.chunk_size, write)
@@ -93,8 +93,8 @@ def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
 
 
 def chunk_size(plan: Plan, requested: int | None) -> int:
-    """Rows in a chunk."""
-    if plan.kind == Kind.DELETE and plan.resource.refers_to_itself:
+    """InputRequest in a chunk."""
+    if plan.verb == Verb.DELETE and plan.resource.refers_to_itself:
         # A row may take others of the request along, which nobody should then miss: they go together.
         return limits().max_chunk_size
     size = plan.resource.size_of_chunks(requested)
@@ -104,14 +104,14 @@ def chunk_size(plan: Plan, requested: int | None) -> int:
 
 
 def store_input(
-    operation: Operation, position: int, item: Rows, requested_size: int | None, write: Write | None = None
+    operation: Operation, position: int, item: InputRequest, requested_size: int | None, write: Write | None = None
 ) -> None:
     """One resource's rows: inline ones as chunks, a file as it is."""
-    kind = Kind(operation.kind)
+    verb = Verb(operation.verb)
     if item.file_options is not None:
         upload = upload_of(operation, item)
         with uploads.open_upload(upload) as file:
-            plan = plan_of_request(kind, item, file)
+            plan = plan_of_request(verb, item, file)
             files.check(file, plan, item.file_options)
             header = files.header(file, plan, item.file_options)
         new_input(
@@ -124,7 +124,7 @@ def store_input(
             header=header,
         )
         return
-    plan = plan_of_request(kind, item, None)
+    plan = plan_of_request(verb, item, None)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
     found = store_rows(stored, plan, item, write)
@@ -132,7 +132,7 @@ def store_input(
         Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
 
 
-def upload_of(operation: Operation, item: Rows) -> Upload:
+def upload_of(operation: Operation, item: InputRequest) -> Upload:
     """The upload that a request names, or that of the file that came with it."""
     if item.content is None:
         assert item.upload is not None
@@ -155,19 +155,19 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     )
 
 
-def plan_of_request(kind: Kind, item: Rows, file: File[bytes] | None) -> Plan:
+def plan_of_request(verb: Verb, item: InputRequest, file: File[bytes] | None) -> Plan:
     """What to do with a resource's rows. What a Parquet file calls its columns, its reader will see."""
     names: set[str] = set()
     if file is not None and item.file_options is not None:
-        if item.file_options.format == FileFormat.PARQUET and item.match_by is None and kind != Kind.UPSERT:
-            return Plan(resource=item.resource, kind=kind)
+        if item.file_options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+            return Plan(resource=item.resource, verb=verb)
         names = files.names(file, item.file_options)
     elif item.rows is not None:
         names = set().union(*(row for row in item.rows if isinstance(row, dict)))
-    return plan_for(kind, item.resource, item.match_by, item.update_fields, names)
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, names)
 
 
-def store_rows(stored: Input, plan: Plan, item: Rows, write: Write | None) -> int:
+def store_rows(stored: Input, plan: Plan, item: InputRequest, write: Write | None) -> int:
     """The chunks of inline rows, or of rows of the table; gives how many rows they are."""
     if item.queryset is not None:
         frames: Iterable[pl.DataFrame] = pk_frames(plan, item.queryset, stored.chunk_size)

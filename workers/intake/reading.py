@@ -10,11 +10,11 @@ from itertools import chain
 import polars as pl
 from django.db import transaction
 
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.accept import new_chunk
 from bulkql.workers.intake.duplicates import superseded
-from bulkql.workers.intake.replay import Tape
+from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.ledger import claims
 from bulkql.workers.models import Chunk, Input
@@ -39,11 +39,11 @@ def read(stored: Input) -> Iterator[Chunk]:
     resource = plan.resource
     done = stored.chunks.count()
     row_start = 0
-    with uploads.open_upload(stored.upload) as file, closing(Tape()) as tape:
+    with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         frames = alive(stored, files.read(file, plan, options))
-        with closing(superseded(plan, tape.recording(frames), stored.operation.created_by)) as verdicts:
+        with closing(superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
-            frames = chain(tape.playback(), frames)
+            frames = chain(buffer.playback(), frames)
             for number, frame in enumerate(in_slices(frames, stored.chunk_size)):
                 if resource.max_rows is not None:
                     check_rows_limit(resource, row_start + frame.height)
@@ -62,11 +62,11 @@ def read(stored: Input) -> Iterator[Chunk]:
 def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     """The plan of an input; how rows are found may be known only now that the file is there to be asked."""
     plan = plan_of(stored)
-    if plan.kind == Kind.CREATE or plan.match_by:
+    if plan.verb == Verb.CREATE or plan.match_by:
         return plan
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
-        plan = plan_for(plan.kind, plan.resource, None, plan.update_fields, files.names(file, options))
+        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, files.names(file, options))
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

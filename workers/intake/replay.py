@@ -12,7 +12,7 @@ import polars as pl
 HELD_BYTES = 8 * 1024 * 1024
 
 
-class Tape:
+class ReplayBuffer:
     """Frames that are needed twice: to decode a file a second time would take longer."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from django.core.files.base import File
 from django.db.models import QuerySet
 
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.enums import Kind, OnError
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class InputRequest:
     """What a request brings for one resource: inline rows (decoded JSON), or a file."""
 
     resource: BulkResource
@@ -43,7 +43,7 @@ class Rows:
     #: A file that came with the request itself.
     content: File[bytes] | None = None
     file_options: FileOptions | None = None
-    #: Rows of the table, to delete.
+    #: InputRequest of the table, to delete.
     queryset: QuerySet[Any] | None = None
     match_by: Sequence[str] | None = None
     update_fields: Sequence[str] | None = None
@@ -53,9 +53,9 @@ class Rows:
 class BulkRequest:
     """One bulk mutation, checked for its form."""
 
-    kind: Kind
+    verb: Verb
     user: User
-    inputs: list[Rows]
+    inputs: list[InputRequest]
     mode: Mode = Mode.AUTO
     on_error: OnError = OnError.SKIP_ROWS
     dry_run: bool = False
@@ -70,7 +70,7 @@ def check(request: BulkRequest) -> None:
         raise BadInput("The input names no resource; give rows or a file for at least one.")
     for item in request.inputs:
         resource = item.resource
-        check_permissions(request.user, request.kind, resource)
+        check_permissions(request.user, request.verb, resource)
         if item.rows is not None and not item.rows:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
@@ -85,21 +85,21 @@ def check(request: BulkRequest) -> None:
 
 #: The model's Django permissions that an operation takes.
 PERMISSIONS = {
-    Kind.CREATE: ("add",),
-    Kind.UPDATE: ("change",),
-    Kind.REPLACE: ("change",),
-    Kind.UPSERT: ("add", "change"),
-    Kind.DELETE: ("delete",),
+    Verb.CREATE: ("add",),
+    Verb.UPDATE: ("change",),
+    Verb.REPLACE: ("change",),
+    Verb.UPSERT: ("add", "change"),
+    Verb.DELETE: ("delete",),
 }
 
 
-def check_permissions(user: User, kind: Kind, resource: BulkResource) -> None:
+def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
     """Whether the user may do this to the resource's rows; raises Forbidden."""
     meta = resource.model._meta
-    for action in PERMISSIONS[kind]:
+    for action in PERMISSIONS[verb]:
         permission = f"{meta.app_label}.{action}_{meta.model_name}"
         if not user.has_perm(permission):
-            raise Forbidden(f"{kind.title()} of {resource.name} needs the permission {permission}.")
+            raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
 
 
 def check_text(name: str, text: str) -> None:
@@ -130,7 +130,7 @@ def hash_of(request: BulkRequest) -> str:
     """A digest of all that decides what the operation does; only a key is ever compared with it."""
     if request.idempotency_key is None:
         return ""
-    how = [request.kind, request.on_error, request.dry_run, request.chunk_size]
+    how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None

@@ -1,4 +1,4 @@
-"""dramatiq over Redis: the doorbell. What it loses, the sweep rings again."""
+"""dramatiq over Redis: the notifier. What it loses, the rescue dispatches again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, ShutdownNotifications, TimeLimit
 
-from bulkql.workers.messaging.notifier import BellBroker
+from bulkql.workers.messaging.notifier import NotifyingBroker
 
 
 class DatabaseConnections(dramatiq.Middleware):
@@ -24,7 +24,7 @@ class DatabaseConnections(dramatiq.Middleware):
         close_old_connections()
 
 
-broker = BellBroker(
+broker = NotifyingBroker(
     url=settings.BULKQL_QUEUE_URL,
     namespace="bulkql",
     # By default, the messages of a killed worker come back after a minute and a lottery of another seven.

@@ -26,32 +26,32 @@ SMALL_ROWS = 1_000
 SMALL_BYTES = 64 * 1024
 
 
-def ring(operation_id: UUID) -> None:
+def dispatch(operation_id: UUID) -> None:
     """Ring for everything that is due: files to read, and as many chunks as the window has room for."""
-    ring_readers(operation_id)
-    ring_writers(operation_id)
+    dispatch_readers(operation_id)
+    dispatch_writers(operation_id)
 
 
-def ring_readers(operation_id: UUID) -> None:
+def dispatch_readers(operation_id: UUID) -> None:
     """Ring for the files to read."""
-    unread = Input.objects.filter(operation=operation_id, read_at=None, rung_at=None, operation__finished_at=None)
+    unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
     for one in unread.select_related("upload"):
-        if is_first_to_ring(Input.objects.filter(pk=one.pk)):
+        if is_first_to_dispatch(Input.objects.filter(pk=one.pk)):
             send_for(one, "read_input", one.pk)
 
 
-def ring_writers(operation_id: UUID) -> None:
+def dispatch_writers(operation_id: UUID) -> None:
     """Ring for the one who writes all of it, once its files are read; or for the next chunks."""
     operation = Operation.objects.get(pk=operation_id)
     if not operation.is_one_transaction:
-        ring_chunks(operation_id)
+        dispatch_chunks(operation_id)
     elif not operation.inputs.filter(read_at=None).exists():
         waiting = Operation.objects.filter(pk=operation_id, finished_at=None)
-        if is_first_to_ring(waiting):
+        if is_first_to_dispatch(waiting):
             send("write_operation", str(operation_id))
 
 
-def ring_chunks(operation_id: UUID) -> None:
+def dispatch_chunks(operation_id: UUID) -> None:
     """Ring the next chunks to write.
 
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
@@ -69,14 +69,14 @@ def ring_chunks(operation_id: UUID) -> None:
         return
     size = 1 if plan_of(frontier).is_sequential else limits().window
     window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
-    for chunk_id, rung_at in window.values_list("pk", "rung_at"):
-        if rung_at is None and is_first_to_ring(Chunk.objects.filter(pk=chunk_id)):
+    for chunk_id, dispatched_at in window.values_list("pk", "dispatched_at"):
+        if dispatched_at is None and is_first_to_dispatch(Chunk.objects.filter(pk=chunk_id)):
             send_for(frontier, "write_chunk", chunk_id)
 
 
-def is_first_to_ring(one: QuerySet[Any]) -> bool:
+def is_first_to_dispatch(one: QuerySet[Any]) -> bool:
     """Whether nobody rang for it before, in which case it counts as rung from now on."""
-    return bool(one.filter(rung_at=None).update(rung_at=timezone.now()))
+    return bool(one.filter(dispatched_at=None).update(dispatched_at=timezone.now()))
 
 
 def send_for(one: Input, actor_name: str, identifier: int) -> None:
@@ -95,9 +95,9 @@ def is_small(one: Input) -> bool:
 
 
 def send(actor_name: str, identifier: int | str, queue: str = "default") -> None:
-    """One message with an id. When Redis is away nothing is lost: the sweep rings again."""
+    """One message with an id. When Redis is away nothing is lost: the rescue dispatches again."""
     message: Message[None] = Message(queue_name=queue, actor_name=actor_name, args=(identifier,), kwargs={}, options={})
     try:
         broker.enqueue(message)
     except (BrokerConnectionError, redis.RedisError) as error:
-        logger.warning("%s %s was not rung (%s); the sweep will", actor_name, identifier, type(error).__name__)
+        logger.warning("%s %s was not rung (%s); the rescue will", actor_name, identifier, type(error).__name__)

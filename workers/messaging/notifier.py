@@ -18,12 +18,12 @@ from dramatiq.brokers.redis import RedisBroker
 
 logger = logging.getLogger("bulkql")
 
-CHANNEL = "bulkql.bell"
+CHANNEL = "bulkql.notifier"
 #: Seconds between two tries to listen.
 AGAIN_SECONDS = 1
 
 
-class Bell:
+class Notifier:
     """What consumers of this process wait for."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -33,12 +33,12 @@ class Bell:
         #: How often it was heard.
         self.count = 0
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake the consumers of all processes."""
         try:
             self._client.publish(CHANNEL, b"")
         except redis.RedisError as error:
-            logger.debug("the bell was not rung (%s)", type(error).__name__)
+            logger.debug("the notifier was not rung (%s)", type(error).__name__)
 
     def wake(self) -> None:
         """Wake the consumers of this process."""
@@ -55,7 +55,7 @@ class Bell:
         """Hear what others ring, from now on."""
         with self._changed:
             if self._listener is None:
-                self._listener = threading.Thread(target=self._run, name="bulkql-bell", daemon=True)
+                self._listener = threading.Thread(target=self._run, name="bulkql-notifier", daemon=True)
                 self._listener.start()
 
     def _run(self) -> None:
@@ -69,50 +69,50 @@ class Bell:
                 time.sleep(AGAIN_SECONDS)  # until Redis is back
 
 
-class Woken(dramatiq.Consumer):
-    """A consumer that looks for messages when the bell is heard, and every so many seconds."""
+class WakingConsumer(dramatiq.Consumer):
+    """A consumer that looks for messages when the notifier is heard, and every so many seconds."""
 
-    def __init__(self, consumer: Any, bell: Bell, seconds: float) -> None:
+    def __init__(self, consumer: Any, notifier: Notifier, seconds: float) -> None:
         self._consumer = consumer
-        self._bell = bell
+        self._notifier = notifier
         self._seconds = seconds
 
     def ack(self, message: Any) -> None:
         self._consumer.ack(message)
         # There is room for another.
-        self._bell.wake()
+        self._notifier.wake()
 
     def nack(self, message: Any) -> None:
         self._consumer.nack(message)
-        self._bell.wake()
+        self._notifier.wake()
 
     def requeue(self, messages: Any) -> None:
         self._consumer.requeue(messages)
 
     def __next__(self) -> Any:
-        count = self._bell.count
+        count = self._notifier.count
         message = next(self._consumer)
         if message is None:
-            self._bell.wait(count, self._seconds)
+            self._notifier.wait(count, self._seconds)
         return message
 
     def close(self) -> None:
         self._consumer.close()
 
 
-class BellBroker(RedisBroker):
-    """dramatiq's Redis broker, with a bell."""
+class NotifyingBroker(RedisBroker):
+    """dramatiq's Redis broker, with a notifier."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self.bell = Bell(self.client)
+        self.notifier = Notifier(self.client)
 
     def enqueue(self, message: Any, *, delay: int | None = None) -> Any:
         sent = super().enqueue(message, delay=delay)
-        self.bell.ring()
+        self.notifier.notify()
         return sent
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Woken:
-        self.bell.listen()
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> WakingConsumer:
+        self.notifier.listen()
         # Its own sleep is a millisecond's.
-        return Woken(super().consume(queue_name, prefetch, timeout=1), self.bell, timeout / 1000)
+        return WakingConsumer(super().consume(queue_name, prefetch, timeout=1), self.notifier, timeout / 1000)

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 (
-                    "kind",
+                    "verb",
                     models.CharField(
                         choices=[
                             ("CREATE", "Create"),
@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                 ("finished_at", models.DateTimeField(null=True)),
                 ("lease", models.UUIDField(help_text="Who is writing all of it, in one transaction.", null=True)),
                 ("leased_until", models.DateTimeField(null=True)),
-                ("rung_at", models.DateTimeField(null=True)),
+                ("dispatched_at", models.DateTimeField(null=True)),
                 ("attempts", models.IntegerField(default=0)),
                 (
                     "created_by",
@@ -129,7 +129,7 @@ class Migration(migrations.Migration):
                 ("read_at", models.DateTimeField(help_text="When the last chunk was stored.", null=True)),
                 ("lease", models.UUIDField(help_text="Who is reading.", null=True)),
                 ("leased_until", models.DateTimeField(null=True)),
-                ("rung_at", models.DateTimeField(null=True)),
+                ("dispatched_at", models.DateTimeField(null=True)),
                 ("attempts", models.IntegerField(default=0)),
                 (
                     "operation",
@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
                 ("row_start", models.BigIntegerField()),
                 ("row_count", models.IntegerField()),
                 ("payload", models.BinaryField(help_text="The raw frame, compressed Arrow IPC.")),
-                ("rung_at", models.DateTimeField(null=True)),
+                ("dispatched_at", models.DateTimeField(null=True)),
                 ("lease", models.UUIDField(help_text="Who is writing.", null=True)),
                 ("leased_until", models.DateTimeField(null=True)),
                 ("attempts", models.IntegerField(default=0)),

@@ -11,7 +11,7 @@ from django.db import OperationalError, connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import GivenUp, LeaseLost
 from bulkql.workers.frames import ROW, no_errors, unpack
 from bulkql.workers.ledger import claims, entries
@@ -19,7 +19,7 @@ from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.validation.hooks import after, cleaned
-from bulkql.workers.validation.levels import waves
+from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
 from bulkql.workers.validation.values import Validated, validate
@@ -103,7 +103,7 @@ def set_up(plan: Plan) -> None:
     """What the transaction needs: foreign keys checked where rows can still be named, a bounded wait, a durable end."""
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
-        checks = "DEFERRED" if plan.kind == Kind.DELETE else "IMMEDIATE"
+        checks = "DEFERRED" if plan.verb == Verb.DELETE else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
@@ -114,9 +114,9 @@ def set_up(plan: Plan) -> None:
 def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
     parts = [Written(nothing().outcomes, validated.errors)]
-    for wave in waves(plan, validated.rows):
-        resolved = resolve(plan, Validated(wave, no_errors()), user)
-        found = cleaned(plan, resolve_lists(plan, wave, resolved, user))
+    for level in levels(plan, validated.rows):
+        resolved = resolve(plan, Validated(level, no_errors()), user)
+        found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         written = writer(plan)(plan, found.rows, user)
         parts += [Written(nothing().outcomes, found.errors), write_lists(plan, found.rows, written)]
     return together(parts)
@@ -124,7 +124,7 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
 
 def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
     """The writer for the verb and the resource's database."""
-    if plan.kind == Kind.DELETE:
+    if plan.verb == Verb.DELETE:
         return deletion.delete
     return postgres.write if backend(plan.resource.database).supports_copy else orm.write
 

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, unpack
 from bulkql.workers.intake.accept import store_frames
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_permissions
 from bulkql.workers.ledger.results import result_rows
-from bulkql.workers.messaging.dispatch import ring
+from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -37,8 +37,8 @@ def retry(operation: Operation, user: User) -> Operation:
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
     with transaction.atomic():
         again = store(operation, user)
-    logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.kind, operation.id)
-    ring(again.id)
+    logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)
+    dispatch(again.id)
     again.refresh_from_db()
     return again
 
@@ -46,7 +46,7 @@ def retry(operation: Operation, user: User) -> Operation:
 def store(operation: Operation, user: User) -> Operation:
     """The new operation with its inputs and chunks."""
     again = Operation.objects.create(
-        kind=operation.kind,
+        verb=operation.verb,
         on_error=operation.on_error,
         dry_run=operation.dry_run,
         label=operation.label,
@@ -69,7 +69,7 @@ def store_input(again: Operation, old: Input, user: User) -> int:
     first = next(slices, None)
     if first is None:
         return 0
-    check(resource, Kind(again.kind), user)
+    check(resource, Verb(again.verb), user)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -85,11 +85,11 @@ def store_input(again: Operation, old: Input, user: User) -> int:
     return total
 
 
-def check(resource: BulkResource, kind: Kind, user: User) -> None:
+def check(resource: BulkResource, verb: Verb, user: User) -> None:
     """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
-    if kind not in resource.operations:
-        raise BadInput(f"{resource.name} offers {kind} no more; see the operations of its BulkResource.")
-    check_permissions(user, kind, resource)
+    if verb not in resource.operations:
+        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
+    check_permissions(user, verb, resource)
 
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:

@@ -16,7 +16,7 @@ from bulkql.workers.intake.reading import read
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.ledger import claims, endings
 from bulkql.workers.messaging import events
-from bulkql.workers.messaging.dispatch import ring, ring_chunks, ring_readers, ring_writers
+from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.validation.hooks import send_finished
@@ -26,23 +26,23 @@ logger = logging.getLogger("bulkql")
 
 def run(request: BulkRequest) -> Operation:
     """Accept a request, and either write it now or ring those who will. Raises BulkError with nothing stored."""
-    if is_direct(request):
-        return write_directly(request)
+    if is_inline(request):
+        return write_inline(request)
     operation, is_new = accept(request)
     if is_new:
-        logger.info("operation %s: accepted, %s", operation.id, operation.kind)
+        logger.info("operation %s: accepted, %s", operation.id, operation.verb)
         is_awaited = is_sync(request, operation)
         if not is_awaited and all(item.file_options is not None for item in request.inputs):
-            ring_readers(operation.id)  # files have no chunks yet
+            dispatch_readers(operation.id)  # files have no chunks yet
         elif not is_awaited or not written_now(operation):
-            ring(operation.id)
+            dispatch(operation.id)
             if any(item.queryset is not None for item in request.inputs):
                 end(operation.id)  # it may have found no row
     operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
     return operation
 
 
-def is_direct(request: BulkRequest) -> bool:
+def is_inline(request: BulkRequest) -> bool:
     """The rows came with the request, which waits for them, and they are to stay."""
     if request.dry_run or request.on_error == OnError.REJECT_ALL or any(item.rows is None for item in request.inputs):
         return False
@@ -50,7 +50,7 @@ def is_direct(request: BulkRequest) -> bool:
     return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and rows <= limits().sync_rows)
 
 
-def write_directly(request: BulkRequest) -> Operation:
+def write_inline(request: BulkRequest) -> Operation:
     """Store and write a request in one transaction; raises what goes wrong with nothing stored."""
     for is_last_try in (False, False, True):
         try:
@@ -64,7 +64,7 @@ def write_directly(request: BulkRequest) -> Operation:
             continue
         break
     if is_new:
-        logger.info("operation %s: written directly, %s", operation.id, operation.kind)
+        logger.info("operation %s: written directly, %s", operation.id, operation.verb)
         events.publish_end(operation.id)
         send_finished(operation.id)
     return operation
@@ -99,14 +99,14 @@ def written_now(operation: Operation) -> bool:
 def write_now(operation: Operation) -> None:
     """The whole operation, in the caller's time."""
     for waiting in operation.inputs.filter(read_at=None):
-        read_input(waiting.pk, rings=False)
+        read_input(waiting.pk, dispatches=False)
     if operation.is_one_transaction:
         write_operation(operation.pk)
         return
     is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
     for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
-        is_over = write_chunk(chunk_id, rings=False)
+        is_over = write_chunk(chunk_id, dispatches=False)
     if not is_over:
         wait_for_helpers(operation)
 
@@ -122,7 +122,7 @@ def wait_for_helpers(operation: Operation) -> None:
         time.sleep(0.05)  # the database does not call back
 
 
-def write_chunk(chunk_id: int, *, rings: bool = True) -> bool:
+def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
     """Write one chunk, then go on with its operation; whether it is over by that."""
     try:
         chunk = chunks.write_chunk(chunk_id)
@@ -133,8 +133,8 @@ def write_chunk(chunk_id: int, *, rings: bool = True) -> bool:
         return False
     if end(chunk.operation_id):
         return True
-    if rings:
-        ring_chunks(chunk.operation_id)
+    if dispatches:
+        dispatch_chunks(chunk.operation_id)
         events.publish(chunk.operation_id)
     return False
 
@@ -152,7 +152,7 @@ def write_operation(operation_id: UUID) -> None:
         end(operation_id)
 
 
-def read_input(input_id: int, *, rings: bool = True) -> None:
+def read_input(input_id: int, *, dispatches: bool = True) -> None:
     """Read an upload into chunks; the first of them are written while the rest is read."""
     claimed = claims.claim_input(input_id)
     if claimed is None:
@@ -163,8 +163,8 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         return
     try:
         for _ in read(claimed):
-            if rings and not claimed.operation.is_one_transaction:
-                ring_chunks(operation_id)
+            if dispatches and not claimed.operation.is_one_transaction:
+                dispatch_chunks(operation_id)
     except BulkError as error:
         fail(operation_id, str(error))
         return
@@ -175,9 +175,9 @@ def read_input(input_id: int, *, rings: bool = True) -> None:
         # Whatever went wrong, the retry must not wait for the lease to run out.
         claims.release_input(claimed)
         raise
-    if rings and not end(operation_id):
+    if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it.
-        ring_writers(operation_id)
+        dispatch_writers(operation_id)
         events.publish(operation_id)
 
 

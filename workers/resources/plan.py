@@ -9,7 +9,7 @@ from functools import cached_property
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.columns.lists import ListColumn
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.models import Input
 from bulkql.workers.resources.keys import UniqueKey
@@ -21,7 +21,7 @@ class Plan:
     """What an operation does with the rows of one resource."""
 
     resource: BulkResource
-    kind: Kind
+    verb: Verb
     #: The fields by which rows of the table are found; none for rows to create.
     match_by: tuple[str, ...] = ()
     #: The fields that an upsert changes in rows that are there; None for all that a row gives.
@@ -32,7 +32,7 @@ class Plan:
         """The table's columns that rows may give, by field name."""
         known = self.resource.columns
         by_pk = {self.resource.pk.name: self.resource.pk} if self.match_by == (self.resource.pk.name,) else {}
-        if self.kind == Kind.DELETE:
+        if self.verb == Verb.DELETE:
             return {name: ({**known, **by_pk})[name] for name in self.match_by}
         return {**by_pk, **known}
 
@@ -44,7 +44,7 @@ class Plan:
     @cached_property
     def lists(self) -> dict[str, tuple[ListColumn, ...]]:
         """The columns in which rows may give many-to-many fields, which are no columns of the table."""
-        return {} if self.kind == Kind.DELETE else self.resource.lists
+        return {} if self.verb == Verb.DELETE else self.resource.lists
 
     @cached_property
     def all_columns(self) -> dict[str, Column]:
@@ -85,7 +85,7 @@ class Plan:
     @property
     def creates(self) -> bool:
         """Rows may become new ones."""
-        return self.kind in (Kind.CREATE, Kind.UPSERT)
+        return self.verb in (Verb.CREATE, Verb.UPSERT)
 
     @property
     def is_sequential(self) -> bool:
@@ -96,14 +96,14 @@ class Plan:
     def deletes_at_once(self) -> bool:
         """One statement finds and deletes the rows, by their primary keys."""
         resource = self.resource
-        is_by_pk = self.kind == Kind.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
+        is_by_pk = self.verb == Verb.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
         return is_by_pk and resource.is_deleted_alone and backend(resource.database).supports_copy
 
     def requires(self, column: Column) -> bool:
         """A row must give it, whatever is in the table."""
         if column.name in self.match_by:
             return True
-        return column.is_required and self.kind in (Kind.CREATE, Kind.REPLACE)
+        return column.is_required and self.verb in (Verb.CREATE, Verb.REPLACE)
 
     def known(self) -> str:
         """What rows may give, in words."""
@@ -114,14 +114,14 @@ def plan_of(stored: Input) -> Plan:
     """The plan of an accepted request."""
     return Plan(
         resource=resource_named(stored.resource),
-        kind=Kind(stored.operation.kind),
+        verb=Verb(stored.operation.verb),
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
     )
 
 
 def plan_for(
-    kind: Kind,
+    verb: Verb,
     resource: BulkResource,
     match_by: Sequence[str] | None,
     update_fields: Sequence[str] | None,
@@ -131,30 +131,30 @@ def plan_for(
     check_update_fields(resource, update_fields)
     return Plan(
         resource=resource,
-        kind=kind,
-        match_by=key_for(kind, resource, match_by, names),
+        verb=verb,
+        match_by=key_for(verb, resource, match_by, names),
         update_fields=None if update_fields is None else tuple(update_fields),
     )
 
 
 def key_for(
-    kind: Kind, resource: BulkResource, match_by: Sequence[str] | None, names: Collection[str]
+    verb: Verb, resource: BulkResource, match_by: Sequence[str] | None, names: Collection[str]
 ) -> tuple[str, ...]:
     """The fields by which rows are found: as asked; else the primary key if rows give it; else the resource's own."""
     pk = resource.pk.name
-    if kind == Kind.CREATE:
+    if verb == Verb.CREATE:
         return ()
-    if match_by is None and kind != Kind.UPSERT and {pk, graphql_name(pk)} & set(names):
+    if match_by is None and verb != Verb.UPSERT and {pk, graphql_name(pk)} & set(names):
         return (pk,)
     wanted = tuple(match_by if match_by is not None else resource.match_fields or (pk,))
-    allowed = [key.fields for key in resource.given_keys if kind != Kind.UPSERT or not key.is_deferrable]
-    if kind != Kind.UPSERT and (pk,) not in allowed:
+    allowed = [key.fields for key in resource.given_keys if verb != Verb.UPSERT or not key.is_deferrable]
+    if verb != Verb.UPSERT and (pk,) not in allowed:
         allowed.insert(0, (pk,))
     if not any(set(wanted) == set(fields) for fields in allowed):
         ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
         raise BadInput(
             f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}], of which several "
-            f"rows may have the same; {kind.lower()} takes matchBy: {ways}."
+            f"rows may have the same; {verb.lower()} takes matchBy: {ways}."
         )
     return wanted
 

@@ -16,14 +16,14 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-ALL = frozenset(Kind)
+ALL = frozenset(Verb)
 
 
 class BulkResource:
@@ -34,7 +34,7 @@ class BulkResource:
     #: The fields by which rows are found when the request names none.
     match_fields: ClassVar[tuple[str, ...]] = ()
     #: The operations that the API offers.
-    operations: ClassVar[frozenset[Kind]] = ALL
+    operations: ClassVar[frozenset[Verb]] = ALL
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
@@ -148,7 +148,7 @@ class ChunkOutcome:
     """What became of a chunk. `rows`: index (in the input), outcome, pk (as text; null for failed rows)."""
 
     operation_id: UUID
-    kind: Kind
+    verb: Verb
     user: User | None
     is_dry_run: bool
     rows: pl.DataFrame

@@ -11,7 +11,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ERRORS, ROW, given, no_errors
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk, Operation
@@ -23,7 +23,7 @@ from bulkql.workers.validation.values import Validated, code_of, message_of, wit
 
 def cleaned(plan: Plan, validated: Validated) -> Validated:
     """The rows that the resource's own rules take."""
-    if plan.kind == Kind.DELETE or validated.rows.is_empty():
+    if plan.verb == Verb.DELETE or validated.rows.is_empty():
         return validated
     rules = type(plan.resource)
     if rules.clean_rows is not BulkResource.clean_rows:
@@ -80,7 +80,7 @@ def after(chunk: Chunk, plan: Plan, entry: Entry) -> None:
     plan.resource.after_chunk(
         ChunkOutcome(
             operation_id=operation.pk,
-            kind=plan.kind,
+            verb=plan.verb,
             user=operation.created_by,
             is_dry_run=operation.dry_run,
             rows=entry.outcomes,

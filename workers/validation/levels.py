@@ -1,7 +1,7 @@
-"""Rows that point to rows of their own table -> waves, each after those that it points to.
+"""Rows that point to rows of their own table -> levels, each after those that it points to.
 
 A row may point to rows before it in the request: those of earlier chunks are in the table, for the chunks of such a
-resource are written one after the other, and those of its own chunk are in an earlier wave. So the size of chunks
+resource are written one after the other, and those of its own chunk are in an earlier level. So the size of chunks
 decides nothing.
 """
 
@@ -15,17 +15,17 @@ from bulkql.workers.columns.column import Column
 from bulkql.workers.resources.plan import Plan
 
 
-def waves(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def levels(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The rows in one piece, or, where they may point to each other, in as many as it takes."""
     if not plan.is_sequential:
         yield rows
         return
-    number = wave_of_rows(plan, rows)
-    for wave in range(max(number, default=0) + 1):
-        yield rows.filter(pl.Series(number, dtype=pl.Int64) == wave)
+    number = level_of_rows(plan, rows)
+    for level in range(max(number, default=0) + 1):
+        yield rows.filter(pl.Series(number, dtype=pl.Int64) == level)
 
 
-def wave_of_rows(plan: Plan, rows: pl.DataFrame) -> list[int]:
+def level_of_rows(plan: Plan, rows: pl.DataFrame) -> list[int]:
     """For each row, how many rows of the frame stand in a line before it, each pointing to the one before."""
     number = [0] * rows.height
     all_ways = [

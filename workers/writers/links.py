@@ -13,7 +13,7 @@ from django.db import IntegrityError, OperationalError, models
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.lists import ListColumn
-from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.references import KEYS_A_QUERY, batches
@@ -53,7 +53,7 @@ def set_lists(plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.D
 
 def is_set(plan: Plan, column: ListColumn) -> pl.Expr:
     """Rows that give the list; a replacement that does not empties it."""
-    is_given = pl.col("given") | pl.lit(plan.kind == Kind.REPLACE)
+    is_given = pl.col("given") | pl.lit(plan.verb == Verb.REPLACE)
     if plan.update_fields is None or column.name in plan.update_fields:
         return is_given
     return is_given & (pl.col("outcome") == Outcome.CREATED.value)

@@ -14,7 +14,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 from django.db.models import QuerySet
 
-from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
@@ -60,7 +60,7 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
         parts += [out_of_sight(plan, hidden), strays, change_all(plan, table, there)]
-        if plan.kind != Kind.UPSERT:
+        if plan.verb != Verb.UPSERT:
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
         rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))

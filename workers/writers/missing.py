@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.values import errors_at
@@ -19,7 +19,7 @@ def not_there(plan: Plan, rows: pl.DataFrame) -> Written:
 
 def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
-    if plan.kind != Kind.UPSERT:
+    if plan.verb != Verb.UPSERT:
         return not_there(plan, rows)
     return by_key(plan, rows, "FORBIDDEN", f"You may not change the {plan.resource.model._meta.verbose_name} with this")
 

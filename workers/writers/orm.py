@@ -12,7 +12,7 @@ import polars as pl
 from django.db import connections, models
 
 from bulkql.workers.columns.column import Column
-from bulkql.workers.enums import Kind, Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
@@ -31,7 +31,7 @@ INSTANCES_AN_UPDATE = 200
 
 def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Create, update, replace or upsert the rows."""
-    return create(plan.resource, rows) if plan.kind == Kind.CREATE else merge(plan, rows, user)
+    return create(plan.resource, rows) if plan.verb == Verb.CREATE else merge(plan, rows, user)
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
@@ -74,7 +74,7 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     there = there.filter(~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
     changed = bisect(plan.resource, there, partial(change, plan, found))
     parts = [out_of_sight(plan, hidden), strays, changed]
-    if plan.kind != Kind.UPSERT:
+    if plan.verb != Verb.UPSERT:
         return together([*parts, not_there(plan, absent)])
     poor = lacking(plan, absent)
     rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))
@@ -160,7 +160,7 @@ def changed_columns(plan: Plan) -> list[Column]:
 
 def new_values(plan: Plan, column: Column, rows: pl.DataFrame) -> list[Any]:
     """What each row makes of a column: `...` where it leaves it as it is."""
-    has_default = plan.kind == Kind.REPLACE and not is_set_once(column)
+    has_default = plan.verb == Verb.REPLACE and not is_set_once(column)
     return [
         value if is_given else column.field.get_default() if has_default else ...
         for value, is_given in zip(column.python(rows[column.name]), rows[given(column.name)], strict=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, given, no_errors
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Create, update, replace or upsert the rows."""
-    return create(plan.resource, rows) if plan.kind == Kind.CREATE else merge(plan, rows, user)
+    return create(plan.resource, rows) if plan.verb == Verb.CREATE else merge(plan, rows, user)
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:

@@ -12,7 +12,7 @@ from django.db import connections, models
 from psycopg.adapt import PyFormat, Transformer
 
 from bulkql.workers.columns.column import Column, text_of
-from bulkql.workers.enums import Kind
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
@@ -77,11 +77,11 @@ def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
     An update has the columns that some row gives, a replacement all that rows may give, an upsert all of the table.
     """
     columns = list(plan.columns.values())
-    if plan.kind == Kind.UPSERT:
+    if plan.verb == Verb.UPSERT:
         table = table_of(plan.resource, rows)
         series = [table.frame[name] for name in table.columns]
         return replace(table, **with_given(columns, rows, series))
-    if plan.kind == Kind.UPDATE:
+    if plan.verb == Verb.UPDATE:
         columns = [one for one in columns if one.name in plan.match_by or rows[given(one.name)].any()]
         series = [values_of(plan.resource, one, rows).alias(str(one.field.column)) for one in columns]
         given_by_some = with_given(columns, rows, series)

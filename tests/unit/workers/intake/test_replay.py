@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bulkql.workers.intake import replay
-from bulkql.workers.intake.replay import Tape
+from bulkql.workers.intake.replay import ReplayBuffer
 
 FRAMES = [pl.DataFrame({"a": [start, start + 1]}) for start in range(0, 20, 2)] + [pl.DataFrame({"b": ["other"]})]
 
@@ -17,7 +17,7 @@ FRAMES = [pl.DataFrame({"a": [start, start + 1]}) for start in range(0, 20, 2)] 
 @pytest.mark.parametrize("held_bytes", [0, 1, 40, 1_000_000])
 def test_frames_come_again_in_their_order(monkeypatch, held_bytes):
     monkeypatch.setattr(replay, "HELD_BYTES", held_bytes)
-    with closing(Tape()) as recorded:
+    with closing(ReplayBuffer()) as recorded:
         passing = list(recorded.recording(FRAMES))
 
         again = list(recorded.playback())
@@ -32,7 +32,7 @@ def test_few_frames_never_touch_the_disk(monkeypatch):
 
     monkeypatch.setattr(replay, "TemporaryDirectory", fail)
 
-    with closing(Tape()) as recorded:
+    with closing(ReplayBuffer()) as recorded:
         list(recorded.recording(FRAMES))
 
         assert len(list(recorded.playback())) == len(FRAMES)
@@ -41,7 +41,7 @@ def test_few_frames_never_touch_the_disk(monkeypatch):
 def test_frames_that_went_to_disk_leave_it_as_they_are_read(monkeypatch, tmp_path):
     monkeypatch.setattr(replay, "HELD_BYTES", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with closing(Tape()) as recorded:
+    with closing(ReplayBuffer()) as recorded:
         list(recorded.recording(FRAMES))
         stored = len(list(Path(tmp_path).rglob("*.arrow")))
 
