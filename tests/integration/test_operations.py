@@ -34,7 +34,7 @@ def minutes(count: int) -> datetime:
 
 def operation(owner: Any, label: str, created: int, finished: int | None = None, **fields: Any) -> Operation:
     """A stored operation, its times in minutes after noon."""
-    stored = Operation.objects.create(kind=fields.pop("kind", Verb.CREATE), label=label, created_by=owner, **fields)
+    stored = Operation.objects.create(verb=fields.pop("verb", Verb.CREATE), label=label, created_by=owner, **fields)
     times = {"created_at": minutes(created), "finished_at": minutes(finished) if finished is not None else None}
     Operation.objects.filter(pk=stored.pk).update(**times)
     stored.refresh_from_db()
