@@ -1,12 +1,13 @@
 # make demo and make test set everything up by themselves; see README.md.
 PYTHON ?= python3
+NEWER ?= python3.12
 V := .venv
 BIN := $(V)/bin
 WEB := server/web
 TREE := build/tree
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-packaging test-newer lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,8 +32,19 @@ demo: setup ## The main job on real input: 235,160 rows through the public API
 up: setup ## Everything on this machine, until Ctrl-C
 	@$(BIN)/bulkql up
 
-test: setup ## The tests, on a real PostgreSQL and a real Redis
+test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
 	@$(BIN)/python -m pytest
+
+test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
+	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \
+	else echo "Left out: tests/packaging. It builds a wheel from a clone, and git's history or npm is not here."; fi
+
+# Nothing of .venv: what a user of that Python gets, from the versions that the image pins.
+test-newer: setup ## The checkout installed with a newer Python, and its system checks
+	@rm -rf build/lib build/newer && $(NEWER) -m venv build/newer
+	@build/newer/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@build/newer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
+	@cd build/newer && SECRET_KEY=$$(bin/python -c 'import secrets; print(secrets.token_hex())') bin/bulkql check
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser

@@ -92,11 +92,12 @@ reveal_type(Groups(Group))
 reveal_type(Groups.fields)
 reveal_type(bulkql.row_errors(pl.DataFrame(), None, "Wrong."))
 """
+RULES = "type[bulkql.workers.resources.registry.BulkResource]"
 REVEALED = [
-    "def (type[bulkql.workers.resources.registry.BulkResource]) -> type[bulkql.workers.resources.registry.BulkResource]",
-    "type[bulkql.workers.resources.registry.BulkResource]",
+    f"def ({RULES}) -> {RULES}",
+    RULES,
     "theirs.Groups",
-    "tuple[str, ...]",
+    "tuple[str]",
     "polars.dataframe.frame.DataFrame",
 ]
 
