@@ -1,7 +1,11 @@
 """The Django app: INSTALLED_APPS = [..., "bulkql"]."""
 
+from pathlib import Path
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
+
+from bulkql import server
 
 
 class BulkqlConfig(AppConfig):
@@ -11,10 +15,12 @@ class BulkqlConfig(AppConfig):
     label = "bulkql"
     verbose_name = "bulkql"
     default_auto_field = "django.db.models.BigAutoField"
+    #: Where a project's template loaders and staticfiles finders look: GraphiQL's page and its assets.
+    path = str(Path(server.__file__).parent / "web")
 
     def ready(self) -> None:
-        from bulkql.workers.messaging import broker  # noqa: F401  (the broker registers itself)
-        from bulkql.workers.resources import checks  # noqa: F401  (the checks register themselves)
+        from bulkql import checks  # noqa: F401  (the checks register themselves)
+        from bulkql.workers.resources import checks as resource_checks  # noqa: F401
 
         # As django.contrib.admin does with admin.py: importing an app's bulk.py registers its resources.
         autodiscover_modules("bulk")

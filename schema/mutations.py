@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import strawberry
 from asgiref.sync import sync_to_async
+from django.urls import reverse
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
@@ -132,7 +133,7 @@ def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedU
     upload = uploads.announce(user_of(info), name, size)
     return CreatedUpload(
         id=strawberry.ID(str(upload.id)),
-        url=f"{info.context.base_url}/uploads/{upload.id}",
+        url=info.context.base_url + reverse("bulkql:upload", args=[upload.id]),
         method="PUT",
         headers=[Header(name="Content-Type", value="application/octet-stream")],
         expires_at=uploads.expires_at(upload),

@@ -27,7 +27,16 @@ from bulkql.workers.resources.registry import registered
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, but that subscriptions are shared, and that row contents stay out of its log."""
+    """Strawberry's schema, but that rows take their own lane, subscriptions are shared, and logs hold no row contents.
+
+    It takes strawberry.Schema's arguments; a project's own extensions come before ours.
+    """
+
+    def __init__(self, *types: Any, extensions: Iterable[Any] = (), config: Any = None, **options: Any) -> None:
+        config = config or StrawberryConfig()
+        config.scalar_map = {**SCALARS, **config.scalar_map}
+        super().__init__(*types, extensions=[*extensions, *EXTENSIONS], config=config, **options)
+        descriptions.complete(self._schema)
 
     # Strawberry's signature, by which its websocket handler calls it.
     async def stream(
@@ -63,23 +72,20 @@ class Schema(strawberry.Schema):
 def schema() -> Schema:
     """The schema of all registered resources; built once, after Django's apps are ready."""
     resources = registered()
-    built = Schema(
+    return Schema(
         query=query_type(resources),
         mutation=mutation_type(resources),
         subscription=Subscription,
-        extensions=[
-            failures.StreamFailures,
-            lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
-            lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
-            lambda: QueryDepthLimiter(max_depth=limits().query_depth),
-            RowLane,
-            KnownDocuments,
-            DjangoOptimizerExtension,
-        ],
-        config=StrawberryConfig(scalar_map=SCALARS),
     )
-    descriptions.complete(built._schema)
-    return built
 
 
+EXTENSIONS: tuple[Any, ...] = (
+    failures.StreamFailures,
+    lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
+    lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
+    lambda: QueryDepthLimiter(max_depth=limits().query_depth),
+    RowLane,
+    KnownDocuments,
+    DjangoOptimizerExtension,
+)
 SCALARS: dict[Any, Any] = {BigInt: BIG_INT}

@@ -13,8 +13,8 @@ from uuid import UUID
 import redis
 import strawberry
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
 from django.db.models import Q
+from django.urls import reverse
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
@@ -26,6 +26,7 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.ledger import totals
 from bulkql.workers.ledger.totals import Progress
 from bulkql.workers.messaging.events import from_message, group_of, group_of_owner
+from bulkql.workers.messaging.servers import layer
 from bulkql.workers.models import Operation
 
 if TYPE_CHECKING:
@@ -134,23 +135,23 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
 @asynccontextmanager
 async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
     """The progress that is published to a group from now on."""
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
+    progress_layer = layer()
+    channel = await progress_layer.new_channel()
     queue: asyncio.Queue[Progress] = asyncio.Queue()
 
     async def listen() -> None:
         while True:
-            queue.put_nowait(from_message(await layer.receive(channel)))
+            queue.put_nowait(from_message(await progress_layer.receive(channel)))
 
     # The layer forgets a channel whose receiver is cancelled.
     listening = asyncio.create_task(listen())
     try:
-        await layer.group_add(group, channel)
+        await progress_layer.group_add(group, channel)
         yield queue
     finally:
         listening.cancel()
         with suppress(redis.RedisError, OSError):
-            await layer.group_discard(group, channel)
+            await progress_layer.group_discard(group, channel)
 
 
 def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
@@ -163,4 +164,4 @@ def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
 def check_websocket(info: Info[Context, None]) -> None:
     """Raises BadInput over HTTP."""
     if info.context.consumer is None:
-        raise BadInput("Subscribe over a websocket: graphql-transport-ws on /graphql.")
+        raise BadInput(f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}.")

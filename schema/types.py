@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from asgiref.sync import sync_to_async
+from django.urls import reverse
 from strawberry.relay import PageInfo
 from strawberry.types import Info
 
@@ -181,7 +182,7 @@ def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
             OperationFile(
                 name=download.name,
                 format=FileFormat(download.format),
-                url=f"{base_url}/files/{operation.pk}/{signature}/{download.name}",
+                url=base_url + reverse("bulkql:file", args=[operation.pk, signature, download.name]),
                 rows=BigInt(download.rows),
                 bytes=None,
                 expires_at=expires_at,

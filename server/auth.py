@@ -11,6 +11,7 @@ import sesame.utils
 from asgiref.sync import sync_to_async
 from channels.auth import get_user
 from django.conf import settings
+from django.contrib.auth.middleware import auser as session_user
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.functional import SimpleLazyObject
@@ -39,8 +40,10 @@ def sign_in_query(user: Any) -> str:
 
 
 def user_of_token(token: str) -> Any:
-    """The active user of a bearer token, or None."""
-    return sesame.utils.get_user(token, scope=API_SCOPE, max_age=settings.BULKQL_TOKEN_SECONDS)
+    """The active user of a bearer token, or None; always None in a project that has not installed BearerMiddleware."""
+    if f"{__name__}.BearerMiddleware" not in settings.MIDDLEWARE:
+        return None
+    return sesame.utils.get_user(token, scope=API_SCOPE, max_age=getattr(settings, "BULKQL_TOKEN_SECONDS", None))
 
 
 def bearer(authorization: object) -> str | None:
@@ -49,9 +52,28 @@ def bearer(authorization: object) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+async def user_of_request(request: HttpRequest) -> Any:
+    """The user whom the project's middleware found.
+
+    Many set `request.user` alone. Django's `request.auser` would then tell of the session's user, who is another.
+    """
+    auser = getattr(request, "auser", None)
+    if auser is not None and getattr(auser, "func", None) is not session_user:
+        return await auser()
+    return await sync_to_async(loaded_user)(request)
+
+
+def loaded_user(request: HttpRequest) -> Any:
+    """`request.user`, once the database has been asked for it."""
+    user = getattr(request, "user", None) or AnonymousUser()
+    user.is_authenticated  # noqa: B018  (a lazy object does its work here, in a thread)
+    return user
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A request without a token whose session, if it has one, may have been ridden on."""
-    if not request.path.startswith(("/graphql", "/uploads/")):
+    match = request.resolver_match
+    if match is None or match.app_names[-1:] != ["bulkql"] or match.url_name not in ("graphql", "upload"):
         return default_csrf_failure(request, reason=reason)
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
@@ -74,6 +96,9 @@ class Sessions:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if "user" in scope:  # a project's own middleware knows better
+            await self._application(scope, receive, send)
+            return
         store = import_module(settings.SESSION_ENGINE).SessionStore
         session = store(scope["cookies"].get(settings.SESSION_COOKIE_NAME))
         await self._application({**scope, "user": await get_user({"session": session})}, receive, send)

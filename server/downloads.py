@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.schema.permissions import operation_for
-from bulkql.server.auth import failure
+from bulkql.server.auth import failure, user_of_request
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
@@ -35,7 +35,7 @@ CONTENT_TYPES = {
 @require_http_methods(["GET"])
 async def send(request: HttpRequest, operation_id: UUID, signature: str, name: str) -> HttpResponseBase:
     """A file to those who may see its operation, while the link is good."""
-    user = await request.auser()
+    user = await user_of_request(request)
     if not user.is_authenticated:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:

@@ -19,8 +19,8 @@ from strawberry.types import ExecutionResult
 
 from bulkql.schema.context import Context
 from bulkql.schema.failures import coded
-from bulkql.schema.schema import schema
-from bulkql.server.auth import bearer, failure, user_of_token
+from bulkql.schema.served import served_schema
+from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
 from bulkql.workers.columns.cells import ExactFloat
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
@@ -54,7 +54,9 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
     def __init__(self) -> None:
         # Built at the first request: Django's checks import the URLs, and must come to tell of wrong registrations.
-        super().__init__(schema=schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=False)
+        super().__init__(
+            schema=served_schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=False
+        )
 
     def encode_json(self, data: object) -> bytes:
         return msgspec.json.encode(data)
@@ -63,7 +65,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         return Context(
             request=request,
             response=response,
-            user=await request.auser(),
+            user=await user_of_request(request),
             base_url=f"{request.scheme}://{request.get_host()}",
         )
 

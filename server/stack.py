@@ -88,7 +88,7 @@ def worker_command(processes: int) -> list[str]:
     return [
         # Those who wait for an answer or an event come before those who wait for their rows.
         *("nice", "-n", "10"),
-        *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process"),
+        *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process:broker"),
         *("--processes", str(processes), "--threads", "2"),
         *("--worker-shutdown-timeout", "8000"),
     ]

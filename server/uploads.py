@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
-from bulkql.server.auth import failure
+from bulkql.server.auth import failure, user_of_request
 from bulkql.workers.errors import BulkError, NotFound
 from bulkql.workers.uploads import uploads
 
@@ -20,7 +20,7 @@ from bulkql.workers.uploads import uploads
 @require_http_methods(["PUT"])
 async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     """Store the body in the upload that createUpload announced: all of it, or nothing."""
-    user = await request.auser()
+    user = await user_of_request(request)
     if not user.is_authenticated:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import dramatiq
-from django.conf import settings
 from django.db import close_old_connections
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, ShutdownNotifications, TimeLimit
 
 from bulkql.workers.messaging.notifier import NotifyingBroker
+from bulkql.workers.messaging.servers import queue_url
 
 
 class DatabaseConnections(dramatiq.Middleware):
@@ -24,8 +24,9 @@ class DatabaseConnections(dramatiq.Middleware):
         close_old_connections()
 
 
+#: Ours alone: actors name it, so that the actors of a project keep the broker that the project has set.
 broker = NotifyingBroker(
-    url=settings.BULKQL_QUEUE_URL,
+    url=queue_url(),
     namespace="bulkql",
     # By default, the messages of a killed worker come back after a minute and a lottery of another seven.
     maintenance_chance=1_000_000,
@@ -40,4 +41,3 @@ broker = NotifyingBroker(
         DatabaseConnections(),
     ],
 )
-dramatiq.set_broker(broker)

@@ -10,18 +10,15 @@ from typing import Any
 from uuid import UUID
 
 import redis
-from channels.layers import get_channel_layer
-from django.conf import settings
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.ledger import totals
 from bulkql.workers.ledger.totals import Progress
+from bulkql.workers.messaging.servers import layer, layer_prefix, redis_url
 
 logger = logging.getLogger("bulkql")
 
-#: The prefix of the channel layer's names in Redis (CHANNEL_LAYERS sets it).
-PREFIX = "asgi"
 #: The type of the channel layer's messages.
 MESSAGE_TYPE = "operation.progress"
 
@@ -55,10 +52,10 @@ def send(progress: Progress) -> None:
     """
     # Straight into Redis: the layer's own group_send opens a connection for each call from a thread.
     try:
-        message = get_channel_layer().serialize(to_message(progress))
+        message = layer().serialize(to_message(progress))
         with client().pipeline(transaction=False) as trip:
             for group in (group_of(progress.operation_id), group_of_owner(progress.owner_id)):
-                trip.publish(f"{PREFIX}__group__{group}", message)
+                trip.publish(f"{layer_prefix()}__group__{group}", message)
             trip.execute()
     except redis.RedisError as error:
         logger.warning("operation %s: progress was not published (%s)", progress.operation_id, type(error).__name__)
@@ -67,7 +64,7 @@ def send(progress: Progress) -> None:
 @cache
 def client() -> redis.Redis:
     """This process's connection pool."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+    return redis.Redis.from_url(redis_url(), socket_timeout=5, socket_connect_timeout=2)
 
 
 def group_of(operation_id: UUID) -> str:

@@ -14,14 +14,15 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, NotFound
 from bulkql.workers.models import Upload
+from bulkql.workers.uploads.storage import DatabaseStorage
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
 def storage() -> Storage:
-    """Where uploads are kept: the alias `bulkql` of Django's STORAGES."""
-    return storages["bulkql"]
+    """Where uploads are kept: the alias `bulkql` of Django's STORAGES; without it, the database."""
+    return storages["bulkql"] if "bulkql" in storages.backends else DatabaseStorage()
 
 
 def announce(user: User, name: str, size: int | None) -> Upload:

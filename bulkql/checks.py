@@ -1,0 +1,92 @@
+"""What a project that embeds bulkql lacks -> Django's system checks, each with the line to add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+
+
+@register("bulkql")
+def check_project(**_: Any) -> list[CheckMessage]:
+    """The settings and URLs of the project."""
+    return [*redis_errors(), *layer_errors(), *url_errors(), *schema_errors(), *websocket_warnings()]
+
+
+def redis_errors() -> Iterator[CheckMessage]:
+    """Where Redis is must be told."""
+    if not (getattr(settings, "BULKQL_REDIS_URL", None) or getattr(settings, "REDIS_URL", None)):
+        yield Error(
+            "BULKQL_REDIS_URL is not set, nor is REDIS_URL.",
+            hint='Add to the settings: BULKQL_REDIS_URL = "redis://localhost:6379/0"',
+            id="bulkql.E020",
+        )
+
+
+def layer_errors() -> Iterator[CheckMessage]:
+    """Progress travels through Redis pub/sub, which other channel layers do not hear."""
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    name = "bulkql" if "bulkql" in layers else "default"
+    backend = layers.get(name, {}).get("BACKEND")
+    if backend == LAYER:
+        return
+    alias = "default" if backend is None else "bulkql"
+    found = "is not set" if backend is None else f"has {backend} as {name}, which does not hear of progress"
+    yield Error(
+        f"CHANNEL_LAYERS {found}.",
+        hint=f'Add to CHANNEL_LAYERS: "{alias}": {{"BACKEND": "{LAYER}", "CONFIG": {{"hosts": [BULKQL_REDIS_URL]}}}}',
+        id="bulkql.E021",
+    )
+
+
+def url_errors() -> Iterator[CheckMessage]:
+    """createUpload's url, the files' and the websocket's path come from the URLs."""
+    try:
+        reverse("bulkql:graphql")
+    except NoReverseMatch:
+        yield Error(
+            f"{settings.ROOT_URLCONF} does not include bulkql's URLs.",
+            hint='Add to its urlpatterns: path("bulk/", include("bulkql.urls"))',
+            id="bulkql.E022",
+        )
+
+
+def schema_errors() -> Iterator[CheckMessage]:
+    """A project's own schema must carry rows past GraphQL's coercion."""
+    name = getattr(settings, "BULKQL_SCHEMA", None)
+    if not name:
+        return
+    from bulkql.graphql import Schema
+
+    try:
+        schema = import_string(name)
+    except ImportError as error:
+        yield Error(
+            f"BULKQL_SCHEMA is {name!r}, which cannot be imported: {error}.",
+            hint="Name the schema and its module, such as mysite.schema.schema.",
+            id="bulkql.E023",
+        )
+        return
+    if not isinstance(schema, Schema):
+        yield Error(
+            f"BULKQL_SCHEMA names a {type(schema).__name__}, which does not serve bulk mutations.",
+            hint="Make it a bulkql.graphql.Schema; it takes the arguments of strawberry.Schema.",
+            id="bulkql.E024",
+        )
+
+
+def websocket_warnings() -> Iterator[CheckMessage]:
+    """Under WSGI there are no websockets."""
+    if getattr(settings, "ASGI_APPLICATION", None) is None:
+        yield Warning(
+            "ASGI_APPLICATION is not set. Under WSGI, mutations, uploads and queries work; subscriptions do not.",
+            hint="Wrap the application in asgi.py with bulkql.asgi.with_websocket, and name it: "
+            'ASGI_APPLICATION = "mysite.asgi.application"',
+            id="bulkql.W025",
+        )

@@ -1,0 +1,18 @@
+"""bulkql in a project: path("any/prefix/", include("bulkql.urls"))."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from bulkql.server import downloads, uploads
+from bulkql.server.graphiql import GraphiQLView
+from bulkql.server.graphql import GraphQLView
+
+app_name = "bulkql"
+
+urlpatterns = [
+    path("graphql", GraphQLView.as_view(), name="graphql"),
+    path("graphiql", GraphiQLView.as_view(), name="graphiql"),
+    path("uploads/<uuid:upload_id>", uploads.receive, name="upload"),
+    path("files/<uuid:operation_id>/<str:signature>/<str:name>", downloads.send, name="file"),
+]

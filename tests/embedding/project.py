@@ -1,0 +1,162 @@
+"""A project as `django-admin startproject` makes it, with README's lines, an app, and users without a username."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import psycopg
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+#: README's lines, by the file to which they are added.
+LINES: dict[str, str] = dict(re.findall(r"```py\n# (mysite/\w+\.py)\n(.*?)```", README, re.DOTALL))
+
+#: The project as it was before.
+MODELS = """
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    username = None
+    email = models.EmailField(unique=True)
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = []
+
+
+class Product(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+"""
+TASKS = """
+import dramatiq
+from dramatiq.brokers.stub import StubBroker
+
+dramatiq.set_broker(StubBroker())
+
+
+@dramatiq.actor
+def own_task():
+    pass
+"""
+BULK = """
+import bulkql
+
+from .models import Product
+
+
+@bulkql.register(Product)
+class Products(bulkql.BulkResource):
+    fields = ("name",)
+"""
+APPS = """
+from django.apps import AppConfig
+
+
+class ShopConfig(AppConfig):
+    name = "shop"
+    default = True
+
+    def ready(self):
+        from shop import tasks
+"""
+
+#: What its owner does once, and what the test wants to know.
+PREPARE = """
+import json
+import django
+django.setup()
+from django.core.management import call_command
+call_command("makemigrations", "shop", verbosity=0)
+call_command("migrate", verbosity=0)
+import dramatiq
+from django.contrib.auth import get_user_model
+from django.core.checks import run_checks
+from django.test import Client
+from bulkql.workers.actors import write_chunk
+from shop.tasks import own_task
+client = Client()
+client.force_login(get_user_model()._default_manager.create(email="ada@example.org", is_superuser=True, is_active=True))
+brokers = [type(one).__name__ for one in (dramatiq.get_broker(), own_task.broker, write_chunk.broker)]
+checks = [str(message) for message in run_checks()]
+print(json.dumps({"session": client.cookies["sessionid"].value, "brokers": brokers, "checks": checks}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A running project."""
+
+    url: str
+    #: What PREPARE printed.
+    told: dict[str, Any]
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Project]:
+    """The project with its web server and a worker, stopped at the end."""
+    create(directory)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BULKQL_", "DJANGO_"))}
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
+        environment.pop(name, None)
+    environment["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+    options: dict[str, Any] = {"cwd": directory, "env": environment, "text": True}
+    printed = subprocess.run([sys.executable, "-c", PREPARE], check=True, stdout=subprocess.PIPE, **options).stdout
+    with ExitStack() as stack:
+        worker = [str(Path(sys.executable).parent / "bulkql"), "work", "--processes", "1"]
+        started(stack, subprocess.Popen(worker, **options))
+        web = [sys.executable, "-m", "uvicorn", "mysite.asgi:application", "--port", "0", "--no-access-log"]
+        server = started(stack, subprocess.Popen(web, stderr=subprocess.PIPE, **options))
+        yield Project(url=url_of(server), told=json.loads(printed))
+
+
+def create(directory: Path) -> None:
+    """The files."""
+    subprocess.run([sys.executable, "-m", "django", "startproject", "mysite", str(directory)], check=True)
+    files = {"models": MODELS, "tasks": TASKS, "bulk": BULK, "apps": APPS, "__init__": "", "migrations/__init__": ""}
+    for name, text in files.items():
+        path = directory / "shop" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    append(directory / "mysite/settings.py", own_settings())
+    for name, lines in LINES.items():
+        append(directory / name, lines.replace("redis://localhost:6379/0", os.environ["REDIS_URL"]))
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(f"\n{text}")
+
+
+def own_settings() -> str:
+    """The project's app, its users, and a database of its own beside that of the other tests."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE DATABASE mysite")
+    database = {**dj_database_url.parse(os.environ["DATABASE_URL"]), "NAME": "mysite"}
+    return f'INSTALLED_APPS += ["shop"]\nAUTH_USER_MODEL = "shop.User"\nDATABASES = {{"default": {database!r}}}\n'
+
+
+def started(stack: ExitStack, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """A process that is stopped at the end."""
+    stack.enter_context(process)
+    stack.callback(process.terminate)
+    return process
+
+
+def url_of(server: subprocess.Popen[str]) -> str:
+    """Where uvicorn says that it runs."""
+    assert server.stderr is not None
+    lines = []
+    for line in server.stderr:
+        lines.append(line)
+        if found := re.search(r"running on (http://\S+)", line):
+            return found[1]
+    raise AssertionError("".join(lines))

@@ -1,0 +1,44 @@
+"""Django settings -> where Redis is, and the channel layer."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+#: Where nothing is set; a system check says so.
+DEFAULT_URL = "redis://localhost:6379/0"
+
+
+def redis_url() -> str:
+    """BULKQL_REDIS_URL, or the project's REDIS_URL."""
+    return str(getattr(settings, "BULKQL_REDIS_URL", None) or getattr(settings, "REDIS_URL", None) or DEFAULT_URL)
+
+
+def queue_url() -> str:
+    """BULKQL_QUEUE_URL, or the database after that of redis_url: a flush of one is not a flush of the other."""
+    return str(getattr(settings, "BULKQL_QUEUE_URL", None) or next_database(redis_url()))
+
+
+def next_database(url: str) -> str:
+    """The URL of the Redis database that comes next."""
+    parts = urlsplit(url)
+    number = parts.path.strip("/")
+    return urlunsplit(parts._replace(path=f"/{int(number or 0) + 1}"))
+
+
+def layer_name() -> str:
+    """The alias `bulkql` of CHANNEL_LAYERS where a project has one, for its default may be of another kind."""
+    return "bulkql" if "bulkql" in getattr(settings, "CHANNEL_LAYERS", {}) else "default"
+
+
+def layer() -> Any:
+    """The channel layer of progress."""
+    return get_channel_layer(layer_name())
+
+
+def layer_prefix() -> str:
+    """What the names of its groups begin with in Redis."""
+    return str(settings.CHANNEL_LAYERS[layer_name()].get("CONFIG", {}).get("prefix", "asgi"))
