@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -38,8 +37,8 @@ def up(
     with stack.running(data, port=port, workers=workers, apps=apps or []) as service:
         os.environ.update(service.environment)
         typer.echo(f"bulkql is up at {service.url}; its logs are in {service.data / 'log'}.")
-        typer.echo(f"Sign in a browser: {sign_in_link(service.url)}")
-        typer.echo(f"For scripts: bulkql token admin --data {data}")
+        for line in welcome(service.url, data):
+            typer.echo(line)
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
         wait_for_stop()
@@ -135,7 +134,7 @@ def set_up(data: Path | None) -> None:
     """Django, for the service in a data directory or for the environment's."""
     if data is not None:
         os.environ.update(stack.state_of(data))
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bulkql.server.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = stack.settings_module()
     # As `python -m` does for the service's processes: an app may lie where the command is run.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -155,18 +154,26 @@ def find_user(name: str) -> Any:
     return found
 
 
-def sign_in_link(url: str) -> str:
-    """A link that signs a browser in as the superuser admin, who is made at first start."""
+def welcome(url: str, data: Path) -> list[str]:
+    """How to sign in as the superuser admin, or what to do where the project's user model does not allow for one."""
     set_up(None)
+    from bulkql.server.preparation import AdminNotCreated, admin
+
+    try:
+        user = admin()
+    except AdminNotCreated as missing:
+        return [f"{missing} Its DATABASE_URL is in {data / stack.STATE}."]
+    return [*sign_in_lines(url, user), f"For scripts: bulkql token admin --data {data}"]
+
+
+def sign_in_lines(url: str, user: Any) -> list[str]:
+    """A link that signs a browser in; none where the project's URLs have no /sign-in."""
+    from django.urls import Resolver404, resolve
+
     from bulkql.server.auth import sign_in_query
 
-    return f"{url}/sign-in{sign_in_query(admin())}"
-
-
-def admin() -> Any:
-    """The superuser admin; its password is random, for it signs in by link."""
-    from django.contrib.auth import get_user_model
-
-    users: Any = get_user_model()._default_manager
-    found = users.filter(username="admin").first()
-    return found or users.create_superuser("admin", password=secrets.token_urlsafe(32))
+    try:
+        resolve("/sign-in")
+    except Resolver404:
+        return []
+    return [f"Sign in a browser: {url}/sign-in{sign_in_query(user)}"]

@@ -85,7 +85,8 @@ def tell(service: stack.Stack, data: Path) -> None:
 def token(service: stack.Stack) -> str:
     """A token of the superuser, as `bulkql token admin` prints it."""
     os.environ.update(service.environment)
-    from bulkql.server.cli import admin, set_up
+    from bulkql.server.cli import set_up
+    from bulkql.server.preparation import admin
 
     set_up(None)
     from bulkql.server.auth import token_for

@@ -45,7 +45,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
-        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": "bulkql.server.settings", **POLLING}
+        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module(), **POLLING}
         if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
             environment["BULKQL_APPS"] = served
         environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
@@ -56,14 +56,13 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         programs["web"] = web_command("127.0.0.1", port)
         programs["worker"] = worker_command(workers)
         whole = {**os.environ, **environment}
-        manage(whole, "check")
-        manage(whole, "migrate", "--verbosity", "0")
+        run_module(whole, "django", "check")
+        # The superuser is there before anybody can ask for its token.
+        run_module(whole, "bulkql.server.preparation")
         supervisor = stack.enter_context(supervised(data, programs, whole))
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, supervisor, data)
-        state = data / STATE
-        state.touch(mode=0o600)
-        state.write_text(json.dumps({"url": url, **environment}))
+        remember(data, {"url": url, **environment})
         yield Stack(url=url, environment=whole, supervisor=supervisor, data=data)
 
 
@@ -94,9 +93,14 @@ def worker_command(processes: int) -> list[str]:
     ]
 
 
-def manage(environment: dict[str, str], *arguments: str) -> None:
-    """A command of Django's; exits with its output where it fails."""
-    command = [sys.executable, "-m", "django", *arguments]
+def settings_module() -> str:
+    """The project's own settings where the environment names them, or else ours."""
+    return os.environ.get("DJANGO_SETTINGS_MODULE") or "bulkql.server.settings"
+
+
+def run_module(environment: dict[str, str], *arguments: str) -> None:
+    """A module as a program, to its end; exits with its output where it fails."""
+    command = [sys.executable, "-m", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise SystemExit(done.stderr or done.stdout)
@@ -191,12 +195,22 @@ def quoted(part: str) -> str:
     return '"' + part.replace("%", "%%").replace('"', '\\"') + '"'
 
 
+def remember(data: Path, state: dict[str, str]) -> None:
+    """Keep what state_of tells, for its user alone."""
+    written = data / f"{STATE}.new"
+    written.touch(mode=0o600)
+    written.write_text(json.dumps(state))
+    # Whoever waits for the file never reads half of it.
+    written.replace(data / STATE)
+
+
 def wait_until_ready(url: str, supervisor: subprocess.Popen[bytes], data: Path) -> None:
-    """Until /readyz says so; raises SystemExit with the log's end."""
+    """Until /readyz says that it is; raises SystemExit with the log's end."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and supervisor.poll() is None:
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
+            # A project of its own may have no /readyz: then it is enough that it answers.
+            if httpx.get(f"{url}/readyz", timeout=5).status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 return
         except httpx.HTTPError:
             pass

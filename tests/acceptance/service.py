@@ -178,7 +178,8 @@ def running(data: Path, **environment: str) -> Iterator[Service]:
         wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 60, "the service")
         assert process.poll() is None, printed.read_text()
         state = json.loads((data / "service.json").read_text())
-        token = subprocess.check_output([command[0], "token", "admin", "--data", str(data)], text=True, env=inherited)
+        asking = [command[0], "token", "admin", "--data", str(data)]
+        token = subprocess.check_output(asking, text=True, env={**inherited, **environment})
         yield Service(process, state, token.strip())
     finally:
         process.send_signal(signal.SIGINT)
