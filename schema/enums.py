@@ -8,10 +8,11 @@ from typing import Any
 import strawberry
 
 from bulkql.workers.enums import OnError, Outcome, State, Verb
+from bulkql.workers.errors import Code
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.readers.options import EmptyCells, FileFormat, UnknownColumns
 
-__all__ = ["EmptyCells", "FileFormat", "Mode", "OnError", "Outcome", "State", "UnknownColumns", "Verb"]
+__all__ = ["Code", "EmptyCells", "FileFormat", "Mode", "OnError", "Outcome", "State", "UnknownColumns", "Verb"]
 
 
 def describe(kind: EnumMeta, name: str, description: str, **values: str) -> None:
@@ -90,4 +91,23 @@ describe(
     DELETED="It is gone.",
     FAILED="It was not written; its row errors say why.",
     SKIPPED="The operation ended before its turn.",
+)
+describe(
+    Code,
+    "RowErrorCode",
+    "What is wrong with a row.",
+    REQUIRED="The row does not give a field that it must give, or gives it empty.",
+    NULL_NOT_ALLOWED="The field is null, and may not be.",
+    INVALID="The value is not one that the field takes, or a rule of the application refuses it.",
+    TOO_LONG="The text has more characters than the field takes.",
+    OUT_OF_RANGE="The number is too large or too small, or has too many digits.",
+    NOT_A_CHOICE="The value is not one of the field's choices.",
+    UNKNOWN_FIELD="The resource has no such field.",
+    REFERENCE_NOT_FOUND="The row points to one that does not exist, or that the user may not see.",
+    DUPLICATE_IN_REQUEST="A later row of the request has the same key; the later one counts.",
+    ALREADY_EXISTS="The table has a row with the same key already.",
+    CONSTRAINT="The row violates a constraint, or other rows protect it from being deleted.",
+    NOT_FOUND="The table has no row with this key, or the user may not see it.",
+    FORBIDDEN="The user may not change the row with this key.",
+    REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
 )

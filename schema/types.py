@@ -13,7 +13,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context
-from bulkql.schema.enums import FileFormat, OnError, Outcome, State, Verb
+from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
@@ -34,10 +34,7 @@ class RowError:
     index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
     resource: str = strawberry.field(description="The resource's name.")
     path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
-    code: str = strawberry.field(
-        description="REQUIRED, NULL_NOT_ALLOWED, INVALID, TOO_LONG, OUT_OF_RANGE, NOT_A_CHOICE, UNKNOWN_FIELD, "
-        "REFERENCE_NOT_FOUND, DUPLICATE_IN_REQUEST, ALREADY_EXISTS, CONSTRAINT, NOT_FOUND, FORBIDDEN or REJECTED."
-    )
+    code: Code = strawberry.field(description="What is wrong, for programs.")
     message: str = strawberry.field(description="The error in words.")
     data: str | None = strawberry.field(description="The value that the row gave.")
 
@@ -156,7 +153,7 @@ class BulkOperation:
     @strawberry.field(description="Why rows were not written, in input order.")
     async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection:
         page = await sync_to_async(results.row_errors)(self.stored, first, after)
-        edges = [RowErrorEdge(cursor=place.cursor(), node=RowError(**row)) for place, row in page.entries]
+        edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
@@ -189,6 +186,11 @@ def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
             )
         )
     return found
+
+
+def row_error(row: dict[str, Any]) -> RowError:
+    """A row error as the ledger has it: index, resource, path, code, message, data."""
+    return RowError(**{**row, "code": Code(row["code"])})
 
 
 def row_result(row: dict[str, Any]) -> RowResult:

@@ -1,6 +1,9 @@
-"""What can be wrong with a request, each with the code that the client sees."""
+"""What can be wrong with a request or with a row, each with the code that the client sees."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 
 class BulkError(Exception):
@@ -60,6 +63,39 @@ class Unavailable(BulkError):
 
 class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
+
+
+class Code(StrEnum):
+    """What is wrong with a row."""
+
+    REQUIRED = "REQUIRED"
+    NULL_NOT_ALLOWED = "NULL_NOT_ALLOWED"
+    INVALID = "INVALID"
+    TOO_LONG = "TOO_LONG"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    NOT_A_CHOICE = "NOT_A_CHOICE"
+    UNKNOWN_FIELD = "UNKNOWN_FIELD"
+    REFERENCE_NOT_FOUND = "REFERENCE_NOT_FOUND"
+    DUPLICATE_IN_REQUEST = "DUPLICATE_IN_REQUEST"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    CONSTRAINT = "CONSTRAINT"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with a row, but not which row it is. It is data, and never raised.
+
+    `path` is the field as GraphQL calls it, dotted; None where the whole row is at fault. `data` is what the row gave,
+    as text.
+    """
+
+    path: str | None
+    code: Code
+    message: str
+    data: str | None = None
 
 
 class WorkFailed(Exception):

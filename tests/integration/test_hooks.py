@@ -59,6 +59,30 @@ def test_clean_row_takes_what_a_row_gives(create, monkeypatch):
     assert done.codes == [(0, "big", "OUT_OF_RANGE"), (0, "char", "INVALID"), (1, None, "INVALID")]
 
 
+def test_codes_that_clients_do_not_know_are_invalid(create, monkeypatch):
+    def clean_rows(self, rows):
+        found = {"b": "ODD", "c": "max_length", "d": "FORBIDDEN"}
+        of_code = (bulkql.row_errors(rows.filter(pl.col("code") == one), "code", "No.", found[one]) for one in found)
+        return pl.concat(of_code).with_columns(pl.col("row").cast(pl.UInt32))
+
+    def clean_row(self, row):
+        if row["code"] in ("e", "f"):
+            raise ValidationError({"code": ValidationError("No.", code={"e": "odd", "f": "CONSTRAINT"}[row["code"]])})
+
+    monkeypatch.setattr(Keepers, "clean_rows", clean_rows)
+    monkeypatch.setattr(Keepers, "clean_row", clean_row)
+
+    done = create("keepers", [{"code": code} for code in "abcdef"])
+
+    assert [(error["index"], error["code"], error["message"]) for error in done.errors] == [
+        (1, "INVALID", "No."),
+        (2, "TOO_LONG", "No."),
+        (3, "FORBIDDEN", "No."),
+        (4, "INVALID", "No."),
+        (5, "CONSTRAINT", "No."),
+    ]
+
+
 def test_after_chunk_is_part_of_the_chunk(create, bulk, monkeypatch, user):
     seen = []
 

@@ -9,7 +9,6 @@ A line that was no JSON object comes as an object that gives nothing.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,7 +19,7 @@ from django.db.models import QuerySet
 
 from bulkql.workers.downloads import texts
 from bulkql.workers.enums import Outcome
-from bulkql.workers.frames import INTAKE_ERRORS, no_errors, unpack
+from bulkql.workers.frames import INTAKE_ERRORS, RECORDED_ERRORS, errors_from_json, unpack
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input
 from bulkql.workers.readers import returned
@@ -127,7 +126,7 @@ def failed_in(chunk: Chunk) -> Failed:
     """The failed rows of a chunk that has some."""
     results = result_rows(chunk)
     is_failed = results["outcome"] == Outcome.FAILED.value
-    errors = unpack(chunk.errors) if chunk.errors is not None else no_errors()
+    errors = unpack(chunk.errors) if chunk.errors is not None else pl.DataFrame(schema=RECORDED_ERRORS)
     return Failed(unpack(chunk.payload).filter(is_failed), results["index"].filter(is_failed), errors)
 
 
@@ -159,7 +158,7 @@ def overflow(failed: Failed, shape: Shape) -> pl.Series:
     """The cell too many of each record that had one."""
     found: list[str | None] = [None] * failed.indexes.len()
     if INTAKE_ERRORS in failed.cells.columns and shape.is_file and shape.options.format == FileFormat.CSV:
-        found = [errors and json.loads(errors)[0][3] for errors in failed.cells[INTAKE_ERRORS]]
+        found = [text and errors_from_json(text)[0].data for text in failed.cells[INTAKE_ERRORS]]
     return pl.Series(found, dtype=pl.String)
 
 
@@ -189,9 +188,10 @@ def unknown_in(failed: Failed, shape: Shape) -> Iterator[dict[str, Any]]:
     """What each row gave that has no cell; its errors have kept it."""
     known = shape.plan.names
     intake = failed.cells[INTAKE_ERRORS] if INTAKE_ERRORS in failed.cells.columns else [None] * failed.indexes.len()
-    for errors in intake:
-        found = json.loads(errors) if errors else []
-        yield {path: texts.as_json(data) or data for _, path, _, data in found if path and path not in known}
+    for text in intake:
+        found = errors_from_json(text) if text else []
+        gave = {one.path: one.data for one in found if one.path and one.data}
+        yield {path: texts.as_json(data) or data for path, data in gave.items() if path not in known}
 
 
 def nested(row: dict[str, Any], by_names: frozenset[str]) -> dict[str, Any]:

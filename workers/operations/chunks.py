@@ -13,7 +13,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import GivenUp, LeaseLost
-from bulkql.workers.frames import ROW, no_errors, unpack
+from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk
@@ -131,11 +131,14 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
 
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
-    rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=pl.UInt32)})
+    # The only place where a row's place in its chunk becomes its index in the input. A retry may cut other chunks, and
+    # an error that had its place early would name a row of the wrong chunk.
+    index = (pl.col(ROW) + chunk.row_start).alias("index")
+    rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=ROW_NUMBER)})
     outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select_seq(
-        index=pl.col(ROW).cast(pl.Int64) + chunk.row_start,
+        index,
         outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
         pk="pk",
     )
-    errors = written.errors.with_columns(pl.col("index") + chunk.row_start)
+    errors = written.errors.with_columns(index).select(*RECORDED_ERRORS)
     return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections.abc import Iterator
 from typing import IO
 
 import polars as pl
 
 from bulkql.workers.columns.cells import MARK, NULL, escaped_column
-from bulkql.workers.errors import UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS
+from bulkql.workers.errors import Code, RowError, UnreadableFile
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import restored
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
 from bulkql.workers.readers.returned import is_returned
@@ -189,7 +188,10 @@ def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series
     if frame[OVERFLOW].null_count() == frame.height:
         return []
     message = f"The row has more than the header's {len(fields)} cells; quote cells that contain the delimiter."
-    texts = [None if extra is None else json.dumps([["INVALID", None, message, extra]]) for extra in frame[OVERFLOW]]
+    texts = [
+        None if extra is None else errors_to_json([RowError(None, Code.INVALID, message, extra)])
+        for extra in frame[OVERFLOW]
+    ]
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
 
 

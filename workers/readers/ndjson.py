@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from bulkql.workers.columns.cells import ExactFloat
-from bulkql.workers.errors import UnreadableFile
+from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.objects import flattened, raw_frame
 from bulkql.workers.readers.options import FileOptions, UnknownColumns, fields_of
@@ -97,7 +97,7 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str | None]]]]:
+def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values without bulkql's own; where one is not JSON, an error in its place."""
     rows, errors = decode_all(block, line)
     if b"bulkql_" in block:
@@ -107,14 +107,14 @@ def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str 
     return rows, errors
 
 
-def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[str | None]]]]:
+def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values; where one is not JSON, an error in its place."""
     try:
         return decoder.decode_lines(block), {}
     except UNREADABLE:
         pass
     rows: list[Any] = []
-    errors: dict[int, list[list[str | None]]] = {}
+    errors: dict[int, list[RowError]] = {}
     for number, text in enumerate(block.split(b"\n"), start=line):
         if not text.strip():
             continue
@@ -122,7 +122,7 @@ def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[list[
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
             shown = text[:200].decode(errors="replace")
-            errors[len(rows)] = [["INVALID", None, f"Line {number} is not JSON: {error}.", shown]]
+            errors[len(rows)] = [RowError(None, Code.INVALID, f"Line {number} is not JSON: {error}.", shown)]
             rows.append(None)
     return rows, errors
 

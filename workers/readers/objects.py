@@ -11,7 +11,8 @@ import polars as pl
 
 from bulkql.workers.columns.cells import cells
 from bulkql.workers.columns.column import Column, graphql_name
-from bulkql.workers.frames import INTAKE_ERRORS
+from bulkql.workers.errors import Code, RowError
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.resources.plan import Plan
 
 
@@ -21,7 +22,7 @@ def raw_frame(
     *,
     names: dict[str, str] | None = None,
     ignore_unknown: bool = False,
-    errors: dict[int, list[list[str | None]]] | None = None,
+    errors: dict[int, list[RowError]] | None = None,
 ) -> pl.DataFrame:
     """The rows as cells. What is no object, and fields that rows do not have, become row errors.
 
@@ -45,7 +46,7 @@ def raw_frame(
             values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
             series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
     if errors:
-        texts = [json.dumps(errors[index]) if index in errors else None for index in range(len(rows))]
+        texts = [errors_to_json(errors[index]) if index in errors else None for index in range(len(rows))]
         series.append(pl.Series(INTAKE_ERRORS, texts, dtype=pl.String))
     if not series:
         # Rows that give nothing at all are rows still; each will be told what it lacks.
@@ -62,7 +63,7 @@ def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
 
 
 def merged(
-    rows: Sequence[dict[str, Any]], column: Column, keys: Sequence[str], errors: dict[int, list[list[str | None]]]
+    rows: Sequence[dict[str, Any]], column: Column, keys: Sequence[str], errors: dict[int, list[RowError]]
 ) -> list[Any]:
     """The values of a field that the rows call by several names; a row that uses two of them contradicts itself."""
     values: list[Any] = []
@@ -72,18 +73,18 @@ def merged(
         if len(given) > 1:
             message = f"The row gives this field twice, as {' and as '.join(given)}."
             shown = json.dumps([row[key] for key in given])
-            errors.setdefault(index, []).append(["INVALID", column.graphql_name, message, shown])
+            errors.setdefault(index, []).append(RowError(column.graphql_name, Code.INVALID, message, shown))
     return values
 
 
-def not_an_object(index: int, row: Any, errors: dict[int, list[list[str | None]]]) -> dict[str, Any]:
+def not_an_object(index: int, row: Any, errors: dict[int, list[RowError]]) -> dict[str, Any]:
     """A row that is no object gives nothing, and has one error of its own."""
     if index not in errors:
-        errors[index] = [["INVALID", None, "A row is an object of fields and values.", json.dumps(row)]]
+        errors[index] = [RowError(None, Code.INVALID, "A row is an object of fields and values.", json.dumps(row))]
     return {}
 
 
-def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, list[list[str | None]]]) -> dict[str, Any]:
+def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, list[RowError]]) -> dict[str, Any]:
     """A row whose {"accountBy": {"name": "Cash"}} is {"accountBy.name": "Cash"}."""
     if plan.by_names.isdisjoint(row):
         return row
@@ -97,7 +98,7 @@ def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, lis
             flat.setdefault(in_graphql(key).removesuffix("By"), None)
         else:
             message = "An object with the fields of one of its keys is expected here."
-            errors.setdefault(index, []).append(["INVALID", in_graphql(key), message, json.dumps(value)])
+            errors.setdefault(index, []).append(RowError(in_graphql(key), Code.INVALID, message, json.dumps(value)))
     return flat
 
 
@@ -110,19 +111,19 @@ def find_unknown(
     plan: Plan,
     rows: Sequence[dict[str, Any]],
     unknown: dict[str, str],
-    errors: dict[int, list[list[str | None]]],
+    errors: dict[int, list[RowError]],
 ) -> None:
     """Name the unknown fields of each row."""
     known = plan.known()
     for index, row in enumerate(rows):
         if not unknown.keys().isdisjoint(row):
             errors.setdefault(index, []).extend(
-                [
-                    "UNKNOWN_FIELD",
+                RowError(
                     name,
+                    Code.UNKNOWN_FIELD,
                     f"{plan.resource.name} has no field {name}; it has {known}.",
                     json.dumps(row[key]),
-                ]
+                )
                 for key, name in unknown.items()
                 if key in row
             )

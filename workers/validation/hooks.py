@@ -12,13 +12,15 @@ from django.db import transaction
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
-from bulkql.workers.frames import ERRORS, ROW, given, no_errors
+from bulkql.workers.errors import RowError
+from bulkql.workers.frames import ERRORS, ROW, errors_of, given, no_errors
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, ChunkOutcome
 from bulkql.workers.signals import chunk_written, operation_finished
-from bulkql.workers.validation.values import Validated, code_of, message_of, without
+from bulkql.workers.validation.codes import code_expression, code_of
+from bulkql.workers.validation.values import Validated, message_of, without
 
 
 def cleaned(plan: Plan, validated: Validated) -> Validated:
@@ -34,12 +36,14 @@ def cleaned(plan: Plan, validated: Validated) -> Validated:
 
 
 def by_columns(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
-    """What clean_rows finds."""
+    """What clean_rows finds, in rows with `__row` and the plan's columns: `__row`, path, code, message, data."""
     shown = rows.rename({ROW: "row"}).select("row", *(name for name in rows.columns if name in columns_shown(plan)))
     found = plan.resource.clean_rows(shown)
     if found is None:
         return no_errors()
-    return found.rename({"row": "index"}).select(pl.col(name).cast(dtype) for name, dtype in ERRORS.items())
+    # A rule may build its frame by hand: with numbers of another type, or with a code that clients do not know.
+    errors = found.rename({"row": ROW}).select(pl.col(name).cast(dtype) for name, dtype in ERRORS.items())
+    return errors.with_columns(code_expression("code"))
 
 
 def columns_shown(plan: Plan) -> set[str]:
@@ -47,11 +51,11 @@ def columns_shown(plan: Plan) -> set[str]:
 
 
 def by_rows(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
-    """What clean_row finds."""
+    """What clean_row finds, in rows with `__row` and the plan's columns: `__row`, path, code, message, data."""
     columns = [*plan.columns.values(), *(column for column, *_ in plan.lists.values())]
     values = zip(*(one.python(rows[one.name]) for one in columns), strict=True)
     are_given = rows.select(given(one.name) for one in columns).iter_rows()
-    found: list[tuple[int, str | None, str, str, None]] = []
+    found: list[tuple[int, RowError]] = []
     for row, row_values, row_given in zip(rows[ROW], values, are_given, strict=True):
         try:
             plan.resource.clean_row(
@@ -62,16 +66,17 @@ def by_rows(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
                 }
             )
         except ValidationError as error:
-            found += [(row, path, code, message, None) for path, code, message in told(error)]
-    return pl.DataFrame(found, schema=ERRORS, orient="row")
+            found += [(row, one) for one in told(error)]
+    return errors_of(found)
 
 
-def told(error: ValidationError) -> Iterator[tuple[str | None, str, str]]:
-    """Path, code and message of each error in a ValidationError."""
+def told(error: ValidationError) -> Iterator[RowError]:
+    """A row error for each error in a ValidationError."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
     for field, errors in by_field.items():
         for one in errors:
-            yield None if field == NON_FIELD_ERRORS else graphql_name(field), code_of(one), message_of(one)
+            path = None if field == NON_FIELD_ERRORS else graphql_name(field)
+            yield RowError(path, code_of(one), message_of(one))
 
 
 def after(chunk: Chunk, plan: Plan, entry: Entry) -> None:

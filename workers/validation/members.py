@@ -17,17 +17,17 @@ import polars as pl
 from bulkql.workers.columns.cells import MARK, NULL, cell, encodable, kind_of, value_of
 from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.columns.lists import ListColumn
-from bulkql.workers.frames import ERRORS, ROW, given, no_errors
+from bulkql.workers.errors import Code, RowError
+from bulkql.workers.frames import ERRORS, ROW, ROW_NUMBER, WORDS, errors_at, errors_of, given, no_errors, row_numbers
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.references import comparable_keys, found_targets
-from bulkql.workers.validation.values import Validated, errors_at, parsed, without
+from bulkql.workers.validation.values import Validated, parsed, without
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: A row's list once it is resolved: its targets' primary keys as text, each once.
 PKS = pl.List(pl.String)
-ERRORS_OF_TEXT = {"text": pl.String, **{name: dtype for name, dtype in ERRORS.items() if name != "index"}}
 
 
 def with_lists(plan: Plan, raw: pl.DataFrame, validated: Validated) -> Validated:
@@ -35,7 +35,7 @@ def with_lists(plan: Plan, raw: pl.DataFrame, validated: Validated) -> Validated
     present = [column for columns in plan.lists.values() for column in columns if column.name in raw.columns]
     if not present:
         return validated
-    texts = raw.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW), *map(text_of, present))
+    texts = raw.select(row_numbers(), *map(text_of, present))
     errors = [at_rows(texts, column, read(column, texts[column.name]).errors) for column in present]
     rows = validated.rows.join(texts, on=ROW, how="left", maintain_order="left")
     return without(Validated(rows, validated.errors), pl.concat([no_errors(), *errors, *given_twice(plan, texts)]))
@@ -48,7 +48,7 @@ def text_of(column: ListColumn) -> pl.Expr:
 
 def at_rows(texts: pl.DataFrame, column: ListColumn, errors: pl.DataFrame) -> pl.DataFrame:
     """The errors of texts, at each row that gives them."""
-    rows = texts.select(pl.col(ROW).cast(pl.Int64).alias("index"), text=column.name)
+    rows = texts.select(ROW, text=column.name)
     return rows.join(errors, on="text", how="inner", maintain_order="left_right").select(*ERRORS)
 
 
@@ -58,7 +58,7 @@ def given_twice(plan: Plan, texts: pl.DataFrame) -> Iterator[pl.DataFrame]:
         for one, other in combinations((column for column in columns if column.name in texts.columns), 2):
             both = texts.filter(pl.col(one.name).is_not_null() & pl.col(other.name).is_not_null())[ROW]
             message = f"The row gives both {one.graphql_name} and {other.graphql_name}."
-            yield errors_at(both, other.graphql_name, "INVALID", message, None)
+            yield errors_at(both, RowError(other.graphql_name, Code.INVALID, message))
 
 
 def resolve_lists(plan: Plan, rows: pl.DataFrame, resolved: Validated, user: User | None) -> Validated:
@@ -72,7 +72,7 @@ def resolve_lists(plan: Plan, rows: pl.DataFrame, resolved: Validated, user: Use
         named = [targets_of_rows(plan, column, rows, user) for column in present]
         errors += [unknown for _, unknown in named]
         pks = pl.concat(
-            [pl.DataFrame(schema={ROW: pl.UInt32, name: PKS}), *(lists.rename({"pks": name}) for lists, _ in named)]
+            [pl.DataFrame(schema={ROW: ROW_NUMBER, name: PKS}), *(lists.rename({"pks": name}) for lists, _ in named)]
         )
         found = found.drop(column.name for column in present).join(pks, on=ROW, how="left", maintain_order="left")
         found = found.with_columns(pl.col(name).is_not_null().alias(given(name)))
@@ -86,11 +86,7 @@ def targets_of_rows(
     giving = rows.select(ROW, text=column.name).drop_nulls()
     members = with_targets(plan, column, read(column, giving["text"]).frame, user)
     strangers = members.filter(pl.col("pk").is_null()).unique("text", keep="first", maintain_order=True)
-    errors = pl.DataFrame(
-        [(one["text"], *not_found(column, one)) for one in strangers.iter_rows(named=True)],
-        schema=ERRORS_OF_TEXT,
-        orient="row",
-    )
+    errors = errors_of(((one["text"], not_found(column, one)) for one in strangers.iter_rows(named=True)), by="text")
     lists = members.group_by("text").agg(pks=pl.col("pk").unique(maintain_order=True))
     pks = giving.join(lists, on="text", how="left").select(ROW, pl.col("pks").fill_null(pl.lit([], dtype=PKS)))
     return pks, at_rows(rows, column, errors)
@@ -98,7 +94,7 @@ def targets_of_rows(
 
 def with_targets(plan: Plan, column: ListColumn, members: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """Members with `pk`, the primary key of the target as text; null where there is none."""
-    found = [pl.DataFrame(schema={ROW: pl.UInt32, "pk": pl.String})]
+    found = [pl.DataFrame(schema={ROW: ROW_NUMBER, "pk": pl.String})]
     for key in column.keys:
         naming = members.filter(pl.col(one.name).is_not_null() == (one in key) for one in column.parts)
         if not naming.is_empty():
@@ -109,15 +105,15 @@ def with_targets(plan: Plan, column: ListColumn, members: pl.DataFrame, user: Us
     return members.join(pl.concat(found).unique(ROW), on=ROW, how="left", maintain_order="left")
 
 
-def not_found(column: ListColumn, member: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Path, code, message and data of a member that names nobody."""
+def not_found(column: ListColumn, member: dict[str, Any]) -> RowError:
+    """A member that names nobody."""
     assert column.target is not None
     used = [one for one in column.parts if member[one.name] is not None]
     values = ", ".join(str(member[one.name]) for one in used)
     path = used[0].graphql_name if len(used) == 1 else by_name(column.field.name)
     how = f" of {', '.join(one.name for one in used)}" if column.names is not None else ""
     message = f"There is no {column.target._meta.verbose_name}{how} {values}."
-    return path, "REFERENCE_NOT_FOUND", message, values
+    return RowError(path, Code.REFERENCE_NOT_FOUND, message, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +132,23 @@ def read(column: ListColumn, cells: pl.Series) -> Members:
     """The members of all lists in a column, each distinct text read once."""
     owners: list[str] = []
     found: list[dict[str, str]] = []
-    bad: list[tuple[str, str | None, str, str, str | None]] = []
+    bad: list[tuple[str, RowError]] = []
     for text in cells.drop_nulls().unique(maintain_order=True):
         for member in members_in(column, text):
-            if isinstance(member, dict):
+            if isinstance(member, RowError):
+                bad.append((text, member))
+            else:
                 owners.append(text)
                 found.append(member)
-            else:
-                bad.append((text, *member))
     cells_of_parts = {one.name: [member.get(one.name) for member in found] for one in column.parts}
     members, wrong = parsed(column.parts, pl.DataFrame(cells_of_parts, schema=dict.fromkeys(cells_of_parts, pl.String)))
     members = members.with_columns(pl.Series("text", owners, dtype=pl.String))
-    texts = members.select(pl.col(ROW).cast(pl.Int64).alias("index"), "text")
-    errors = texts.join(wrong, on="index", how="inner").select(*ERRORS_OF_TEXT)
-    return Members(
-        members.select(ROW, "text", *cells_of_parts),
-        pl.concat([pl.DataFrame(bad, schema=ERRORS_OF_TEXT, orient="row"), errors]),
-    )
+    errors = members.select(ROW, "text").join(wrong, on=ROW, how="inner").select("text", *WORDS)
+    return Members(members.select(ROW, "text", *cells_of_parts), pl.concat([errors_of(bad, by="text"), errors]))
 
 
-def members_in(column: ListColumn, text: str) -> Iterator[dict[str, str] | tuple[str, str, str, str | None]]:
-    """The members of one list, as cells of the columns of a key; in place of a bad one path, code, message and data."""
+def members_in(column: ListColumn, text: str) -> Iterator[dict[str, str] | RowError]:
+    """The members of one list, as cells of the columns of a key; its error in the place of a bad one."""
     if not text.startswith(MARK) and not text.lstrip().startswith("[") and not column.has_objects:
         # A file's cell: its members are texts, whatever the key's type.
         (single,) = column.parts
@@ -165,35 +157,36 @@ def members_in(column: ListColumn, text: str) -> Iterator[dict[str, str] | tuple
     try:
         value = value_of(text) if text.startswith(MARK) else json.loads(text)
     except (ValueError, RecursionError):
-        yield column.graphql_name, "INVALID", "This is not a JSON list.", text
+        yield RowError(column.graphql_name, Code.INVALID, "This is not a JSON list.", text)
         return
     take = by_object if column.has_objects else by_value
     # GraphQL takes one value for a list of it.
     yield from (take(column, one) for one in (value if isinstance(value, list) else [value]))
 
 
-def by_value(column: ListColumn, value: Any) -> dict[str, str] | tuple[str, str, str, str | None]:
+def by_value(column: ListColumn, value: Any) -> dict[str, str] | RowError:
     """A member that is the value of a key of one field."""
     (single,) = column.parts
     if value is None:
-        return single.graphql_name, "NULL_NOT_ALLOWED", "A list has no nulls in it.", "null"
+        return RowError(single.graphql_name, Code.NULL_NOT_ALLOWED, "A list has no nulls in it.", "null")
     return {single.name: cell_of(single, value)}
 
 
-def by_object(column: ListColumn, value: Any) -> dict[str, str] | tuple[str, str, str, str | None]:
+def by_object(column: ListColumn, value: Any) -> dict[str, str] | RowError:
     """A member that is an object with the fields of a key."""
     if not isinstance(value, dict):
         message = f"An object is expected here, not {kind_of(f'{MARK}{json.dumps(value)}')}."
-        return column.graphql_name, "INVALID", message, json.dumps(value)
+        return RowError(column.graphql_name, Code.INVALID, message, json.dumps(value))
     parts = {name: one for one in column.parts for name in (one.name, graphql_name(one.name))}
     known = ", ".join(graphql_name(one.name) for one in column.parts)
     for name in value.keys() - parts.keys():
         path = f"{column.graphql_name}.{name}".encode(errors="backslashreplace").decode()
-        return path, "UNKNOWN_FIELD", f"The fields of its keys are {known}.", json.dumps(value[name])
+        return RowError(path, Code.UNKNOWN_FIELD, f"The fields of its keys are {known}.", json.dumps(value[name]))
     cells = {parts[name].name: cell_of(parts[name], given) for name, given in value.items() if given is not None}
     if not any(cells.keys() == {one.name for one in key} for key in column.keys):
         ways = " or ".join(", ".join(graphql_name(one.name) for one in key) for key in column.keys)
-        return column.graphql_name, "INVALID", f"The fields of one key are expected here: {ways}.", json.dumps(value)
+        message = f"The fields of one key are expected here: {ways}."
+        return RowError(column.graphql_name, Code.INVALID, message, json.dumps(value))
     return cells
 
 

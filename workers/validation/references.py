@@ -13,7 +13,8 @@ import polars as pl
 from django.db import models
 
 from bulkql.workers.columns.column import Column, by_name
-from bulkql.workers.frames import ERRORS, ROW, given, no_errors
+from bulkql.workers.errors import Code
+from bulkql.workers.frames import ROW, errors_in, given, no_errors
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
 from bulkql.workers.validation.values import Validated, keys_of_target, without
@@ -61,12 +62,13 @@ def unresolved(plan: Plan, column: Column, rows: pl.DataFrame, user: User | None
         return no_errors()
     assert column.target is not None
     name = column.target._meta.verbose_name
-    return rows.filter(pl.col(column.name).is_in(unknown.implode())).select(
-        pl.col(ROW).cast(pl.Int64).alias("index"),
-        path=pl.lit(column.graphql_name),
-        code=pl.lit("REFERENCE_NOT_FOUND"),
-        message=pl.format(f"There is no {name} {{}}.", pl.col(column.name).cast(pl.String)),
-        data=pl.col(column.name).cast(pl.String),
+    text = pl.col(column.name).cast(pl.String)
+    return errors_in(
+        rows.filter(pl.col(column.name).is_in(unknown.implode())),
+        column.graphql_name,
+        Code.REFERENCE_NOT_FOUND,
+        pl.format(f"There is no {name} {{}}.", text),
+        text,
     )
 
 
@@ -148,10 +150,5 @@ def nobody_of(column: Column, of_key: list[Column], rows: pl.DataFrame) -> pl.Da
     shown = pl.concat_str([pl.col(one.name).cast(pl.String).fill_null("null") for one in of_key], separator=", ")
     path = of_key[0].graphql_name if len(of_key) == 1 else by_name(column.name)
     names = ", ".join(one.field.name for one in of_key)
-    return rows.select(
-        pl.col(ROW).cast(pl.Int64).alias("index"),
-        path=pl.lit(path),
-        code=pl.lit("REFERENCE_NOT_FOUND"),
-        message=pl.format(f"There is no {column.target._meta.verbose_name} of {names} {{}}.", shown),
-        data=shown,
-    ).select(*ERRORS)
+    message = pl.format(f"There is no {column.target._meta.verbose_name} of {names} {{}}.", shown)
+    return errors_in(rows, path, Code.REFERENCE_NOT_FOUND, message, shown)

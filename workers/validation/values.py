@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from bulkql.workers.columns.cells import NULL, shown
 from bulkql.workers.columns.column import Column, by_name, graphql_name
+from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import (
     ERRORS,
     INTAKE_ERRORS,
@@ -19,24 +19,17 @@ from bulkql.workers.frames import (
     ROW,
     SUPERSEDED_BY,
     SUPERSEDED_KEY,
+    errors_at,
+    errors_from_json,
+    errors_in,
+    errors_of,
     given,
     no_errors,
+    row_numbers,
 )
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
-
-#: Django's validation codes -> the row errors' codes; any other is INVALID.
-CODES = {
-    "blank": "REQUIRED",
-    "null": "NULL_NOT_ALLOWED",
-    "max_length": "TOO_LONG",
-    "max_value": "OUT_OF_RANGE",
-    "min_value": "OUT_OF_RANGE",
-    "max_digits": "OUT_OF_RANGE",
-    "max_whole_digits": "OUT_OF_RANGE",
-    "max_decimal_places": "OUT_OF_RANGE",
-    "invalid_choice": "NOT_A_CHOICE",
-}
+from bulkql.workers.validation.codes import code_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,7 @@ class Validated:
 
     `rows`: `__row` (place in the chunk), then for each column its value and `given:` whether the row gives it. Columns
     that name the targets of foreign keys are there if some row gives them.
-    `errors`: `index` (of the row in the chunk), path, code, message, data.
+    `errors`: `__row`, path, code, message, data.
     """
 
     rows: pl.DataFrame
@@ -72,7 +65,7 @@ def without(validated: Validated, errors: pl.DataFrame) -> Validated:
     """Take the rows of these errors out of the good ones."""
     if errors.is_empty():
         return validated
-    guilty = errors["index"].unique().cast(pl.UInt32)
+    guilty = errors[ROW].unique()
     return Validated(validated.rows.filter(~pl.col(ROW).is_in(guilty.implode())), pl.concat([validated.errors, errors]))
 
 
@@ -83,7 +76,7 @@ def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     """
     # In sequence: to wake polars' threads takes longer than few rows do, and beside many rows other chunks are at work.
     rows = raw.select_seq(
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW),
+        row_numbers(),
         *(expression for column in columns for expression in fast(column, column.name in raw.columns)),
     )
     doubtful = left_of([column for column in columns if column.name in raw.columns], raw, rows)
@@ -127,41 +120,33 @@ def rest(column: Column, cells: pl.Series) -> pl.Expr:
 
 def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
     """What the fast path left, through the field itself: each distinct text once."""
-    frame = pl.DataFrame({"cell": cells, "value": values}).with_row_index("index")
-    left = frame.filter(pl.col("value").is_null() & (pl.col("cell") != NULL)).select("index", "cell")
+    frame = pl.DataFrame({"cell": cells, "value": values}).with_columns(row_numbers())
+    left = frame.filter(pl.col("value").is_null() & (pl.col("cell") != NULL)).select(ROW, "cell")
     good_texts: list[str] = []
     good_values: list[object] = []
-    bad: list[tuple[str, str, str]] = []
+    bad: list[tuple[str, RowError]] = []
     for cell in left["cell"].unique():
         try:
             good_values.append(column.clean(cell))
             good_texts.append(cell)
         except ValidationError as error:
-            bad.extend((cell, code_of(one), message_of(one)) for one in ValidationError([error]).error_list)
+            bad.extend(
+                (cell, RowError(column.graphql_name, code_of(one), message_of(one), shown(cell)))
+                for one in ValidationError([error]).error_list
+            )
     found = pl.DataFrame(
         {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
     )
     rescued = left.join(found, on="cell", how="inner")
     if not rescued.is_empty():
         values = (
-            frame.select("index", "value")
-            .join(rescued.select("index", rescued="value"), on="index", how="left", maintain_order="left")
+            frame.select(ROW, "value")
+            .join(rescued.select(ROW, rescued="value"), on=ROW, how="left", maintain_order="left")
             .select(pl.coalesce("value", "rescued").alias(column.name))
             .to_series()
         )
-    verdicts = pl.DataFrame(bad, schema={"cell": pl.String, "code": pl.String, "message": pl.String}, orient="row")
-    errors = left.join(verdicts, on="cell", how="inner", maintain_order="left_right").select(
-        pl.col("index").cast(pl.Int64),
-        pl.lit(column.graphql_name).alias("path"),
-        "code",
-        "message",
-        data=pl.col("cell").map_elements(shown, return_dtype=pl.String),
-    )
-    return values, errors
-
-
-def code_of(error: ValidationError) -> str:
-    return CODES.get(error.code or "", "INVALID")
+    errors = left.join(errors_of(bad, by="cell"), on="cell", how="inner", maintain_order="left_right")
+    return values, errors.select(*ERRORS)
 
 
 def message_of(error: ValidationError) -> str:
@@ -182,11 +167,12 @@ def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.Da
     for name, lack in lacks.items():
         if some[f"lacks:{name}"].item():
             path = plan.columns[name].graphql_name
-            yield errors_at(rows.filter(lack)[ROW], path, "REQUIRED", "This field is required.", None)
+            yield errors_at(rows.filter(lack)[ROW], RowError(path, Code.REQUIRED, "This field is required."))
     for name, null in nulls.items():
         if some[f"null:{name}"].item():
             path = plan.all_columns[name].graphql_name
-            yield errors_at(rows.filter(null)[ROW], path, "NULL_NOT_ALLOWED", "This field cannot be null.", "null")
+            null_error = RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.", "null")
+            yield errors_at(rows.filter(null)[ROW], null_error)
 
 
 def is_given(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Expr:
@@ -215,9 +201,9 @@ def misnamed(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         ways = " or ".join(", ".join(sorted(map(graphql_name, key))) for key in keys)
         by = by_name(name)
         twice = rows.filter(is_named & pl.col(given(name)))[ROW]
-        yield errors_at(twice, by, "INVALID", f"The row gives both {graphql_name(name)} and {by}.", None)
+        yield errors_at(twice, RowError(by, Code.INVALID, f"The row gives both {graphql_name(name)} and {by}."))
         wrong = rows.filter(is_named & ~is_key)[ROW]
-        yield errors_at(wrong, by, "INVALID", f"The fields of one key are expected here: {ways}.", None)
+        yield errors_at(wrong, RowError(by, Code.INVALID, f"The fields of one key are expected here: {ways}."))
 
 
 def keys_of_target(column: Column) -> list[set[str]]:
@@ -226,35 +212,20 @@ def keys_of_target(column: Column) -> list[set[str]]:
     return [set(key.fields) for key in target.given_keys] if target is not None else []
 
 
-def errors_at(rows: pl.Series, path: str, code: str, message: str, data: str | None) -> pl.DataFrame:
-    """The same error for each of these rows."""
-    return pl.DataFrame({"index": rows.cast(pl.Int64)}).select(
-        "index",
-        path=pl.lit(path),
-        code=pl.lit(code),
-        message=pl.lit(message),
-        data=pl.lit(data, dtype=pl.String),
-    )
-
-
 def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
     """What was wrong with rows when they were read."""
     if INTAKE_ERRORS not in raw.columns:
         return no_errors()
-    found = raw.select(INTAKE_ERRORS).with_row_index("index").drop_nulls()
-    return pl.DataFrame(
-        [(index, *error) for index, errors in found.iter_rows() for error in json.loads(errors)],
-        schema={"index": pl.Int64, "code": pl.String, "path": pl.String, "message": pl.String, "data": pl.String},
-        orient="row",
-    ).select(list(ERRORS))
+    found = raw.select(row_numbers(), INTAKE_ERRORS).drop_nulls()
+    return errors_of((row, error) for row, text in found.iter_rows() for error in errors_from_json(text))
 
 
 def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """A row that could not be read gives nothing; what it lacks is no news."""
-    unreadable = found.filter(pl.col("path").is_null())["index"].unique()
+    unreadable = found.filter(pl.col("path").is_null())[ROW].unique()
     if unreadable.is_empty():
         return errors
-    return errors.filter((pl.col("code") != "REQUIRED") | ~pl.col("index").is_in(unreadable.implode()))
+    return errors.filter((pl.col("code") != Code.REQUIRED.value) | ~pl.col(ROW).is_in(unreadable.implode()))
 
 
 def superseded(raw: pl.DataFrame) -> pl.DataFrame:
@@ -262,14 +233,10 @@ def superseded(raw: pl.DataFrame) -> pl.DataFrame:
     if SUPERSEDED_BY not in raw.columns:
         return no_errors()
     key = pl.col(SUPERSEDED_KEY)
-    return (
-        raw.with_row_index("index")
-        .filter(pl.col(SUPERSEDED_BY).is_not_null())
-        .select(
-            pl.col("index").cast(pl.Int64),
-            path=pl.when(~key.str.contains(",", literal=True)).then(key),
-            code=pl.lit("DUPLICATE_IN_REQUEST"),
-            message=pl.format("Row {} of this request has the same {}; the last one counts.", SUPERSEDED_BY, key),
-            data=pl.lit(None, dtype=pl.String),
-        )
+    return errors_in(
+        raw.with_columns(row_numbers()).filter(pl.col(SUPERSEDED_BY).is_not_null()),
+        pl.when(~key.str.contains(",", literal=True)).then(key),
+        Code.DUPLICATE_IN_REQUEST,
+        pl.format("Row {} of this request has the same {}; the last one counts.", SUPERSEDED_BY, key),
+        pl.lit(None),
     )

@@ -14,7 +14,7 @@ from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Outcome
-from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.references import batches
 from bulkql.workers.writers import merging, orm, staging
@@ -22,7 +22,7 @@ from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
 from bulkql.workers.writers.violations import is_of_a_row, protected_violation
-from bulkql.workers.writers.written import Written, bisect, error_rows, nothing, outcomes, together
+from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -86,7 +86,7 @@ def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
 def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """The same, through the ORM."""
     found = {row: str(one.instance.pk) for row, one in orm.match(plan, rows, user).items() if one.is_visible}
-    return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: pl.UInt32, "pk": pl.String})
+    return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
 
 
 def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
@@ -99,8 +99,8 @@ def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
-    protected = error_rows(protected_rows(plan, there), protected_violation(plan.resource))
-    free = there.filter(~pl.col(ROW).is_in(protected["index"].cast(pl.UInt32).implode()))
+    protected = errors_at(protected_rows(plan, there), protected_violation(plan.resource))
+    free = there.filter(~pl.col(ROW).is_in(protected[ROW].implode()))
     written = bisect(plan.resource, free, delete_these)
     return together([Written(nothing().outcomes, protected), Written(written.outcomes, written.errors, dict(cascades))])
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, DataError, OperationalError, connections, t
 from django.db.models import QuerySet
 
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.frames import ROW
+from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.writers import orm, staging
@@ -57,16 +57,16 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         found = match(plan, table, rows[ROW], user)
         hidden = rows.join(found.filter(~pl.col("visible")), on=ROW, how="semi", maintain_order="left")
         strays = moved(plan, rows, found.filter("visible"))
-        there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
+        there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors[ROW].implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
         parts += [out_of_sight(plan, hidden), strays, change_all(plan, table, there)]
         if plan.verb != Verb.UPSERT:
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
-        rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))
+        rich = absent.filter(~pl.col(ROW).is_in(poor.errors[ROW].implode()))
         written = insert_all(plan, table, rich)
         parts += [poor, written]
-        done = pl.concat([written.outcomes[ROW], written.errors["index"].cast(pl.UInt32)])
+        done = pl.concat([written.outcomes[ROW], written.errors[ROW]])
         rows = rich.filter(~pl.col(ROW).is_in(done.implode()))
         if rows.is_empty():
             return together(parts)
@@ -86,7 +86,7 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
             [*params, array(wanted)],
         )
         return pl.DataFrame(
-            cursor.fetchall(), schema={ROW: pl.UInt32, "pk": pl.String, "visible": pl.Boolean}, orient="row"
+            cursor.fetchall(), schema={ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean}, orient="row"
         )
 
 
@@ -139,7 +139,7 @@ def change_all(plan: Plan, table: Table, there: pl.DataFrame) -> Written:
             raise
     stage_merged(plan, table, changed, there)
     errors = staging.guilty_errors(plan.resource, table, MERGED)
-    innocent = there.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
+    innocent = there.filter(~pl.col(ROW).is_in(errors[ROW].implode()))
     written = bisect(plan.resource, innocent, change_these)
     return together([Written(nothing().outcomes, errors), written])
 
@@ -161,7 +161,7 @@ def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) ->
     )
     if updated is None:
         return outcomes(there[ROW], Outcome.UPDATED, there["pk"])
-    is_updated = pl.col(ROW).is_in(pl.Series(updated, dtype=pl.UInt32).implode())
+    is_updated = pl.col(ROW).is_in(pl.Series(updated, dtype=ROW_NUMBER).implode())
     outcome = pl.when(is_updated).then(pl.lit(Outcome.UPDATED.value)).otherwise(pl.lit(Outcome.UNCHANGED.value))
     return there.select(ROW, outcome=outcome, pk="pk")
 
@@ -213,7 +213,7 @@ def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
     # Another operation's row of the same key is no violation: the next round changes it.
     keys = [key for key in plan.resource.unique_keys if set(key.fields) != set(plan.match_by)]
     found = staging.guilty_errors(plan.resource, table, STAGING, keys)
-    innocent = rows.filter(~pl.col(ROW).is_in(found["index"].cast(pl.UInt32).implode()))
+    innocent = rows.filter(~pl.col(ROW).is_in(found[ROW].implode()))
     written = bisect(plan.resource, innocent, partial(insert, plan, table))
     return together([Written(nothing().outcomes, found), written])
 

@@ -6,22 +6,23 @@ import polars as pl
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
-from bulkql.workers.frames import ROW, given
+from bulkql.workers.errors import Code, RowError
+from bulkql.workers.frames import ROW, errors_at, errors_in, given
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.validation.values import errors_at
 from bulkql.workers.writers.written import Written, nothing, together
 
 
 def not_there(plan: Plan, rows: pl.DataFrame) -> Written:
     """Nobody has the key of these rows, as far as the user may know."""
-    return by_key(plan, rows, "NOT_FOUND", f"There is no {plan.resource.model._meta.verbose_name} with this")
+    return by_key(plan, rows, Code.NOT_FOUND, f"There is no {plan.resource.model._meta.verbose_name} with this")
 
 
 def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
     if plan.verb != Verb.UPSERT:
         return not_there(plan, rows)
-    return by_key(plan, rows, "FORBIDDEN", f"You may not change the {plan.resource.model._meta.verbose_name} with this")
+    message = f"You may not change the {plan.resource.model._meta.verbose_name} with this"
+    return by_key(plan, rows, Code.FORBIDDEN, message)
 
 
 def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
@@ -32,28 +33,17 @@ def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
     rows = rows.filter(pl.col(given(pk.name))).join(found.select(ROW, "pk"), on=ROW, maintain_order="left")
     old = pk.series([pk.value_field.to_python(text) for text in rows["pk"]], rows["pk"].to_list())
     wrong = rows.filter(pk.comparable(rows[pk.name]) != pk.comparable(old))
-    errors = wrong.select(
-        pl.col(ROW).cast(pl.Int64).alias("index"),
-        path=pl.lit(pk.graphql_name),
-        code=pl.lit("INVALID"),
-        message=pl.format("The primary key of a row cannot be changed; this one has {}.", "pk"),
-        data=pl.col(pk.name).cast(pl.String),
-    )
+    message = pl.format("The primary key of a row cannot be changed; this one has {}.", "pk")
+    errors = errors_in(wrong, pk.graphql_name, Code.INVALID, message, pl.col(pk.name))
     return Written(nothing().outcomes, errors)
 
 
-def by_key(plan: Plan, rows: pl.DataFrame, code: str, message: str) -> Written:
+def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
     """An error for each row that names its key."""
     names = [graphql_name(name) for name in plan.match_by]
     shown = pl.concat_str([pl.col(name).cast(pl.String).fill_null("null") for name in plan.match_by], separator=", ")
-    errors = rows.select(
-        pl.col(ROW).cast(pl.Int64).alias("index"),
-        path=pl.lit(names[0] if len(names) == 1 else None, dtype=pl.String),
-        code=pl.lit(code),
-        message=pl.lit(f"{message} {' and '.join(names)}."),
-        data=shown,
-    )
-    return Written(nothing().outcomes, errors)
+    path = names[0] if len(names) == 1 else None
+    return Written(nothing().outcomes, errors_in(rows, path, code, pl.lit(f"{message} {' and '.join(names)}."), shown))
 
 
 def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
@@ -63,10 +53,11 @@ def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
             nothing().outcomes,
             errors_at(
                 rows.filter(~pl.col(given(column.name)))[ROW],
-                column.graphql_name,
-                "REQUIRED",
-                f"This field is required of a new {plan.resource.model._meta.verbose_name}.",
-                None,
+                RowError(
+                    column.graphql_name,
+                    Code.REQUIRED,
+                    f"This field is required of a new {plan.resource.model._meta.verbose_name}.",
+                ),
             ),
         )
         for column in plan.columns.values()

@@ -13,7 +13,7 @@ from django.db import connections, models
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.frames import RESERVED_PK, ROW, given
+from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.validation.references import batches
@@ -24,7 +24,7 @@ from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outc
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-PKS = {ROW: pl.UInt32, "pk": pl.String}
+PKS = {ROW: ROW_NUMBER, "pk": pl.String}
 #: Rows that one UPDATE of the ORM changes; it grows with the square of them.
 INSTANCES_AN_UPDATE = 200
 
@@ -71,13 +71,13 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     absent = rows.filter(~pl.col(ROW).is_in(list(found)))
     pks = {row: str(one.instance.pk) for row, one in found.items()}
     strays = moved(plan, there, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
-    there = there.filter(~pl.col(ROW).is_in(strays.errors["index"].cast(pl.UInt32).implode()))
+    there = there.filter(~pl.col(ROW).is_in(strays.errors[ROW].implode()))
     changed = bisect(plan.resource, there, partial(change, plan, found))
     parts = [out_of_sight(plan, hidden), strays, changed]
     if plan.verb != Verb.UPSERT:
         return together([*parts, not_there(plan, absent)])
     poor = lacking(plan, absent)
-    rich = absent.filter(~pl.col(ROW).is_in(poor.errors["index"].cast(pl.UInt32).implode()))
+    rich = absent.filter(~pl.col(ROW).is_in(poor.errors[ROW].implode()))
     return together([*parts, poor, create(plan.resource, rich)])
 
 

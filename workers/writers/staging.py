@@ -13,19 +13,19 @@ import polars as pl
 from django.db import DatabaseError, connections, models, transaction
 
 from bulkql.workers.enums import Outcome
-from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.errors import RowError
+from bulkql.workers.frames import ROW, errors_at, no_errors
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.registry import BulkResource, field_of
 from bulkql.workers.writers.arrays import array
 from bulkql.workers.writers.table import Table, copy
 from bulkql.workers.writers.violations import (
-    Violation,
     check_violation,
     is_of_a_row,
     reference_violation,
     unique_violation,
 )
-from bulkql.workers.writers.written import Written, bisect, error_rows, outcomes
+from bulkql.workers.writers.written import Written, bisect, outcomes
 
 STAGING = "bulkql_staging"
 
@@ -48,7 +48,7 @@ def create(resource: BulkResource, table: Table, given_keys: list[UniqueKey]) ->
 
 def innocent(table: Table, errors: pl.DataFrame) -> pl.DataFrame:
     """The table's rows without those of the errors."""
-    return table.frame.filter(~pl.col(ROW).is_in(errors["index"].cast(pl.UInt32).implode()))
+    return table.frame.filter(~pl.col(ROW).is_in(errors[ROW].implode()))
 
 
 def copied(resource: BulkResource, table: Table, rows: pl.DataFrame) -> bool:
@@ -85,7 +85,7 @@ def analyze(resource: BulkResource) -> None:
 
 def guilty(
     resource: BulkResource, table: Table, source: str, keys: Iterable[UniqueKey], asks_references: bool
-) -> Iterator[tuple[list[int], Violation]]:
+) -> Iterator[tuple[list[int], RowError]]:
     """The rows of `source` that violate each constraint: of the staged rows, or of what rows of the table would be."""
     for name, sql in missing_references(resource, source) if asks_references else ():
         yield rows_of(resource, sql), reference_violation(name)
@@ -105,8 +105,8 @@ def guilty_errors(
 ) -> pl.DataFrame:
     """Their row errors. A row may violate several constraints: the first one found stands for it."""
     found = guilty(resource, table, source, resource.unique_keys if keys is None else keys, asks_references)
-    errors = pl.concat([no_errors(), *(error_rows(*one) for one in found)])
-    return errors.unique("index", keep="first", maintain_order=True)
+    errors = pl.concat([no_errors(), *(errors_at(*one) for one in found)])
+    return errors.unique(ROW, keep="first", maintain_order=True)
 
 
 def missing_references(resource: BulkResource, source: str) -> Iterator[tuple[str, str]]:

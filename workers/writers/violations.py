@@ -1,52 +1,42 @@
-"""A violated constraint -> the code, path and message of its row error."""
+"""A violated constraint -> its row error."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from django.db import DatabaseError, DataError, IntegrityError, models
 from django.db.models import ProtectedError, RestrictedError
 
 from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.errors import Code, RowError
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.registry import BulkResource
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What a row error says, but for the row. `path` is null where the whole row is at fault."""
-
-    code: str
-    path: str | None
-    message: str
-
-
-def unique_violation(resource: BulkResource, key: UniqueKey) -> Violation:
+def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
     """A row of this key is in the table already."""
     names = [graphql_name(name) for name in key.fields]
-    return Violation(
-        "ALREADY_EXISTS",
+    return RowError(
         names[0] if len(names) == 1 else None,
+        Code.ALREADY_EXISTS,
         f"There is a {resource.model._meta.verbose_name} with this {' and '.join(names)} already.",
     )
 
 
-def reference_violation(name: str) -> Violation:
+def reference_violation(name: str) -> RowError:
     """A foreign key points to nothing."""
-    return Violation("REFERENCE_NOT_FOUND", graphql_name(name), "The row that it points to does not exist.")
+    return RowError(graphql_name(name), Code.REFERENCE_NOT_FOUND, "The row that it points to does not exist.")
 
 
-def protected_violation(resource: BulkResource) -> Violation:
+def protected_violation(resource: BulkResource) -> RowError:
     """Rows that point to this one keep it from being deleted."""
-    return Violation(
-        "CONSTRAINT", None, f"Other rows refer to this {resource.model._meta.verbose_name} and protect it."
-    )
+    name = resource.model._meta.verbose_name
+    return RowError(None, Code.CONSTRAINT, f"Other rows refer to this {name} and protect it.")
 
 
-def check_violation(constraint: models.BaseConstraint) -> Violation:
+def check_violation(constraint: models.BaseConstraint) -> RowError:
     """A check constraint does not hold; the model may have its own words for it."""
-    return Violation("CONSTRAINT", None, str(constraint.get_violation_error_message()))
+    return RowError(None, Code.CONSTRAINT, str(constraint.get_violation_error_message()))
 
 
 #: SQLSTATE classes that speak of a row: data exceptions, violated constraints, and what triggers raise.
@@ -61,7 +51,7 @@ def is_of_a_row(error: DatabaseError) -> bool:
     return str(diagnosis.sqlstate).startswith(CLASSES_OF_ROWS)
 
 
-def violation_of(resource: BulkResource, error: DatabaseError) -> Violation:
+def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
     """What the database said of one row. Its details stay out: they may quote rows that the user may not see."""
     if isinstance(error, ProtectedError | RestrictedError):
         return protected_violation(resource)
@@ -78,7 +68,7 @@ def columns_in(detail: str | None) -> list[str]:
     return [name.strip(' "') for name in found[1].split(",")] if found is not None else []
 
 
-def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, columns: list[str]) -> Violation:
+def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, columns: list[str]) -> RowError:
     """PostgreSQL's error classes 22 and 23, and what triggers raise.
 
     https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -87,32 +77,32 @@ def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None,
         key = key_of_columns(resource, columns)
         if key is not None:
             return unique_violation(resource, key)
-        return named(resource, constraint) or Violation("ALREADY_EXISTS", None, f"{constraint} is violated.")
+        return named(resource, constraint) or RowError(None, Code.ALREADY_EXISTS, f"{constraint} is violated.")
     path = path_of_column(resource, columns[0]) if len(columns) == 1 else None
     if sqlstate == "23502":
-        return Violation("NULL_NOT_ALLOWED", path, "This field cannot be null.")
+        return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
     if sqlstate == "23503":
-        return Violation("REFERENCE_NOT_FOUND", path, f"A foreign key points to nothing ({constraint}).")
+        return RowError(path, Code.REFERENCE_NOT_FOUND, f"A foreign key points to nothing ({constraint}).")
     if sqlstate.startswith("23"):
-        return named(resource, constraint) or Violation("CONSTRAINT", None, f"{constraint} is violated.")
+        return named(resource, constraint) or RowError(None, Code.CONSTRAINT, f"{constraint} is violated.")
     if sqlstate.startswith("22"):
-        return Violation("INVALID", path, "The database does not take this value.")
-    return Violation("REJECTED", None, f"The database rejected the row ({sqlstate}).")
+        return RowError(path, Code.INVALID, "The database does not take this value.")
+    return RowError(None, Code.REJECTED, f"The database rejected the row ({sqlstate}).")
 
 
-def from_sqlite(resource: BulkResource, text: str) -> Violation:
+def from_sqlite(resource: BulkResource, text: str) -> RowError:
     """SQLite has only its messages: 'UNIQUE constraint failed: city.name, city.country_id'."""
     kind, _, names = text.partition(" constraint failed: ")
     if kind == "CHECK":
-        return named(resource, names) or Violation("CONSTRAINT", None, f"{names} is violated.")
+        return named(resource, names) or RowError(None, Code.CONSTRAINT, f"{names} is violated.")
     columns = [name.rpartition(".")[2] for name in re.split(r",\s*", names)]
     if kind == "UNIQUE":
         key = key_of_columns(resource, columns)
-        return unique_violation(resource, key) if key else Violation("ALREADY_EXISTS", None, f"{names} is taken.")
+        return unique_violation(resource, key) if key else RowError(None, Code.ALREADY_EXISTS, f"{names} is taken.")
     path = path_of_column(resource, columns[0]) if len(columns) == 1 else None
     if kind == "NOT NULL":
-        return Violation("NULL_NOT_ALLOWED", path, "This field cannot be null.")
-    return Violation("CONSTRAINT", None, "The row violates a constraint of the database.")
+        return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
+    return RowError(None, Code.CONSTRAINT, "The row violates a constraint of the database.")
 
 
 def key_of_columns(resource: BulkResource, columns: list[str]) -> UniqueKey | None:
@@ -122,13 +112,13 @@ def key_of_columns(resource: BulkResource, columns: list[str]) -> UniqueKey | No
     return next((key for key in resource.unique_keys if set(key.fields) == names), None)
 
 
-def named(resource: BulkResource, name: str | None) -> Violation | None:
+def named(resource: BulkResource, name: str | None) -> RowError | None:
     """The violation of one of the model's own constraints, by its name."""
     for constraint in resource.model._meta.constraints:
         if constraint.name == name:
             is_unique = isinstance(constraint, models.UniqueConstraint)
             violation = check_violation(constraint)
-            return Violation("ALREADY_EXISTS", None, violation.message) if is_unique else violation
+            return RowError(None, Code.ALREADY_EXISTS, violation.message) if is_unique else violation
     return None
 
 

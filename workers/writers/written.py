@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 import polars as pl
 from django.db import DatabaseError, transaction
 
-from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.writers.violations import Violation, is_of_a_row, violation_of
+from bulkql.workers.writers.violations import is_of_a_row, violation_of
 
-OUTCOME_OF_ROW = {ROW: pl.UInt32, "outcome": pl.String, "pk": pl.String}
+OUTCOME_OF_ROW = {ROW: ROW_NUMBER, "outcome": pl.String, "pk": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`outcomes`: `__row`, outcome, pk (as text) of each row that was written; `errors`: of those that were not.
+    """`outcomes`: `__row`, outcome, pk (as text) of each row that was written; `errors`: `__row`, path, code,
+    message, data of those that were not.
 
     `cascades`: how many rows went along with deleted ones, by model.
     """
@@ -43,20 +44,9 @@ def together(parts: Iterable[Written]) -> Written:
 
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:
-    """All these rows became the same."""
+    """All these rows became the same: `__row`, outcome, pk."""
     columns = [ROW, pl.lit(outcome).alias("outcome"), "pk"]
     return pl.DataFrame({ROW: rows, "pk": pks.cast(pl.String)}).select_seq(columns)
-
-
-def error_rows(rows: list[int] | pl.Series, violation: Violation) -> pl.DataFrame:
-    """The same violation for each of these rows."""
-    return pl.DataFrame({"index": pl.Series(rows, dtype=pl.Int64)}).select(
-        "index",
-        path=pl.lit(violation.path, dtype=pl.String),
-        code=pl.lit(violation.code),
-        message=pl.lit(violation.message),
-        data=pl.lit(None, dtype=pl.String),
-    )
 
 
 def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataFrame], pl.DataFrame]) -> Written:
@@ -73,7 +63,6 @@ def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataF
         if not is_of_a_row(error):
             raise
         if rows.height == 1:
-            violation = violation_of(resource, error)
-            return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), error_rows(rows[ROW], violation))
+            return Written(nothing().outcomes, errors_at(rows[ROW], violation_of(resource, error)))
     half = rows.height // 2
     return together(bisect(resource, part, write) for part in (rows[:half], rows[half:]))

@@ -207,7 +207,7 @@ def test_every_text_has_a_value_or_an_error_and_never_an_exception(column):
     verdicts = [slow(column, text) for text in TEXTS]
     failed = [index for index, verdict in enumerate(verdicts) if verdict is ValidationError]
     assert given_rows.all()
-    assert errors["index"].unique(maintain_order=True).to_list() == failed
+    assert errors["__row"].unique(maintain_order=True).to_list() == failed
     assert values.dtype == column.dtype
     expected = [None if verdict is ValidationError else verdict for verdict in verdicts]
     assert list(map(plain, column.python(values))) == list(map(plain, expected))

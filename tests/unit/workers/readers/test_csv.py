@@ -121,9 +121,9 @@ def test_more_cells_than_the_header_are_an_error_of_that_row_only():
     assert frame["char"].to_list() == ["ab", "cd", "ef", "gh", "ij"]
     assert errors(frame) == [
         None,
-        [["INVALID", None, TOO_MANY, "z\nz"]],
-        [["INVALID", None, TOO_MANY, "v"]],
-        [["INVALID", None, TOO_MANY, "w"]],
+        [[None, "INVALID", TOO_MANY, "z\nz"]],
+        [[None, "INVALID", TOO_MANY, "v"]],
+        [[None, "INVALID", TOO_MANY, "w"]],
         None,
     ]
 

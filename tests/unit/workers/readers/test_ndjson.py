@@ -96,17 +96,17 @@ def test_a_broken_line_is_an_error_of_its_row_and_names_the_line():
     assert frame["char"].to_list() == ["ab", None, "ef", None, None, None]
     assert errors(frame) == [
         None,
-        [["INVALID", None, "Line 3 is not JSON: Input data was truncated.", '{"char": "cd"']],
+        [[None, "INVALID", "Line 3 is not JSON: Input data was truncated.", '{"char": "cd"']],
         None,
-        [["INVALID", None, "Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"]],
+        [[None, "INVALID", "Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"]],
         [
             [
-                "INVALID", None,
+                None, "INVALID",
                 "Line 6 is not JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte.",
                 '{"char": "�"}',
             ]
         ],
-        [["INVALID", None, "Line 7 is not JSON: JSON is malformed: invalid character (byte 9).", '{"char": NaN}']],
+        [[None, "INVALID", "Line 7 is not JSON: JSON is malformed: invalid character (byte 9).", '{"char": NaN}']],
     ]  # fmt: skip
 
 
@@ -122,8 +122,8 @@ def test_a_line_nested_too_deeply_is_an_error_of_its_row():
     assert frame["char"].to_list() == ["ab", None, "cd"]
     assert errors(frame)[1] == [
         [
-            "INVALID",
             None,
+            "INVALID",
             "Line 2 is not JSON: maximum recursion depth exceeded while deserializing an object.",
             "[" * 200,
         ]
@@ -136,9 +136,9 @@ def test_a_line_that_is_no_object_is_an_error_of_its_row():
     assert frame["char"].to_list() == ["ab", None, None, None]
     assert errors(frame) == [
         None,
-        [["INVALID", None, "A row is an object of fields and values.", '["cd"]']],
-        [["INVALID", None, "A row is an object of fields and values.", "5"]],
-        [["INVALID", None, "A row is an object of fields and values.", "null"]],
+        [[None, "INVALID", "A row is an object of fields and values.", '["cd"]']],
+        [[None, "INVALID", "A row is an object of fields and values.", "5"]],
+        [[None, "INVALID", "A row is an object of fields and values.", "null"]],
     ]
 
 
@@ -184,7 +184,7 @@ def test_unknown_fields_of_later_rows_are_their_errors():
 
     assert errors(frame) == [
         None,
-        [["UNKNOWN_FIELD", "colour", "animals has no field colour; it has char, big, decimal, json.", '"red"']],
+        [["colour", "UNKNOWN_FIELD", "animals has no field colour; it has char, big, decimal, json.", '"red"']],
     ]
 
 

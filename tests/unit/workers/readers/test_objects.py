@@ -7,6 +7,7 @@ import json
 import pytest
 
 from bulkql.workers.columns.cells import MARK, NULL
+from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -47,8 +48,8 @@ def test_a_row_that_gives_a_field_twice_contradicts_itself():
     assert [error and json.loads(error) for error in frame[INTAKE_ERRORS]] == [
         [
             [
-                "INVALID",
                 "financialAccount",
+                "INVALID",
                 "The row gives this field twice, as financial_account and as financialAccount.",
                 '[1, "2"]',
             ]
@@ -71,8 +72,8 @@ def test_an_unknown_field_is_an_error_of_its_row(few):
     assert errors == [
         None,
         [
-            ["UNKNOWN_FIELD", "age", "animals has no field age; it has char, big, json.", "5"],
-            ["UNKNOWN_FIELD", "colour", "animals has no field colour; it has char, big, json.", '"red"'],
+            ["age", "UNKNOWN_FIELD", "animals has no field age; it has char, big, json.", "5"],
+            ["colour", "UNKNOWN_FIELD", "animals has no field colour; it has char, big, json.", '"red"'],
         ],
     ]
 
@@ -87,7 +88,7 @@ def test_half_a_surrogate_pair_in_a_name_is_shown(few):
     frame = raw_frame(creating(few), [{"a\ud800": "b\ud800"}])
 
     assert json.loads(frame[INTAKE_ERRORS][0]) == [
-        ["UNKNOWN_FIELD", "a\\ud800", "animals has no field a\\ud800; it has char, big, json.", '"b\\ud800"']
+        ["a\\ud800", "UNKNOWN_FIELD", "animals has no field a\\ud800; it has char, big, json.", '"b\\ud800"']
     ]
 
 
@@ -100,7 +101,7 @@ def test_what_is_no_object_is_an_error_of_its_row(few, row, shown):
     assert frame["char"].to_list() == ["ab", None]
     assert [error and json.loads(error) for error in frame[INTAKE_ERRORS]] == [
         None,
-        [["INVALID", None, "A row is an object of fields and values.", shown]],
+        [[None, "INVALID", "A row is an object of fields and values.", shown]],
     ]
 
 
@@ -112,11 +113,11 @@ def test_rows_that_give_nothing_are_rows_still(few):
 
 def test_errors_found_before_stay(few):
     frame = raw_frame(
-        creating(few), [None, {"char": "ab"}], errors={0: [["INVALID", None, "Line 1 is not JSON.", "{"]]}
+        creating(few), [None, {"char": "ab"}], errors={0: [RowError(None, Code.INVALID, "Line 1 is not JSON.", "{")]}
     )
 
     assert [error and json.loads(error) for error in frame[INTAKE_ERRORS]] == [
-        [["INVALID", None, "Line 1 is not JSON.", "{"]],
+        [[None, "INVALID", "Line 1 is not JSON.", "{"]],
         None,
     ]
 

@@ -137,4 +137,4 @@ def test_half_a_surrogate_pair_is_an_error_of_its_member(columns):
     text = json.dumps([{"name": "\ud800"}])
 
     assert [code for _, _, code, _, _ in errors(columns["tags_by"], text)] == ["INVALID"]
-    assert [one[0] for one in members_in(columns["tags_by"], json.dumps([{"\ud800": 1}]))] == ["tagsBy.\\ud800"]
+    assert [one.path for one in members_in(columns["tags_by"], json.dumps([{"\ud800": 1}]))] == ["tagsBy.\\ud800"]

@@ -30,7 +30,7 @@ def few():
 
 def errors_of(validated):
     """Index, path, code, message and data of each row error."""
-    return validated.errors.select(list(ERRORS)).sort("index", "path", maintain_order=True).rows()
+    return validated.errors.select(list(ERRORS)).sort("__row", "path", maintain_order=True).rows()
 
 
 def test_good_rows_become_typed_columns(few):
@@ -50,7 +50,7 @@ def test_good_rows_become_typed_columns(few):
         },
     ]  # fmt: skip
     assert dict(validated.rows.schema) == {
-        "__row": pl.UInt32, "char": pl.String, "given:char": pl.Boolean, "big": pl.Int64, "given:big": pl.Boolean,
+        "__row": pl.Int64, "char": pl.String, "given:char": pl.Boolean, "big": pl.Int64, "given:big": pl.Boolean,
         "date": pl.Date, "given:date": pl.Boolean, "keeper": pl.String, "given:keeper": pl.Boolean,
     }  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_a_column_that_no_row_gives_is_missing_in_all(few):
 
 
 def test_errors_of_the_reader_are_row_errors(few):
-    found = json.dumps([["UNKNOWN_FIELD", "colour", "There is no colour.", '"red"']])
+    found = json.dumps([["colour", "UNKNOWN_FIELD", "There is no colour.", '"red"']])
     raw = pl.DataFrame({"char": ["ab", "cd", "ef"], INTAKE_ERRORS: [None, found, None]})
 
     validated = validate(creating(few), raw)
