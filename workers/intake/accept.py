@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
-from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -103,9 +102,10 @@ def store_file(
     """One resource's file, as it is: it is read into chunks later."""
     upload = upload_of(operation, item)
     with uploads.open_upload(upload) as file:
-        plan = plan_of_request(Verb(operation.verb), item, file)
-        files.check(file, plan, options)
-        header = files.header(file, plan, options)
+        beginning = files.FileStart(file, options)
+        plan = plan_of_file_request(Verb(operation.verb), item, options, beginning)
+        beginning.check(plan)
+        header = beginning.header(plan)
     file_options = options.as_json()
     new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
 
@@ -114,7 +114,8 @@ def store_rows(
     operation: Operation, position: int, item: InputRequest, requested_size: int | None, chunks: ChunkStore
 ) -> None:
     """One resource's inline rows, or its rows of the table, as chunks."""
-    plan = plan_of_request(Verb(operation.verb), item, None)
+    names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
+    plan = plan_for(Verb(operation.verb), item.resource, item.match_by, item.update_fields, names)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
@@ -145,16 +146,11 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     )
 
 
-def plan_of_request(verb: Verb, item: InputRequest, file: File[bytes] | None) -> Plan:
-    """What to do with a resource's rows. What a Parquet file calls its columns, its reader will see."""
-    names: set[str] = set()
-    if file is not None and item.file_options is not None:
-        if item.file_options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
-            return Plan(resource=item.resource, verb=verb)
-        names = files.names(file, item.file_options)
-    elif item.rows is not None:
-        names = set().union(*(row for row in item.rows if isinstance(row, dict)))
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, names)
+def plan_of_file_request(verb: Verb, item: InputRequest, options: FileOptions, beginning: files.FileStart) -> Plan:
+    """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+        return Plan(resource=item.resource, verb=verb)
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names())
 
 
 def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:
