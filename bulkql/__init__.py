@@ -9,7 +9,6 @@ from bulkql.workers.errors import (
     LimitExceeded,
     NotFound,
     Unauthenticated,
-    Unavailable,
     UnreadableFile,
 )
 from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, register
@@ -28,7 +27,6 @@ __all__ = [
     "LimitExceeded",
     "NotFound",
     "Unauthenticated",
-    "Unavailable",
     "UnreadableFile",
     "chunk_written",
     "operation_finished",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from types import FrameType, TracebackType
 
 
 class BulkError(Exception):
@@ -53,12 +56,6 @@ class IdempotencyConflict(BulkError):
     """The idempotency key was used before, with another input."""
 
     code = "IDEMPOTENCY_CONFLICT"
-
-
-class Unavailable(BulkError):
-    """The database cannot be reached."""
-
-    code = "UNAVAILABLE"
 
 
 class UnreadableFile(BadInput):
@@ -116,8 +113,30 @@ class ImproperlyRegistered(Exception):
 
 def place_of(error: BaseException) -> str:
     """The kind of an exception and where it was raised; never its message, which may quote rows."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "nowhere"
-    return f"{type(error).__qualname__} at {where}"
+    places = [(tb.tb_frame, tb.tb_lineno) for tb in tracebacks(error)]
+    if not places:
+        return f"{type(error).__qualname__} at nowhere"
+    text = f"{type(error).__qualname__} at {shown(*places[-1])}"
+    # A library's innermost line seldom tells who asked it.
+    ours = [place for place in places if module_of(place[0]).startswith("bulkql.")]
+    return f"{text}, from {shown(*ours[-1])}" if ours and ours[-1] != places[-1] else text
+
+
+def tracebacks(error: BaseException) -> Iterator[TracebackType]:
+    """The steps from where an exception was caught to where it was raised."""
+    step = error.__traceback__
+    while step is not None:
+        yield step
+        step = step.tb_next
+
+
+def shown(frame: FrameType, line: int) -> str:
+    """A line's place from its package on: where a machine keeps its packages does not belong in a log."""
+    module, file = module_of(frame), Path(frame.f_code.co_filename).name
+    package = module if file == "__init__.py" else module.rpartition(".")[0]
+    return f"{'/'.join([*package.split('.'), file] if package else [file])}:{line}"
+
+
+def module_of(frame: FrameType) -> str:
+    """The name of the module whose code a frame runs."""
+    return str(frame.f_globals.get("__name__", ""))

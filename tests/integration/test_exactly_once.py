@@ -67,7 +67,7 @@ def test_message_delivered_to_two_workers_at_once_writes_once(stored):
 
 
 def test_worker_that_was_thought_dead_rolls_back(stored):
-    chunk = claims.claim(ids(stored)[0])
+    chunk = claims.claim_chunk(ids(stored)[0])
     assert chunk is not None
     Chunk.objects.filter(pk=chunk.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
     assert chunks.write_chunk(chunk.pk)
@@ -127,7 +127,7 @@ def test_sweep_rings_again_what_nobody_answered(stored):
 def test_sweep_leaves_a_chunk_at_work_alone(stored):
     long_ago = timezone.now() - timedelta(minutes=1)
     Operation.objects.update(created_at=long_ago)
-    chunk = claims.claim(ids(stored)[0])
+    chunk = claims.claim_chunk(ids(stored)[0])
     assert chunk is not None
     Chunk.objects.filter(pk=chunk.pk).update(dispatched_at=long_ago)
 
@@ -147,7 +147,7 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
     progress = totals.progress(stored.pk)
     assert (stored.state, stored.message) == (State.FAILED, "Chunk 1 of financialAccounts failed 5 times.")
     assert (progress.total, progress.created, progress.skipped, progress.processed) == (30, 10, 20, 30)
-    assert claims.claim(waiting) is None
+    assert claims.claim_chunk(waiting) is None
 
 
 def test_window_bounds_the_chunks_that_are_rung(user):

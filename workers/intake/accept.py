@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
-from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -15,34 +13,25 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict
-from bulkql.workers.frames import pack
+from bulkql.workers.intake.chunking import ChunkStore, batched
 from bulkql.workers.intake.duplicates import marked
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check, check_rows_limit, hash_of
-from bulkql.workers.intake.reservation import with_keys
-from bulkql.workers.models import Chunk, Input, Operation, Upload
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, check, hash_of
+from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.readers import files
 from bulkql.workers.readers.objects import raw_frame
-from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for
 from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.uploads import uploads
 
-T = TypeVar("T")
-
-#: Writes a chunk's rows, which are given with it, as it is stored.
-Write: TypeAlias = Callable[[Chunk, Plan, pl.DataFrame], None]
-
-#: Chunks that are stored with one statement.
-CHUNKS_AN_INSERT = 8
-#: InputRequest that one statement deletes for each that is written: their chunks' cost is not theirs.
+#: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
 
 
-def accept(request: BulkRequest, write: Write | None = None) -> tuple[Operation, bool]:
+def accept(request: BulkRequest, chunks: ChunkStore | None = None) -> tuple[Operation, bool]:
     """Store a request in one transaction; whether it is new. Once this returns, the operation will be finished.
 
-    The same idempotency key with the same input gives the first operation; with another it raises. `write` writes the
-    rows of each chunk as it is stored.
+    The same idempotency key with the same input gives the first operation; with another it raises.
     """
     check(request)
     digest = hash_of(request)
@@ -51,7 +40,7 @@ def accept(request: BulkRequest, write: Write | None = None) -> tuple[Operation,
     try:
         # Only a key that another request has too can fail here, and leave the caller's transaction to go on.
         with transaction.atomic(savepoint=request.idempotency_key is not None):
-            return store(request, digest, write), True
+            return store_request(request, digest, chunks or ChunkStore()), True
     except IntegrityError:
         # Another request with this key was faster by a moment.
         if (first := earlier(request, digest)) is not None:
@@ -72,7 +61,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     return first
 
 
-def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
+def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
         verb=request.verb,
@@ -88,12 +77,16 @@ def store(request: BulkRequest, digest: str, write: Write | None) -> Operation:
     if request.verb == Verb.DELETE:
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
-        store_input(operation, position, items[resource.model], request.chunk_size, write)
+        item = items[resource.model]
+        if item.file_options is not None:
+            store_file(operation, position, item, item.file_options, request.chunk_size)
+        else:
+            store_rows(operation, position, item, request.chunk_size, chunks)
     return operation
 
 
 def chunk_size(plan: Plan, requested: int | None) -> int:
-    """InputRequest in a chunk."""
+    """Rows in a chunk."""
     if plan.verb == Verb.DELETE and plan.resource.refers_to_itself:
         # A row may take others of the request along, which nobody should then miss: they go together.
         return limits().max_chunk_size
@@ -103,31 +96,29 @@ def chunk_size(plan: Plan, requested: int | None) -> int:
     return size
 
 
-def store_input(
-    operation: Operation, position: int, item: InputRequest, requested_size: int | None, write: Write | None = None
+def store_file(
+    operation: Operation, position: int, item: InputRequest, options: FileOptions, requested_size: int | None
 ) -> None:
-    """One resource's rows: inline ones as chunks, a file as it is."""
-    verb = Verb(operation.verb)
-    if item.file_options is not None:
-        upload = upload_of(operation, item)
-        with uploads.open_upload(upload) as file:
-            plan = plan_of_request(verb, item, file)
-            files.check(file, plan, item.file_options)
-            header = files.header(file, plan, item.file_options)
-        new_input(
-            operation,
-            position,
-            plan,
-            requested_size,
-            upload=upload,
-            file_options=item.file_options.as_json(),
-            header=header,
-        )
-        return
-    plan = plan_of_request(verb, item, None)
+    """One resource's file, as it is: it is read into chunks later."""
+    upload = upload_of(operation, item)
+    with uploads.open_upload(upload) as file:
+        beginning = files.FileStart(file, options)
+        plan = plan_of_file_request(Verb(operation.verb), item, options, beginning)
+        beginning.check(plan)
+        header = beginning.header(plan)
+    file_options = options.as_json()
+    new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
+
+
+def store_rows(
+    operation: Operation, position: int, item: InputRequest, requested_size: int | None, chunks: ChunkStore
+) -> None:
+    """One resource's inline rows, or its rows of the table, as chunks."""
+    names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
+    plan = plan_for(Verb(operation.verb), item.resource, item.match_by, item.update_fields, names)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
-    found = store_rows(stored, plan, item, write)
+    found = chunks.store(stored, plan, frames_of(stored, plan, item))
     if total is None:
         Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
 
@@ -155,37 +146,19 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     )
 
 
-def plan_of_request(verb: Verb, item: InputRequest, file: File[bytes] | None) -> Plan:
-    """What to do with a resource's rows. What a Parquet file calls its columns, its reader will see."""
-    names: set[str] = set()
-    if file is not None and item.file_options is not None:
-        if item.file_options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
-            return Plan(resource=item.resource, verb=verb)
-        names = files.names(file, item.file_options)
-    elif item.rows is not None:
-        names = set().union(*(row for row in item.rows if isinstance(row, dict)))
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, names)
+def plan_of_file_request(verb: Verb, item: InputRequest, options: FileOptions, beginning: files.FileStart) -> Plan:
+    """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+        return Plan(resource=item.resource, verb=verb)
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names())
 
 
-def store_rows(stored: Input, plan: Plan, item: InputRequest, write: Write | None) -> int:
-    """The chunks of inline rows, or of rows of the table; gives how many rows they are."""
+def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:
+    """The raw frames of inline rows, or of rows of the table; each is a chunk."""
     if item.queryset is not None:
-        frames: Iterable[pl.DataFrame] = pk_frames(plan, item.queryset, stored.chunk_size)
-    else:
-        raw = raw_frame(plan, item.rows or [])
-        frames = marked(plan, raw, stored.operation.created_by).iter_slices(stored.chunk_size)
-    return store_frames(stored, plan, frames, write)
-
-
-def store_frames(stored: Input, plan: Plan, frames: Iterable[pl.DataFrame], write: Write | None = None) -> int:
-    """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
-    total = 0
-    for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
-        found = [new_chunk(stored, plan, number, frame, number * stored.chunk_size, write) for number, frame in some]
-        Chunk.objects.bulk_create(found)
-        total += sum(chunk.row_count for chunk in found)
-        check_rows_limit(plan.resource, total)
-    return total
+        return pk_frames(plan, item.queryset, stored.chunk_size)
+    raw = raw_frame(plan, item.rows or [])
+    return marked(plan, raw, stored.operation.created_by).iter_slices(stored.chunk_size)
 
 
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
@@ -193,28 +166,3 @@ def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.Dat
     pks = queryset.using(plan.resource.database).order_by("pk").values_list("pk", flat=True)
     for some in batched(pks.iterator(chunk_size=size), size):
         yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in some]}, schema={plan.resource.pk.name: pl.String})
-
-
-def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Tuples of so many values, the last one shorter."""
-    rest = iter(values)
-    while some := tuple(islice(rest, size)):
-        yield some
-
-
-def new_chunk(
-    stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int, write: Write | None = None
-) -> Chunk:
-    """A chunk, with primary keys for rows that may become new."""
-    frame = with_keys(plan.resource, raw) if plan.creates else raw
-    chunk = Chunk(
-        operation=stored.operation,
-        input=stored,
-        number=number,
-        row_start=row_start,
-        row_count=frame.height,
-        payload=pack(frame),
-    )
-    if write is not None:
-        write(chunk, plan, frame)
-    return chunk

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
-from bulkql.workers.intake.accept import new_chunk
+from bulkql.workers.intake.chunking import new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
@@ -48,7 +48,8 @@ def read(stored: Input) -> Iterator[Chunk]:
                 if resource.max_rows is not None:
                     check_rows_limit(resource, row_start + frame.height)
                 if number >= done:
-                    chunk = new_chunk(stored, plan, number, verdicts.mark(frame, row_start), row_start)
+                    marked = with_reserved(plan, verdicts.mark(frame, row_start))
+                    chunk = new_chunk(stored, number, marked, row_start)
                     with transaction.atomic():
                         claims.hold_input(stored)
                         chunk.save(force_insert=True)
@@ -66,7 +67,7 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
         return plan
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
-        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, files.names(file, options))
+        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, files.FileStart(file, options).names())
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

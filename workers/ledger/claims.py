@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from bulkql.workers.conf import limits
@@ -13,10 +14,8 @@ from bulkql.workers.enums import State
 from bulkql.workers.errors import LeaseLost
 from bulkql.workers.models import Chunk, Input, Operation
 
-
-def lease() -> dict[str, object]:
-    """A new lease, as columns."""
-    return {"lease": uuid4(), "leased_until": timezone.now() + timedelta(seconds=limits().lease_seconds)}
+#: What a worker has claimed, and holds by the lease that it was given then.
+Claimed: TypeAlias = Operation | Input | Chunk
 
 
 def is_free() -> Q:
@@ -33,17 +32,70 @@ def its_operation(*conditions: Q, **fields: object) -> Exists:
     return Exists(Operation.objects.filter(*conditions, pk=OuterRef("operation"), **fields))
 
 
-def claim(chunk_id: int) -> Chunk | None:
+def claim_chunk(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
-    taken = lease()
     goes_on = its_operation(finished_at=None) & ~its_operation(state=State.CANCELING)
-    free = Chunk.objects.filter(is_free(), goes_on, pk=chunk_id, recorded_at=None)
-    if not free.update(attempts=F("attempts") + 1, **taken):
+    if not take(Chunk.objects.filter(goes_on, pk=chunk_id, recorded_at=None)):
         return None
     chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
     chunk.input.operation = chunk.operation
     start(chunk.operation)
     return chunk
+
+
+def claim_operation(operation_id: UUID) -> Operation | None:
+    """Take an operation to write as a whole; None if it is over, canceled or in other hands."""
+    if not take(Operation.objects.filter(~Q(state=State.CANCELING), pk=operation_id, finished_at=None)):
+        return None
+    claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
+    start(claimed)
+    return claimed
+
+
+def claim_input(input_id: int) -> Input | None:
+    """Take an input to read; None if it is read, ended or in other hands."""
+    if not take(Input.objects.filter(its_operation(finished_at=None), pk=input_id, read_at=None)):
+        return None
+    claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
+    start(claimed.operation)
+    return claimed
+
+
+def hold_operation(claimed: Operation) -> bool:
+    """Extend the lease; whether the operation is to go on in these hands."""
+    return hold(claimed, ~Q(state=State.CANCELING), Q(finished_at=None))
+
+
+def hold_input(claimed: Input) -> None:
+    """Extend the reader's lease; raises LeaseLost."""
+    if not hold(claimed, its_operation(finished_at=None)):
+        raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
+
+
+def take(wanted: QuerySet[Any]) -> bool:
+    """Give whatever is wanted a new lease and count the attempt, if nobody holds it; whether it was free."""
+    taken = wanted.filter(is_free()).update(attempts=F("attempts") + 1, lease=uuid4(), leased_until=lease_end())
+    return bool(taken)
+
+
+def hold(claimed: Claimed, *conditions: Q | Exists) -> bool:
+    """Extend a lease under these conditions; whether it was still its holder's."""
+    return bool(held(claimed).filter(*conditions).update(leased_until=lease_end()))
+
+
+def release(claimed: Claimed) -> None:
+    """Give a chunk, an input or an operation back: for another try, or for its end."""
+    held(claimed).update(lease=None, leased_until=None)
+
+
+def held(claimed: Claimed) -> QuerySet[Any]:
+    """The row of what was claimed, unless another worker has it by now."""
+    return type(claimed)._default_manager.filter(pk=claimed.pk, lease=claimed.lease)
+
+
+def lease_end() -> datetime:
+    """When a lease that is given or extended now runs out."""
+    return timezone.now() + timedelta(seconds=limits().lease_seconds)
 
 
 def start(operation: Operation) -> None:
@@ -54,60 +106,6 @@ def start(operation: Operation) -> None:
         )
 
 
-def release(chunk: Chunk) -> None:
-    """Give a chunk back, for another try."""
-    Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease).update(lease=None, leased_until=None)
-
-
-def claim_operation(operation_id: UUID) -> Operation | None:
-    """Take an operation to write as a whole; None if it is over, canceled or in other hands."""
-    taken = lease()
-    free = Operation.objects.filter(is_free(), ~Q(state=State.CANCELING), pk=operation_id, finished_at=None)
-    if not free.update(attempts=F("attempts") + 1, **taken):
-        return None
-    claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
-    start(claimed)
-    return claimed
-
-
-def hold_operation(claimed: Operation) -> bool:
-    """Extend the lease; whether the operation is to go on in these hands."""
-    until = timezone.now() + timedelta(seconds=limits().lease_seconds)
-    held = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
-    return bool(held.update(leased_until=until))
-
-
-def release_operation(claimed: Operation) -> None:
-    """Give an operation back: for another try, or for its end."""
-    Operation.objects.filter(pk=claimed.pk, lease=claimed.lease).update(lease=None, leased_until=None)
-
-
-def claim_input(input_id: int) -> Input | None:
-    """Take an input to read; None if it is read, ended or in other hands."""
-    taken = lease()
-    free = Input.objects.filter(is_free(), its_operation(finished_at=None), pk=input_id, read_at=None)
-    if not free.update(attempts=F("attempts") + 1, **taken):
-        return None
-    claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
-    start(claimed.operation)
-    return claimed
-
-
-def hold_input(claimed: Input) -> None:
-    """Extend the reader's lease; raises LeaseLost."""
-    until = timezone.now() + timedelta(seconds=limits().lease_seconds)
-    held = Input.objects.filter(its_operation(finished_at=None), pk=claimed.pk, lease=claimed.lease)
-    if not held.update(leased_until=until):
-        raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
-
-
-def release_input(claimed: Input) -> None:
-    """Give an input back, for another try."""
-    Input.objects.filter(pk=claimed.pk, lease=claimed.lease).update(lease=None, leased_until=None)
-
-
 def read_to_end(claimed: Input, total: int) -> None:
     """The last chunk of an input is stored, and so its total is known."""
-    Input.objects.filter(pk=claimed.pk, lease=claimed.lease).update(
-        read_at=timezone.now(), total=total, leased_until=None
-    )
+    held(claimed).update(read_at=timezone.now(), total=total, leased_until=None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import datetime
 from functools import cache
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -25,27 +25,39 @@ MESSAGE_TYPE = "operation.progress"
 #: Chunks that threads finish together are published one by one: what is left out waits for the next chunk's end.
 BURST = 4
 
-#: When an operation's next totals would be due, were they published evenly.
+#: When an operation's next totals would be due, were they published evenly. Subscribers keep a pause of their own
+#: (subscriptions.Told), and the two are not one: this spares Redis what one process has to say, without ever waiting;
+#: that spares a websocket what all processes say together, and waits for the pause to pass.
 _due: dict[UUID, float] = {}
 
 
 def publish(operation_id: UUID) -> None:
     """Publish an operation's totals, unless this process did so too often. What is left out, the next ones tell."""
-    now, pause = time.monotonic(), 1 / limits().events_per_second
-    due = max(_due.get(operation_id, 0.0), now - (BURST - 1) * pause)
-    if due > now:
-        return
-    _due[operation_id] = due + pause
-    send(totals.progress(operation_id))
+    if is_due(operation_id):
+        publish_now(totals.progress(operation_id))
 
 
-def publish_end(operation_id: UUID) -> None:
+def publish_end(progress: Progress) -> None:
     """Publish the final totals, always."""
-    _due.pop(operation_id, None)
-    send(totals.progress(operation_id))
+    _due.pop(progress.operation_id, None)
+    publish_now(progress)
 
 
-def send(progress: Progress) -> None:
+def is_due(operation_id: UUID) -> bool:
+    """Whether an operation's totals may be published, in which case they count as published."""
+    now, pause = monotonic(), 1 / limits().events_per_second
+    earliest = now - (BURST - 1) * pause
+    # An operation may end in another process, which alone hears of it: forget those that have been quiet.
+    for quiet in [known for known, due in list(_due.items()) if due <= earliest]:
+        _due.pop(quiet, None)
+    due = _due.get(operation_id, earliest)
+    if due > now:
+        return False
+    _due[operation_id] = due + pause
+    return True
+
+
+def publish_now(progress: Progress) -> None:
     """One message to the operation's group and one to its owner's.
 
     Redis being away costs subscribers two seconds, not the operation.

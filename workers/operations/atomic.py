@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
@@ -24,6 +25,7 @@ from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
+from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.operations.changes import Changes
 
 
@@ -45,34 +47,28 @@ def write_operation(operation_id: UUID) -> bool:
         return False
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
-        claims.release_operation(operation)
+        claims.release(operation)
     return True
 
 
 def write(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
     """Write all rows, and record them: with them where they stay, and after they are gone."""
-    for is_last_try in (False, False, True):
-        spool.clear()
-        changes = Changes()
-        try:
-            attempt(operation, spool, changes, goes_on)
-        except RolledBack:
-            with transaction.atomic():
-                record_rolled_back(operation, spool, changes)
-        except OperationalError as error:
-            if is_last_try or not chunks.is_worth_another_try(error):
-                raise
-            continue
-        return
+    tried_again(partial(attempt, operation, spool, goes_on))
 
 
-def attempt(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event) -> None:
-    """One try at the transaction; raises RolledBack."""
-    with transaction.atomic():
-        write_chunks(operation, spool, changes, goes_on)
-        if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
-            raise RolledBack
-        entries.record_all(operation, spool.entries(), State.COMPLETED, "")
+def attempt(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+    """One try at the transaction, and at what is recorded when it is rolled back."""
+    spool.clear()
+    changes = Changes()
+    try:
+        with transaction.atomic():
+            write_chunks(operation, spool, changes, goes_on)
+            if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
+                raise RolledBack
+            entries.record_all(operation, spool.entries(), State.COMPLETED, "")
+    except RolledBack:
+        with transaction.atomic():
+            record_rolled_back(operation, spool, changes)
 
 
 def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event) -> None:

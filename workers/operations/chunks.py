@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
@@ -17,6 +18,7 @@ from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, u
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk
+from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.validation.hooks import after, cleaned
 from bulkql.workers.validation.levels import levels
@@ -32,17 +34,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bulkql")
 
-#: Deadlocks and serialization failures: PostgreSQL asks to try again. And targets of lists that went since they were
-#: resolved: the next try names the rows.
-TRY_AGAIN = {"40P01", "40001", "23503"}
-
 
 def write_chunk(chunk_id: int) -> Chunk | None:
     """Claim a chunk, write its rows and record them; None if that is done already, or another's work.
 
     A message delivered twice finds the chunk recorded or claimed, and does nothing. Raises GivenUp.
     """
-    chunk = claims.claim(chunk_id)
+    chunk = claims.claim_chunk(chunk_id)
     if chunk is None:
         return None
     if chunk.attempts > limits().max_attempts:
@@ -65,16 +63,14 @@ def write_chunk(chunk_id: int) -> Chunk | None:
 def write(chunk: Chunk) -> None:
     """Validate the chunk's rows, write the good ones, and record all of them."""
     plan, validated = prepared(chunk)
-    for is_last_try in (False, False, True):
-        try:
-            with transaction.atomic(using=plan.resource.database):
-                set_up(plan)
-                entries.record(chunk, written(chunk, plan, validated))
-        except OperationalError as error:
-            if is_last_try or not is_worth_another_try(error):
-                raise
-        else:
-            return
+    tried_again(partial(write_and_record, chunk, plan, validated))
+
+
+def write_and_record(chunk: Chunk, plan: Plan, validated: Validated) -> None:
+    """Rows and their ledger entry, in one transaction."""
+    with transaction.atomic(using=plan.resource.database):
+        set_up(plan)
+        entries.record(chunk, written(chunk, plan, validated))
 
 
 def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
@@ -93,10 +89,6 @@ def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)
     return entry
-
-
-def is_worth_another_try(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) in TRY_AGAIN
 
 
 def set_up(plan: Plan) -> None:

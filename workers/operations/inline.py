@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 from django.utils import timezone
 
 from bulkql.workers.enums import State
-from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.intake.chunking import ChunkStore, new_chunk, with_reserved
+from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.resources.plan import Plan
 
 
-def write(chunk: Chunk, plan: Plan, raw: pl.DataFrame) -> None:
-    """Write the rows of a chunk that is about to be stored, and enter what became of them."""
-    chunks.set_up(plan)
-    entry = chunks.written(chunk, plan, chunks.checked(plan, raw))
-    for name, value in entry.columns().items():
-        setattr(chunk, name, value)
+class InlineChunks(ChunkStore):
+    """Writes the rows of each chunk as it is stored, and counts what became of them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.recorded = 0
+
+    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame) -> Chunk:
+        """The chunk with its ledger entry: both are stored by one statement."""
+        frame = with_reserved(plan, raw)
+        chunk = new_chunk(stored, number, frame, number * stored.chunk_size)
+        chunks.set_up(plan)
+        entry = chunks.written(chunk, plan, chunks.checked(plan, frame))
+        for name, value in entry.columns().items():
+            setattr(chunk, name, value)
+        self.recorded += 1
+        self.counts.update({name: getattr(chunk, name) for name in COUNTS})
+        return chunk
 
 
 def finish(operation: Operation) -> None:
@@ -24,3 +40,18 @@ def finish(operation: Operation) -> None:
     operation.state = State.COMPLETED
     operation.started_at, operation.finished_at = operation.created_at, timezone.now()
     operation.save(update_fields=["state", "started_at", "finished_at"])
+
+
+def final_progress(operation: Operation, store: InlineChunks, inputs: int) -> Progress:
+    """The totals of an operation that was written so: what totals.progress would read from the ledger."""
+    return Progress(
+        operation_id=operation.pk,
+        owner_id=operation.created_by_id,
+        sequence=sequence_of(operation, store.recorded, inputs),
+        state=State(operation.state),
+        total=store.counts.total(),  # each row has one outcome
+        message=operation.message,
+        started_at=operation.started_at,
+        finished_at=operation.finished_at,
+        **{name: store.counts[name] for name in COUNTS},
+    )

@@ -15,7 +15,7 @@ from django.utils import timezone
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, unpack
-from bulkql.workers.intake.accept import store_frames
+from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_permissions
 from bulkql.workers.ledger.results import result_rows
@@ -36,14 +36,13 @@ def retry(operation: Operation, user: User) -> Operation:
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
     with transaction.atomic():
-        again = store(operation, user)
+        again = store_again(operation, user)
     logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)
     dispatch(again.id)
-    again.refresh_from_db()
     return again
 
 
-def store(operation: Operation, user: User) -> Operation:
+def store_again(operation: Operation, user: User) -> Operation:
     """The new operation with its inputs and chunks."""
     again = Operation.objects.create(
         verb=operation.verb,
@@ -53,7 +52,7 @@ def store(operation: Operation, user: User) -> Operation:
         created_by=user,
         retry_of=operation,
     )
-    total = sum(store_input(again, old, user) for old in operation.inputs.order_by("position"))
+    total = sum(store_left(again, old, user) for old in operation.inputs.order_by("position"))
     if total == 0:
         raise BadInput(
             f"Operation {operation.id} has no rows to retry: none failed or was skipped, but for rows of which a later "
@@ -62,14 +61,14 @@ def store(operation: Operation, user: User) -> Operation:
     return again
 
 
-def store_input(again: Operation, old: Input, user: User) -> int:
+def store_left(again: Operation, old: Input, user: User) -> int:
     """The rows that one input left, if there are any; gives how many."""
     resource = resource_named(old.resource)
     slices = in_slices(leftovers(old), old.chunk_size)
     first = next(slices, None)
     if first is None:
         return 0
-    check(resource, Verb(again.verb), user)
+    check_still_allowed(resource, Verb(again.verb), user)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -80,12 +79,12 @@ def store_input(again: Operation, old: Input, user: User) -> int:
         update_fields=old.update_fields,
         header=old.header,
     )
-    total = store_frames(stored, plan_of(stored), chain([first], slices))
+    total = ChunkStore().store(stored, plan_of(stored), chain([first], slices))
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
     return total
 
 
-def check(resource: BulkResource, verb: Verb, user: User) -> None:
+def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
     """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
     if verb not in resource.operations:
         raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -14,31 +15,28 @@ from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read
 from bulkql.workers.intake.requests import BulkRequest, Mode
-from bulkql.workers.ledger import claims, endings
+from bulkql.workers.ledger import claims, endings, totals
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import atomic, chunks, inline
+from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.validation.hooks import send_finished
 
 logger = logging.getLogger("bulkql")
 
 
 def run(request: BulkRequest) -> Operation:
-    """Accept a request, and either write it now or ring those who will. Raises BulkError with nothing stored."""
+    """Accept a request, then write it now or leave it to the workers. Raises BulkError with nothing stored."""
     if is_inline(request):
         return write_inline(request)
     operation, is_new = accept(request)
     if is_new:
         logger.info("operation %s: accepted, %s", operation.id, operation.verb)
-        is_awaited = is_sync(request, operation)
-        if not is_awaited and all(item.file_options is not None for item in request.inputs):
-            dispatch_readers(operation.id)  # files have no chunks yet
-        elif not is_awaited or not written_now(operation):
-            dispatch(operation.id)
-            if any(item.queryset is not None for item in request.inputs):
-                end(operation.id)  # it may have found no row
-    operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
+        if is_sync(request, operation):
+            write_or_hand_over(operation)
+        else:
+            hand_over(request, operation)
     return operation
 
 
@@ -52,22 +50,22 @@ def is_inline(request: BulkRequest) -> bool:
 
 def write_inline(request: BulkRequest) -> Operation:
     """Store and write a request in one transaction; raises what goes wrong with nothing stored."""
-    for is_last_try in (False, False, True):
-        try:
-            with transaction.atomic():
-                operation, is_new = accept(request, inline.write)
-                if is_new:
-                    inline.finish(operation)
-        except OperationalError as error:
-            if is_last_try or not chunks.is_worth_another_try(error):
-                raise
-            continue
-        break
-    if is_new:
+    operation, written = tried_again(partial(store_and_write, request))
+    if written is not None:
         logger.info("operation %s: written directly, %s", operation.id, operation.verb)
-        events.publish_end(operation.id)
+        events.publish_end(inline.final_progress(operation, written, len(request.inputs)))
         send_finished(operation.id)
     return operation
+
+
+def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunks | None]:
+    """One try at all of an inline request; its chunks, unless it came before."""
+    written = inline.InlineChunks()
+    with transaction.atomic():
+        operation, is_new = accept(request, written)
+        if is_new:
+            inline.finish(operation)
+    return operation, written if is_new else None
 
 
 def is_sync(request: BulkRequest, operation: Operation) -> bool:
@@ -86,14 +84,25 @@ def rows_of(request: BulkRequest, operation: Operation) -> int:
     return sum(len(item.rows or ()) for item in request.inputs)
 
 
-def written_now(operation: Operation) -> bool:
-    """Write the whole operation; whether that went well. It is stored: if not, workers will write it."""
+def hand_over(request: BulkRequest, operation: Operation) -> None:
+    """Ring the workers for what was accepted."""
+    if all(item.file_options is not None for item in request.inputs):
+        dispatch_readers(operation.id)  # files have no chunks yet
+        return
+    dispatch(operation.id)
+    if any(item.queryset is not None for item in request.inputs):
+        end(operation.id)  # it may have found no row
+
+
+def write_or_hand_over(operation: Operation) -> None:
+    """Write the whole operation. It is stored: if that does not go well, workers will write it."""
     try:
         write_now(operation)
     except (OperationalError, InterfaceError) as error:
         logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
-        return False
-    return True
+        dispatch(operation.id)
+        end(operation.id)  # what was left may have been its end
+    operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
 
 
 def write_now(operation: Operation) -> None:
@@ -173,7 +182,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        claims.release_input(claimed)
+        claims.release(claimed)
         raise
     if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it.
@@ -209,6 +218,6 @@ def fail(operation_id: UUID, message: str) -> None:
 
 def finished(operation_id: UUID) -> None:
     """Tell everybody who wants to know that an operation is over."""
-    events.publish_end(operation_id)
+    events.publish_end(totals.progress(operation_id))
     logger.info("operation %s: over", operation_id)
     send_finished(operation_id)

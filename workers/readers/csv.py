@@ -6,12 +6,13 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import IO
 
 import polars as pl
 
 from bulkql.workers.columns.cells import MARK, NULL, escaped_column
-from bulkql.workers.errors import Code, RowError, UnreadableFile
+from bulkql.workers.errors import BadInput, Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import restored
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
@@ -33,28 +34,45 @@ csv.field_size_limit(RECORD_BYTES)
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's records; blank lines are none. Raises UnreadableFile with the line and the reason."""
-    fields: list[str | None] | None = None
-    has_guards = False
-    line = 1
-    for block in records(file, options):
-        start = 0
-        if fields is None:
-            start = end_of_record(block)
-            header = header_of(block[:start], options)
-            fields, has_guards = fields_of(plan, header, options), is_returned(header)
-        frame = parse(block[start:], fields, options, line + block.count(b"\n", 0, start), has_guards)
-        if not frame.is_empty():
-            yield frame
-        line += block.count(b"\n")
-    if fields is None:
-        raise UnreadableFile("The file is empty; a CSV file begins with a header.")
+    yield from Beginning(file, options).frames(plan)
 
 
-def names(file: IO[bytes], options: FileOptions) -> list[str]:
-    """The names in the file's header."""
-    for block in records(file, options):
-        return header_of(block[: end_of_record(block)], options)
-    return []
+class Beginning:
+    """A file whose header is read, and whose records are not yet; raises UnreadableFile."""
+
+    def __init__(self, file: IO[bytes], options: FileOptions) -> None:
+        blocks = records(file, options)
+        first = next(blocks, None)
+        if first is None:
+            raise UnreadableFile("The file is empty; a CSV file begins with a header.")
+        end = end_of_record(first)
+        self._options = options
+        self._header = header_of(first[:end], options)
+        self._line = 1 + first.count(b"\n", 0, end)
+        self._blocks = chain([first[end:]], blocks)
+
+    def names(self) -> list[str]:
+        """The names in the header."""
+        return self._header
+
+    def header(self, plan: Plan) -> list[str]:
+        return self._header
+
+    def check(self, plan: Plan) -> None:
+        """Are these the resource's columns, and is there a row? Raises BadInput."""
+        if next(self.frames(plan), None) is None:
+            raise BadInput("The file has no rows.")
+
+    def frames(self, plan: Plan) -> Iterator[pl.DataFrame]:
+        """Raw frames of the records; they can be had once."""
+        fields = fields_of(plan, self._header, self._options)
+        has_guards = is_returned(self._header)
+        line = self._line
+        for block in self._blocks:
+            frame = parse(block, fields, self._options, line, has_guards)
+            if not frame.is_empty():
+                yield frame
+            line += block.count(b"\n")
 
 
 def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:

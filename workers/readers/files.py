@@ -19,10 +19,10 @@ READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.D
     FileFormat.PARQUET: parquet.read,
 }
 
-NAMES: dict[FileFormat, Callable[[IO[bytes], FileOptions], list[str]]] = {
-    FileFormat.CSV: csv.names,
-    FileFormat.NDJSON: ndjson.names,
-    FileFormat.PARQUET: parquet.names,
+BEGINNINGS: dict[FileFormat, type[csv.Beginning] | type[ndjson.Beginning] | type[parquet.Beginning]] = {
+    FileFormat.CSV: csv.Beginning,
+    FileFormat.NDJSON: ndjson.Beginning,
+    FileFormat.PARQUET: parquet.Beginning,
 }
 
 
@@ -31,28 +31,37 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     return READERS[options.format](file, plan, options)
 
 
-def names(file: IO[bytes], options: FileOptions) -> set[str]:
-    """What the file calls its columns, and what the options call them; raises BadInput."""
-    check_options(options)
-    file.seek(0)
-    found = NAMES[options.format](file, options)
-    return {*found, *(to for name, to in options.columns.items() if name in found)}
+class FileStart:
+    """A file's beginning, decoded once and asked three times: for its names, what it is, and its header.
 
+    Raises BadInput for options by which no file can be read.
+    """
 
-def check(file: IO[bytes], plan: Plan, options: FileOptions) -> None:
-    """Look at the file's beginning: is it what it claims to be, and whose columns are these? Raises BadInput."""
-    check_options(options)
-    file.seek(0)
-    wrong = sorted(set(options.columns.values()) - plan.all_columns.keys())
-    if wrong:
-        raise BadInput(
-            f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {', '.join((*plan.columns, *plan.lists))}."
-        )
-    if options.format == FileFormat.PARQUET:
-        # Its columns stand at its end, which may be gigabytes away: the reader will see them.
-        parquet.check_beginning(file)
-    elif next(read(file, plan, options), None) is None:
-        raise BadInput("The file has no rows.")
+    def __init__(self, file: IO[bytes], options: FileOptions) -> None:
+        check_options(options)
+        file.seek(0)
+        self._options = options
+        self._found = BEGINNINGS[options.format](file, options)
+
+    def names(self) -> set[str]:
+        """What the file calls its columns, and what the options call them."""
+        found = self._found.names()
+        return {*found, *(to for name, to in self._options.columns.items() if name in found)}
+
+    def check(self, plan: Plan) -> None:
+        """Is it what it claims to be, and whose columns are these? Raises BadInput."""
+        wrong = sorted(set(self._options.columns.values()) - plan.all_columns.keys())
+        if wrong:
+            has = ", ".join((*plan.columns, *plan.lists))
+            raise BadInput(f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {has}.")
+        self._found.check(plan)
+
+    def header(self, plan: Plan) -> list[tuple[str, str | None]] | None:
+        """What a checked file calls its columns, each with its field; None where only its reader will see them."""
+        names = self._found.header(plan)
+        if names is None:
+            return None
+        return list(zip(names, fields_of(plan, names, self._options) if names else [], strict=True))
 
 
 def check_options(options: FileOptions) -> None:
@@ -60,15 +69,6 @@ def check_options(options: FileOptions) -> None:
     check_encoding(options.encoding)
     if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
         raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
-
-
-def header(file: IO[bytes], plan: Plan, options: FileOptions) -> list[tuple[str, str | None]] | None:
-    """What a checked file calls its columns, each with its field; None where only the file's reader will see them."""
-    if options.format == FileFormat.PARQUET:
-        return None
-    file.seek(0)
-    names = ndjson.header(file, plan) if options.format == FileFormat.NDJSON else csv.names(file, options)
-    return list(zip(names, fields_of(plan, names, options) if names else [], strict=True))
 
 
 def check_encoding(name: str) -> None:

@@ -26,6 +26,7 @@ FIRST_BYTES = 64 * 1024
 ROWS_ASKED = 1_000
 #: A line longer than this is no row.
 LINE_BYTES = 16 * 1024 * 1024
+EMPTY = "The file is empty; an NDJSON file has one JSON object a line."
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -56,26 +57,41 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
             )
         line += block.count(b"\n")
     if is_first:
-        raise UnreadableFile("The file is empty; an NDJSON file has one JSON object a line.")
+        raise UnreadableFile(EMPTY)
 
 
-def names(file: IO[bytes], options: FileOptions) -> list[str]:
-    """The names in the file's first lines: a row may leave a field out."""
-    rows = (row for block in lines(file) for row in decode(block, 1)[0] if isinstance(row, dict))
-    return list(dict.fromkeys(name for row in islice(rows, ROWS_ASKED) for name in row))
+class Beginning:
+    """A file's first rows: ROWS_ASKED of them, and what comes in one block with those."""
 
+    def __init__(self, file: IO[bytes], options: FileOptions) -> None:
+        self._options = options
+        self._rows: list[Any] = []
+        #: The line of the first row.
+        self._line = line = 1
+        for block in lines(file):
+            rows, _ = decode(block, line)
+            if not self._rows:
+                self._line = line + first_line(block)
+            self._rows += rows
+            line += block.count(b"\n")
+            if sum(isinstance(row, dict) for row in self._rows) >= ROWS_ASKED:
+                break
 
-def header(file: IO[bytes], plan: Plan) -> list[str]:
-    """The names in the file's first line, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
-    return list(flattened(plan, 0, first_row(file), {}))
+    def names(self) -> list[str]:
+        """The names in the first rows: a row may leave a field out."""
+        rows = islice((row for row in self._rows if isinstance(row, dict)), ROWS_ASKED)
+        return list(dict.fromkeys(name for row in rows for name in row))
 
+    def header(self, plan: Plan) -> list[str]:
+        """The names in the first row, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
+        first = self._rows[0] if self._rows else None
+        return list(flattened(plan, 0, first, {})) if isinstance(first, dict) else []
 
-def first_row(file: IO[bytes]) -> dict[str, Any]:
-    """The first line's object; an empty one for anything else."""
-    for block in lines(file):
-        for row in decode(block, 1)[0]:
-            return row if isinstance(row, dict) else {}
-    return {}
+    def check(self, plan: Plan) -> None:
+        """Is this such a file, and has it the resource's fields? Raises BadInput."""
+        if not self._rows:
+            raise UnreadableFile(EMPTY)
+        check_first(plan, self._rows[0], self._line, self._options)
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:

@@ -42,21 +42,31 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
             raise UnreadableFile(f"The Parquet file is damaged: {str(error).splitlines()[0]}.") from error
 
 
-def names(file: IO[bytes], options: FileOptions) -> list[str]:
-    """The names of the file's columns."""
-    with tempfile.TemporaryFile() as local:
-        shutil.copyfileobj(file, local, 1024 * 1024)
-        local.seek(0)
-        try:
-            return list(pl.read_parquet_schema(local))
-        except pl.exceptions.PolarsError as error:
-            raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
+class Beginning:
+    """A file whose columns stand at its end, which may be gigabytes away: only those who must know them go there."""
 
+    def __init__(self, file: IO[bytes], options: FileOptions) -> None:
+        self._file = file
 
-def check_beginning(file: IO[bytes]) -> None:
-    """Every Parquet file begins with the same four bytes."""
-    if file.read(4) != b"PAR1":
-        raise UnreadableFile("This is not a Parquet file.")
+    def names(self) -> list[str]:
+        """The names of the file's columns; raises UnreadableFile."""
+        self._file.seek(0)
+        with tempfile.TemporaryFile() as local:
+            shutil.copyfileobj(self._file, local, 1024 * 1024)
+            local.seek(0)
+            try:
+                return list(pl.read_parquet_schema(local))
+            except pl.exceptions.PolarsError as error:
+                raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
+
+    def header(self, plan: Plan) -> None:
+        """The file's reader will see it."""
+
+    def check(self, plan: Plan) -> None:
+        """Every Parquet file begins with the same four bytes; raises UnreadableFile."""
+        self._file.seek(0)
+        if self._file.read(4) != b"PAR1":
+            raise UnreadableFile("This is not a Parquet file.")
 
 
 def cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:

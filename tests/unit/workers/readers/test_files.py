@@ -18,7 +18,8 @@ CSV = b"char,text\nab,x\n"
 def check(data=CSV, file_format=FileFormat.CSV, **options):
     """What is wrong with a file at first sight."""
     try:
-        files.check(io.BytesIO(data), creating(resource_named("animals")), FileOptions(format=file_format, **options))
+        beginning = files.FileStart(io.BytesIO(data), FileOptions(format=file_format, **options))
+        beginning.check(creating(resource_named("animals")))
     except BadInput as error:
         return str(error)
     return None
@@ -94,4 +95,38 @@ def test_every_format_has_a_reader():
 def test_the_header_tells_the_files_names_and_the_fields(file_format, data, header):
     options = FileOptions(format=file_format, columns={"Gr": "integer"}, unknown_columns=UnknownColumns.IGNORE)
 
-    assert files.header(io.BytesIO(data), creating(resource_named("animals")), options) == header
+    beginning, plan = files.FileStart(io.BytesIO(data), options), creating(resource_named("animals"))
+
+    beginning.check(plan)
+
+    assert beginning.header(plan) == header
+
+
+@pytest.mark.parametrize(
+    ("file_format", "data"),
+    [
+        (FileFormat.CSV, b"text,Gr\nx,2\n"),
+        (FileFormat.NDJSON, b'{"text": "x", "Gr": 2}\n'),
+    ],
+)
+def test_the_beginning_is_read_once_for_all_that_is_asked(file_format, data):
+    file, plan = CountingFile(data), creating(resource_named("animals"))
+    beginning = files.FileStart(file, FileOptions(format=file_format, columns={"Gr": "integer"}))
+
+    found = beginning.names()
+    beginning.check(plan)
+
+    assert found == {"text", "Gr", "integer"}
+    assert beginning.header(plan) == [("text", "text"), ("Gr", "integer")]
+    assert file.bytes_read == len(data)
+
+
+class CountingFile(io.BytesIO):
+    """Counts the bytes that are taken from it."""
+
+    bytes_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self.bytes_read += len(piece)
+        return piece

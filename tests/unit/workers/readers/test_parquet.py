@@ -191,7 +191,8 @@ def test_a_damaged_file_is_refused():
 
 
 def test_the_beginning_tells_what_is_no_parquet():
-    parquet.check_beginning(io.BytesIO(stored(big=[1])))
+    plan, options = creating(resource_named("animals")), FileOptions(format=FileFormat.PARQUET)
+    parquet.Beginning(io.BytesIO(stored(big=[1])), options).check(plan)
 
     with pytest.raises(UnreadableFile, match=r"^This is not a Parquet file\.$"):
-        parquet.check_beginning(io.BytesIO(b"char,text\n"))
+        parquet.Beginning(io.BytesIO(b"char,text\n"), options).check(plan)

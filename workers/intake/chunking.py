@@ -1,0 +1,62 @@
+"""Raw frames -> the chunks of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import polars as pl
+
+from bulkql.workers.frames import pack
+from bulkql.workers.intake.requests import check_rows_limit
+from bulkql.workers.intake.reservation import with_keys
+from bulkql.workers.models import Chunk, Input
+from bulkql.workers.resources.plan import Plan
+
+T = TypeVar("T")
+
+#: Chunks that are stored with one statement.
+CHUNKS_AN_INSERT = 8
+
+
+class ChunkStore:
+    """Stores chunks whose rows workers will write; a subclass may write them as they are stored."""
+
+    def store(self, stored: Input, plan: Plan, frames: Iterable[pl.DataFrame]) -> int:
+        """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
+        total = 0
+        for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
+            found = [self.chunk_of(stored, plan, number, frame) for number, frame in some]
+            Chunk.objects.bulk_create(found)
+            total += sum(chunk.row_count for chunk in found)
+            check_rows_limit(plan.resource, total)
+        return total
+
+    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame) -> Chunk:
+        """The chunk of a frame, about to be stored."""
+        return new_chunk(stored, number, with_reserved(plan, raw), number * stored.chunk_size)
+
+
+def with_reserved(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
+    """A raw frame, with primary keys for rows that may become new."""
+    return with_keys(plan.resource, raw) if plan.creates else raw
+
+
+def new_chunk(stored: Input, number: int, frame: pl.DataFrame, row_start: int) -> Chunk:
+    """A chunk that is not stored yet."""
+    return Chunk(
+        operation=stored.operation,
+        input=stored,
+        number=number,
+        row_start=row_start,
+        row_count=frame.height,
+        payload=pack(frame),
+    )
+
+
+def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Tuples of so many values, the last one shorter."""
+    rest = iter(values)
+    while some := tuple(islice(rest, size)):
+        yield some
