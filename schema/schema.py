@@ -32,10 +32,19 @@ class Schema(strawberry.Schema):
     It takes strawberry.Schema's arguments; a project's own extensions come before ours.
     """
 
-    def __init__(self, *types: Any, extensions: Iterable[Any] = (), config: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        query: type,
+        mutation: type | None = None,
+        subscription: type | None = None,
+        *,
+        extensions: Iterable[Any] = (),
+        config: Any = None,
+        **options: Any,
+    ) -> None:
         config = config or StrawberryConfig()
         config.scalar_map = {**SCALARS, **config.scalar_map}
-        super().__init__(*types, extensions=[*extensions, *EXTENSIONS], config=config, **options)
+        super().__init__(query, mutation, subscription, extensions=[*extensions, *EXTENSIONS], config=config, **options)
         descriptions.complete(self._schema)
 
     # Strawberry's signature, by which its websocket handler calls it.

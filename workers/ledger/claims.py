@@ -90,7 +90,8 @@ def release(claimed: Claimed) -> None:
 
 def held(claimed: Claimed) -> QuerySet[Any]:
     """The row of what was claimed, unless another worker has it by now."""
-    return type(claimed)._default_manager.filter(pk=claimed.pk, lease=claimed.lease)
+    every: QuerySet[Any] = type(claimed)._default_manager.all()
+    return every.filter(pk=claimed.pk, lease=claimed.lease)
 
 
 def lease_end() -> datetime:

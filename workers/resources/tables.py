@@ -16,7 +16,8 @@ def lacking_tables() -> list[str]:
     """A sentence for each model whose table or columns are not in its database: of bulkql's own and of resources."""
     by_database: dict[str, list[type[models.Model]]] = {"default": list(apps.get_app_config("bulkql").get_models())}
     for resource in registered():
-        links = [field.remote_field.through for field in resource.model._meta.local_many_to_many]
+        fields = resource.model._meta.local_many_to_many
+        links = [through for field in fields if (through := field.remote_field.through) is not None]
         by_database.setdefault(resource.database, []).extend([resource.model, *links])
     return [
         sentence for alias, found in by_database.items() for sentence in lacking_in(connections[alias], unique(found))
