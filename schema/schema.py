@@ -29,13 +29,13 @@ from bulkql.workers.resources.registry import registered
 class Schema(strawberry.Schema):
     """Strawberry's schema, but that rows take their own lane, subscriptions are shared, and logs hold no row contents.
 
-    It takes strawberry.Schema's arguments; a project's own extensions come before ours.
+    It takes strawberry.Schema's arguments by name; a project's own extensions come before ours.
     """
 
-    def __init__(self, *types: Any, extensions: Iterable[Any] = (), config: Any = None, **options: Any) -> None:
+    def __init__(self, *, extensions: Iterable[Any] = (), config: Any = None, **options: Any) -> None:
         config = config or StrawberryConfig()
         config.scalar_map = {**SCALARS, **config.scalar_map}
-        super().__init__(*types, extensions=[*extensions, *EXTENSIONS], config=config, **options)
+        super().__init__(extensions=[*extensions, *EXTENSIONS], config=config, **options)
         descriptions.complete(self._schema)
 
     # Strawberry's signature, by which its websocket handler calls it.

@@ -41,4 +41,5 @@ def layer() -> Any:
 
 def layer_prefix() -> str:
     """What the names of its groups begin with in Redis."""
-    return str(settings.CHANNEL_LAYERS[layer_name()].get("CONFIG", {}).get("prefix", "asgi"))
+    layers: Any = settings.CHANNEL_LAYERS
+    return str(layers[layer_name()].get("CONFIG", {}).get("prefix", "asgi"))
