@@ -1,0 +1,116 @@
+"""What an embedding project lacks is told with the line to add."""
+
+from __future__ import annotations
+
+import pytest
+import strawberry
+from django.core.checks import Error, Warning
+from django.test import override_settings
+
+from bulkql.checks import check_project
+
+LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def one(self) -> int:
+        return 1
+
+
+foreign = strawberry.Schema(query=Query)
+
+
+def test_our_own_project_lacks_nothing():
+    assert check_project() == []
+
+
+@override_settings(REDIS_URL=None)
+def test_redis_must_be_named():
+    assert check_project() == [
+        Error(
+            "BULKQL_REDIS_URL is not set, nor is REDIS_URL.",
+            hint='Add to the settings: BULKQL_REDIS_URL = "redis://localhost:6379/0"',
+            id="bulkql.E020",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message", "alias"),
+    [
+        ({}, "CHANNEL_LAYERS is not set.", "default"),
+        (
+            {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}},
+            "CHANNEL_LAYERS has channels_redis.core.RedisChannelLayer as default, which does not hear of progress.",
+            "bulkql",
+        ),
+    ],
+)
+def test_the_channel_layer_must_hear_of_progress(settings, layers, message, alias):
+    settings.CHANNEL_LAYERS = layers
+
+    assert check_project() == [
+        Error(
+            message,
+            hint=f'Add to CHANNEL_LAYERS: "{alias}": '
+            f'{{"BACKEND": "{LAYER}", "CONFIG": {{"hosts": [BULKQL_REDIS_URL]}}}}',
+            id="bulkql.E021",
+        )
+    ]
+
+
+def test_a_layer_of_our_own_may_stand_beside_the_projects(settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer"},
+        "bulkql": {"BACKEND": LAYER},
+    }
+
+    assert check_project() == []
+
+
+@override_settings(ROOT_URLCONF="django.contrib.auth.urls")
+def test_the_urls_must_be_included():
+    assert check_project() == [
+        Error(
+            "django.contrib.auth.urls does not include bulkql's URLs.",
+            hint='Add to its urlpatterns: path("bulk/", include("bulkql.urls"))',
+            id="bulkql.E022",
+        )
+    ]
+
+
+@override_settings(BULKQL_SCHEMA="tests.unit.nowhere.schema")
+def test_a_schema_that_is_not_there():
+    assert check_project() == [
+        Error(
+            "BULKQL_SCHEMA is 'tests.unit.nowhere.schema', which cannot be imported: "
+            "No module named 'tests.unit.nowhere'.",
+            hint="Name the schema and its module, such as mysite.schema.schema.",
+            id="bulkql.E023",
+        )
+    ]
+
+
+@override_settings(BULKQL_SCHEMA=f"{__name__}.foreign")
+def test_a_schema_without_the_row_lane():
+    assert check_project() == [
+        Error(
+            "BULKQL_SCHEMA names a Schema, which does not serve bulk mutations.",
+            hint="Make it a bulkql.graphql.Schema; it takes the arguments of strawberry.Schema.",
+            id="bulkql.E024",
+        )
+    ]
+
+
+@override_settings(ASGI_APPLICATION=None)
+def test_wsgi_lacks_subscriptions():
+    assert check_project() == [
+        Warning(
+            "ASGI_APPLICATION is not set. Under WSGI, mutations, uploads and queries work; subscriptions do not.",
+            hint="Wrap the application in asgi.py with bulkql.asgi.with_websocket, and name it: "
+            'ASGI_APPLICATION = "mysite.asgi.application"',
+            id="bulkql.W025",
+        )
+    ]
