@@ -51,6 +51,9 @@ query ($id: ID!, $after: String) {
 }
 """
 
+#: What the tests' own servers are told; the zoo, among BULKQL_APPS, has no migrations and could not be served.
+OF_THE_TESTS = ("BULKQL_APPS", "DATABASE_URL", "REDIS_URL")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -167,7 +170,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 @contextmanager
 def running(data: Path, **environment: str) -> Iterator[Service]:
     """A service of its own, with its own data, stopped with Ctrl-C."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_TESTS}
     command = [str(Path(sys.executable).with_name("bulkql")), "up", "--port", str(free_port()), "--data", str(data)]
     with (data.parent / "up.log").open("w") as log:
         process = subprocess.Popen(

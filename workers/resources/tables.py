@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.apps import apps
 from django.db import connections, models
@@ -16,8 +17,7 @@ def lacking_tables() -> list[str]:
     """A sentence for each model whose table or columns are not in its database: of bulkql's own and of resources."""
     by_database: dict[str, list[type[models.Model]]] = {"default": list(apps.get_app_config("bulkql").get_models())}
     for resource in registered():
-        fields = resource.model._meta.local_many_to_many
-        links = [through for field in fields if (through := field.remote_field.through) is not None]
+        links: list[Any] = [field.remote_field.through for field in resource.model._meta.local_many_to_many]
         by_database.setdefault(resource.database, []).extend([resource.model, *links])
     return [
         sentence for alias, found in by_database.items() for sentence in lacking_in(connections[alias], unique(found))

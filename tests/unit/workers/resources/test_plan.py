@@ -1,0 +1,52 @@
+"""How rows are found, and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput
+from bulkql.workers.resources.plan import Plan, key_for, plan_for
+from bulkql.workers.resources.registry import resource_named
+
+PAIR = ("financial_account", "datetime")
+
+
+@pytest.mark.parametrize(
+    ("verb", "match_by", "names", "key"),
+    [
+        (Verb.CREATE, None, ["id"], ()),
+        (Verb.UPDATE, None, ["id", "amount"], ("id",)),
+        (Verb.UPDATE, None, ["amount"], PAIR),
+        (Verb.UPDATE, ["id"], ["amount"], ("id",)),
+        (Verb.UPSERT, None, ["id"], PAIR),
+    ],
+)
+def test_key_is_as_asked_or_the_primary_key_or_the_resources_own(verb, match_by, names, key):
+    assert key_for(verb, resource_named("financialTransactions"), match_by, names) == key
+
+
+def test_key_that_several_rows_may_have_is_refused_with_those_that_are_taken():
+    with pytest.raises(BadInput) as refused:
+        key_for(Verb.UPDATE, resource_named("financialTransactions"), ["amount"], [])
+
+    assert str(refused.value) == (
+        "financialTransactions cannot be matched by [AMOUNT], of which several rows may have the same; "
+        "update takes matchBy: [ID] or [FINANCIAL_ACCOUNT, DATETIME]."
+    )
+
+
+@pytest.mark.parametrize(("fields", "told"), [(["colour"], "names COLOUR"), ([], "is empty")])
+def test_unknown_update_fields_are_refused_with_the_known(fields, told):
+    with pytest.raises(BadInput) as refused:
+        plan_for(Verb.UPSERT, resource_named("financialAccounts"), None, fields, ["name"])
+
+    assert str(refused.value) == f"updateFields of financialAccounts {told}; it may name NAME."
+
+
+def test_plan_of_a_request():
+    resource = resource_named("financialTransactions")
+
+    plan = plan_for(Verb.UPSERT, resource, None, ["amount"], [])
+
+    assert plan == Plan(resource=resource, verb=Verb.UPSERT, match_by=PAIR, update_fields=("amount",))

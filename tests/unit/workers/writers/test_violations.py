@@ -1,0 +1,66 @@
+"""What the database says of a row -> code, path and message."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.writers.violations import Violation, columns_in, from_sqlite, from_sqlstate
+
+NULL = "This field cannot be null."
+TAKEN = "There is a financial account with this name already."
+
+
+@pytest.mark.parametrize(
+    ("detail", "columns"),
+    [
+        ("Key (name)=(Cash) already exists.", ["name"]),
+        (
+            'Key (account_id, "datetime")=(1, 2026-01-31) already exists.',
+            ["account_id", "datetime"],
+        ),
+        ("Key (lower(name::text))=(cash) already exists.", []),
+        ("Failing row contains (1, null).", []),
+        (None, []),
+    ],
+)
+def test_columns_without_the_values_of_the_row(detail, columns):
+    assert columns_in(detail) == columns
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "constraint", "columns", "violation"),
+    [
+        ("23505", "a_key", ["name"], Violation("ALREADY_EXISTS", "name", TAKEN)),
+        ("23505", "a_key", [], Violation("ALREADY_EXISTS", None, "a_key is violated.")),
+        ("23502", None, ["name"], Violation("NULL_NOT_ALLOWED", "name", NULL)),
+        (
+            "23503",
+            "fk",
+            ["name"],
+            Violation("REFERENCE_NOT_FOUND", "name", "A foreign key points to nothing (fk)."),
+        ),
+        ("23514", "a_check", [], Violation("CONSTRAINT", None, "a_check is violated.")),
+        ("22003", None, ["name"], Violation("INVALID", "name", "The database does not take this value.")),
+        ("P0001", None, [], Violation("REJECTED", None, "The database rejected the row (P0001).")),
+    ],
+)
+def test_states_of_postgresql(sqlstate, constraint, columns, violation):
+    assert from_sqlstate(resource_named("financialAccounts"), sqlstate, constraint, columns) == violation
+
+
+@pytest.mark.parametrize(
+    ("text", "violation"),
+    [
+        ("UNIQUE constraint failed: ledger_financialaccount.name", Violation("ALREADY_EXISTS", "name", TAKEN)),
+        ("UNIQUE constraint failed: index 'lower'", Violation("ALREADY_EXISTS", None, "index 'lower' is taken.")),
+        ("NOT NULL constraint failed: ledger_financialaccount.name", Violation("NULL_NOT_ALLOWED", "name", NULL)),
+        ("CHECK constraint failed: a_check", Violation("CONSTRAINT", None, "a_check is violated.")),
+        (
+            "FOREIGN KEY constraint failed",
+            Violation("CONSTRAINT", None, "The row violates a constraint of the database."),
+        ),
+    ],
+)
+def test_messages_of_sqlite(text, violation):
+    assert from_sqlite(resource_named("financialAccounts"), text) == violation
