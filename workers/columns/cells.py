@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 
+# NUL, because PostgreSQL stores no text with it: with any printable mark, a name such as "null" or "[1]" that a user
+# typed would be taken for JSON. A text that begins with NUL itself is marked as a JSON string, so that it stays text.
 MARK = "\0"
 #: An explicit null, which is not the same as a missing value.
 NULL = f"{MARK}null"

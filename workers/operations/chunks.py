@@ -123,8 +123,8 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
 
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
-    # The only place where a row's place in its chunk becomes its index in the input. A retry may cut other chunks, and
-    # an error that had its place early would name a row of the wrong chunk.
+    # The only place where a row's place in its chunk becomes its index in the input: if a step before this one added
+    # row_start too, its errors would name rows of another chunk.
     index = (pl.col(ROW) + chunk.row_start).alias("index")
     rows = pl.DataFrame({ROW: pl.int_range(chunk.row_count, eager=True, dtype=ROW_NUMBER)})
     outcomes = rows.join(written.outcomes, on=ROW, how="left", maintain_order="left").select_seq(

@@ -168,7 +168,7 @@ def by_value(column: ListColumn, value: Any) -> dict[str, str] | RowError:
     """A member that is the value of a key of one field."""
     (single,) = column.parts
     if value is None:
-        return RowError(single.graphql_name, Code.NULL_NOT_ALLOWED, "A list has no nulls in it.", "null")
+        return RowError(single.graphql_name, Code.NULL_NOT_ALLOWED, "A list cannot contain null.", "null")
     return {single.name: cell_of(single, value)}
 
 

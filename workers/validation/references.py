@@ -50,7 +50,7 @@ def targets(plan: Plan, column: Column, user: User | None) -> models.QuerySet[An
 
 
 def unresolved(plan: Plan, column: Column, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """The row errors of one foreign key that rows give by its value."""
+    """The row errors of one foreign key that rows give by its value: `__row`, path, code, message, data."""
     wanted = rows[column.name].unique().drop_nulls()
     if wanted.is_empty():
         return no_errors()

@@ -62,7 +62,7 @@ def naming_columns(plan: Plan, raw: pl.DataFrame) -> list[Column]:
 
 
 def without(validated: Validated, errors: pl.DataFrame) -> Validated:
-    """Take the rows of these errors out of the good ones."""
+    """Take the rows of `errors` (`__row`, path, code, message, data) out of the good ones."""
     if errors.is_empty():
         return validated
     guilty = errors[ROW].unique()
@@ -213,7 +213,7 @@ def keys_of_target(column: Column) -> list[set[str]]:
 
 
 def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
-    """What was wrong with rows when they were read."""
+    """What was wrong with rows when they were read, from `__errors`: `__row`, path, code, message, data."""
     if INTAKE_ERRORS not in raw.columns:
         return no_errors()
     found = raw.select(row_numbers(), INTAKE_ERRORS).drop_nulls()

@@ -28,7 +28,7 @@ def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
-    """Insert the rows, their primary keys reserved in their order."""
+    """Insert the rows (`__row`, values, `given:`, and `__pk` where primary keys were reserved), in their order."""
     if not is_copyable(resource.model):
         return orm.create(resource, rows)
     table = table_of(resource, rows)

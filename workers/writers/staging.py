@@ -103,7 +103,10 @@ def guilty_errors(
     keys: Iterable[UniqueKey] | None = None,
     asks_references: bool = True,
 ) -> pl.DataFrame:
-    """Their row errors. A row may violate several constraints: the first one found stands for it."""
+    """Their row errors: `__row`, path, code, message, data.
+
+    A row may violate several constraints: the first one found stands for it.
+    """
     found = guilty(resource, table, source, resource.unique_keys if keys is None else keys, asks_references)
     errors = pl.concat([no_errors(), *(errors_at(*one) for one in found)])
     return errors.unique(ROW, keep="first", maintain_order=True)

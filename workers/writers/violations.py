@@ -86,7 +86,7 @@ def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None,
     if sqlstate.startswith("23"):
         return named(resource, constraint) or RowError(None, Code.CONSTRAINT, f"{constraint} is violated.")
     if sqlstate.startswith("22"):
-        return RowError(path, Code.INVALID, "The database does not take this value.")
+        return RowError(path, Code.INVALID, "The database does not accept this value.")
     return RowError(None, Code.REJECTED, f"The database rejected the row ({sqlstate}).")
 
 

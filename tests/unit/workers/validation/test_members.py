@@ -93,7 +93,7 @@ def test_objects_have_the_fields_of_one_key(columns):
     ("name", "value", "expected"),
     [
         ("tags", ["x"], ("tags", "INVALID", "“x” value must be an integer.", "x")),
-        ("tags", [None], ("tags", "NULL_NOT_ALLOWED", "A list has no nulls in it.", "null")),
+        ("tags", [None], ("tags", "NULL_NOT_ALLOWED", "A list cannot contain null.", "null")),
         ("tags", [[7]], ("tags", "INVALID", "A string or a number is expected here, not a list.", "[7]")),
         ("tags", False, ("tags", "INVALID", "A string or a number is expected here, not a boolean.", "false")),
         ("tags.name", [7], ("tagsBy.name", "INVALID", "A string is expected here, not a number.", "7")),
