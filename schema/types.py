@@ -152,13 +152,13 @@ class BulkOperation:
 
     @strawberry.field(description="Why rows were not written, in input order.")
     async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection:
-        page = await sync_to_async(results.row_errors)(self.stored, first, after)
+        page = await sync_to_async(results.error_page)(self.stored, first, after)
         edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
     async def results(self, first: First = 100, after: After = None) -> RowResultConnection:
-        page = await sync_to_async(results.results)(self.stored, first, after)
+        page = await sync_to_async(results.result_page)(self.stored, first, after)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 

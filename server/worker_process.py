@@ -13,7 +13,7 @@ django.setup()
 
 from django.db.backends.signals import connection_created  # noqa: E402
 
-from bulkql.workers.actors import read_input, write_chunk  # noqa: E402
+from bulkql.workers.actors import handle_chunk, handle_input  # noqa: E402
 from bulkql.workers.backends import backend  # noqa: E402
 from bulkql.workers.messaging.broker import broker  # noqa: E402
 
@@ -36,4 +36,4 @@ gc.collect()
 gc.freeze()
 gc.set_threshold(50_000)
 
-__all__ = ["broker", "read_input", "write_chunk"]
+__all__ = ["broker", "handle_chunk", "handle_input"]

@@ -10,7 +10,7 @@ import pytest
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.ledger.results import results, row_errors
+from bulkql.workers.ledger.results import error_page, result_page
 from bulkql.workers.models import Operation
 from bulkql.workers.operations.steps import run
 from bulkql.workers.resources.registry import resource_named
@@ -24,8 +24,8 @@ class Done:
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        self.results = [row for _, row in results(operation, 1000, None).entries]
-        self.errors = [row for _, row in row_errors(operation, 1000, None).entries]
+        self.results = [row for _, row in result_page(operation, 1000, None).entries]
+        self.errors = [row for _, row in error_page(operation, 1000, None).entries]
 
     @property
     def outcomes(self) -> list[str]:

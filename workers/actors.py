@@ -29,20 +29,20 @@ READ_MS = 24 * 60 * 60 * 1_000
 WHOLE_MS = READ_MS
 
 
-@dramatiq.actor(broker=broker, time_limit=CHUNK_MS, priority=LARGE)
-def write_chunk(chunk_id: int) -> None:
+@dramatiq.actor(actor_name="write_chunk", broker=broker, time_limit=CHUNK_MS, priority=LARGE)
+def handle_chunk(chunk_id: int) -> None:
     """Write one chunk."""
     work(steps.write_chunk, chunk_id)
 
 
-@dramatiq.actor(broker=broker, time_limit=READ_MS, priority=LARGE)
-def read_input(input_id: int) -> None:
+@dramatiq.actor(actor_name="read_input", broker=broker, time_limit=READ_MS, priority=LARGE)
+def handle_input(input_id: int) -> None:
     """Read one upload into chunks."""
     work(steps.read_input, input_id)
 
 
-@dramatiq.actor(broker=broker, time_limit=WHOLE_MS, priority=LARGE)
-def write_operation(operation_id: str) -> None:
+@dramatiq.actor(actor_name="write_operation", broker=broker, time_limit=WHOLE_MS, priority=LARGE)
+def handle_operation(operation_id: str) -> None:
     """Write an operation that is one transaction."""
     work(steps.write_operation, UUID(operation_id))
 
@@ -58,11 +58,11 @@ def work(step: Callable[[T], object], identifier: T) -> None:
         raise WorkFailed(place_of(error)) from None
 
 
-write_small_chunk = dramatiq.actor(
+handle_small_chunk = dramatiq.actor(
     actor_name="write_small_chunk", queue_name=SMALL_QUEUE, broker=broker, time_limit=CHUNK_MS, priority=SMALL
-)(write_chunk.fn)
-read_small_input = dramatiq.actor(
+)(handle_chunk.fn)
+handle_small_input = dramatiq.actor(
     actor_name="read_small_input", queue_name=SMALL_QUEUE, broker=broker, time_limit=CHUNK_MS, priority=SMALL
-)(read_input.fn)
+)(handle_input.fn)
 
 broker.add_middleware(Rescue())

@@ -116,10 +116,10 @@ def place_of(error: BaseException) -> str:
     places = [(tb.tb_frame, tb.tb_lineno) for tb in tracebacks(error)]
     if not places:
         return f"{type(error).__qualname__} at nowhere"
-    text = f"{type(error).__qualname__} at {shown(*places[-1])}"
+    text = f"{type(error).__qualname__} at {place_in_code(*places[-1])}"
     # A library's innermost line seldom tells who asked it.
     ours = [place for place in places if module_of(place[0]).startswith("bulkql.")]
-    return f"{text}, from {shown(*ours[-1])}" if ours and ours[-1] != places[-1] else text
+    return f"{text}, from {place_in_code(*ours[-1])}" if ours and ours[-1] != places[-1] else text
 
 
 def tracebacks(error: BaseException) -> Iterator[TracebackType]:
@@ -130,7 +130,7 @@ def tracebacks(error: BaseException) -> Iterator[TracebackType]:
         step = step.tb_next
 
 
-def shown(frame: FrameType, line: int) -> str:
+def place_in_code(frame: FrameType, line: int) -> str:
     """A line's place from its package on: where a machine keeps its packages does not belong in a log."""
     module, file = module_of(frame), Path(frame.f_code.co_filename).name
     package = module if file == "__init__.py" else module.rpartition(".")[0]

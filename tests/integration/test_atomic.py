@@ -150,7 +150,7 @@ def test_a_writer_that_fell_silent_is_replaced_and_writes_nothing(user):
     assert names() == list("abcde")
 
     with atomic.Spool() as spool, pytest.raises(atomic.LeaseLost):
-        atomic.write(silent, spool, set_event())
+        atomic.write_all(silent, spool, set_event())
     assert names() == list("abcde")
     assert Done(Operation.objects.get(pk=operation.pk)).outcomes == ["CREATED"] * 5
 

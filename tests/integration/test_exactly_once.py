@@ -70,10 +70,10 @@ def test_worker_that_was_thought_dead_rolls_back(stored):
     chunk = claims.claim_chunk(ids(stored)[0])
     assert chunk is not None
     Chunk.objects.filter(pk=chunk.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
-    assert chunks.write_chunk(chunk.pk)
+    assert chunks.claim_and_write(chunk.pk)
 
     with pytest.raises(LeaseLost):
-        chunks.write(chunk)
+        chunks.write_claimed(chunk)
 
     assert FinancialAccount.objects.count() == 10
 
@@ -105,7 +105,7 @@ def test_last_chunk_finishes_the_operation_and_only_once(stored):
 
 def test_operation_whose_finisher_died_is_finished_by_the_sweep(stored):
     for chunk_id in ids(stored):
-        chunks.write_chunk(chunk_id)
+        chunks.claim_and_write(chunk_id)
     Operation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
 
     rescue()

@@ -50,7 +50,7 @@ def test_reader_that_takes_over_goes_on_behind_the_last_stored_chunk(user):
     operation = accepted(user, accounts())
     dead = claims.claim_input(operation.inputs.get().pk)
     assert dead is not None
-    assert len(list(islice(reading.read(dead), 3))) == 3
+    assert len(list(islice(reading.read_upload(dead), 3))) == 3
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
     steps.read_input(dead.pk)
@@ -67,7 +67,7 @@ def test_reader_that_was_thought_dead_stores_nothing_more(user):
     operation = accepted(user, accounts())
     slow = claims.claim_input(operation.inputs.get().pk)
     assert slow is not None
-    chunks = reading.read(slow)
+    chunks = reading.read_upload(slow)
     next(chunks)
     Input.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     other = claims.claim_input(slow.pk)
@@ -83,7 +83,7 @@ def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(
     def fail(chunk_id):
         raise OperationalError("the connection is gone")
 
-    monkeypatch.setattr("bulkql.workers.operations.chunks.write_chunk", fail)
+    monkeypatch.setattr("bulkql.workers.operations.chunks.claim_and_write", fail)
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(accounts()))
     options = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]

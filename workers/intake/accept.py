@@ -15,7 +15,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict
 from bulkql.workers.intake.chunking import ChunkStore, batched
 from bulkql.workers.intake.duplicates import marked
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check, hash_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.readers import files
 from bulkql.workers.readers.objects import raw_frame
@@ -33,7 +33,7 @@ def accept(request: BulkRequest, chunks: ChunkStore | None = None) -> tuple[Oper
 
     The same idempotency key with the same input gives the first operation; with another it raises.
     """
-    check(request)
+    check_request(request)
     digest = hash_of(request)
     if (first := earlier(request, digest)) is not None:
         return first, False

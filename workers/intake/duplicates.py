@@ -77,7 +77,7 @@ def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
         return verdicts.mark(raw, 0) if repeated else raw
 
 
-def superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | None) -> Superseded:
+def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | None) -> Superseded:
     """Read all frames once, and find the rows whose key comes again later; `user` is whose rows they may name."""
     keys = plan.keys
     verdicts = Superseded()
@@ -107,7 +107,7 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
     columns = [plan.all_columns[name] for name in names]
     rows, _ = parsed(columns, raw)
     for field in {field for key in plan.keys for field in key.fields}:
-        rows = by_value(plan, field, rows, user)
+        rows = named_by_value(plan, field, rows, user)
     series = [one.comparable(rows[one.name]).alias(one.name) for one in columns]
     nulls = [
         (raw[one.name] == NULL).fill_null(False) if one.name in raw.columns else rows[given(one.name)]
@@ -118,7 +118,7 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
     )
 
 
-def by_value(plan: Plan, field: str, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+def named_by_value(plan: Plan, field: str, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """A foreign key's values in place of names: a row that gives 7 and one that gives the 7th's name mean the same."""
     named = plan.naming_columns.get(field, [])
     if not any(rows[given(one.name)].any() for one in named):

@@ -13,7 +13,7 @@ from django.db import transaction
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.chunking import new_chunk, with_reserved
-from bulkql.workers.intake.duplicates import superseded
+from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.ledger import claims
@@ -27,7 +27,7 @@ from bulkql.workers.uploads import uploads
 HOLD_SECONDS = 1
 
 
-def read(stored: Input) -> Iterator[Chunk]:
+def read_upload(stored: Input) -> Iterator[Chunk]:
     """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
 
     Which row is superseded by which is known only at the file's end, so its rows are looked at twice. A reader that
@@ -41,7 +41,7 @@ def read(stored: Input) -> Iterator[Chunk]:
     row_start = 0
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         frames = alive(stored, files.read(file, plan, options))
-        with closing(superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
+        with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
             frames = chain(buffer.playback(), frames)
             for number, frame in enumerate(in_slices(frames, stored.chunk_size)):

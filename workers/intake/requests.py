@@ -64,7 +64,7 @@ class BulkRequest:
     idempotency_key: str | None = None
 
 
-def check(request: BulkRequest) -> None:
+def check_request(request: BulkRequest) -> None:
     """Refuse what cannot be served, before anything is stored."""
     if not request.inputs:
         raise BadInput("The input names no resource; give rows or a file for at least one.")

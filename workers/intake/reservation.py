@@ -17,7 +17,7 @@ def with_keys(resource: BulkResource, raw: pl.DataFrame) -> pl.DataFrame:
     pk = resource.model._meta.pk
     if not isinstance(pk, models.AutoField) or not backend(resource.database).supports_copy:
         return raw
-    sequence = sequence_of(resource.database, resource.model._meta.db_table, str(pk.column))
+    sequence = sequence_name(resource.database, resource.model._meta.db_table, str(pk.column))
     if sequence is None:
         return raw
     keys = reserve(resource.database, sequence, raw.height)
@@ -25,7 +25,7 @@ def with_keys(resource: BulkResource, raw: pl.DataFrame) -> pl.DataFrame:
 
 
 @cache
-def sequence_of(alias: str, table: str, column: str) -> str | None:
+def sequence_name(alias: str, table: str, column: str) -> str | None:
     """The sequence that numbers a column, if one does."""
     connection = connections[alias]
     with connection.cursor() as cursor:

@@ -90,8 +90,9 @@ def release(claimed: Claimed) -> None:
 
 def held(claimed: Claimed) -> QuerySet[Any]:
     """The row of what was claimed, unless another worker has it by now."""
-    every: QuerySet[Any] = type(claimed)._default_manager.all()
-    return every.filter(pk=claimed.pk, lease=claimed.lease)
+    model: Any = type(claimed)  # their keys are of different types, which the stubs cannot tell apart here
+    rows: QuerySet[Any] = model.objects.filter(pk=claimed.pk, lease=claimed.lease)
+    return rows
 
 
 def lease_end() -> datetime:

@@ -23,7 +23,7 @@ def finish(operation_id: UUID) -> bool:
     return bool(done.update(state=state, finished_at=timezone.now()))
 
 
-def cancel(operation_id: UUID) -> bool:
+def ask_to_stop(operation_id: UUID) -> bool:
     """Ask an operation to stop; whether it was going on."""
     going_on = Operation.objects.filter(pk=operation_id, finished_at=None)
     return bool(going_on.update(state=State.CANCELING))

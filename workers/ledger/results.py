@@ -47,16 +47,16 @@ class Page:
     total: int
 
 
-def results(operation: Operation, first: int, after: str | None) -> Page:
+def result_page(operation: Operation, first: int, after: str | None) -> Page:
     """A page of rows: resource, index, outcome, pk."""
     chunks = Chunk.objects.filter(operation=operation, recorded_at__isnull=False)
     return page(chunks, "row_count", result_rows, first, after)
 
 
-def row_errors(operation: Operation, first: int, after: str | None) -> Page:
+def error_page(operation: Operation, first: int, after: str | None) -> Page:
     """A page of row errors: resource, index, path, code, message, data."""
     chunks = Chunk.objects.filter(operation=operation, error_count__gt=0).defer("results")
-    return page(chunks, "error_count", error_rows, first, after)
+    return page(chunks, "error_count", chunk_errors, first, after)
 
 
 def page(chunks: QuerySet[Chunk], count: str, rows_of: Any, first: int, after: str | None) -> Page:
@@ -101,7 +101,7 @@ def result_rows(chunk: Chunk) -> pl.DataFrame:
     return indexes.to_frame().select("index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pl.lit(None, dtype=pl.String))
 
 
-def error_rows(chunk: Chunk) -> pl.DataFrame:
+def chunk_errors(chunk: Chunk) -> pl.DataFrame:
     """The row errors of a chunk."""
     assert chunk.errors is not None
     return unpack(chunk.errors)

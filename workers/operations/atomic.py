@@ -33,7 +33,7 @@ class RolledBack(Exception):
     """The rows are not to stay."""
 
 
-def write_operation(operation_id: UUID) -> bool:
+def claim_and_write_all(operation_id: UUID) -> bool:
     """Claim an operation, write its rows and record them; whether it is over by that. Raises GivenUp."""
     operation = claims.claim_operation(operation_id)
     if operation is None:
@@ -41,8 +41,8 @@ def write_operation(operation_id: UUID) -> bool:
     if operation.attempts > limits().max_attempts:
         raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
     try:
-        with Spool() as spool, held(operation) as goes_on:
-            write(operation, spool, goes_on)
+        with Spool() as spool, kept_alive(operation) as goes_on:
+            write_all(operation, spool, goes_on)
     except LeaseLost:
         return False
     finally:
@@ -51,12 +51,12 @@ def write_operation(operation_id: UUID) -> bool:
     return True
 
 
-def write(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+def write_all(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
     """Write all rows, and record them: with them where they stay, and after they are gone."""
-    tried_again(partial(attempt, operation, spool, goes_on))
+    tried_again(partial(write_or_roll_back, operation, spool, goes_on))
 
 
-def attempt(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
     """One try at the transaction, and at what is recorded when it is rolled back."""
     spool.clear()
     changes = Changes()
@@ -78,9 +78,9 @@ def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: 
         if not goes_on.is_set():
             raise LeaseLost(f"operation {operation.pk} was canceled, or taken over by another worker")
         chunk = Chunk.objects.select_related("input__operation", "operation__created_by").get(pk=chunk_id)
-        plan, validated = chunks.prepared(chunk)
+        plan, validated = chunks.planned(chunk)
         chunks.set_up(plan)
-        entry = chunks.written(chunk, plan, validated)
+        entry = chunks.rows_written(chunk, plan, validated)
         if operation.dry_run:
             changes.look(chunk_id, plan, entry)
         spool.add(chunk_id, entry)
@@ -117,7 +117,7 @@ def unwritten(entry: Entry) -> Entry:
 
 
 @contextmanager
-def held(operation: Operation) -> Iterator[threading.Event]:
+def kept_alive(operation: Operation) -> Iterator[threading.Event]:
     """Keep the lease alive from a connection of its own; the event is set for as long as the work is to go on."""
     goes_on, is_done = threading.Event(), threading.Event()
     goes_on.set()

@@ -51,7 +51,7 @@ def images_of(plan: Plan, pks: list[str]) -> dict[str, Image]:
     rows = plan.resource.model._base_manager.using(plan.resource.database)
     columns = plan.columns.values()
     images = {
-        str(row.pk): {one.graphql_name: text_of(one.field, row) for one in columns}
+        str(row.pk): {one.graphql_name: field_text(one.field, row) for one in columns}
         for some in batches([plan.resource.pk.value_field.to_python(pk) for pk in pks])
         for row in rows.filter(pk__in=some)
     }
@@ -62,7 +62,7 @@ def images_of(plan: Plan, pks: list[str]) -> dict[str, Image]:
     return images
 
 
-def text_of(field: models.Field[Any, Any], row: models.Model) -> str | None:
+def field_text(field: models.Field[Any, Any], row: models.Model) -> str | None:
     """A field's value as Django serialises it."""
     if getattr(row, field.attname) is None:
         return None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bulkql")
 
 
-def write_chunk(chunk_id: int) -> Chunk | None:
+def claim_and_write(chunk_id: int) -> Chunk | None:
     """Claim a chunk, write its rows and record them; None if that is done already, or another's work.
 
     A message delivered twice finds the chunk recorded or claimed, and does nothing. Raises GivenUp.
@@ -49,7 +49,7 @@ def write_chunk(chunk_id: int) -> Chunk | None:
             f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
         )
     try:
-        write(chunk)
+        write_claimed(chunk)
     except LeaseLost as lost:
         logger.warning("operation %s: %s", chunk.operation_id, lost)
         return None
@@ -60,9 +60,9 @@ def write_chunk(chunk_id: int) -> Chunk | None:
     return chunk
 
 
-def write(chunk: Chunk) -> None:
+def write_claimed(chunk: Chunk) -> None:
     """Validate the chunk's rows, write the good ones, and record all of them."""
-    plan, validated = prepared(chunk)
+    plan, validated = planned(chunk)
     tried_again(partial(write_and_record, chunk, plan, validated))
 
 
@@ -70,10 +70,10 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated) -> None:
     """Rows and their ledger entry, in one transaction."""
     with transaction.atomic(using=plan.resource.database):
         set_up(plan)
-        entries.record(chunk, written(chunk, plan, validated))
+        entries.record(chunk, rows_written(chunk, plan, validated))
 
 
-def prepared(chunk: Chunk) -> tuple[Plan, Validated]:
+def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     """What can be done with a chunk outside of a transaction."""
     plan = plan_of(chunk.input)
     return plan, checked(plan, unpack(chunk.payload))
@@ -84,7 +84,7 @@ def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
     return with_lists(plan, raw, validate(plan, raw))
 
 
-def written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows; gives what became of them. In a transaction."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)

@@ -27,7 +27,7 @@ class InlineChunks(ChunkStore):
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, number * stored.chunk_size)
         chunks.set_up(plan)
-        entry = chunks.written(chunk, plan, chunks.checked(plan, frame))
+        entry = chunks.rows_written(chunk, plan, chunks.checked(plan, frame))
         for name, value in entry.columns().items():
             setattr(chunk, name, value)
         self.recorded += 1
@@ -35,7 +35,7 @@ class InlineChunks(ChunkStore):
         return chunk
 
 
-def finish(operation: Operation) -> None:
+def mark_finished(operation: Operation) -> None:
     """All chunks were written as they were stored, so the operation is over when it is committed."""
     operation.state = State.COMPLETED
     operation.started_at, operation.finished_at = operation.created_at, timezone.now()

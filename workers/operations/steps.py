@@ -13,7 +13,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State
 from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.reading import read
+from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.ledger import claims, endings, totals
 from bulkql.workers.messaging import events
@@ -64,7 +64,7 @@ def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunk
     with transaction.atomic():
         operation, is_new = accept(request, written)
         if is_new:
-            inline.finish(operation)
+            inline.mark_finished(operation)
     return operation, written if is_new else None
 
 
@@ -74,10 +74,10 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
         return request.mode == Mode.SYNC
     if any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
-    return rows_of(request, operation) <= limits().sync_rows
+    return row_count_of(request, operation) <= limits().sync_rows
 
 
-def rows_of(request: BulkRequest, operation: Operation) -> int:
+def row_count_of(request: BulkRequest, operation: Operation) -> int:
     """The rows of a request without files; only the operation knows how many a filter found."""
     if any(item.queryset is not None for item in request.inputs):
         return sum(one.total or 0 for one in operation.inputs.all())
@@ -134,9 +134,9 @@ def wait_for_helpers(operation: Operation) -> None:
 def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
     """Write one chunk, then go on with its operation; whether it is over by that."""
     try:
-        chunk = chunks.write_chunk(chunk_id)
+        chunk = chunks.claim_and_write(chunk_id)
     except GivenUp as given_up:
-        fail(*given_up.args)
+        give_up(*given_up.args)
         return True
     if chunk is None:
         return False
@@ -151,9 +151,9 @@ def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
 def write_operation(operation_id: UUID) -> None:
     """Write all of an operation that is one transaction."""
     try:
-        is_over = atomic.write_operation(operation_id)
+        is_over = atomic.claim_and_write_all(operation_id)
     except GivenUp as given_up:
-        fail(*given_up.args)
+        give_up(*given_up.args)
         return
     if is_over:
         finished(operation_id)
@@ -168,14 +168,14 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     operation_id = claimed.operation_id
     if claimed.attempts > limits().max_attempts:
-        fail(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
+        give_up(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
         return
     try:
-        for _ in read(claimed):
+        for _ in read_upload(claimed):
             if dispatches and not claimed.operation.is_one_transaction:
                 dispatch_chunks(operation_id)
     except BulkError as error:
-        fail(operation_id, str(error))
+        give_up(operation_id, str(error))
         return
     except LeaseLost as lost:
         logger.warning("operation %s: %s", operation_id, lost)
@@ -195,7 +195,7 @@ def cancel(operation_id: UUID) -> None:
 
     Its files are read to their end all the same, so that every row gets its outcome, and can be sent again.
     """
-    if endings.cancel(operation_id):
+    if endings.ask_to_stop(operation_id):
         logger.info("operation %s: canceling", operation_id)
         if not end(operation_id):
             events.publish(operation_id)
@@ -210,7 +210,7 @@ def end(operation_id: UUID) -> bool:
     return True
 
 
-def fail(operation_id: UUID, message: str) -> None:
+def give_up(operation_id: UUID, message: str) -> None:
     """End an operation that cannot go on."""
     if endings.fail(operation_id, message):
         finished(operation_id)

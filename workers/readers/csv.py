@@ -34,10 +34,10 @@ csv.field_size_limit(RECORD_BYTES)
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's records; blank lines are none. Raises UnreadableFile with the line and the reason."""
-    yield from Beginning(file, options).frames(plan)
+    yield from CsvBeginning(file, options).frames(plan)
 
 
-class Beginning:
+class CsvBeginning:
     """A file whose header is read, and whose records are not yet; raises UnreadableFile."""
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:

@@ -19,10 +19,10 @@ READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.D
     FileFormat.PARQUET: parquet.read,
 }
 
-BEGINNINGS: dict[FileFormat, type[csv.Beginning] | type[ndjson.Beginning] | type[parquet.Beginning]] = {
-    FileFormat.CSV: csv.Beginning,
-    FileFormat.NDJSON: ndjson.Beginning,
-    FileFormat.PARQUET: parquet.Beginning,
+BEGINNINGS: dict[FileFormat, type[csv.CsvBeginning] | type[ndjson.NdjsonBeginning] | type[parquet.ParquetBeginning]] = {
+    FileFormat.CSV: csv.CsvBeginning,
+    FileFormat.NDJSON: ndjson.NdjsonBeginning,
+    FileFormat.PARQUET: parquet.ParquetBeginning,
 }
 
 

@@ -60,7 +60,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
         raise UnreadableFile(EMPTY)
 
 
-class Beginning:
+class NdjsonBeginning:
     """A file's first rows: ROWS_ASKED of them, and what comes in one block with those."""
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:

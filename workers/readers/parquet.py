@@ -42,7 +42,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
             raise UnreadableFile(f"The Parquet file is damaged: {str(error).splitlines()[0]}.") from error
 
 
-class Beginning:
+class ParquetBeginning:
     """A file whose columns stand at its end, which may be gigabytes away: only those who must know them go there."""
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:

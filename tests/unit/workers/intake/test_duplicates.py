@@ -18,7 +18,7 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
 from bulkql.workers.intake import duplicates, spill
-from bulkql.workers.intake.duplicates import superseded
+from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from tests.plans import creating
@@ -62,7 +62,7 @@ class Notes(BulkResource):
 def verdicts_of(resource, read, marked=None):
     """For each row, the row that supersedes it and the key, or None."""
     start, found = 0, []
-    with closing(superseded(creating(resource), iter(read), None)) as verdicts:
+    with closing(find_superseded(creating(resource), iter(read), None)) as verdicts:
         for raw in marked or read:
             frame = verdicts.mark(raw, start)
             start += raw.height
@@ -87,14 +87,14 @@ def test_the_last_row_of_a_key_counts():
 def test_without_duplicates_the_frame_stays_as_it_is():
     raw = raw_frame(creating(Seats(Seat)), [{"code": "a"}, {"code": "b"}])
 
-    with closing(superseded(creating(Seats(Seat)), [raw], None)) as found:
+    with closing(find_superseded(creating(Seats(Seat)), [raw], None)) as found:
         assert found.mark(raw, 0) is raw
 
 
 def test_a_frame_without_rows_stays_as_it_is():
     empty = pl.DataFrame(schema={"code": pl.String})
 
-    with closing(superseded(creating(Seats(Seat)), [empty], None)) as found:
+    with closing(find_superseded(creating(Seats(Seat)), [empty], None)) as found:
         assert found.mark(empty, 0) is empty
 
 
@@ -176,7 +176,7 @@ def test_nothing_stays_on_the_disk_when_the_file_breaks_off(monkeypatch, tmp_pat
         raise UnreadableFile("Line 4 is not CSV.")
 
     with pytest.raises(UnreadableFile):
-        superseded(creating(Seats(Seat)), frames(), None)
+        find_superseded(creating(Seats(Seat)), frames(), None)
 
     assert list(Path(tmp_path).iterdir()) == []
 

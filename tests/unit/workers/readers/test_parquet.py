@@ -192,7 +192,7 @@ def test_a_damaged_file_is_refused():
 
 def test_the_beginning_tells_what_is_no_parquet():
     plan, options = creating(resource_named("animals")), FileOptions(format=FileFormat.PARQUET)
-    parquet.Beginning(io.BytesIO(stored(big=[1])), options).check(plan)
+    parquet.ParquetBeginning(io.BytesIO(stored(big=[1])), options).check(plan)
 
     with pytest.raises(UnreadableFile, match=r"^This is not a Parquet file\.$"):
-        parquet.Beginning(io.BytesIO(b"char,text\n"), options).check(plan)
+        parquet.ParquetBeginning(io.BytesIO(b"char,text\n"), options).check(plan)
