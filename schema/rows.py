@@ -2,15 +2,15 @@
 
 graphql-core fails a whole request over one wrong value, stops at 50 errors, and takes a third of a second for ten
 thousand rows. So the rows are taken out of the request once it is parsed, and an empty list stands in their place:
-the schema stays typed for every tool, and the rows' own types are checked row by row in workers/validation.py.
+the schema stays typed for every tool, and the rows' own types are checked row by row in workers/validation/.
 Rows in variables and rows written into the query take this same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from graphql import (
     BooleanValueNode,
@@ -39,10 +39,17 @@ from strawberry.extensions import SchemaExtension
 from bulkql.schema.context import Context
 from bulkql.workers.columns.cells import ExactFloat
 
-#: The argument of bulk mutations, the resource in it, the rows in that.
-INPUT, RESOURCE, ROWS = range(3)
 #: The fields of a resource's input that hold rows.
 LISTS = ("rows", "keys", "ids")
+
+#: What the client sent as rows: any JSON.
+Rows = list[Any]
+#: The rows of one resource's input, by the field that held them.
+RowsByField = dict[str, Rows]
+#: The rows of one mutation's argument.
+RowsByResource = dict[str, RowsByField]
+
+Found = TypeVar("Found")
 
 
 class RowLane(SchemaExtension):
@@ -77,7 +84,7 @@ class Lane:
     #: Variables without their rows.
     replaced: dict[str, Any] = field(default_factory=dict)
     #: Rows by response key and resource, and by the field that held them.
-    rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], RowsByField] = field(default_factory=dict)
     #: The variables of the operation, with their defaults.
     defined: dict[str, ConstValueNode | None] = field(default_factory=dict)
     #: Defaults that held rows, without them.
@@ -123,7 +130,7 @@ class Lane:
     def _argument(self, key: str, node: Any) -> Any:
         if node.name.value != "input":
             return node
-        value, rows = self._take(node.value, INPUT)
+        value, rows = self._take_input(node.value)
         found = {(key, resource): of_resource for resource, of_resource in rows.items()}
         if any(self.rows.get(place, of_resource) != of_resource for place, of_resource in found.items()):
             # Two mutations under one name: without their rows they would pass for one and the same.
@@ -131,44 +138,66 @@ class Lane:
         self.rows.update(found)
         return replace(node, value=value)
 
-    def _take(self, node: ValueNode, level: int) -> tuple[ValueNode, Any]:
-        """A value without its rows, and the rows: by resource at INPUT, by field at RESOURCE, as a list at ROWS."""
+    def _take_input(self, node: ValueNode) -> tuple[ValueNode, RowsByResource]:
+        """The argument of a mutation without its rows, and the rows."""
         if isinstance(node, VariableNode):
-            return node, self._take_variable(node.name.value, level)
-        if level == ROWS:
-            if isinstance(node, NullValueNode):
-                return node, None
-            items = node.values if isinstance(node, ListValueNode) else (node,)
-            found = [self._untyped(item) for item in items]
-            if not self.inlined <= self.defined.keys():
-                return node, None  # validation will say which variable is not defined
-            self.is_rewritten = True
-            return ListValueNode(values=()), found
+            return node, self._take_variable(node.name.value, self._take_input, strip_input)
         if not isinstance(node, ObjectValueNode):
-            return node, {} if level == INPUT else None
-        rows_by_name, fields = {}, []
+            return node, {}
+        found: RowsByResource = {}
+        fields = []
         for item in node.fields:
-            name = item.name.value
-            if level == INPUT or name in LISTS:
-                value, rows = self._take(item.value, level + 1)
-                item = replace(item, value=value)
-                if rows is not None:
-                    rows_by_name[name] = rows
-            fields.append(item)
-        return replace(node, fields=tuple(fields)), rows_by_name if level == INPUT else rows_by_name or None
+            value, rows = self._take_resource(item.value)
+            if rows is not None:
+                found[item.name.value] = rows
+            fields.append(replace(item, value=value))
+        return replace(node, fields=tuple(fields)), found
 
-    def _take_variable(self, name: str, level: int) -> Any:
+    def _take_resource(self, node: ValueNode) -> tuple[ValueNode, RowsByField | None]:
+        """One resource's input without its rows, and the rows; None where it has none."""
+        if isinstance(node, VariableNode):
+            return node, self._take_variable(node.name.value, self._take_resource, strip_resource)
+        if not isinstance(node, ObjectValueNode):
+            return node, None
+        found: RowsByField = {}
+        fields = []
+        for item in node.fields:
+            if item.name.value in LISTS:
+                value, rows = self._take_rows(item.value)
+                if rows is not None:
+                    found[item.name.value] = rows
+                item = replace(item, value=value)
+            fields.append(item)
+        return replace(node, fields=tuple(fields)), found or None
+
+    def _take_rows(self, node: ValueNode) -> tuple[ValueNode, Rows | None]:
+        """An empty list in place of rows, and the rows; None where there are none."""
+        if isinstance(node, VariableNode):
+            return node, self._take_variable(node.name.value, self._take_rows, strip_rows)
+        if isinstance(node, NullValueNode):
+            return node, None
+        items = node.values if isinstance(node, ListValueNode) else (node,)
+        found = [self._untyped(item) for item in items]
+        if not self.inlined <= self.defined.keys():
+            return node, None  # validation will say which variable is not defined
+        self.is_rewritten = True
+        return ListValueNode(values=()), found
+
+    def _take_variable(
+        self, name: str, take: Callable[[ValueNode], tuple[ValueNode, Found]], strip: Callable[[Any], tuple[Any, Found]]
+    ) -> Found:
+        """The rows of a variable, which keeps the rest: `take` and `strip` are those of the place where it stands."""
         default = self.defined.get(name)
         if default is not None:
             self.is_rewritten = True
-            self.defaults[name] = cast(ConstValueNode, self._take(default, level)[0])
+            self.defaults[name] = cast(ConstValueNode, take(default)[0])
         if name in self.variables:
             value = self.variables[name]
         elif default is not None:
             value = self._untyped(default)
         else:
-            return {} if level == INPUT else None
-        self.replaced[name], rows = strip(value, level)
+            return strip(None)[1]
+        self.replaced[name], rows = strip(value)
         return rows
 
     def _untyped(self, node: ValueNode) -> Any:
@@ -212,22 +241,37 @@ class Lane:
         return replace(node, variable_definitions=tuple(kept))
 
 
-def strip(value: Any, level: int) -> tuple[Any, Any]:
-    """A variable's value without its rows, and the rows."""
-    if level == ROWS:
-        if value is None:
-            return None, None
-        return [], value if isinstance(value, list) else [value]
+def strip_input(value: Any) -> tuple[Any, RowsByResource]:
+    """A variable in the place of a mutation's argument: its value without its rows, and the rows."""
     if not isinstance(value, dict):
-        return value, {} if level == INPUT else None
+        return value, {}
     stripped_by_name, found = {}, {}
     for name, item in value.items():
-        stripped_by_name[name] = item
-        if level == INPUT or name in LISTS:
-            stripped_by_name[name], rows = strip(item, level + 1)
+        stripped_by_name[name], rows = strip_resource(item)
+        if rows is not None:
+            found[name] = rows
+    return stripped_by_name, found
+
+
+def strip_resource(value: Any) -> tuple[Any, RowsByField | None]:
+    """A variable in the place of one resource's input: its value without its rows, and the rows."""
+    if not isinstance(value, dict):
+        return value, None
+    stripped_by_name, found = dict(value), {}
+    for name in LISTS:
+        if name in value:
+            stripped_by_name[name], rows = strip_rows(value[name])
             if rows is not None:
                 found[name] = rows
-    return stripped_by_name, found if level == INPUT else found or None
+    return stripped_by_name, found or None
+
+
+def strip_rows(value: Any) -> tuple[list[Any] | None, Rows | None]:
+    """A variable in the place of rows: an empty list, and the rows."""
+    if value is None:
+        return None, None
+    # As graphql-core does, one value stands for a list of one.
+    return [], value if isinstance(value, list) else [value]
 
 
 def fragments_of(document: DocumentNode, operation: OperationDefinitionNode) -> list[FragmentDefinitionNode]:

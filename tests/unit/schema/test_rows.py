@@ -13,7 +13,7 @@ from graphql.execution.values import get_variable_values
 from strawberry.scalars import JSON
 
 from bulkql.schema.context import Context
-from bulkql.schema.rows import Lane, RowLane, operation_of, strip
+from bulkql.schema.rows import Lane, RowLane, operation_of, strip_input
 from bulkql.workers.columns.cells import ExactFloat
 
 
@@ -418,4 +418,4 @@ def test_queries_are_left_alone():
     ],
 )
 def test_a_variable_of_any_shape_is_stripped_of_rows_only(value, stripped, rows):
-    assert strip(value, 0) == (stripped, rows)
+    assert strip_input(value) == (stripped, rows)
