@@ -58,10 +58,10 @@ describe(
     "OperationKind",
     "What an operation does to its rows.",
     CREATE="Each row becomes a new one.",
-    UPDATE="InputRequest of the table take the fields that are given, and keep the others.",
-    REPLACE="InputRequest of the table take all fields anew; those that are not given, by default.",
-    UPSERT="InputRequest that are in the table are updated, others are created.",
-    DELETE="InputRequest of the table go.",
+    UPDATE="The given fields of rows in the table are set; the others stay as they are.",
+    REPLACE="All fields of rows in the table are set; those that are not given take their defaults.",
+    UPSERT="Rows that are in the table are updated; the others are created.",
+    DELETE="Rows of the table are deleted.",
 )
 describe(
     OnError,

@@ -130,7 +130,7 @@ def shape(sql: str) -> str:
 
 @pytest.fixture
 def rows(user: Any) -> Callable[[int], list[dict[str, Any]]]:
-    """InputRequest with two foreign keys; and everything is warm that a process does once."""
+    """Rows with two foreign keys; and everything is warm that a process does once."""
     account, status = FinancialAccount.objects.create(name="Cash"), ClassificationStatus.objects.create(name="open")
 
     def make(count: int) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ DAMAGES = [
 
 
 def animals(count: int = 1_500) -> tuple[list[dict[str, Any]], list[int]]:
-    """InputRequest as strings, and the indexes of the bad ones."""
+    """Rows as strings, and the indexes of the bad ones."""
     rows: list[dict[str, Any]] = [{"char": f"a{index}"} for index in range(count)]
     bad = list(range(50, count, 100))
     for index, place in enumerate(bad):
@@ -137,7 +137,7 @@ def animals(count: int = 1_500) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 def csv_of(rows: list[dict[str, Any]], options: FileOptions = CSV) -> bytes:
-    """InputRequest with every column that some row gives."""
+    """Rows with every column that some row gives."""
     frame = pl.DataFrame(rows, infer_schema_length=None)
     return frame.write_csv(separator=options.delimiter).encode(options.encoding)
 

@@ -1,4 +1,4 @@
-"""InputRequest that point to rows of their own table: to those before them, whatever the size of chunks."""
+"""Rows that point to rows of their own table: to those before them, whatever the size of chunks."""
 
 from __future__ import annotations
 

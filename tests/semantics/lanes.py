@@ -43,7 +43,7 @@ def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> 
 
 
 def as_file(file_format: FileFormat, user: Any, request: Request, chunk_size: int) -> Operation:
-    """InputRequest in a file for each resource."""
+    """Rows in a file for each resource."""
     return steps.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
 
 
