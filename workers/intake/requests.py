@@ -43,7 +43,7 @@ class InputRequest:
     #: A file that came with the request itself.
     content: File[bytes] | None = None
     file_options: FileOptions | None = None
-    #: InputRequest of the table, to delete.
+    #: Rows of the table, to delete.
     queryset: QuerySet[Any] | None = None
     match_by: Sequence[str] | None = None
     update_fields: Sequence[str] | None = None
