@@ -81,11 +81,11 @@ import dramatiq
 from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.test import Client
-from bulkql.workers.actors import write_chunk
+from bulkql.workers.actors import handle_chunk
 from shop.tasks import own_task
 client = Client()
 client.force_login(get_user_model()._default_manager.create(email="ada@example.org", is_superuser=True, is_active=True))
-brokers = [type(one).__name__ for one in (dramatiq.get_broker(), own_task.broker, write_chunk.broker)]
+brokers = [type(one).__name__ for one in (dramatiq.get_broker(), own_task.broker, handle_chunk.broker)]
 checks = [str(message) for message in run_checks()]
 print(json.dumps({"session": client.cookies["sessionid"].value, "brokers": brokers, "checks": checks}))
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bulkql.workers.errors import Code, RowError
 from bulkql.workers.resources.registry import resource_named
-from bulkql.workers.writers.violations import Violation, columns_in, from_sqlite, from_sqlstate
+from bulkql.workers.writers.violations import columns_in, from_sqlite, from_sqlstate
 
 NULL = "This field cannot be null."
 TAKEN = "There is a financial account with this name already."
@@ -31,18 +32,18 @@ def test_columns_without_the_values_of_the_row(detail, columns):
 @pytest.mark.parametrize(
     ("sqlstate", "constraint", "columns", "violation"),
     [
-        ("23505", "a_key", ["name"], Violation("ALREADY_EXISTS", "name", TAKEN)),
-        ("23505", "a_key", [], Violation("ALREADY_EXISTS", None, "a_key is violated.")),
-        ("23502", None, ["name"], Violation("NULL_NOT_ALLOWED", "name", NULL)),
+        ("23505", "a_key", ["name"], RowError("name", Code.ALREADY_EXISTS, TAKEN)),
+        ("23505", "a_key", [], RowError(None, Code.ALREADY_EXISTS, "a_key is violated.")),
+        ("23502", None, ["name"], RowError("name", Code.NULL_NOT_ALLOWED, NULL)),
         (
             "23503",
             "fk",
             ["name"],
-            Violation("REFERENCE_NOT_FOUND", "name", "A foreign key points to nothing (fk)."),
+            RowError("name", Code.REFERENCE_NOT_FOUND, "A foreign key points to nothing (fk)."),
         ),
-        ("23514", "a_check", [], Violation("CONSTRAINT", None, "a_check is violated.")),
-        ("22003", None, ["name"], Violation("INVALID", "name", "The database does not take this value.")),
-        ("P0001", None, [], Violation("REJECTED", None, "The database rejected the row (P0001).")),
+        ("23514", "a_check", [], RowError(None, Code.CONSTRAINT, "a_check is violated.")),
+        ("22003", None, ["name"], RowError("name", Code.INVALID, "The database does not accept this value.")),
+        ("P0001", None, [], RowError(None, Code.REJECTED, "The database rejected the row (P0001).")),
     ],
 )
 def test_states_of_postgresql(sqlstate, constraint, columns, violation):
@@ -52,13 +53,13 @@ def test_states_of_postgresql(sqlstate, constraint, columns, violation):
 @pytest.mark.parametrize(
     ("text", "violation"),
     [
-        ("UNIQUE constraint failed: ledger_financialaccount.name", Violation("ALREADY_EXISTS", "name", TAKEN)),
-        ("UNIQUE constraint failed: index 'lower'", Violation("ALREADY_EXISTS", None, "index 'lower' is taken.")),
-        ("NOT NULL constraint failed: ledger_financialaccount.name", Violation("NULL_NOT_ALLOWED", "name", NULL)),
-        ("CHECK constraint failed: a_check", Violation("CONSTRAINT", None, "a_check is violated.")),
+        ("UNIQUE constraint failed: ledger_financialaccount.name", RowError("name", Code.ALREADY_EXISTS, TAKEN)),
+        ("UNIQUE constraint failed: index 'lower'", RowError(None, Code.ALREADY_EXISTS, "index 'lower' is taken.")),
+        ("NOT NULL constraint failed: ledger_financialaccount.name", RowError("name", Code.NULL_NOT_ALLOWED, NULL)),
+        ("CHECK constraint failed: a_check", RowError(None, Code.CONSTRAINT, "a_check is violated.")),
         (
             "FOREIGN KEY constraint failed",
-            Violation("CONSTRAINT", None, "The row violates a constraint of the database."),
+            RowError(None, Code.CONSTRAINT, "The row violates a constraint of the database."),
         ),
     ],
 )
