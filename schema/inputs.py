@@ -140,7 +140,7 @@ def rows_to_delete(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]
     yield "ids", "ids", list[strawberry.ID] | None, "Their primary keys."
     if key is not None:
         yield "keys", "keys", GenericAlias(list, key) | None, "Their keys."
-    yield "where", "where", filter_of(resource) | None, "All that are so, of those that you may see."
+    yield "where", "where", filter_of(resource) | None, "All rows that match, among those that you may see."
 
 
 def row_type(verb: Verb, resource: BulkResource) -> Any:

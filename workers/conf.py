@@ -20,13 +20,13 @@ class Limits:
     chunk_size: int = 10_000
     #: The largest chunk that a request may ask for.
     max_chunk_size: int = 100_000
-    #: Chunks of one operation that are rung at a time, so that a big operation cannot starve small ones.
+    #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
     #: Seconds after which the chunk of a worker that fell silent is given to another.
     lease_seconds: int = 25
     #: Seconds between two rounds of the rescue.
     rescue_seconds: int = 5
-    #: Seconds after which a rung chunk that nobody claimed is rung again.
+    #: Seconds after which a chunk that was dispatched and that nobody claimed is dispatched again.
     redispatch_seconds: int = 10
     #: Times that a chunk is tried before its operation fails.
     max_attempts: int = 5

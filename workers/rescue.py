@@ -1,4 +1,4 @@
-"""What the notifier lost -> rung again. Runs in every worker; twice at once does no harm."""
+"""Messages that were lost -> dispatched again. Runs in every worker; twice at once does no harm."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PURGE_SECONDS = 60 * 60
 
 
 def rescue() -> None:
-    """Forget the dispatches that nobody answered, then ring or finish every operation that is still open."""
+    """Forget the dispatches that nobody answered, then dispatch or finish every operation that is still open."""
     late = timezone.now() - timedelta(seconds=limits().redispatch_seconds)
     is_open = {"operation__finished_at": None, "dispatched_at__lt": late}
     forgotten = Chunk.objects.filter(is_free(), recorded_at=None, **is_open)
@@ -34,7 +34,7 @@ def rescue() -> None:
     unwritten = Operation.objects.filter(is_free(), finished_at=None, dispatched_at__lt=late)
     counts = [some.update(dispatched_at=None) for some in (forgotten, unread, unwritten)]
     if any(counts):
-        logger.info("rescue: %s chunks, %s inputs and %s operations are rung again", *counts)
+        logger.info("rescue: %s chunks, %s inputs and %s operations are dispatched again", *counts)
     # The youngest operations are their requests' own: give them a moment.
     settled = timezone.now() - timedelta(seconds=1)
     for operation_id in Operation.objects.filter(finished_at=None, created_at__lt=settled).values_list("pk", flat=True):

@@ -132,7 +132,7 @@ def test_each_guilty_row_is_named_and_its_neighbours_are_written(create):
 
     # What only the database knows is found by halving: of the two rows that collide, the first one is in.
     assert [(*error, message["message"]) for error, message in zip(done.codes, done.errors, strict=True)] == [
-        (10, "token", "ALREADY_EXISTS", "There is a animal with this token already."),
+        (10, "token", "ALREADY_EXISTS", "Another animal with this token already exists."),
         (20, None, "CONSTRAINT", "Unicorns do not exist."),
         (30, None, "ALREADY_EXISTS", "Constraint “text_once_in_any_case” is violated."),
         (50, None, "ALREADY_EXISTS", "Constraint “text_once_in_any_case” is violated."),
@@ -149,7 +149,7 @@ def test_key_that_is_taken_where_the_sequence_lags_behind_is_a_row_error(create)
 
     done = create("financialAccounts", [{"name": name} for name in ("a", "b", "put there by hand", "c")])
 
-    message = "There is a financial account with this {} already."
+    message = "Another financial account with this {} already exists."
     assert [(row["index"], row["code"], row["path"], row["message"]) for row in done.errors] == [
         (1, "ALREADY_EXISTS", "id", message.format("id")),
         (2, "ALREADY_EXISTS", "name", message.format("name")),

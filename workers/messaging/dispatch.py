@@ -27,13 +27,13 @@ SMALL_BYTES = 64 * 1024
 
 
 def dispatch(operation_id: UUID) -> None:
-    """Ring for everything that is due: files to read, and as many chunks as the window has room for."""
+    """Send messages for everything that is due: files to read, and as many chunks as the window has room for."""
     dispatch_readers(operation_id)
     dispatch_writers(operation_id)
 
 
 def dispatch_readers(operation_id: UUID) -> None:
-    """Ring for the files to read."""
+    """Send messages for the files to read."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
     for one in unread.select_related("upload"):
         if is_first_to_dispatch(Input.objects.filter(pk=one.pk)):
@@ -41,7 +41,7 @@ def dispatch_readers(operation_id: UUID) -> None:
 
 
 def dispatch_writers(operation_id: UUID) -> None:
-    """Ring for the one who writes all of it, once its files are read; or for the next chunks."""
+    """Send a message for the one who writes all of it, once its files are read; or for the next chunks."""
     operation = Operation.objects.get(pk=operation_id)
     if not operation.is_one_transaction:
         dispatch_chunks(operation_id)
@@ -52,10 +52,10 @@ def dispatch_writers(operation_id: UUID) -> None:
 
 
 def dispatch_chunks(operation_id: UUID) -> None:
-    """Ring the next chunks to write.
+    """Send messages for the next chunks to write.
 
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
-    foreign keys point to. Chunks are rung in their order, so those at work are among the first that are open.
+    foreign keys point to. Chunks are dispatched in their order, so those at work are among the first that are open.
     """
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
     frontier = (
@@ -75,7 +75,7 @@ def dispatch_chunks(operation_id: UUID) -> None:
 
 
 def is_first_to_dispatch(one: QuerySet[Any]) -> bool:
-    """Whether nobody rang for it before, in which case it counts as rung from now on."""
+    """Whether nobody dispatched it before, in which case it counts as dispatched from now on."""
     return bool(one.filter(dispatched_at=None).update(dispatched_at=timezone.now()))
 
 
@@ -100,4 +100,6 @@ def send(actor_name: str, identifier: int | str, queue: str = "default") -> None
     try:
         broker.enqueue(message)
     except (BrokerConnectionError, redis.RedisError) as error:
-        logger.warning("%s %s was not rung (%s); the rescue will", actor_name, identifier, type(error).__name__)
+        logger.warning(
+            "%s %s was not dispatched (%s); the rescue will do it", actor_name, identifier, type(error).__name__
+        )

@@ -38,7 +38,7 @@ class Notifier:
         try:
             self._client.publish(CHANNEL, b"")
         except redis.RedisError as error:
-            logger.debug("the notifier was not rung (%s)", type(error).__name__)
+            logger.debug("consumers were not notified (%s)", type(error).__name__)
 
     def wake(self) -> None:
         """Wake the consumers of this process."""

@@ -31,7 +31,7 @@ logger = logging.getLogger("bulkql")
 
 
 def retry(operation: Operation, user: User) -> Operation:
-    """Store the rows that an operation left as a new one of this user, and ring for it; raises BadInput, Forbidden."""
+    """Store the rows that an operation left as a new one of this user, and dispatch it; raises BadInput, Forbidden."""
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")

@@ -85,7 +85,7 @@ def row_count_of(request: BulkRequest, operation: Operation) -> int:
 
 
 def hand_over(request: BulkRequest, operation: Operation) -> None:
-    """Ring the workers for what was accepted."""
+    """Send the workers messages for what was accepted."""
     if all(item.file_options is not None for item in request.inputs):
         dispatch_readers(operation.id)  # files have no chunks yet
         return

@@ -19,7 +19,7 @@ def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
     return RowError(
         names[0] if len(names) == 1 else None,
         Code.ALREADY_EXISTS,
-        f"There is a {resource.model._meta.verbose_name} with this {' and '.join(names)} already.",
+        f"Another {resource.model._meta.verbose_name} with this {' and '.join(names)} already exists.",
     )
 
 

@@ -9,7 +9,7 @@ from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.writers.violations import columns_in, from_sqlite, from_sqlstate
 
 NULL = "This field cannot be null."
-TAKEN = "There is a financial account with this name already."
+TAKEN = "Another financial account with this name already exists."
 
 
 @pytest.mark.parametrize(
