@@ -365,6 +365,6 @@ def test_frames_of_a_chunk_hold_what_its_rows_hold():
     assert checked.height == 10_000
     # Texts, with a bit for each that is there.
     assert raw.estimated_size() == 368_890
-    # Moments and keys as numbers, the row's place, and a bit for each field that a row gives.
-    assert checked.estimated_size() == 435_140
+    # Moments, keys and the row's place as numbers of 64 bits, and a bit for each field that a row gives.
+    assert checked.estimated_size() == 475_140
     assert len(pack(raw)) < 150_000
