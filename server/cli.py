@@ -117,7 +117,7 @@ def purge() -> None:
 @app.command(hidden=True)
 def demo() -> None:
     """The main job on real input, as `make demo` runs it."""
-    from bulkql.server import demo as story
+    from bulkql.server.demo import story
 
     story.run()
 

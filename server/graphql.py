@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+import strawberry
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.module_loading import import_string
 from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
@@ -19,7 +22,7 @@ from strawberry.types import ExecutionResult
 
 from bulkql.schema.context import Context
 from bulkql.schema.failures import coded
-from bulkql.schema.served import served_schema
+from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
 from bulkql.workers.columns.cells import ExactFloat
 
@@ -36,6 +39,12 @@ def decode(data: str | bytes) -> object:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def served_schema() -> strawberry.Schema:
+    """What the setting BULKQL_SCHEMA names, such as "mysite.schema.schema"; without it, the registered resources'."""
+    name = getattr(settings, "BULKQL_SCHEMA", None)
+    return cast(strawberry.Schema, import_string(name)) if name else schema()
 
 
 class FilesInThread(AsyncDjangoHTTPRequestAdapter):

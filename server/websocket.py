@@ -10,9 +10,8 @@ from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import NoReverseMatch, reverse, set_script_prefix
 
-from bulkql.schema.served import served_schema
 from bulkql.server.auth import Sessions
-from bulkql.server.graphql import GraphQLConsumer
+from bulkql.server.graphql import GraphQLConsumer, served_schema
 
 
 class Websocket:

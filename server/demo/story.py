@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bulkql.server import cities, embedded, stack
+from bulkql.server import embedded, stack
 from bulkql.server.client import BulkClient
+from bulkql.server.demo import cities
 
 console = Console()
 
