@@ -62,11 +62,11 @@ class Failed:
 def as_csv(stored: Input) -> Pieces:
     """The failed rows of an input with a header and bulkql's columns, in the options' delimiter and encoding."""
     shape = shape_of(stored)
-    fields = fields_of(stored, shape)
+    fields = csv_fields(stored, shape)
     # The cells came in this encoding; only messages may have characters that it lacks.
     encoder = codecs.getincrementalencoder(shape.options.encoding)("replace")
     header = [*map(shape.name_of, fields), *returned.COLUMNS]
-    yield encoder.encode(records(pl.DataFrame({str(place): name for place, name in enumerate(header)}), shape))
+    yield encoder.encode(csv_records(pl.DataFrame({str(place): name for place, name in enumerate(header)}), shape))
     for chunk in each(failed_chunks(stored)):
         yield encoder.encode(csv_of(failed_in(chunk), fields, shape))
     yield encoder.encode("", final=True)
@@ -108,7 +108,7 @@ def options_of(stored: Input) -> FileOptions:
     return FileOptions.from_json(stored.file_options or FileOptions(format=FileFormat.CSV).as_json())
 
 
-def fields_of(stored: Input, shape: Shape) -> list[str]:
+def csv_fields(stored: Input, shape: Shape) -> list[str]:
     """The columns of the CSV. A CSV file's header names all that rows give; elsewhere a later row may give more."""
     seen = [field for _, field in stored.header or [] if field is not None]
     if seen and shape.options.format == FileFormat.CSV:
@@ -135,15 +135,16 @@ def csv_of(failed: Failed, fields: list[str], shape: Shape) -> str:
     null = next(iter(shape.options.null_values), None)
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, failed.indexes.len())
     cells = [texts.texts(failed.cells[name], null) if name in failed.cells.columns else nothing for name in fields]
-    columns = [*cells, *told(failed)]
+    columns = [*cells, *error_columns(failed)]
     frame = pl.DataFrame([series.alias(str(place)) for place, series in enumerate(columns)])
     frame = frame.with_columns(overflow(failed, shape).alias(OVERFLOW))
     runs = frame.with_columns(run=pl.col(OVERFLOW).is_null().rle_id())
     parts = runs.partition_by("run", maintain_order=True, include_key=False)
-    return "".join(records(part if part[OVERFLOW].null_count() == 0 else part.drop(OVERFLOW), shape) for part in parts)
+    trimmed = (part if part[OVERFLOW].null_count() == 0 else part.drop(OVERFLOW) for part in parts)
+    return "".join(csv_records(part, shape) for part in trimmed)
 
 
-def told(failed: Failed) -> list[pl.Series]:
+def error_columns(failed: Failed) -> list[pl.Series]:
     """bulkql's columns: a row's index, and its errors."""
     named = [pl.col("code"), pl.col("path").fill_null(""), pl.col("message")]
     joined = failed.errors.group_by("index").agg(column.str.join("; ") for column in named)
@@ -162,7 +163,7 @@ def overflow(failed: Failed, shape: Shape) -> pl.Series:
     return pl.Series(found, dtype=pl.String)
 
 
-def records(frame: pl.DataFrame, shape: Shape) -> str:
+def csv_records(frame: pl.DataFrame, shape: Shape) -> str:
     """A frame of texts as CSV, harmless to spreadsheets; null is an empty cell, and an empty text a quoted one."""
     return frame.select(neutralised(pl.all())).write_csv(include_header=False, separator=shape.options.delimiter)
 

@@ -18,19 +18,19 @@ def sign(operation_id: UUID, name: str) -> tuple[str, datetime]:
     """The signature of a file's name, and when it expires."""
     # Signatures count whole seconds.
     expires_at = timezone.now().replace(microsecond=0) + timedelta(seconds=limits().file_seconds)
-    value = value_of(operation_id, name)
+    value = signed_value(operation_id, name)
     return signer.sign(value).removeprefix(f"{value}{signer.sep}"), expires_at
 
 
 def check(operation_id: UUID, name: str, signature: str) -> None:
     """Raises NotFound for a signature that is not ours, and Expired for one that was."""
     try:
-        signer.unsign(f"{value_of(operation_id, name)}{signer.sep}{signature}", max_age=limits().file_seconds)
+        signer.unsign(f"{signed_value(operation_id, name)}{signer.sep}{signature}", max_age=limits().file_seconds)
     except SignatureExpired:
         raise Expired("This link has expired; ask for the operation's files again.") from None
     except BadSignature:
         raise NotFound("There is no such file; ask for the operation's files.") from None
 
 
-def value_of(operation_id: UUID, name: str) -> str:
+def signed_value(operation_id: UUID, name: str) -> str:
     return f"{operation_id}/{name}"

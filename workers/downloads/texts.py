@@ -22,11 +22,11 @@ def texts(cells: pl.Series, null: str | None) -> pl.Series:
     marked = cells.filter(cells.str.starts_with(MARK)).unique()
     if marked.is_empty():
         return cells
-    found = [null if cell == NULL else text_of(cell) for cell in marked]
+    found = [null if cell == NULL else json_as_text(cell) for cell in marked]
     return cells.replace(marked, pl.Series(found, dtype=pl.String))
 
 
-def text_of(marked_cell: str) -> str:
+def json_as_text(marked_cell: str) -> str:
     """JSON of another kind than the field's as text, which is all that CSV has."""
     value = value_of(marked_cell)
     return value if isinstance(value, str) and is_encodable(value) else shown(marked_cell)

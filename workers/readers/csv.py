@@ -173,7 +173,7 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     if has_guards:
         frame = frame.with_columns(restored(pl.all()))
-    cells = (cell(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
+    cells = (with_nulls(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
     return frame.select(*cells, *overflowing(frame, fields))
 
 
@@ -190,7 +190,7 @@ def table(block: bytes, names: list[str], options: FileOptions) -> pl.DataFrame:
     )
 
 
-def cell(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:
+def with_nulls(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:
     """A column's cells, with the nulls that the options ask for."""
     if has_marks:
         column = escaped_column(column)

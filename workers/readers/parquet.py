@@ -32,7 +32,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
             raise UnreadableFile(f"This is not a Parquet file: {str(error).splitlines()[0]}.") from error
         fields = fields_of(plan, header, options)
         columns = [
-            cells(pl.col(name), dtype, plan.all_columns[field], options)
+            typed_cells(pl.col(name), dtype, plan.all_columns[field], options)
             for (name, dtype), field in zip(lazy.collect_schema().items(), fields, strict=True)
             if field
         ]
@@ -69,7 +69,7 @@ class ParquetBeginning:
             raise UnreadableFile("This is not a Parquet file.")
 
 
-def cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
+def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
     text = as_text(values, dtype, column)
     if isinstance(dtype, pl.String | pl.Binary | pl.Categorical | pl.Enum):

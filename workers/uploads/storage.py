@@ -34,7 +34,8 @@ class DatabaseStorage(Storage):
         with transaction.atomic():
             stored = StoredFile.objects.create(name=name)
             parts = enumerate(parts_of(content))
-            stored.size = copied(stored, parts) if backend(DEFAULT_DB_ALIAS).supports_copy else created(stored, parts)
+            store = copied_parts if backend(DEFAULT_DB_ALIAS).supports_copy else inserted_parts
+            stored.size = store(stored, parts)
             stored.save(update_fields=["size"])
         return name
 
@@ -48,7 +49,7 @@ class DatabaseStorage(Storage):
         return StoredFile.objects.get(name=name).size
 
 
-def created(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+def inserted_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
     """Store a file's parts, one by one; gives their bytes."""
     size = 0
     for number, data in parts:
@@ -57,7 +58,7 @@ def created(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
     return size
 
 
-def copied(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+def copied_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
     """The same through PostgreSQL's COPY: as they are, where Django writes a number of two digits for each byte."""
     size = 0
     statement = f"COPY {StoredPart._meta.db_table} (file_id, number, data) FROM STDIN (FORMAT BINARY)"
@@ -69,7 +70,7 @@ def copied(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
     return size
 
 
-def part(stored: StoredFile, number: int) -> bytes | memoryview:
+def part_bytes(stored: StoredFile, number: int) -> bytes | memoryview:
     """A part's bytes; none behind the last."""
     found = stored.parts.filter(number=number).values_list("data")
     if not backend(DEFAULT_DB_ALIAS).supports_copy:
@@ -118,7 +119,7 @@ class Parts(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         number, start = divmod(self._place, PART_BYTES)
         if number != self._number:
-            self._data, self._number = memoryview(part(self._stored, number)), number
+            self._data, self._number = memoryview(part_bytes(self._stored, number)), number
         taken = self._data[start : start + len(buffer)]
         buffer[: len(taken)] = taken
         self._place += len(taken)

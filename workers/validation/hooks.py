@@ -66,11 +66,11 @@ def by_rows(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
                 }
             )
         except ValidationError as error:
-            found += [(row, one) for one in told(error)]
+            found += [(row, one) for one in row_errors_of(error)]
     return errors_of(found)
 
 
-def told(error: ValidationError) -> Iterator[RowError]:
+def row_errors_of(error: ValidationError) -> Iterator[RowError]:
     """A row error for each error in a ValidationError."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
     for field, errors in by_field.items():

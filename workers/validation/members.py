@@ -35,13 +35,13 @@ def with_lists(plan: Plan, raw: pl.DataFrame, validated: Validated) -> Validated
     present = [column for columns in plan.lists.values() for column in columns if column.name in raw.columns]
     if not present:
         return validated
-    texts = raw.select(row_numbers(), *map(text_of, present))
-    errors = [at_rows(texts, column, read(column, texts[column.name]).errors) for column in present]
+    texts = raw.select(row_numbers(), *map(list_cells, present))
+    errors = [at_rows(texts, column, read_members(column, texts[column.name]).errors) for column in present]
     rows = validated.rows.join(texts, on=ROW, how="left", maintain_order="left")
     return without(Validated(rows, validated.errors), pl.concat([no_errors(), *errors, *given_twice(plan, texts)]))
 
 
-def text_of(column: ListColumn) -> pl.Expr:
+def list_cells(column: ListColumn) -> pl.Expr:
     """A column's cells without explicit nulls, which are errors already."""
     return pl.when(pl.col(column.name) != NULL).then(column.name).alias(column.name)
 
@@ -84,7 +84,7 @@ def targets_of_rows(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`__row` and pks of the rows that give a column, and the errors of those that name somebody who is not there."""
     giving = rows.select(ROW, text=column.name).drop_nulls()
-    members = with_targets(plan, column, read(column, giving["text"]).frame, user)
+    members = with_targets(plan, column, read_members(column, giving["text"]).frame, user)
     strangers = members.filter(pl.col("pk").is_null()).unique("text", keep="first", maintain_order=True)
     errors = errors_of(((one["text"], not_found(column, one)) for one in strangers.iter_rows(named=True)), by="text")
     lists = members.group_by("text").agg(pks=pl.col("pk").unique(maintain_order=True))
@@ -128,7 +128,7 @@ class Members:
     errors: pl.DataFrame
 
 
-def read(column: ListColumn, cells: pl.Series) -> Members:
+def read_members(column: ListColumn, cells: pl.Series) -> Members:
     """The members of all lists in a column, each distinct text read once."""
     owners: list[str] = []
     found: list[dict[str, str]] = []

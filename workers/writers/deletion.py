@@ -35,7 +35,7 @@ def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, user)
     is_staged = backend(plan.resource.database).supports_copy
-    found = (match_staged if is_staged else match)(plan, rows, user)
+    found = (match_staged if is_staged else match_by_orm)(plan, rows, user)
     there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     return together([not_there(plan, absent), delete_all(plan, there)])
@@ -83,7 +83,7 @@ def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
     return merging.match(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
 
 
-def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """The same, through the ORM."""
     found = {row: str(one.instance.pk) for row, one in orm.match(plan, rows, user).items() if one.is_visible}
     return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
@@ -108,13 +108,13 @@ def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
 def attempt(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
     """Delete these rows or raise DatabaseError; gives their outcomes."""
     try:
-        return (fast if plan.resource.is_deleted_alone else collected)(plan, cascades, there)
+        return (in_one_statement if plan.resource.is_deleted_alone else collected)(plan, cascades, there)
     except IntegrityError as error:
         # A foreign key that Django does not look after; the database's words would be those for an insert.
         raise ProtectedError("rows refer to these", set()) from error
 
 
-def fast(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+def in_one_statement(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
     """One statement."""
     pks = python_pks(plan, there)
     connection = connections[plan.resource.database]

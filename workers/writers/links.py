@@ -17,7 +17,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.references import KEYS_A_QUERY, batches
-from bulkql.workers.writers.table import copy, texts
+from bulkql.workers.writers.table import copy, copy_texts
 from bulkql.workers.writers.written import Written
 
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
@@ -119,7 +119,8 @@ def add(plan: Plan, column: ListColumn, added: pl.DataFrame) -> None:
 
 def add_by_copy(alias: str, source: ForeignKey, pks: list[Any], target: ForeignKey, targets: list[Any]) -> None:
     """Rows of the table between, through COPY."""
-    values = {str(source.column): texts(source, pks, alias), str(target.column): texts(target, targets, alias)}
+    ends = ((source, pks), (target, targets))
+    values = {str(end.column): copy_texts(end, keys, alias) for end, keys in ends}
     frame = pl.DataFrame(values, schema=dict.fromkeys(values, pl.String))
     copy(alias, source.model._meta.db_table, tuple(values), frame)
 

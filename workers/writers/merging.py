@@ -22,7 +22,7 @@ from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
-from bulkql.workers.writers.table import Table, changes_of, insertable, is_copyable, texts
+from bulkql.workers.writers.table import Table, changes_of, copy_texts, insertable, is_copyable
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
@@ -178,9 +178,8 @@ def clock_values(plan: Plan, changed: list[str]) -> dict[str, str | None]:
     """The fields that tell when a row was last saved (auto_now), by column."""
     model = plan.resource.model
     clocks = [one for one in insertable(model) if getattr(one, "auto_now", False) and one.column not in changed]
-    return {
-        str(one.column): texts(one, [one.pre_save(model(), add=False)], plan.resource.database)[0] for one in clocks
-    }
+    alias = plan.resource.database
+    return {str(one.column): copy_texts(one, [one.pre_save(model(), add=False)], alias)[0] for one in clocks}
 
 
 def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> None:
@@ -205,7 +204,7 @@ def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
         return nothing()
     try:
         with transaction.atomic(using=plan.resource.database):
-            return Written(insert(plan, table, rows), nothing().errors)
+            return Written(insert_new(plan, table, rows), nothing().errors)
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -214,7 +213,7 @@ def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
     keys = [key for key in plan.resource.unique_keys if set(key.fields) != set(plan.match_by)]
     found = staging.guilty_errors(plan.resource, table, STAGING, keys)
     innocent = rows.filter(~pl.col(ROW).is_in(found[ROW].implode()))
-    written = bisect(plan.resource, innocent, partial(insert, plan, table))
+    written = bisect(plan.resource, innocent, partial(insert_new, plan, table))
     return together([Written(nothing().outcomes, found), written])
 
 
@@ -225,7 +224,7 @@ def forget_others(plan: Plan, rows: pl.DataFrame) -> None:
         cursor.execute(f"DELETE FROM {STAGING} WHERE {quote(ROW)} <> ALL(%s::int[])", [array(rows[ROW])])  # noqa: S608
 
 
-def insert(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+def insert_new(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Insert these rows or raise DatabaseError; gives the outcomes of those whose key nobody else took."""
     quote = connections[plan.resource.database].ops.quote_name
     columns = ", ".join(quote(column) for column in table.columns)

@@ -131,7 +131,7 @@ def visible_pks(plan: Plan, pks: list[Any], user: User | None) -> set[Any]:
 
 def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFrame:
     """Change the rows of the table or raise DatabaseError; gives the outcomes. What is so already is not written."""
-    columns = changed_columns(plan)
+    columns = columns_to_change(plan)
     values = zip(*(new_values(plan, one, rows) for one in columns), strict=True) if columns else repeat(())
     changed: list[models.Model] = []
     outcome: list[str] = []
@@ -152,7 +152,7 @@ def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFr
     return pl.DataFrame({ROW: rows[ROW], "outcome": outcome, "pk": pks}, schema=OUTCOME_OF_ROW)
 
 
-def changed_columns(plan: Plan) -> list[Column]:
+def columns_to_change(plan: Plan) -> list[Column]:
     """The columns that rows of the table take from those of the request."""
     names = plan.columns if plan.update_fields is None else plan.update_fields
     return [plan.columns[name] for name in names if name in plan.columns and name not in plan.kept]

@@ -42,8 +42,8 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         if not is_of_a_row(error):
             raise
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
-        return staging.create(resource, table, given_keys(resource, rows))
-    return Written(staging.created(table, table.frame), no_errors())
+        return staging.create_staged(resource, table, given_keys(resource, rows))
+    return Written(staging.created_outcomes(table, table.frame), no_errors())
 
 
 def given_keys(resource: BulkResource, rows: pl.DataFrame) -> list[UniqueKey]:

@@ -30,19 +30,19 @@ from bulkql.workers.writers.written import Written, bisect, outcomes
 STAGING = "bulkql_staging"
 
 
-def create(resource: BulkResource, table: Table, given_keys: list[UniqueKey]) -> Written:
+def create_staged(resource: BulkResource, table: Table, given_keys: list[UniqueKey]) -> Written:
     """Insert the table's innocent rows. `given_keys` are those that rows give; a reserved one is hardly ever taken."""
     stage(resource, table)
     # References were resolved a moment ago: hardly ever is one of them gone.
     errors = guilty_errors(resource, table, keys=given_keys, asks_references=False)
     rows = innocent(table, errors)
     if copied(resource, table, rows):
-        return Written(created(table, rows), errors)
+        return Written(created_outcomes(table, rows), errors)
     errors = guilty_errors(resource, table)
     rows = innocent(table, errors)
     if copied(resource, table, rows):
-        return Written(created(table, rows), errors)
-    written = bisect(resource, rows, partial(insert, resource, table))
+        return Written(created_outcomes(table, rows), errors)
+    written = bisect(resource, rows, partial(insert_staged, resource, table))
     return Written(written.outcomes, pl.concat([errors, written.errors]))
 
 
@@ -162,7 +162,7 @@ def rows_of(resource: BulkResource, sql: str) -> list[int]:
         return [row for (row,) in cursor.fetchall()]
 
 
-def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+def insert_staged(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Insert these staged rows; gives their outcomes."""
     quote = connections[resource.database].ops.quote_name
     columns = ", ".join(quote(column) for column in table.columns)
@@ -172,9 +172,9 @@ def insert(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataF
             f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {quote(ROW)}",
             [array(rows[ROW])],
         )
-    return created(table, rows)
+    return created_outcomes(table, rows)
 
 
-def created(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+def created_outcomes(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """The outcomes of rows that all went in."""
     return outcomes(rows[ROW], Outcome.CREATED, rows[table.pk].cast(pl.String))

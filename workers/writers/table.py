@@ -83,7 +83,7 @@ def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
         return replace(table, **with_given(columns, rows, series))
     if plan.verb == Verb.UPDATE:
         columns = [one for one in columns if one.name in plan.match_by or rows[given(one.name)].any()]
-        series = [values_of(plan.resource, one, rows).alias(str(one.field.column)) for one in columns]
+        series = [copy_values(plan.resource, one, rows).alias(str(one.field.column)) for one in columns]
         given_by_some = with_given(columns, rows, series)
     else:
         series = [filled(plan, one, rows).alias(str(one.field.column)) for one in columns]
@@ -97,7 +97,7 @@ def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
 def filled(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Series:
     """A column's values, with defaults for the rows that do not give it."""
     if column.name in plan.match_by:
-        return values_of(plan.resource, column, rows)
+        return copy_values(plan.resource, column, rows)
     return column_of(plan.resource, column.field, rows)
 
 
@@ -118,22 +118,22 @@ def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.Da
         given_pk = rows[column.name] if column is not None else None
         return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
     if column is None:
-        return pl.Series(texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
-    values = values_of(resource, column, rows)
+        return pl.Series(copy_texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
+    values = copy_values(resource, column, rows)
     is_given = rows[given(column.name)]
     if is_given.all():
         return values
-    return fill(resource, column, values, is_given)
+    return with_defaults(resource, column, values, is_given)
 
 
-def values_of(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
+def copy_values(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
     """What rows give for a column, as COPY takes it."""
     if column.is_plain:
         return rows[column.name]
-    return pl.Series(texts(column.field, column.python(rows[column.name]), resource.database), dtype=pl.String)
+    return pl.Series(copy_texts(column.field, column.python(rows[column.name]), resource.database), dtype=pl.String)
 
 
-def fill(resource: BulkResource, column: Column, values: pl.Series, is_given: pl.Series) -> pl.Series:
+def with_defaults(resource: BulkResource, column: Column, values: pl.Series, is_given: pl.Series) -> pl.Series:
     """Defaults for the rows that do not give the column."""
     default = defaults(resource, column.field, len(values))
     if column.is_plain and column.dtype != pl.String:
@@ -141,7 +141,7 @@ def fill(resource: BulkResource, column: Column, values: pl.Series, is_given: pl
     elif column.is_plain:
         filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
     else:
-        filling = pl.Series(texts(column.field, default, resource.database), dtype=pl.String)
+        filling = pl.Series(copy_texts(column.field, default, resource.database), dtype=pl.String)
     return values.zip_with(is_given, filling)
 
 
@@ -165,7 +165,7 @@ def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> 
         return [value for (value,) in cursor.fetchall()]
 
 
-def texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:
+def copy_texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:
     """Python values -> what PostgreSQL reads in COPY, by the field's and psycopg's own rules."""
     connection = connections[alias]
     connection.ensure_connection()

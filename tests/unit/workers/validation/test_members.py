@@ -10,7 +10,7 @@ import pytest
 from bulkql.workers.columns.cells import MARK, cell
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.resources import registry
-from bulkql.workers.validation.members import members_in, read
+from bulkql.workers.validation.members import members_in, read_members
 from tests.zoo.bulk import Notes, Tags
 from tests.zoo.models import Note, Tag
 
@@ -23,12 +23,12 @@ def columns():
 
 def members(column: ListColumn, *cells: str | None) -> list[tuple[object, ...]]:
     """The list of each member, and the values of its keys."""
-    frame = read(column, pl.Series(cells, dtype=pl.String)).frame
+    frame = read_members(column, pl.Series(cells, dtype=pl.String)).frame
     return frame.select("text", *(one.name for one in column.parts)).rows()
 
 
 def errors(column: ListColumn, *cells: str | None) -> list[tuple[object, ...]]:
-    return read(column, pl.Series(cells, dtype=pl.String)).errors.rows()
+    return read_members(column, pl.Series(cells, dtype=pl.String)).errors.rows()
 
 
 def test_a_list_is_given_by_primary_keys_by_objects_or_by_the_values_of_a_key(columns):
