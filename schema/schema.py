@@ -16,6 +16,7 @@ from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema.documents.choice import OneOperation
 from bulkql.schema.documents.known import KnownDocuments
 from bulkql.schema.documents.limits import DocumentLimits
 from bulkql.schema.mutations import mutation_type
@@ -94,6 +95,7 @@ EXTENSIONS: tuple[Any, ...] = (
     lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
     RowLane,
     DocumentLimits,
+    OneOperation,
     KnownDocuments,
     DjangoOptimizerExtension,
 )

@@ -41,6 +41,8 @@ for _name in (
     "STATEMENT_SECONDS",
     "REQUEST_BYTES",
     "MULTIPART_BYTES",
+    "UPLOAD_BYTES",
+    "FORM_BYTES",
     "UPLOAD_SECONDS",
     "FILE_SECONDS",
     "RETENTION_DAYS",
@@ -157,6 +159,8 @@ AUTHENTICATION_BACKENDS = [
     "sesame.backends.ModelBackend",
 ]
 SESAME_TOKENS = ["sesame.tokens_v2"]
+#: Tokens and sessions are all the credentials there are: who has neither is refused before a body is read.
+BULKQL_SIGN_IN_FIRST = True
 #: Seconds for which a bearer token is good; by default until its user's password changes.
 BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
 CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"

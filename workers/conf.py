@@ -36,6 +36,10 @@ class Limits:
     request_bytes: int = 32 * 1024 * 1024
     #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.
     multipart_bytes: int = 512 * 1024 * 1024
+    #: Bytes of an upload.
+    upload_bytes: int = 100 * 1024 * 1024 * 1024
+    #: Bytes of a request to any other page, none of which takes files.
+    form_bytes: int = 1024 * 1024
     #: Seconds in which a created upload can be filled.
     upload_seconds: int = 24 * 60 * 60
     #: Seconds for which the url of an operation's file is good; the next query gives a new one.

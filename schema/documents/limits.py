@@ -17,6 +17,8 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
 )
 from strawberry.extensions import SchemaExtension
@@ -59,7 +61,7 @@ def check(document: DocumentNode) -> None:
     sizes = [
         size_of(node.selection_set, fragments, known)
         for node in document.definitions
-        if getattr(node, "selection_set", None) is not None
+        if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode)
     ]
     # Validation compares fields with each other, those of fragments that nobody spreads too.
     exceeds("query_fields", "fields of a query", sum(size.fields for size in sizes), LESS)
@@ -82,6 +84,7 @@ def size_of(selections: SelectionSetNode, fragments: dict[str, FragmentDefinitio
                 depth=1 + below.depth if is_a_level else 0,
             )
         else:
+            assert isinstance(node, InlineFragmentNode)
             size = size_of(node.selection_set, fragments, known)
         fields, aliases, depth = fields + size.fields, aliases + size.aliases, max(depth, size.depth)
     return Size(fields, aliases, depth)
