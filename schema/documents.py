@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from graphql import DocumentNode
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType, parse
 from strawberry.extensions import SchemaExtension
+
+from bulkql.workers.conf import limits
 
 #: Texts that are remembered, the oldest forgotten first; a longer one has rows of its own, and comes once.
 TEXTS = 500
@@ -42,6 +44,17 @@ class KnownDocuments(SchemaExtension):
         # What the row lane has rewritten is valid for this request only.
         if document is not None and document is self._parsed and not execution.pre_execution_errors:
             remember(valid_in(execution.schema), text, document)
+
+
+def is_subscription(text: str, name: str | None) -> bool:
+    """Whether the operation of a text that is to be executed is a subscription; what cannot be parsed is none."""
+    try:
+        document = parse(text, no_location=True, max_tokens=limits().query_tokens)
+    except (GraphQLError, RecursionError):
+        return False
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    named = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
+    return bool(named) and named[0].operation is OperationType.SUBSCRIPTION
 
 
 def valid_in(schema: Any) -> dict[str, DocumentNode]:

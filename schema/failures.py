@@ -35,6 +35,13 @@ def coded(error: GraphQLError) -> GraphQLError:
         return error
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
+    if error.path is None and isinstance(cause, RecursionError):
+        return replaced(
+            error,
+            f"The query is nested too deep; {limits().query_depth} levels are the most "
+            f"({setting_name('query_depth')}).",
+            "LIMIT_EXCEEDED",
+        )
     is_clients = error.path is None and isinstance(cause, ValueError | TypeError)  # of a variable
     if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
@@ -57,11 +64,7 @@ def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedTyp
 
 def limit_of(message: str) -> str | None:
     """The limit that an error of a limiter speaks of."""
-    if "tokens" in message and "Parsing aborted" in message:
-        return "query_tokens"
-    if "exceeds maximum operation depth" in message:
-        return "query_depth"
-    return "query_aliases" if "aliases found" in message else None
+    return "query_tokens" if "tokens" in message and "Parsing aborted" in message else None
 
 
 def replaced(error: GraphQLError, message: str, code: str) -> GraphQLError:

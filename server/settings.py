@@ -47,6 +47,8 @@ for _name in (
     "QUERY_TOKENS",
     "QUERY_ALIASES",
     "QUERY_DEPTH",
+    "QUERY_FIELDS",
+    "SIGN_IN_SECONDS",
     "PAGE_ROWS",
     "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",

@@ -48,6 +48,10 @@ class Limits:
     query_aliases: int = 30
     #: Levels of a query.
     query_depth: int = 20
+    #: Fields of a query and spreads of fragments, each as often as it is reached.
+    query_fields: int = 1_000
+    #: Seconds in which a websocket's client has to sign in.
+    sign_in_seconds: int = 10
     #: Rows of a page.
     page_rows: int = 1_000
     #: Rows of a dry run whose changes are told field by field.
