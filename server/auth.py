@@ -83,7 +83,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape."""
-    return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+    return JsonResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
 
 
 class Sessions:

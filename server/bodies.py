@@ -67,7 +67,7 @@ def check_size(path: str, headers: dict[str, str], size: int) -> None:
 async def refuse(send: Any, error: BulkError) -> None:
     """The answer; the server closes the connection over the rest of the body."""
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, LimitExceeded) else HTTPStatus.UNAUTHORIZED
-    body = {"data": None, "errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+    body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

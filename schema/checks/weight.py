@@ -1,4 +1,4 @@
-"""Requests whose parsing and coercion take longer than the event loop has -> an event loop of their own, in a thread."""
+"""Requests whose parsing and coercion would stop the event loop -> a loop of their own, in a thread."""
 
 from __future__ import annotations
 
