@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import json
+import logging
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 import strawberry
 from asgiref.sync import sync_to_async
-from cross_web import AsyncDjangoHTTPRequestAdapter, AsyncHTTPRequestAdapter, FormData, HTTPException
+from cross_web import AsyncDjangoHTTPRequestAdapter, FormData, HTTPException
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
 from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
+from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
 from bulkql.schema.failures import coded
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
+from bulkql.server.door.answers import finished
+from bulkql.server.door.csrf import forged
+from bulkql.server.door.requests import request_data, with_files
+from bulkql.server.door.sockets import Handler, Socket
 from bulkql.workers.columns.cells import ExactFloat
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, place_of
+
+logger = logging.getLogger("bulkql")
+
+METHODS = ("GET", "POST")
+READING = (OperationType.QUERY,)
+EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
+#: What Django raises over a body or a query string that it does not take.
+MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 
@@ -48,160 +72,148 @@ def served_schema() -> strawberry.Schema:
     return cast(strawberry.Schema, import_string(name)) if name else schema()
 
 
-class BodyInThread(AsyncDjangoHTTPRequestAdapter):
-    """Reads long bodies in a thread: half a second for 300 MB of multipart, which the event loop does not have."""
-
-    async def get_body(self) -> bytes:
-        read = sync_to_async(lambda: self.request.body, thread_sensitive=False)
-        return await read() if is_long(self.request) else self.request.body
+class FilesInThread(AsyncDjangoHTTPRequestAdapter):
+    """Parses a multipart body in a thread: half a second for 300 MB, which the event loop does not have."""
 
     async def get_form_data(self) -> FormData:
         await sync_to_async(lambda: self.request.FILES, thread_sensitive=False)()
         return await super().get_form_data()
 
 
+@method_decorator(csrf_exempt, name="dispatch")  # server/door/csrf.py checks, once it is known who asks
 class GraphQLView(AsyncGraphQLView[Context, None]):
-    """GET and POST /graphql, as GraphQL over HTTP says (https://graphql.github.io/graphql-over-http/): JSON, or
-    multipart with a file.
-    """
+    """POST /graphql: JSON, or multipart with a file; GET /graphql?query=... for queries."""
 
-    request_adapter_class = BodyInThread
+    request_adapter_class = FilesInThread
     decode_json = staticmethod(decode)
 
     def __init__(self) -> None:
         # Built at the first request: Django's checks import the URLs, and must come to tell of wrong registrations.
-        super().__init__(schema=served_schema(), graphql_ide=None, multipart_uploads_enabled=True)
+        super().__init__(
+            schema=served_schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=True
+        )
+        #: Nothing of the request was executed. Django makes a view for each request.
+        self._is_refused = False
+
+    def encode_json(self, data: object) -> bytes:
+        return msgspec.json.encode(data)
 
     # Django awaits what an async view's dispatch returns; its stubs know the sync one only.
     async def dispatch(  # type: ignore[override]
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        self._user = await user_of_request(request)
-        if not self._user.is_authenticated:
-            # Before anything is parsed: what strangers send costs nothing.
-            response: HttpResponseBase = failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
-        elif request.method not in METHODS:
-            response = failure(f"GraphQL takes {' and '.join(METHODS)}.", "BAD_INPUT", HTTPStatus.METHOD_NOT_ALLOWED)
-            response["Allow"] = ", ".join(METHODS)
-        else:
-            response = await super().dispatch(request, *args, **kwargs)
-        is_failure = response.status_code >= 400 and response["Content-Type"].startswith("text/plain")
-        if is_failure and isinstance(response, HttpResponse):
-            # Strawberry answers a malformed request in plain text; GraphQL clients read JSON.
-            response = failure(response.content.decode(), "BAD_INPUT", response.status_code)
-        response["Content-Type"] = media_type(request)
-        return response
-
-    async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
-        return Context(
-            request=request,
-            response=response,
-            user=self._user,
-            base_url=f"{request.scheme}://{request.get_host()}",
-        )
-
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> Any:
-        """The request's parts, each of its kind; raises HTTPException."""
-        if "application/json" in (request.content_type or "") and request.method == "POST":
-            body = await request.get_body()
-            # A long text is read in a thread: others wait for what runs on the event loop.
-            read = sync_to_async(self.parse_json, thread_sensitive=False)
-            data = await read(body) if len(body) > LONG_BYTES else self.parse_json(body)
-            return request_data(data)
+        """Who asks comes before what is asked: a body is parsed for those who are known."""
         try:
-            return await super().parse_http_body(request)
-        except (AttributeError, IndexError, TypeError, ValueError) as error:
-            raise HTTPException(400, MULTIPART) from error
-
-    async def execute_single(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().execute_single(*args, **kwargs)
+            response = await self._answer(request)
         except HTTPException as error:
-            request = kwargs["request"]
-            if request.method == "GET" and "not allowed" in error.reason:
-                error.status_code = HTTPStatus.METHOD_NOT_ALLOWED
-            raise
+            response = failure(error.reason, "BAD_INPUT", error.status_code)
+        except LimitExceeded as error:
+            response = failure(str(error), error.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except BulkError as error:
+            response = failure(str(error), error.code, HTTPStatus.BAD_REQUEST)
+        except MALFORMED as error:
+            response = failure(f"The request cannot be read: {type(error).__name__}.", "BAD_INPUT", 400)
+        except (OperationalError, InterfaceError):
+            response = failure("The database cannot be reached; try again.", "UNAVAILABLE", 503)
+        except Exception as error:  # whatever it is, a client of GraphQL reads JSON, and the log reads no rows
+            logger.error("%s, path /graphql", place_of(error))
+            response = failure("Something went wrong here; the service's log tells more.", "INTERNAL", 500)
+        return finished(request, response, self._is_refused)
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in METHODS:
+            response: HttpResponse = failure(f"{request.method} is not served here.", "BAD_INPUT", 405)
+            response["Allow"] = ", ".join(METHODS)
+            return response
+        user = await user_of_request(request)
+        if not user.is_authenticated:
+            return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+        if (forgery := await forged(request)) is not None:
+            return forgery
+        context = Context(request=request, user=user, base_url=f"{request.scheme}://{request.get_host()}")
+        return cast(HttpResponse, await self.run(request=request, context=context))
+
+    def should_render_graphql_ide(self, request: Any) -> bool:
+        return False
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData:
+        django: HttpRequest = request.request
+        if django.method == "GET":
+            names = ("variables", "extensions")
+            given: dict[str, Any] = django.GET.dict()
+            return request_data(given | {name: await decoded(given[name]) for name in names if given.get(name)})
+        if django.content_type == "application/json":
+            return request_data(await decoded(django.body))
+        if django.content_type != "multipart/form-data":
+            text = "The Content-Type is application/json, or multipart/form-data for a file."
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+        form = await request.get_form_data()
+        parts = [await decoded(form.form.get(name, "null")) for name in ("operations", "map")]
+        return request_data(with_files(parts[0], parts[1], form.files))
+
+    async def execute_single(
+        self,
+        request: Any,
+        request_adapter: Any,
+        sub_response: Any,
+        context: Context,
+        root_value: None,
+        request_data: Any,
+    ) -> ExecutionResult:
+        context.has_files = request.content_type == "multipart/form-data"
+        try:
+            return await self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=READING if request.method == "GET" else EXECUTED,
+                operation_extensions=request_data.extensions,
+            )
+        except CannotGetOperationTypeError as error:
+            raise BadInput(error.as_http_error_reason()) from None
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                text = "Subscriptions come over the websocket on this path (graphql-transport-ws), not over HTTP."
+                raise BadInput(text) from None
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, "Mutations are sent with POST.") from None
 
     async def process_result(
         self, request: HttpRequest, result: ExecutionResult, **options: Any
     ) -> GraphQLHTTPResponse:
         if result.errors:
             result.errors = [coded(error) for error in result.errors]
-        answer = await super().process_result(request, result, **options)
-        if is_request_error(result):
-            del answer["data"]
-        return answer
-
-    def create_response(self, response_data: Any, sub_response: Any) -> HttpResponseBase:
-        response = super().create_response(response_data, sub_response)
-        if "data" not in response_data and media_type(self.request).startswith(GRAPHQL_JSON):
-            response.status_code = HTTPStatus.BAD_REQUEST
+        response = await super().process_result(request, result, **options)
+        # An error without a path was found before anything was executed.
+        if result.data is None and result.errors and not any(error.path for error in result.errors):
+            self._is_refused = True
+            del response["data"]
         return response
 
-    def encode_json(self, data: object) -> bytes:
-        return msgspec.json.encode(data)
 
-
-#: Its statuses say whether anything was executed; with application/json, whatever could be read has 200.
-GRAPHQL_JSON = "application/graphql-response+json"
-METHODS = ("GET", "POST")
-#: Bytes of JSON that may be read on the event loop.
-LONG_BYTES = 100_000
-MULTIPART = "The parts operations and map do not fit: see https://github.com/jaydenseric/graphql-multipart-request-spec"
-
-
-def is_long(request: HttpRequest) -> bool:
-    length = request.headers.get("Content-Length", "")
-    return not length.isdecimal() or int(length) > LONG_BYTES
-
-
-def media_type(request: HttpRequest) -> str:
-    """What the client wants to read."""
-    kind = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("Accept", "") else "application/json"
-    return f"{kind}; charset=utf-8"
-
-
-def is_request_error(result: ExecutionResult) -> bool:
-    """Whether nothing was executed: what fails in execution has a path."""
-    return result.data is None and all(error.path is None for error in result.errors or ())
-
-
-def request_data(data: Any) -> GraphQLRequestData:
-    """The parts of a JSON request; raises HTTPException for one of another kind."""
-    if not isinstance(data, dict):
-        raise HTTPException(400, "A request is a JSON object with query, variables and operationName.")
-    for name, kind in (("query", str), ("variables", dict), ("operationName", str), ("extensions", dict)):
-        if not isinstance(data.get(name), kind | None):
-            raise HTTPException(400, f"{name} is {KINDS[type(data[name])]}; it has to be {KINDS[kind]}.")
-    return GraphQLRequestData(
-        query=data.get("query"),
-        variables=data.get("variables"),
-        operation_name=data.get("operationName"),
-        extensions=data.get("extensions"),
-    )
-
-
-KINDS: dict[type, str] = {
-    str: "a text",
-    dict: "an object",
-    list: "a list",
-    bool: "a truth value",
-    int: "a number",
-    float: "a number",
-    ExactFloat: "a number",
-}
+async def decoded(text: str | bytes) -> object:
+    """The JSON of a request; a long text is read in a thread. Raises HTTPException."""
+    try:
+        return await in_thread(decode, text) if len(text) > LIGHT_BYTES else decode(text)
+    except json.JSONDecodeError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"This is not JSON: {error.msg}.") from None
 
 
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
 
     decode_json = staticmethod(decode)
+    websocket_adapter_class = Socket
+    graphql_transport_ws_handler_class = Handler
 
     def encode_json(self, data: object) -> str:
         return msgspec.json.encode(data).decode()
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], **options)
+        wait = timedelta(seconds=limits().sign_in_seconds)
+        super().__init__(
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], connection_init_wait_timeout=wait, **options
+        )
 
     async def get_context(self, request: Any, response: Any) -> Context:
         return Context(

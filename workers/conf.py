@@ -48,14 +48,14 @@ class Limits:
     retention_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
-    #: Fields of a query, those of a fragment at each place where it is spread.
-    query_fields: int = 1_000
-    #: Values in variables, rows left out.
-    query_values: int = 20_000
     #: Aliases in a query.
     query_aliases: int = 30
     #: Levels of a query.
     query_depth: int = 20
+    #: Fields of a query and spreads of fragments, each as often as it is reached.
+    query_fields: int = 1_000
+    #: Seconds in which a websocket's client has to sign in.
+    sign_in_seconds: int = 10
     #: Rows of a page.
     page_rows: int = 1_000
     #: Rows of a dry run whose changes are told field by field.
