@@ -9,13 +9,16 @@ import strawberry
 import strawberry_django
 from django.db import models
 from strawberry.types import Info
+from strawberry_django.fields.field import StrawberryDjangoField
 
+from bulkql.schema.checks.filters import check_filter
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.filters import filter_of, order_of
 from bulkql.schema.operations import OperationQuery
 from bulkql.schema.permissions import check_may_view
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.resources.registry import BulkResource, registered
 
 
@@ -57,6 +60,7 @@ def query_type(resources: list[BulkResource]) -> type:
     lists = {
         resource.name: strawberry_django.field(
             name=resource.name,
+            field_cls=list_field(resource),
             description=f"The {resource.model._meta.verbose_name_plural} that you may see.",
         )
         for resource in resources
@@ -64,6 +68,28 @@ def query_type(resources: list[BulkResource]) -> type:
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
     return strawberry.type(type("Query", (OperationQuery, ResourceQuery), namespace), description="What can be read.")
+
+
+def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
+    """The field of a resource's list: what a client asks by is looked at before the database is asked."""
+
+    class ListField(StrawberryDjangoField):
+        def get_queryset(self, queryset: Any, info: Info[Context, None], **arguments: Any) -> Any:
+            check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
+            check_pagination(resource, arguments.get("pagination"))
+            found = super().get_queryset(queryset, info, **arguments)
+            # Read here: a pattern that the database does not take is known only then.
+            with refusals_named(f"{resource.name}.filters"):
+                len(found)
+            return found
+
+    return ListField
+
+
+def check_pagination(resource: BulkResource, given: Any) -> None:
+    """Raises BadInput for a place before the first row."""
+    if given is not None and given is not strawberry.UNSET and given.offset < 0:
+        raise BadInput(f"{resource.name}.pagination.offset is {given.offset}; the first row has the offset 0.")
 
 
 def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> Any:

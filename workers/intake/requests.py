@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
 
@@ -135,7 +136,7 @@ def hash_of(request: BulkRequest) -> str:
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
         upload = str(item.upload.id) if item.upload is not None else None
-        where = str(item.queryset.query) if item.queryset is not None else None
+        where = condition_of(item.queryset) if item.queryset is not None else None
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
         digest.update(json.dumps(what).encode())
         if item.content is not None:
@@ -143,3 +144,11 @@ def hash_of(request: BulkRequest) -> str:
                 digest.update(piece)
             item.content.seek(0)
     return digest.hexdigest()
+
+
+def condition_of(queryset: QuerySet[Any]) -> str:
+    """A filter as text, for a digest."""
+    try:
+        return str(queryset.query)
+    except EmptyResultSet:  # Django makes no SQL of a filter that lets no row through
+        return "nothing"
