@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graphql import DocumentNode
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
 #: Texts that are remembered, the oldest forgotten first; a longer one has rows of its own, and comes once.
@@ -17,6 +17,22 @@ TEXTS = 500
 CHARACTERS = 10_000
 
 _valid: dict[str, DocumentNode] = {}
+
+
+class NamedOperation(SchemaExtension):
+    """Of several operations a request names one: https://spec.graphql.org/draft/#GetOperation().
+
+    Strawberry would take the first of them.
+    """
+
+    def on_validate(self) -> Iterator[None]:
+        execution: Any = self.execution_context
+        definitions = execution.graphql_document.definitions if execution.graphql_document is not None else ()
+        count = sum(isinstance(one, OperationDefinitionNode) for one in definitions)
+        if count > 1 and execution._provided_operation_name is None:
+            text = f"The document has {count} operations; give the name of the one that is meant as operationName."
+            execution.pre_execution_errors = [GraphQLError(text)]
+        yield
 
 
 class KnownDocuments(SchemaExtension):
@@ -34,7 +50,7 @@ class KnownDocuments(SchemaExtension):
         execution = self.execution_context
         text = execution.query or ""
         document = execution.graphql_document
-        if document is not None and _valid.get(text) is document:
+        if document is not None and _valid.get(text) is document and execution.pre_execution_errors is None:
             execution.pre_execution_errors = []
         yield
         # What the row lane has rewritten is valid for this request only.

@@ -16,7 +16,7 @@ from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
-from bulkql.schema.documents import KnownDocuments
+from bulkql.schema.documents import KnownDocuments, NamedOperation
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows import RowLane
@@ -93,6 +93,7 @@ EXTENSIONS: tuple[Any, ...] = (
     lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
     lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
     lambda: QueryDepthLimiter(max_depth=limits().query_depth),
+    NamedOperation,
     RowLane,
     KnownDocuments,
     DjangoOptimizerExtension,

@@ -64,6 +64,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
+        id=request.operation_id,
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
@@ -63,6 +64,9 @@ class BulkRequest:
     chunk_size: int | None = None
     label: str = ""
     idempotency_key: str | None = None
+    #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
+    #: nobody who could tell whether it was made.
+    operation_id: UUID = field(default_factory=uuid4)
 
 
 def check_request(request: BulkRequest) -> None:
