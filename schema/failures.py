@@ -12,7 +12,7 @@ from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
 
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.errors import BulkError, place_of
+from bulkql.workers.errors import REFUSALS, BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -35,7 +35,7 @@ def coded(error: GraphQLError) -> GraphQLError:
         return error
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
-    is_clients = error.path is None and isinstance(cause, ValueError | TypeError)  # of a variable
+    is_clients = error.path is None and isinstance(cause, REFUSALS)  # of a variable
     if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
     limit = limit_of(error.message)

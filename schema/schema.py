@@ -16,6 +16,7 @@ from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema.checks.texts import Texts
 from bulkql.schema.documents import KnownDocuments, NamedOperation
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
@@ -95,6 +96,7 @@ EXTENSIONS: tuple[Any, ...] = (
     lambda: QueryDepthLimiter(max_depth=limits().query_depth),
     NamedOperation,
     RowLane,
+    Texts,
     KnownDocuments,
     DjangoOptimizerExtension,
 )

@@ -146,7 +146,7 @@ def test_texts_that_the_ledger_does_not_take(service):
     )
     assert refused(service, given, {"idempotencyKey": "a\0"}) == (
         "BAD_INPUT",
-        "idempotencyKey has a null character, which the database does not take.",
+        "$options.idempotencyKey has a null character, which the database does not take.",
     )
 
 

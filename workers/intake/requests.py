@@ -14,6 +14,7 @@ from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
 
+from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
@@ -111,8 +112,15 @@ def check_text(name: str, text: str) -> None:
     """A text of the request that goes into the ledger."""
     if len(text) > TEXT_LENGTH:
         raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
+    if fault := fault_of(text):
+        raise BadInput(f"{name} {fault}.")
+
+
+def fault_of(text: str) -> str | None:
+    """Why no database takes a text; None for one that it takes."""
     if "\0" in text:
-        raise BadInput(f"{name} has a null character, which the database does not take.")
+        return "has a null character, which the database does not take"
+    return None if is_encodable(text) else "has half of a surrogate pair, which is no character"
 
 
 def check_rows_limit(resource: BulkResource, count: int) -> None:
