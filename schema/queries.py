@@ -78,7 +78,7 @@ def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
             check_may_view(user_of(info), resource)
             check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
             check_pagination(resource, arguments.get("pagination"))
-            found = super().get_queryset(queryset, info, **arguments)
+            found = super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]  # not typed there
             # Read here: a pattern that the database does not take is known only then.
             with refusals_named(f"{resource.name}.filters"):
                 len(found)

@@ -100,7 +100,8 @@ class Walk:
         if isinstance(value, time) and value.tzinfo is not None:
             raise BadInput(f"{path}: A time of day has no offset here; leave it out.")
         with suppress(EmptyResultSet), refusals_named(path):
-            one = models.QuerySet(self.resource.model).filter(**{lookup: resolve_value(value)})
+            rows: models.QuerySet[Any] = models.QuerySet(self.resource.model)
+            one = rows.filter(**{lookup: resolve_value(value)})
             one.query.get_compiler(using=self.resource.database).as_sql()
 
 
