@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.urls import reverse
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
+
+from bulkql.schema.context import Context
 
 #: Texts that are remembered, the oldest forgotten first; a longer one has rows of its own, and comes once.
 TEXTS = 500
@@ -22,9 +26,9 @@ _valid: WeakKeyDictionary[Any, dict[str, DocumentNode]] = WeakKeyDictionary()
 
 
 class NamedOperation(SchemaExtension):
-    """Of several operations a request names one: https://spec.graphql.org/draft/#GetOperation().
+    """A request has one operation that can be carried out where it came from; else nothing is executed.
 
-    Strawberry would take the first of them.
+    Of several it names one: https://spec.graphql.org/draft/#GetOperation(). Strawberry would take the first of them.
     """
 
     def on_validate(self) -> Iterator[None]:
@@ -34,7 +38,15 @@ class NamedOperation(SchemaExtension):
         if count > 1 and execution._provided_operation_name is None:
             text = f"The document has {count} operations; give the name of the one that is meant as operationName."
             execution.pre_execution_errors = [GraphQLError(text)]
+        elif execution.operation_type is OperationType.SUBSCRIPTION and is_http(execution.context):
+            text = f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}."
+            execution.pre_execution_errors = [GraphQLError(text)]
         yield
+
+
+def is_http(context: Any) -> bool:
+    """Whether there is no websocket to send a subscription's events to."""
+    return isinstance(context, Context) and context.consumer is None
 
 
 class KnownDocuments(SchemaExtension):
