@@ -33,6 +33,8 @@ class Context:
     connection_params: dict[str, object] = field(default_factory=dict)
     #: It came as multipart: its variables may hold files.
     has_files: bool = False
+    #: The resources whose rows were asked for along with others', and which the user may not view.
+    hidden: set[str] = field(default_factory=set)
     #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).
     rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
 

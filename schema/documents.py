@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType, parse
+from django.urls import reverse
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
+from bulkql.schema.context import Context
 from bulkql.workers.conf import limits
 
 #: Texts that are remembered, the oldest forgotten first; a longer one has rows of its own, and comes once.
@@ -21,6 +24,30 @@ CHARACTERS = 10_000
 
 #: Each schema's own: what is valid in one need not be in another.
 _valid: WeakKeyDictionary[Any, dict[str, DocumentNode]] = WeakKeyDictionary()
+
+
+class NamedOperation(SchemaExtension):
+    """A request has one operation that can be carried out where it came from; else nothing is executed.
+
+    Of several it names one: https://spec.graphql.org/draft/#GetOperation(). Strawberry would take the first of them.
+    """
+
+    def on_validate(self) -> Iterator[None]:
+        execution: Any = self.execution_context
+        definitions = execution.graphql_document.definitions if execution.graphql_document is not None else ()
+        count = sum(isinstance(one, OperationDefinitionNode) for one in definitions)
+        if count > 1 and execution._provided_operation_name is None:
+            text = f"The document has {count} operations; give the name of the one that is meant as operationName."
+            execution.pre_execution_errors = [GraphQLError(text)]
+        elif execution.operation_type is OperationType.SUBSCRIPTION and is_http(execution.context):
+            text = f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}."
+            execution.pre_execution_errors = [GraphQLError(text)]
+        yield
+
+
+def is_http(context: Any) -> bool:
+    """Whether there is no websocket to send a subscription's events to."""
+    return isinstance(context, Context) and context.consumer is None
 
 
 class KnownDocuments(SchemaExtension):
@@ -38,7 +65,8 @@ class KnownDocuments(SchemaExtension):
         execution = self.execution_context
         text = execution.query or ""
         document = execution.graphql_document
-        if document is not None and valid_in(execution.schema).get(text) is document:
+        is_known = document is not None and valid_in(execution.schema).get(text) is document
+        if is_known and execution.pre_execution_errors is None:
             execution.pre_execution_errors = []
         yield
         # What the row lane has rewritten is valid for this request only.
@@ -54,7 +82,7 @@ def is_subscription(text: str, name: str | None) -> bool:
         return False
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     named = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
-    return bool(named) and named[0].operation is OperationType.SUBSCRIPTION
+    return bool(named) and named[0].operation.value == OperationType.SUBSCRIPTION.value
 
 
 def valid_in(schema: Any) -> dict[str, DocumentNode]:

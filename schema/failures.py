@@ -12,7 +12,7 @@ from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
 
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.errors import BulkError, place_of
+from bulkql.workers.errors import REFUSALS, BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -42,8 +42,7 @@ def coded(error: GraphQLError) -> GraphQLError:
             f"({setting_name('query_depth')}).",
             "LIMIT_EXCEEDED",
         )
-    is_clients = error.path is None and isinstance(cause, ValueError | TypeError)  # of a variable
-    if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
+    if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
     limit = limit_of(error.message)
     if limit is not None:
@@ -51,6 +50,11 @@ def coded(error: GraphQLError) -> GraphQLError:
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
+
+
+def is_of_value(error: GraphQLError, cause: BaseException) -> bool:
+    """Whether a variable or a literal was refused: nothing was executed yet, so that there is no path."""
+    return error.path is None and isinstance(cause, REFUSALS)
 
 
 def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedType]) -> None:
@@ -79,6 +83,6 @@ def log(errors: list[GraphQLError]) -> None:
     """
     for error in errors:
         cause = error.original_error
-        if cause is None or isinstance(cause, BulkError | GraphQLError):
+        if cause is None or isinstance(cause, BulkError | GraphQLError) or is_of_value(error, cause):
             continue
         logger.error("%s, path %s", place_of(cause), error.path)

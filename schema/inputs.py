@@ -141,6 +141,7 @@ def rows_to_delete(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]
     if key is not None:
         yield "keys", "keys", GenericAlias(list, key) | None, "Their keys."
     yield "where", "where", filter_of(resource) | None, "All rows that match, among those that you may see."
+    yield "all", "all", bool | None, "All rows that you may see, if true; a `where` that filters nothing is refused."
 
 
 def row_type(verb: Verb, resource: BulkResource) -> Any:

@@ -10,12 +10,13 @@ from asgiref.sync import sync_to_async
 from django.urls import reverse
 from strawberry.types import Info
 
+from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.inputs import BulkOptions, bulk_input_type
 from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
-from bulkql.schema.types import BulkOperation, snapshot
+from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest
 from bulkql.workers.operations import steps
@@ -45,18 +46,19 @@ Name = Annotated[str, strawberry.argument(description="The file's name; its endi
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
 
+# All of them are nullable: one that fails must not take the answers of its neighbours with it, which are committed.
 @strawberry.type(description="What changes rows.")
 class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
-    async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
+    async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(cancel)(info, id)
 
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
-    async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
+    async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
-    async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload:
+    async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
         return await sync_to_async(announce)(info, name, size)
 
 
@@ -82,14 +84,14 @@ DESCRIPTIONS = {
 def bulk_mutation(verb: Verb, input_type: Any, description: str) -> Any:
     """A mutation of one verb."""
 
-    async def resolve(info: Info[Context, None], input: Any, options: Options = None) -> BulkOperation:
+    async def resolve(info: Info[Context, None], input: Any, options: Options = None) -> BulkOperation | None:
         return await sync_to_async(perform)(info, verb, input, options)
 
     resolve.__annotations__ = {
         "info": Info,
         "input": Annotated[input_type, strawberry.argument(description="The rows, by resource.")],
         "options": Options,
-        "return": BulkOperation,
+        "return": BulkOperation | None,
     }
     return strawberry.mutation(resolver=resolve, description=description)
 
@@ -97,6 +99,7 @@ def bulk_mutation(verb: Verb, input_type: Any, description: str) -> Any:
 def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOptions | None) -> BulkOperation:
     """One bulk mutation, in one thread: a client that goes away leaves a whole operation or none."""
     user = user_of(info)
+    check_selection(info)
     options = options or BulkOptions()
     key = str(info.path.key)
     lists = {name: found for (mutation, name), found in info.context.rows.items() if mutation == key}
@@ -111,12 +114,13 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
-    return snapshot(steps.run(request))
+    return committed(steps.run(request))
 
 
 def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
     """Cancel an operation that the user may see."""
     operation = operation_for(user_of(info), operation_id)
+    check_selection(info)
     steps.cancel(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
@@ -125,7 +129,9 @@ def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
 def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
     """Retry what is left of an operation that the user may see."""
     user = user_of(info)
-    return snapshot(retry(operation_for(user, operation_id), user))
+    operation = operation_for(user, operation_id)
+    check_selection(info)
+    return committed(retry(operation, user))
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

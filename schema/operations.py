@@ -18,7 +18,7 @@ from bulkql.schema.enums import State, Verb
 from bulkql.schema.order import OperationOrder, Place, ordering
 from bulkql.schema.permissions import operation_for, visible_operations
 from bulkql.schema.types import After, BulkOperation, First, snapshot
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import check_text, exceeds
 from bulkql.workers.models import Operation
 
@@ -117,7 +117,8 @@ def narrowed(operations: QuerySet[Operation], filters: OperationFilter) -> Query
         f"created_by__{get_user_model().USERNAME_FIELD}": filters.created_by,
         "dry_run": filters.dry_run,
     }
-    return operations.filter(**{lookup: value for lookup, value in conditions.items() if value is not None})
+    with refusals_named("filters"):
+        return operations.filter(**{lookup: value for lookup, value in conditions.items() if value is not None})
 
 
 def moment(given: datetime | None) -> datetime | None:

@@ -72,7 +72,7 @@ class Place:
         except (KeyError, ValueError):
             place = None
         if place is None or place.cursor() != cursor or (place.at is not None and timezone.is_naive(place.at)):
-            raise BadInput(f"{cursor!r} is no cursor; take one from pageInfo.endCursor.")
+            raise BadInput(f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor.")
         if place.order is not order:
             raise BadInput(
                 f"The cursor is one of {place.order.name}, and the order is {order.name}; begin anew without it."

@@ -31,12 +31,24 @@ def operation_for(user: User, operation_id: str) -> Operation:
     try:
         return visible_operations(user).get(id=UUID(str(operation_id)))
     except (Operation.DoesNotExist, ValueError):
-        raise NotFound(f"There is no operation {operation_id or '(no id was given)'} that you may see.") from None
+        shown = operation_id[:100] or "(no id was given)"
+        raise NotFound(f"There is no operation {shown} that you may see.") from None
 
 
 def check_may_view(user: User, resource: BulkResource) -> None:
     """Reading a resource takes Django's view permission; raises Forbidden."""
+    if not may_view(user, resource):
+        raise Forbidden(view_forbidden(resource))
+
+
+def may_view(user: User, resource: BulkResource) -> bool:
+    return user.has_perm(view_permission(resource))
+
+
+def view_forbidden(resource: BulkResource) -> str:
+    return f"Reading {resource.name} needs the permission {view_permission(resource)}."
+
+
+def view_permission(resource: BulkResource) -> str:
     meta = resource.model._meta
-    permission = f"{meta.app_label}.view_{meta.model_name}"
-    if not user.has_perm(permission):
-        raise Forbidden(f"Reading {resource.name} needs the permission {permission}.")
+    return f"{meta.app_label}.view_{meta.model_name}"

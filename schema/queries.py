@@ -9,14 +9,17 @@ import strawberry
 import strawberry_django
 from django.db import models
 from strawberry.types import Info
+from strawberry_django.fields.field import StrawberryDjangoField
 
+from bulkql.schema.checks.filters import check_filter
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.filters import filter_of, order_of
 from bulkql.schema.operations import OperationQuery
-from bulkql.schema.permissions import check_may_view
+from bulkql.schema.permissions import check_may_view, may_view, view_forbidden
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.resources.registry import BulkResource, registered
+from bulkql.workers.errors import BadInput, Forbidden, refusals_named
+from bulkql.workers.resources.registry import BulkResource, registered, resource_of
 
 
 @strawberry.type(description="A resource: a model and its rules.")
@@ -57,6 +60,7 @@ def query_type(resources: list[BulkResource]) -> type:
     lists = {
         resource.name: strawberry_django.field(
             name=resource.name,
+            field_cls=list_field(resource),
             description=f"The {resource.model._meta.verbose_name_plural} that you may see.",
         )
         for resource in resources
@@ -64,6 +68,42 @@ def query_type(resources: list[BulkResource]) -> type:
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
     return strawberry.type(type("Query", (OperationQuery, ResourceQuery), namespace), description="What can be read.")
+
+
+def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
+    """The field of a resource's list: what a client asks by is looked at before the database is asked."""
+
+    class ListField(StrawberryDjangoField):
+        def get_queryset(self, queryset: Any, info: Info[Context, None], **arguments: Any) -> Any:
+            check_may_view(user_of(info), resource)
+            check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
+            check_pagination(resource, arguments.get("pagination"))
+            found = super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]  # not typed there
+            # Read here: a pattern that the database does not take is known only then.
+            with refusals_named(f"{resource.name}.filters"):
+                len(found)
+            return found
+
+    return ListField
+
+
+def reference_field(target: BulkResource) -> type[StrawberryDjangoField]:
+    """The field of a row that another row points to: null where the user may not see that row."""
+
+    class ReferenceField(StrawberryDjangoField):
+        def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            # Asked when the rows were; here, on the event loop, a project's own backend could not ask the database.
+            if target.name in info.context.hidden:
+                raise Forbidden(view_forbidden(target))
+            return super().get_result(source, info, args, kwargs)
+
+    return ReferenceField
+
+
+def check_pagination(resource: BulkResource, given: Any) -> None:
+    """Raises BadInput for a place before the first row."""
+    if given is not None and given is not strawberry.UNSET and given.offset < 0:
+        raise BadInput(f"{resource.name}.pagination.offset is {given.offset}; the first row has the offset 0.")
 
 
 def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> Any:
@@ -77,8 +117,14 @@ def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> An
         name = column.name
         if kind is None:  # the target has no resource: its key is all that can be told
             kind, name = strawberry.ID, column.field.attname
-        annotations[name] = kind | None if column.field.null else kind
-        fields[name] = strawberry_django.field(name=column.graphql_name, description=describe(column))
+        target = resource_of(column.target) if column.target in types and column.target is not None else None
+        # What a row points to may be out of sight, and must not take the row with it.
+        annotations[name] = kind | None if column.field.null or target is not None else kind
+        fields[name] = strawberry_django.field(
+            name=column.graphql_name,
+            description=describe(column),
+            field_cls=reference_field(target) if target is not None else StrawberryDjangoField,
+        )
 
     def get_queryset(cls: Any, /, queryset: models.QuerySet[Any], info: Info[Context, None], **_: Any) -> Any:
         return queryset.filter(pk__in=visible_rows(resource, info).values("pk"))
@@ -101,7 +147,11 @@ def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> An
 
 
 def visible_rows(resource: BulkResource, info: Info[Context, None]) -> models.QuerySet[Any]:
-    """The rows that the caller may see; raises Unauthenticated, Forbidden."""
+    """The rows that the caller may see; raises Unauthenticated."""
     user = user_of(info)
-    check_may_view(user, resource)
-    return resource.get_queryset(user)
+    # The fields that lead here say what is forbidden: an error here would be one of the whole list.
+    if may_view(user, resource):
+        info.context.hidden.discard(resource.name)
+        return resource.get_queryset(user)
+    info.context.hidden.add(resource.name)
+    return resource.model._base_manager.none()

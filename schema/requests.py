@@ -9,6 +9,7 @@ import strawberry_django
 from django.db.models import QuerySet
 from strawberry.types import Info
 
+from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
 from bulkql.workers.columns.column import by_name
@@ -44,8 +45,8 @@ def rows_of(
     verb: Verb, resource: BulkResource, item: Any, lists: dict[str, list[Any]], user: User, info: Info[Context, None]
 ) -> InputRequest:
     """One resource's input: exactly one source of rows."""
-    sources = ("ids", "keys", "where", "file") if verb == Verb.DELETE else ("rows", "file")
-    found = [name for name in sources if name in lists or (is_given(getattr(item, name, None)) and name not in LISTS)]
+    sources = ("ids", "keys", "where", "all", "file") if verb == Verb.DELETE else ("rows", "file")
+    found = [name for name in sources if name in lists or is_source(item, name)]
     if len(found) != 1:
         named = ["a file" if name == "file" else name for name in found or sources]
         either = f"both {' and '.join(named)}" if found else f"neither {' nor '.join(named)}"
@@ -57,15 +58,23 @@ def rows_of(
         how = file_of(resource, item.file, user)
     elif source == "where":
         how = {"queryset": matching(resource, item.where, user, info)}
+    elif source == "all":
+        how = {"queryset": touchable(resource, user)}
     elif source == "ids":
         how = {"rows": [{resource.pk.name: one} for one in lists["ids"]]}
     else:
         how = {"rows": lists[source]}
-    if source in ("where", "ids"):
+    if source in ("where", "ids", "all"):
         match_by = [resource.pk.name]
     if source == "keys" and match_by is None:
         match_by = key_of(resource, lists["keys"])
     return InputRequest(resource=resource, source=source, match_by=match_by, update_fields=update_fields, **how)
+
+
+def is_source(item: Any, name: str) -> bool:
+    """Whether an input has rows in this field itself; all: false says no more than nothing."""
+    value = getattr(item, name, None)
+    return is_given(value) and name not in LISTS and value is not False
 
 
 #: The fields whose lists the row lane carries past the input.
@@ -80,14 +89,13 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
     """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
-    if not any(is_given(value) for value in vars(where).values()):
-        pk = resource.pk.graphql_name
-        raise BadInput(
-            f"{resource.name}.where is empty, and would delete all rows; if that is meant, "
-            f"say so: {{{pk}: {{isNull: false}}}}."
-        )
-    rows = resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
-    return strawberry_django.filters.apply(where, rows, info).distinct()
+    check_where(resource, where, info)
+    return strawberry_django.filters.apply(where, touchable(resource, user), info).distinct()
+
+
+def touchable(resource: BulkResource, user: User) -> QuerySet[Any]:
+    """All rows that the user may touch."""
+    return resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
 
 
 def key_of(resource: BulkResource, keys: list[Any]) -> list[str] | None:

@@ -229,8 +229,8 @@ class Lane:
         if isinstance(node, NullValueNode):
             return None
         if isinstance(node, IntValueNode):
-            # Python refuses to read numbers of thousands of digits; the row's field refuses the text.
-            return int(node.value) if len(node.value) < 4000 else node.value
+            # Python refuses to read numbers of thousands of digits; the row's field refuses them.
+            return int(node.value) if len(node.value) < 4000 else ExactFloat(node.value)
         if isinstance(node, FloatValueNode):
             return ExactFloat(node.value)
         if isinstance(node, ListValueNode):

@@ -24,7 +24,10 @@ BigInt = NewType("BigInt", int)
 def parse_big_int(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"BigInt cannot represent {value!r}")
-    return int(value)
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"BigInt cannot represent {str(value)[:100]}: it has 64 bits")
+    return number
 
 
 #: GraphQL's Int ends at 32 bits.

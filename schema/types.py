@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 from typing import TYPE_CHECKING, Annotated, Any
 
+import django.db
 import strawberry
 from asgiref.sync import sync_to_async
 from django.urls import reverse
@@ -17,6 +19,7 @@ from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
+from bulkql.workers.errors import place_of
 from bulkql.workers.ledger import results, totals
 from bulkql.workers.ledger.results import Page
 from bulkql.workers.models import Input, Operation
@@ -24,6 +27,7 @@ from bulkql.workers.models import Input, Operation
 if TYPE_CHECKING:
     from bulkql.workers.ledger.totals import Progress
 
+logger = logging.getLogger("bulkql")
 
 First = Annotated[int, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
@@ -141,23 +145,25 @@ class BulkOperation:
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
     stored: strawberry.Private[Operation]
 
+    # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
+
     @strawberry.field(description="The counts of each resource, in the order in which they are written.")
-    async def resources(self) -> list[ResourceCounts]:
+    async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
     @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
-    async def cascades(self) -> list[Cascade]:
+    async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
 
     @strawberry.field(description="Why rows were not written, in input order.")
-    async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection:
+    async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection | None:
         page = await sync_to_async(results.error_page)(self.stored, first, after)
         edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
-    async def results(self, first: First = 100, after: After = None) -> RowResultConnection:
+    async def results(self, first: First = 100, after: After = None) -> RowResultConnection | None:
         page = await sync_to_async(results.result_page)(self.stored, first, after)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
@@ -166,7 +172,7 @@ class BulkOperation:
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
         "rows. Empty until the operation is over."
     )
-    async def files(self, info: Info[Context, None]) -> list[OperationFile]:
+    async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url)
 
 
@@ -265,3 +271,12 @@ def elapsed(progress: Progress) -> float:
 def snapshot(operation: Operation) -> BulkOperation:
     """An operation as the database has it now."""
     return bulk_operation(operation, totals.progress(operation.pk))
+
+
+def committed(operation: Operation) -> BulkOperation:
+    """The same of one that has just been stored: who asked for it learns its id, even if its totals cannot be read."""
+    try:
+        return snapshot(operation)
+    except django.db.Error as error:
+        logger.warning("operation %s: its totals were not read, %s", operation.pk, place_of(error))
+        return bulk_operation(operation, totals.at_first(operation))

@@ -52,6 +52,8 @@ EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
 MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
+#: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
+DIGITS = 4_000
 
 
 def decode(data: str | bytes) -> object:
@@ -61,9 +63,22 @@ def decode(data: str | bytes) -> object:
     except (ValueError, RecursionError):
         pass
     try:
-        return json.loads(data)
+        return json.loads(data, parse_int=whole_number)
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def whole_number(digits: str) -> int | float:
+    """A number of any length: the row that gives one of thousands of digits is told so, and its neighbours are not."""
+    return int(digits) if len(digits) <= DIGITS else ExactFloat(digits)
+
+
+def encode(data: object) -> bytes:
+    """JSON, fast; what is quoted of a client's may hold half a surrogate pair, which only Python's own writer takes."""
+    try:
+        return msgspec.json.encode(data)
+    except UnicodeEncodeError:
+        return json.dumps(data).encode()
 
 
 def served_schema() -> strawberry.Schema:
@@ -96,7 +111,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         self._is_refused = False
 
     def encode_json(self, data: object) -> bytes:
-        return msgspec.json.encode(data)
+        return encode(data)
 
     # Django awaits what an async view's dispatch returns; its stubs know the sync one only.
     async def dispatch(  # type: ignore[override]
@@ -207,7 +222,7 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     graphql_transport_ws_handler_class = Handler
 
     def encode_json(self, data: object) -> str:
-        return msgspec.json.encode(data).decode()
+        return encode(data).decode()
 
     def __init__(self, **options: Any) -> None:
         wait = timedelta(seconds=limits().sign_in_seconds)

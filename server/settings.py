@@ -217,5 +217,7 @@ LOGGING = {
         "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
         "django": {"handlers": ["console"], "level": "WARNING"},
         "dramatiq": {"level": "WARNING"},
+        # A client's mistake, and no reason for a traceback in the log: its answer says what is wrong.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
     },
 }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType, TracebackType
+
+from django.core.exceptions import FieldError, ValidationError
+from django.db import DataError
 
 
 class BulkError(Exception):
@@ -93,6 +97,30 @@ class RowError:
     code: Code
     message: str
     data: str | None = None
+
+
+#: What Python, Django and the database raise for a value that they do not take. What Decimal raises, and OverflowError,
+#: are ArithmeticErrors; UnicodeEncodeError is a ValueError.
+REFUSALS = (ValueError, TypeError, ArithmeticError, ValidationError, FieldError, DataError)
+
+
+@contextmanager
+def refusals_named(path: str) -> Iterator[None]:
+    """Where a client's own values are used, and nothing else is done: a refusal is BadInput that names their place."""
+    try:
+        yield
+    except REFUSALS as error:
+        raise BadInput(f"{path}: {words_of(error)}") from error
+
+
+def words_of(error: Exception) -> str:
+    """Why a value was refused, in a sentence or two; a database speaks of the client's values alone here."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    if isinstance(error, ArithmeticError):
+        return "The value is out of range."
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "message_primary", None) or str(error)
 
 
 class WorkFailed(Exception):

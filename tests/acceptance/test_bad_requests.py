@@ -31,7 +31,7 @@ def refused(service: Service, input: Any, options: Any = None) -> tuple[str, str
     """The only error's code and message."""
     body = service.post(CREATE, input=input, options=options)
     (error,) = body["errors"]
-    assert body.get("data") is None
+    assert body.get("data") in (None, {"bulkCreate": None})
     return error["extensions"]["code"], error["message"]
 
 
@@ -146,7 +146,7 @@ def test_texts_that_the_ledger_does_not_take(service):
     )
     assert refused(service, given, {"idempotencyKey": "a\0"}) == (
         "BAD_INPUT",
-        "idempotencyKey has a null character, which the database does not take.",
+        "$options.idempotencyKey has a null character, which the database does not take.",
     )
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import IdempotencyConflict
+from bulkql.workers.errors import IdempotencyConflict, refusals_named
 from bulkql.workers.intake.chunking import ChunkStore, batched
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
@@ -64,6 +64,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
     operation = Operation.objects.create(
+        id=request.operation_id,
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
@@ -164,5 +165,10 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
     """The primary keys of rows, as a file of them would give them."""
     pks = queryset.using(plan.resource.database).order_by("pk").values_list("pk", flat=True)
-    for some in batched(pks.iterator(chunk_size=size), size):
+    batches = batched(pks.iterator(chunk_size=size), size)
+    while True:
+        with refusals_named(f"{plan.resource.name}.where"):
+            some = next(batches, None)
+        if some is None:
+            return
         yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in some]}, schema={plan.resource.pk.name: pl.String})

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
+from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
 
+from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
@@ -62,6 +65,9 @@ class BulkRequest:
     chunk_size: int | None = None
     label: str = ""
     idempotency_key: str | None = None
+    #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
+    #: nobody who could tell whether it was made.
+    operation_id: UUID = field(default_factory=uuid4)
 
 
 def check_request(request: BulkRequest) -> None:
@@ -106,8 +112,15 @@ def check_text(name: str, text: str) -> None:
     """A text of the request that goes into the ledger."""
     if len(text) > TEXT_LENGTH:
         raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
+    if fault := fault_of(text):
+        raise BadInput(f"{name} {fault}.")
+
+
+def fault_of(text: str) -> str | None:
+    """Why no database takes a text; None for one that it takes."""
     if "\0" in text:
-        raise BadInput(f"{name} has a null character, which the database does not take.")
+        return "has a null character, which the database does not take"
+    return None if is_encodable(text) else "has half of a surrogate pair, which is no character"
 
 
 def check_rows_limit(resource: BulkResource, count: int) -> None:
@@ -135,7 +148,7 @@ def hash_of(request: BulkRequest) -> str:
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
         upload = str(item.upload.id) if item.upload is not None else None
-        where = str(item.queryset.query) if item.queryset is not None else None
+        where = condition_of(item.queryset) if item.queryset is not None else None
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
         digest.update(json.dumps(what).encode())
         if item.content is not None:
@@ -143,3 +156,11 @@ def hash_of(request: BulkRequest) -> str:
                 digest.update(piece)
             item.content.seek(0)
     return digest.hexdigest()
+
+
+def condition_of(queryset: QuerySet[Any]) -> str:
+    """A filter as text, for a digest."""
+    try:
+        return str(queryset.query)
+    except EmptyResultSet:  # Django makes no SQL of a filter that lets no row through
+        return "nothing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +30,19 @@ class Place:
 
     @classmethod
     def of(cls, cursor: str) -> Place:
+        """What cursor made; raises BadInput."""
         try:
-            position, number, offset = map(int, base64.urlsafe_b64decode(cursor).split(b":"))
-        except (binascii.Error, ValueError):
-            raise BadInput(f"{cursor!r} is no cursor; take one from pageInfo.endCursor.") from None
-        return cls(position, number, offset)
+            place = cls(*map(int, base64.urlsafe_b64decode(cursor).split(b":")))
+        except (TypeError, ValueError):
+            place = None
+        # Base64 and numbers may be written in many ways, and the database has no number below zero or this large.
+        if place is None or place.cursor() != cursor or not place.is_possible:
+            raise BadInput(f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor.")
+        return place
+
+    @property
+    def is_possible(self) -> bool:
+        return all(0 <= number < 2**31 for number in (self.position, self.number, self.offset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +68,23 @@ def error_page(operation: Operation, first: int, after: str | None) -> Page:
 
 def page(chunks: QuerySet[Chunk], count: str, rows_of: Any, first: int, after: str | None) -> Page:
     """The entries behind a place, from as few chunks as they need."""
-    most = limits().page_rows
-    if first > most:
-        raise LimitExceeded(f"A page of {first:,} exceeds the limit of {most:,} ({setting_name('page_rows')}).")
-    if first < 0:
-        raise BadInput(f"first is {first}; a page has no negative number of entries.")
-    start = Place.of(after) if after is not None else None
+    start = check_page(first, after)
     entries: list[tuple[Place, dict[str, Any]]] = []
     for place, row in walk(chunks, rows_of, start):
         if len(entries) == first:
             return Page(entries, True, total(chunks, count))
         entries.append((place, row))
     return Page(entries, False, total(chunks, count))
+
+
+def check_page(first: int, after: str | None) -> Place | None:
+    """The place behind which a page begins; raises BadInput, LimitExceeded."""
+    most = limits().page_rows
+    if first > most:
+        raise LimitExceeded(f"A page of {first:,} exceeds the limit of {most:,} ({setting_name('page_rows')}).")
+    if first < 0:
+        raise BadInput(f"first is {first}; a page has no negative number of entries.")
+    return Place.of(after) if after is not None else None
 
 
 def total(chunks: QuerySet[Chunk], count: str) -> int:

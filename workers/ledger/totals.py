@@ -86,6 +86,21 @@ def progress(operation_id: UUID) -> Progress:
     )
 
 
+def at_first(operation: Operation) -> Progress:
+    """An operation's totals as they were when it was accepted, for those who cannot read newer ones."""
+    return Progress(
+        operation_id=operation.pk,
+        owner_id=operation.created_by_id,
+        sequence=0,
+        state=State.QUEUED,
+        total=None,
+        message="",
+        started_at=None,
+        finished_at=None,
+        **dict.fromkeys(COUNTS, 0),
+    )
+
+
 def cascades(operation: Operation) -> dict[str, int]:
     """How many rows were deleted along with an operation's own, by model."""
     found: Counter[str] = Counter()

@@ -21,6 +21,7 @@ from bulkql.workers.intake.requests import check_permissions
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.operations.steps import after_commit
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 
@@ -38,7 +39,8 @@ def retry(operation: Operation, user: User) -> Operation:
     with transaction.atomic():
         again = store_again(operation, user)
     logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)
-    dispatch(again.id)
+    with after_commit(again):
+        dispatch(again.id)
     return again
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
+import django.db
 from django.db import InterfaceError, OperationalError, transaction
 
 from bulkql.workers.conf import limits
@@ -27,17 +30,40 @@ logger = logging.getLogger("bulkql")
 
 
 def run(request: BulkRequest) -> Operation:
-    """Accept a request, then write it now or leave it to the workers. Raises BulkError with nothing stored."""
-    if is_inline(request):
-        return write_inline(request)
+    """Accept a request, then write it now or leave it to the workers. Raises BulkError with nothing stored.
+
+    Once it is stored nothing is raised: a client that is told of an error would send its rows again.
+    """
+    try:
+        return write_inline(request) if is_inline(request) else accept_and_go_on(request)
+    except (OperationalError, InterfaceError):
+        # The connection may have been lost in the midst of the commit; then only the ledger knows whether it was made.
+        with suppress(django.db.Error, Operation.DoesNotExist):
+            return Operation.objects.select_related("created_by").get(pk=request.operation_id)
+        raise
+
+
+def accept_and_go_on(request: BulkRequest) -> Operation:
+    """Store a request, then write it now or leave it to the workers."""
     operation, is_new = accept(request)
     if is_new:
-        logger.info("operation %s: accepted, %s", operation.id, operation.verb)
-        if is_sync(request, operation):
-            write_or_hand_over(operation)
-        else:
-            hand_over(request, operation)
+        with after_commit(operation):
+            logger.info("operation %s: accepted, %s", operation.id, operation.verb)
+            if is_sync(request, operation):
+                write_or_hand_over(operation)
+            else:
+                hand_over(request, operation)
     return operation
+
+
+@contextmanager
+def after_commit(operation: Operation) -> Iterator[None]:
+    """What follows the commit may fail, and the operation is there all the same: the rescue goes on with it."""
+    try:
+        yield
+    # Receivers and rules of users' apps may raise anything.
+    except Exception as error:
+        logger.error("operation %s: %s; it is stored, and the rescue goes on with it", operation.id, place_of(error))
 
 
 def is_inline(request: BulkRequest) -> bool:
@@ -52,9 +78,10 @@ def write_inline(request: BulkRequest) -> Operation:
     """Store and write a request in one transaction; raises what goes wrong with nothing stored."""
     operation, written = tried_again(partial(store_and_write, request))
     if written is not None:
-        logger.info("operation %s: written directly, %s", operation.id, operation.verb)
-        events.publish_end(inline.final_progress(operation, written, len(request.inputs)))
-        send_finished(operation.id)
+        with after_commit(operation):
+            logger.info("operation %s: written directly, %s", operation.id, operation.verb)
+            events.publish_end(inline.final_progress(operation, written, len(request.inputs)))
+            send_finished(operation.id)
     return operation
 
 
@@ -98,7 +125,8 @@ def write_or_hand_over(operation: Operation) -> None:
     """Write the whole operation. It is stored: if that does not go well, workers will write it."""
     try:
         write_now(operation)
-    except (OperationalError, InterfaceError) as error:
+    # Rules of users' apps may raise anything; after some tries the workers will say that it is not to be.
+    except Exception as error:
         logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
         dispatch(operation.id)
         end(operation.id)  # what was left may have been its end

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from bulkql.workers.conf import limits
@@ -52,6 +52,7 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     check_is_awaited(upload)
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
+        take(upload)
         path = storage().save(f"uploads/{upload.id}", content)
         stored = storage().size(path)
         if stored == 0 or upload.size not in (None, stored):
@@ -63,12 +64,22 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     return upload
 
 
+def take(upload: Upload) -> None:
+    """Lock an upload for whoever fills it, to the end of the transaction; raises BadInput where others do, or did."""
+    waits = not connection.features.has_select_for_update_skip_locked
+    mine = Upload.objects.select_for_update(skip_locked=not waits).filter(pk=upload.pk).first()
+    if mine is None:
+        raise BadInput("This upload is being sent by another request; create another one.")
+    if mine.uploaded_at is not None:
+        raise BadInput("This upload has its file already; create another one.")
+
+
 def find(user: User, upload_id: UUID | str) -> Upload:
     """The user's own upload; raises NotFound."""
     try:
         return Upload.objects.get(id=UUID(str(upload_id)), created_by=user)
     except (Upload.DoesNotExist, ValueError):
-        raise NotFound(f"There is no upload {upload_id} of yours.") from None
+        raise NotFound(f"There is no upload {str(upload_id)[:100]} of yours.") from None
 
 
 def open_upload(upload: Upload) -> File[bytes]:

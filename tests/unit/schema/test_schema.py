@@ -122,4 +122,17 @@ def test_files_have_the_promised_fields(schema):
         "bytes": "BigInt",
         "expiresAt": "DateTime!",
     }
-    assert str(schema.type_map["BulkOperation"].fields["files"].type) == "[OperationFile!]!"
+    assert str(schema.type_map["BulkOperation"].fields["files"].type) == "[OperationFile!]"
+
+
+def test_mutations_and_what_is_read_after_them_are_nullable(schema):
+    """Where one of them fails, the answers of the others come all the same."""
+    assert [name for name, field in schema.mutation_type.fields.items() if isinstance(field.type, GraphQLNonNull)] == []
+    operation = schema.type_map["BulkOperation"].fields
+    assert {name for name, field in operation.items() if not isinstance(field.type, GraphQLNonNull)} >= {
+        "resources",
+        "cascades",
+        "rowErrors",
+        "results",
+        "files",
+    }
