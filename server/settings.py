@@ -49,6 +49,7 @@ for _name in (
     "PAGE_ROWS",
     "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",
+    "AUTHORITY_SECONDS",
     "REREAD_SECONDS",
 ):
     globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)

@@ -54,6 +54,8 @@ class Limits:
     dry_run_changes: int = 1_000
     #: Events a second that a subscriber is sent of one operation.
     events_per_second: int = 10
+    #: Seconds for which the answer to what a user may do is good, while an operation is written or a websocket is open.
+    authority_seconds: int = 5
     #: Seconds without an event after which a subscriber's totals are read from the database.
     reread_seconds: int = 2
 
