@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
-from bulkql.workers.errors import Forbidden, NotFound
+from bulkql.schema.context import SIGN_IN
+from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
 from bulkql.workers.models import Operation
 from bulkql.workers.resources.registry import BulkResource
 
@@ -19,6 +21,14 @@ def visible_operations(user: User) -> QuerySet[Operation]:
     """A user's own operations; all of them for staff."""
     operations = Operation.objects.select_related("created_by")
     return operations if user.is_staff else operations.filter(created_by=user)
+
+
+def user_now(user: User) -> User:
+    """The user as the database has it now, with the permissions of now; raises Unauthenticated where it is gone."""
+    found = get_user_model()._default_manager.filter(pk=user.pk).first()
+    if found is None or not found.is_active:
+        raise Unauthenticated(SIGN_IN)
+    return cast("User", found)
 
 
 def operation_for(user: User, operation_id: str) -> Operation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from functools import cache, partial
 from typing import Any
 
@@ -11,11 +11,12 @@ from graphql import GraphQLError
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
-from strawberry.types.execution import ExecutionContext
+from strawberry.types.execution import ExecutionContext, PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema.context import Context
 from bulkql.schema.documents import KnownDocuments
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
@@ -23,6 +24,7 @@ from bulkql.schema.rows import RowLane
 from bulkql.schema.scalars import BIG_INT, BigInt
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits
+from bulkql.workers.errors import Unauthenticated
 from bulkql.workers.resources.registry import registered
 
 
@@ -58,7 +60,15 @@ class Schema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
-        """The results of a websocket's operation; those who watch the same share them."""
+        """The results of a websocket's operation; those who watch the same share them.
+
+        Who sends an operation is asked each time: a socket may be open for days.
+        """
+        if isinstance(context_value, Context):
+            try:
+                context_value = await context_value.of_operation()
+            except Unauthenticated as error:
+                return refusal(context_value, error)
         start = partial(
             super().stream,
             query,
@@ -75,6 +85,15 @@ class Schema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         failures.log(errors)
         failures.name_allowed(errors, self._schema.type_map)
+
+
+async def refusal(context: Context, error: Unauthenticated) -> AsyncGenerator[PreExecutionError, None]:
+    """The answer to a socket whose credential is good no more; then it is closed."""
+    try:
+        yield PreExecutionError(data=None, errors=[GraphQLError(str(error), extensions=error.extensions)])
+    finally:
+        if context.consumer is not None:
+            await context.consumer.revoke()
 
 
 @cache

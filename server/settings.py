@@ -50,6 +50,8 @@ for _name in (
     "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",
     "AUTHORITY_SECONDS",
+    "TOKEN_DAYS",
+    "SIGN_IN_SECONDS",
     "REREAD_SECONDS",
 ):
     globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)
@@ -150,8 +152,6 @@ AUTHENTICATION_BACKENDS = [
     "sesame.backends.ModelBackend",
 ]
 SESAME_TOKENS = ["sesame.tokens_v2"]
-#: Seconds for which a bearer token is good; by default until its user's password changes.
-BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
 CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/graphiql"

@@ -56,6 +56,10 @@ class Limits:
     events_per_second: int = 10
     #: Seconds for which the answer to what a user may do is good, while an operation is written or a websocket is open.
     authority_seconds: int = 5
+    #: Days for which a bearer token is good, unless `bulkql token --days` says otherwise.
+    token_days: int = 30
+    #: Seconds for which a sign-in link is good; it works once.
+    sign_in_seconds: int = 600
     #: Seconds without an event after which a subscriber's totals are read from the database.
     reread_seconds: int = 2
 

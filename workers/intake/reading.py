@@ -29,7 +29,9 @@ HOLD_SECONDS = 1
 
 
 def read_upload(stored: Input) -> Iterator[Chunk]:
-    """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, Forbidden, LeaseLost.
+    """Read an input's upload into chunks, each stored before the next is read.
+
+    Raises UnreadableFile, Forbidden, LeaseLost.
 
     Which row is superseded by which is known only at the file's end, so its rows are looked at twice. A reader that
     takes over from one that died goes on behind the last stored chunk.
