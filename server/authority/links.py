@@ -26,7 +26,7 @@ class SignInTokens(PasswordResetTokenGenerator):
 
     # Django leaves out the microseconds: a link would work again in the second in which it was used.
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
-        signed_in = "" if user.last_login is None else user.last_login.isoformat()
+        signed_in = user.last_login.isoformat() if user.last_login is not None else ""
         return f"{user.pk} {user.password} {signed_in} {timestamp}"
 
     def check_token(self, user: Any, token: str | None) -> bool:
