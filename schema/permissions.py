@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from bulkql.schema.context import SIGN_IN
 from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
 from bulkql.workers.models import Operation
-from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.registry import BulkResource, registered
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -46,7 +46,26 @@ def operation_for(user: User, operation_id: str) -> Operation:
 
 def check_may_view(user: User, resource: BulkResource) -> None:
     """Reading a resource takes Django's view permission; raises Forbidden."""
-    meta = resource.model._meta
-    permission = f"{meta.app_label}.view_{meta.model_name}"
+    permission = view_permission(resource)
     if not user.has_perm(permission):
         raise Forbidden(f"Reading {resource.name} needs the permission {permission}.")
+
+
+def view_permission(resource: BulkResource) -> str:
+    """Django's permission to read a resource's rows: ledger.view_financialaccount."""
+    meta = resource.model._meta
+    return f"{meta.app_label}.view_{meta.model_name}"
+
+
+def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
+    """The resources of somebody else's operation whose values the user may not read, and the permission that it takes.
+
+    Staff sees what becomes of everybody's operations; what stands in their rows, only who may view the resource.
+    """
+    if operation.created_by_id == user.pk:
+        return {}
+    known = {resource.name: view_permission(resource) for resource in registered()}
+    names = operation.inputs.values_list("resource", flat=True)
+    # Nobody can say who may read what is registered no more.
+    needed = {name: known.get(name, "of a resource that is registered") for name in names}
+    return {name: permission for name, permission in needed.items() if not user.has_perm(permission)}
