@@ -19,6 +19,7 @@ from bulkql.schema import descriptions, failures, sharing
 from bulkql.schema.checks.size import DocumentLimits, check_document
 from bulkql.schema.checks.texts import Texts
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
+from bulkql.schema.context import Context
 from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, is_subscription, remember, valid_in
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
@@ -26,7 +27,7 @@ from bulkql.schema.rows import RowLane
 from bulkql.schema.scalars import BIG_INT, BigInt
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError, LimitExceeded
+from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
 from bulkql.workers.resources.registry import registered
 
 
@@ -90,7 +91,15 @@ class Schema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
-        """The results of a websocket's operation; those who watch the same share them."""
+        """The results of a websocket's operation; those who watch the same share them.
+
+        Who sends an operation is asked each time: a socket may be open for days.
+        """
+        if isinstance(context_value, Context):
+            try:
+                context_value = await context_value.of_operation()
+            except Unauthenticated as error:
+                return refusal(context_value, error)
         start = partial(
             super().stream,
             query,
@@ -144,6 +153,15 @@ async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[
 async def refused(errors: list[GraphQLError]) -> ExecutionResult:
     """What was not begun."""
     return PreExecutionError(data=None, errors=errors)
+
+
+async def refusal(context: Context, error: Unauthenticated) -> AsyncGenerator[PreExecutionError, None]:
+    """The answer to a socket whose credential is good no more; then it is closed."""
+    try:
+        yield PreExecutionError(data=None, errors=[GraphQLError(str(error), extensions=error.extensions)])
+    finally:
+        if context.consumer is not None:
+            await context.consumer.revoke()
 
 
 @cache

@@ -18,7 +18,7 @@ from django.urls import reverse
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.permissions import operation_for
+from bulkql.schema.permissions import operation_for, user_now
 from bulkql.schema.readings import read_totals
 from bulkql.schema.types import BulkOperation, bulk_operation
 from bulkql.workers.conf import limits
@@ -39,16 +39,47 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's i
 class Subscription:
     @strawberry.subscription(description="An operation's totals as they grow, to the last.")
     async def operation(self, info: Info[Context, None], id: Id) -> AsyncGenerator[BulkOperation, None]:
-        check_websocket(info)
-        operation = await database_sync_to_async(operation_for)(user_of(info), id)
+        watcher = Watcher(info)
+        operation = await database_sync_to_async(operation_for)(watcher.user, id)
         async for progress in watch(operation):
+            await watcher.check(id)
             yield bulk_operation(operation, progress)
 
     @strawberry.subscription(description="All of your operations, those at work and those to come, as they grow.")
     async def operations(self, info: Info[Context, None]) -> AsyncGenerator[BulkOperation, None]:
-        check_websocket(info)
-        async for operation, progress in watch_all(user_of(info)):
+        watcher = Watcher(info)
+        async for operation, progress in watch_all(watcher.user):
+            await watcher.check(str(operation.pk))
             yield bulk_operation(operation, progress)
+
+
+class Watcher:
+    """Who listens to a subscription, asked again before what is told, once in BULKQL_AUTHORITY_SECONDS.
+
+    Many sockets of one user may share what follows (schema/sharing.py): who of them is signed in is their own affair,
+    and what the user may see is everybody's.
+    """
+
+    def __init__(self, info: Info[Context, None]) -> None:
+        """Raises BadInput over HTTP, Unauthenticated."""
+        check_websocket(info)
+        self.user = user_of(info)
+        self._context = info.context
+        self._asked_at = time.monotonic()
+
+    async def check(self, operation_id: str) -> None:
+        """Whether the operation may still be told of; raises Unauthenticated, NotFound."""
+        if time.monotonic() - self._asked_at < limits().authority_seconds:
+            return
+        self.user = await database_sync_to_async(self._user_now)(operation_id)
+        # What is selected of the operation asks this user's permissions, and Django keeps them with the object.
+        self._context.user = self.user
+        self._asked_at = time.monotonic()
+
+    def _user_now(self, operation_id: str) -> User:
+        user = user_now(self.user)
+        operation_for(user, operation_id)
+        return user
 
 
 @dataclass

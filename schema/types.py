@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import django.db
@@ -14,8 +15,9 @@ from django.urls import reverse
 from strawberry.relay import PageInfo
 from strawberry.types import Info
 
-from bulkql.schema.context import Context
+from bulkql.schema.context import Context, user_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
+from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
@@ -25,6 +27,8 @@ from bulkql.workers.ledger.results import Page
 from bulkql.workers.models import Input, Operation
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     from bulkql.workers.ledger.totals import Progress
 
 logger = logging.getLogger("bulkql")
@@ -157,15 +161,21 @@ class BulkOperation:
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
 
     @strawberry.field(description="Why rows were not written, in input order.")
-    async def row_errors(self, first: First = 100, after: After = None) -> RowErrorConnection | None:
+    async def row_errors(
+        self, info: Info[Context, None], first: First = 100, after: After = None
+    ) -> RowErrorConnection | None:
         page = await sync_to_async(results.error_page)(self.stored, first, after)
-        edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row)) for place, row in page.entries]
+        hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
+        edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row, hidden)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
-    async def results(self, first: First = 100, after: After = None) -> RowResultConnection | None:
+    async def results(
+        self, info: Info[Context, None], first: First = 100, after: After = None
+    ) -> RowResultConnection | None:
         page = await sync_to_async(results.result_page)(self.stored, first, after)
-        edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row)) for place, row in page.entries]
+        hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
+        edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(
@@ -173,12 +183,14 @@ class BulkOperation:
         "rows. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
-        return await sync_to_async(operation_files)(self.stored, info.context.base_url)
+        return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
 
 
-def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
-    """An operation's files, with fresh links."""
-    found = []
+def operation_files(operation: Operation, base_url: str, user: User) -> list[OperationFile]:
+    """An operation's files, with fresh links; none where some of its rows are not the user's to read."""
+    found: list[OperationFile] = []
+    if hidden_contents(user, operation):
+        return found
     for download in downloads(operation.pk):
         signature, expires_at = signatures.sign(operation.pk, download.name)
         found.append(
@@ -194,12 +206,17 @@ def operation_files(operation: Operation, base_url: str) -> list[OperationFile]:
     return found
 
 
-def row_error(row: dict[str, Any]) -> RowError:
-    """A row error as the ledger has it: index, resource, path, code, message, data."""
+def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:
+    """A row error as the ledger has it: index, resource, path, code, message, data; without what is hidden."""
+    if (permission := hidden.get(row["resource"])) is not None:
+        row = {**row, "message": f"Reading this needs the permission {permission}.", "data": None}
     return RowError(**{**row, "code": Code(row["code"])})
 
 
-def row_result(row: dict[str, Any]) -> RowResult:
+def row_result(row: dict[str, Any], hidden: Mapping[str, str]) -> RowResult:
+    """A row's result as the ledger has it: index, resource, outcome, pk, changes; without what is hidden."""
+    if row["resource"] in hidden:
+        row = {**row, "pk": None, "changes": None}
     told = row.pop("changes", None)
     changes = told and [Change(field=name, before=old, after=new) for name, old, new in json.loads(told)]
     return RowResult(**{**row, "outcome": Outcome(row["outcome"])}, changes=changes or None)

@@ -1,52 +1,68 @@
-"""Bearer tokens -> users. Tokens are django-sesame's: signed, and void once the user's password changes."""
+"""Bearer tokens -> users.
+
+A token is `EXPIRY.SIGNED`: the second since 1970 in which it expires, in base 36, and a token of django-sesame that is
+good for that second alone, and until its user's password changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from functools import cache
 from http import HTTPStatus
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import sesame.utils
 from asgiref.sync import sync_to_async
-from channels.auth import get_user
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import auser as session_user
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, JsonResponse, parse_cookie
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.functional import SimpleLazyObject
+from django.utils.http import base36_to_int, int_to_base36
 from django.views.csrf import csrf_failure as default_csrf_failure
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.middleware import OnTheLoop
+from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: A token for the API does not sign a browser in, and a sign-in link is no token.
-API_SCOPE = "api"
-SIGN_IN_SCOPE = "sign-in"
-SIGN_IN_SECONDS = 24 * 60 * 60
+SECONDS_OF_A_DAY = 24 * 60 * 60
 
 
-def token_for(user: Any) -> str:
-    """A bearer token."""
-    return str(sesame.utils.get_token(user, scope=API_SCOPE))
-
-
-def sign_in_query(user: Any) -> str:
-    """The query string that signs a browser in at /sign-in."""
-    return str(sesame.utils.get_query_string(user, scope=SIGN_IN_SCOPE))
+def token_for(user: Any, days: float | None = None) -> str:
+    """A bearer token that is good for so many days, by default BULKQL_TOKEN_DAYS."""
+    seconds = (limits().token_days if days is None else days) * SECONDS_OF_A_DAY
+    expiry = int_to_base36(int(time.time() + seconds))
+    return f"{expiry}.{sesame.utils.get_token(user, scope=scope_until(expiry))}"
 
 
 def user_of_token(token: str) -> Any:
     """The active user of a bearer token, or None; always None in a project that has not installed BearerMiddleware."""
     if f"{__name__}.BearerMiddleware" not in settings.MIDDLEWARE:
         return None
-    return sesame.utils.get_user(token, scope=API_SCOPE, max_age=getattr(settings, "BULKQL_TOKEN_SECONDS", None))
+    expiry, _, signed = token.partition(".")
+    if not signed or is_past(expiry):
+        return None
+    return sesame.utils.get_user(signed, scope=scope_until(expiry))
+
+
+def scope_until(expiry: str) -> str:
+    """What a token's signature is for, besides its user: nobody can put its end off.
+
+    django-sesame's own max_age is one for all tokens, and is heeded only where SESAME_MAX_AGE is set.
+    """
+    return f"api until {expiry}"
+
+
+def is_past(expiry: str) -> bool:
+    """Whether a token's time is over, or is no time."""
+    try:
+        return base36_to_int(expiry) <= time.time()
+    except ValueError:
+        return True
 
 
 def bearer(authorization: object) -> str | None:
@@ -71,20 +87,6 @@ def loaded_user(request: HttpRequest) -> Any:
     user = getattr(request, "user", None) or AnonymousUser()
     user.is_authenticated  # noqa: B018  (a lazy object does its work here, in a thread)
     return user
-
-
-async def user_of_headers(headers: Mapping[str, str]) -> Any:
-    """The user of a token or a session, by a request's headers (in lower case); None or an anonymous one for nobody."""
-    token = bearer(headers["authorization"]) if "authorization" in headers else None
-    if token is not None:
-        return await database_sync_to_async(user_of_token)(token)
-    return await user_of_session(parse_cookie(headers.get("cookie", "")))
-
-
-async def user_of_session(cookies: Mapping[str, str]) -> Any:
-    """The user of the session that cookies name; it is read and never written."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    return await get_user({"session": store(cookies.get(settings.SESSION_COOKIE_NAME))})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -117,22 +119,6 @@ def refusal(error: BulkError) -> JsonResponse:
     response = failure(str(error), error.code, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
     response["Connection"] = "close"
     return response
-
-
-class Sessions:
-    """An ASGI middleware: the user of a websocket's session, which is read and never written.
-
-    Channels' own looks at every frame that is sent for changes to save; most of what a subscriber costs is frames.
-    """
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if "user" in scope:  # a project's own middleware knows better
-            await self._application(scope, receive, send)
-            return
-        await self._application({**scope, "user": await user_of_session(scope["cookies"])}, receive, send)
 
 
 #: In the scope of a request: the user whom its headers showed, and why it was refused (server/bodies.py).

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.http import parse_cookie
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
-from bulkql.server.auth import FOUND, REFUSED, user_of_headers
+from bulkql.server.auth import FOUND, REFUSED, bearer
+from bulkql.server.authority.credentials import Session, Token
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
 from bulkql.workers.intake.requests import exceeds
@@ -91,6 +93,14 @@ class Body:
                 exceeds("multipart_bytes", "bytes of a file in the request", size, "use createUpload")
         else:
             exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
+
+
+async def user_of_headers(headers: dict[str, str]) -> Any:
+    """The user of a token or a session, by a request's headers (in lower case); None or an anonymous one for nobody."""
+    token = bearer(headers["authorization"]) if "authorization" in headers else None
+    if token is not None:
+        return await Token(token).user()
+    return await Session(parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)).user()
 
 
 def match_of(path: str) -> ResolverMatch | None:

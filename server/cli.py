@@ -22,6 +22,8 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Option(help="Where the service on this machine keeps its data.")]
 
+DataOfAService = Annotated[Path | None, typer.Option(help="The data directory of a service on this machine.")]
+
 
 @app.command()
 def up(
@@ -67,13 +69,31 @@ def work(
 @app.command()
 def token(
     user: Annotated[str, typer.Argument(help="The user's name.")],
-    data: Annotated[Path | None, typer.Option(help="The data directory of a service on this machine.")] = None,
+    data: DataOfAService = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Days for which it is good; by default BULKQL_TOKEN_DAYS.")
+    ] = None,
 ) -> None:
     """Print a bearer token."""
     set_up(data)
     from bulkql.server.auth import token_for
 
-    typer.echo(token_for(find_user(user)))
+    typer.echo(token_for(find_user(user), days))
+
+
+@app.command(name="sign-in")
+def sign_in(
+    user: Annotated[str, typer.Argument(help="The user's name.")] = "admin",
+    data: DataOfAService = None,
+    url: Annotated[
+        str | None, typer.Option(help="Where the service is; by default, as its data directory says.")
+    ] = None,
+) -> None:
+    """Print a link that signs a browser in, once and for ten minutes (BULKQL_SIGN_IN_SECONDS)."""
+    url = url or (stack.state_of(data)["url"] if data is not None else "http://localhost:8000")
+    set_up(data)
+    for line in sign_in_lines(url, find_user(user)):
+        typer.echo(line)
 
 
 @app.command()
@@ -174,7 +194,7 @@ def sign_in_lines(url: str, user: Any) -> list[str]:
     """A link that signs a browser in; none where the project's URLs have no /sign-in."""
     from django.urls import Resolver404, resolve
 
-    from bulkql.server.auth import sign_in_query
+    from bulkql.server.authority.links import sign_in_query
 
     try:
         resolve("/sign-in")

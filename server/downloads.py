@@ -14,12 +14,12 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
-from bulkql.schema.permissions import operation_for
+from bulkql.schema.permissions import hidden_contents, operation_for
 from bulkql.server.auth import failure, user_of_request
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
-from bulkql.workers.errors import Expired, NotFound
+from bulkql.workers.errors import Expired, Forbidden, NotFound
 from bulkql.workers.readers.options import FileFormat
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
         download = await sync_to_async(find)(user, operation_id, signature, name)
+    except Forbidden as error:
+        return failure(str(error), error.code, HTTPStatus.FORBIDDEN)
     except NotFound as error:
         status = HTTPStatus.GONE if isinstance(error, Expired) else HTTPStatus.NOT_FOUND
         return failure(str(error), error.code, status)
@@ -47,8 +49,10 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
 
 
 def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
-    """The file of a good link; raises NotFound, Expired."""
+    """The file of a good link; raises NotFound, Expired, Forbidden."""
     operation = operation_for(user, str(operation_id))
+    for resource, permission in hidden_contents(user, operation).items():
+        raise Forbidden(f"Reading {resource} needs the permission {permission}.")
     signatures.check(operation.pk, name, signature)
     found = next((download for download in downloads(operation.pk) if download.name == name), None)
     if found is None:

@@ -34,14 +34,16 @@ from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
 from bulkql.schema.failures import coded
 from bulkql.schema.schema import schema
-from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
+from bulkql.server.auth import bearer, failure, user_of_request
+from bulkql.server.authority.credentials import Credential, Token, credential_of
+from bulkql.server.authority.sockets import open_sockets
 from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
 from bulkql.server.door.requests import request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
 from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, place_of
+from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, Unauthenticated, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -50,6 +52,8 @@ READING = (OperationType.QUERY,)
 EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
 #: What Django raises over a body or a query string that it does not take.
 MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
+#: The websocket's code for who may not use it, from the protocol graphql-transport-ws.
+FORBIDDEN = 4403
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 #: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
@@ -225,27 +229,62 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
         return encode(data).decode()
 
     def __init__(self, **options: Any) -> None:
-        wait = timedelta(seconds=limits().sign_in_seconds)
+        wait = timedelta(seconds=limits().handshake_seconds)
         super().__init__(
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], connection_init_wait_timeout=wait, **options
         )
+        self._is_closed = False
+        #: What it signed in with, once it has.
+        self._credential: Credential | None = None
 
     async def get_context(self, request: Any, response: Any) -> Context:
         return Context(
             request=self,
             consumer=self,
-            user=self.scope["user"],
             base_url=base_url(self.scope),
         )
 
     async def on_ws_connect(self, context: Context) -> Any:
-        authorization = context.connection_params.get("authorization") or context.connection_params.get("Authorization")
-        if authorization is not None:
-            token = bearer(authorization)
-            context.user = await sync_to_async(user_of_token)(token) if token is not None else None
-        if context.user is None or not context.user.is_authenticated:
-            raise ConnectionRejectionError
+        self._credential = await self._shown(context)
+        try:
+            await context.renew()
+        except Unauthenticated:
+            raise ConnectionRejectionError from None
+        open_sockets.join(self._credential, self)
         return await super().on_ws_connect(context)
+
+    async def ask(self) -> Any:
+        return await self._credential.user() if self._credential is not None else None
+
+    async def _shown(self, context: Context) -> Credential:
+        """The token that came with connection_init, whatever the session says; without one the session's cookie."""
+        authorization = context.connection_params.get("authorization") or context.connection_params.get("Authorization")
+        return Token(bearer(authorization) or "") if authorization is not None else await credential_of(self.scope)
+
+    async def revoke(self) -> None:
+        """Stop all of the socket's operations and close it: nothing is sent after that."""
+        if not self._is_closed:
+            await self.close(code=FORBIDDEN, reason="Forbidden")
+            # The handler ends with a socket that its client has left, and its operations with it. Left alone it would
+            # go on until a client that hangs answers to the closing.
+            self.message_queue.put_nowait({"message": None, "disconnected": True})
+
+    async def close(self, code: Any = None, reason: Any = None) -> None:
+        self._is_closed = True
+        await super().close(code=code, reason=reason)
+
+    async def send(self, *arguments: Any, **options: Any) -> None:
+        # An operation that was just being answered when its socket was closed has nobody left to tell.
+        if not self._is_closed:
+            await super().send(*arguments, **options)
+
+    async def disconnect(self, code: int) -> None:
+        try:
+            await super().disconnect(code)
+        finally:
+            # Not before its handler has ended, which may be about to join.
+            if self._credential is not None:
+                open_sockets.leave(self._credential, self)
 
 
 def base_url(scope: Any) -> str:

@@ -50,10 +50,13 @@ for _name in (
     "QUERY_ALIASES",
     "QUERY_DEPTH",
     "QUERY_FIELDS",
-    "SIGN_IN_SECONDS",
+    "HANDSHAKE_SECONDS",
     "PAGE_ROWS",
     "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",
+    "AUTHORITY_SECONDS",
+    "TOKEN_DAYS",
+    "SIGN_IN_SECONDS",
     "REREAD_SECONDS",
 ):
     globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)
@@ -161,8 +164,6 @@ AUTHENTICATION_BACKENDS = [
 SESAME_TOKENS = ["sesame.tokens_v2"]
 #: Tokens and sessions are all the credentials there are: who has neither is refused before a body is read.
 BULKQL_SIGN_IN_FIRST = True
-#: Seconds for which a bearer token is good; by default until its user's password changes.
-BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
 CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/graphiql"

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import NoReverseMatch, reverse, set_script_prefix
 
-from bulkql.server.auth import Sessions
 from bulkql.server.graphql import GraphQLConsumer, served_schema
 
 
@@ -51,7 +50,7 @@ class Websocket:
         # scripts, which send none and have no cookies that a foreign page could ride on.
         origins = [*settings.CSRF_TRUSTED_ORIGINS, *getattr(settings, "BULKQL_ORIGINS", [])]
         consumer = GraphQLConsumer.as_asgi(schema=served_schema(), allowed_origins=origins)
-        return CookieMiddleware(Sessions(consumer))
+        return CookieMiddleware(consumer)
 
 
 def is_graphql(scope: Any) -> bool:

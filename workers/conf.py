@@ -55,13 +55,19 @@ class Limits:
     #: Fields of a query and spreads of fragments, each as often as it is reached.
     query_fields: int = 1_000
     #: Seconds in which a websocket's client has to sign in.
-    sign_in_seconds: int = 10
+    handshake_seconds: int = 10
     #: Rows of a page.
     page_rows: int = 1_000
     #: Rows of a dry run whose changes are told field by field.
     dry_run_changes: int = 1_000
     #: Events a second that a subscriber is sent of one operation.
     events_per_second: int = 10
+    #: Seconds for which the answer to what a user may do is good, while an operation is written or a websocket is open.
+    authority_seconds: int = 5
+    #: Days for which a bearer token is good, unless `bulkql token --days` says otherwise.
+    token_days: int = 30
+    #: Seconds for which a sign-in link is good; it works once.
+    sign_in_seconds: int = 600
     #: Seconds without an event after which a subscriber's totals are read from the database.
     reread_seconds: int = 2
 

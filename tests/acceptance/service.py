@@ -131,6 +131,14 @@ class Service:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
+    def sign_in_link(self, name: str = "admin") -> str:
+        """A new link, as `bulkql sign-in` prints it: each works once."""
+        arguments = self.process.args
+        assert isinstance(arguments, list)
+        data = arguments[arguments.index("--data") + 1]
+        printed = subprocess.check_output([arguments[0], "sign-in", name, "--data", data], text=True)
+        return printed.removeprefix("Sign in a browser: ").strip()
+
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.state["REDIS_URL"])
 

@@ -148,7 +148,7 @@ def test_websocket_from_a_foreign_page_is_refused(service):
 
 
 def test_session_needs_its_csrf_token(service):
-    link = (data_of(service).parent / "up.log").read_text().split("Sign in a browser: ")[1].split()[0]
+    link = service.sign_in_link()
     body = {"query": "{ bulkResources { name } }"}
     with httpx.Client(follow_redirects=True) as browser:
         page = browser.get(link)
@@ -163,10 +163,19 @@ def test_session_needs_its_csrf_token(service):
 
 
 def test_sign_in_link_is_no_bearer_token_and_a_token_is_no_sign_in_link(service):
-    link = (data_of(service).parent / "up.log").read_text().split("Sign in a browser: ")[1].split()[0]
+    link = service.sign_in_link()
 
-    assert codes(service.post("{ bulkResources { name } }", token=link.split("sesame=")[1])) == ["UNAUTHENTICATED"]
-    assert httpx.get(f"{service.url}/sign-in?sesame={service.token}").status_code == 403
+    assert codes(service.post("{ bulkResources { name } }", token=link.split("token=")[1])) == ["UNAUTHENTICATED"]
+    assert httpx.get(f"{service.url}/sign-in?user=1&token={service.token}").status_code == 403
+
+
+def test_sign_in_link_works_once(service):
+    printed = (data_of(service).parent / "up.log").read_text().split("Sign in a browser: ")[1].split()[0]
+    fresh = service.sign_in_link()
+
+    answers = [httpx.get(link).status_code for link in (fresh, fresh, printed)]
+
+    assert answers == [302, 403, 403]
 
 
 def test_row_contents_stay_out_of_the_logs(service):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +29,7 @@ def service(directory: Path) -> Iterator[Service]:
 @pytest.fixture
 def graphiql(service: Service, directory: Path, tmp_path: Path) -> Iterator[GraphiQL]:
     """GraphiQL in a fresh browser; its picture is kept in the test's directory."""
-    printed = (directory / "up.log").read_text()
-    (link,) = re.findall(r"http://\S+/sign-in\S+", printed)
+    link = service.sign_in_link()
     browser = chromium(program("chromium"), program("chromedriver"), tmp_path / "profile")
     try:
         page = GraphiQL(browser)

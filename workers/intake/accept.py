@@ -13,6 +13,7 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict, refusals_named
+from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, batched
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
@@ -135,7 +136,8 @@ def upload_of(operation: Operation, item: InputRequest) -> Upload:
 
 
 def new_input(operation: Operation, position: int, plan: Plan, requested_size: int | None, **how_it_came: Any) -> Input:
-    """The input of one resource."""
+    """The input of one resource, whose permission was asked for just now."""
+    grant(operation, plan.resource.name)
     return Input.objects.create(
         operation=operation,
         resource=plan.resource.name,

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
+from bulkql.workers.intake.authority import check_authority, check_authority_again
 from bulkql.workers.intake.chunking import new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
@@ -28,12 +29,15 @@ HOLD_SECONDS = 1
 
 
 def read_upload(stored: Input) -> Iterator[Chunk]:
-    """Read an input's upload into chunks, each stored before the next is read; raises UnreadableFile, LeaseLost.
+    """Read an input's upload into chunks, each stored before the next is read.
+
+    Raises UnreadableFile, Forbidden, LeaseLost.
 
     Which row is superseded by which is known only at the file's end, so its rows are looked at twice. A reader that
     takes over from one that died goes on behind the last stored chunk.
     """
     assert stored.upload is not None
+    check_authority(stored.operation, stored.resource)
     options = FileOptions.from_json(stored.file_options or {})
     plan = plan_of_file(stored, options)
     resource = plan.resource
@@ -74,12 +78,13 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
 
 
 def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same frames, while the lease is kept alive."""
+    """The same frames, while the lease is kept alive and the user may go on; raises Forbidden, LeaseLost."""
     held_at = time.monotonic()
     for frame in frames:
         if time.monotonic() - held_at > HOLD_SECONDS:
             claims.hold_input(stored)
             held_at = time.monotonic()
+        check_authority_again(stored.operation, stored.resource)
         yield frame
 
 

@@ -13,8 +13,9 @@ from django.db import connections, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.errors import GivenUp, LeaseLost
+from bulkql.workers.errors import Forbidden, GivenUp, LeaseLost
 from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk
@@ -74,7 +75,14 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated) -> None:
 
 
 def planned(chunk: Chunk) -> tuple[Plan, Validated]:
-    """What can be done with a chunk outside of a transaction."""
+    """What can be done with a chunk outside of a transaction; raises GivenUp where its user may write no more.
+
+    Every chunk that was stored goes through here, whether it is written alone or with all others.
+    """
+    try:
+        check_authority(chunk.operation, chunk.input.resource)
+    except Forbidden as forbidden:
+        raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
     return plan, checked(plan, unpack(chunk.payload))
 

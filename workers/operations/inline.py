@@ -8,6 +8,7 @@ import polars as pl
 from django.utils import timezone
 
 from bulkql.workers.enums import State
+from bulkql.workers.intake.authority import check_authority_again
 from bulkql.workers.intake.chunking import ChunkStore, new_chunk, with_reserved
 from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
 from bulkql.workers.models import Chunk, Input, Operation
@@ -24,6 +25,7 @@ class InlineChunks(ChunkStore):
 
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""
+        check_authority_again(stored.operation, stored.resource)
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, number * stored.chunk_size)
         chunks.set_up(plan)

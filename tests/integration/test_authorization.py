@@ -1,0 +1,499 @@
+"""Who gets what: the table of rules, held against every field, argument and URL that the service has.
+
+The members are generated: from the schema, the registered resources and the URL patterns. What is new and has no rule
+here fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
+from django.core.files.base import ContentFile
+from django.test import AsyncClient
+from django.urls import URLPattern, URLResolver, get_resolver
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    get_named_type,
+    is_leaf_type,
+    is_object_type,
+)
+
+from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.schema.context import Context
+from bulkql.schema.schema import schema
+from bulkql.server.auth import token_for
+from bulkql.workers.conf import limits
+from bulkql.workers.downloads import signatures
+from bulkql.workers.enums import State, Verb
+from bulkql.workers.intake import authority
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.models import Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.resources.registry import registered, resource_named
+from bulkql.workers.uploads.uploads import announce, fill
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: Owner: whose operation it is, with all permissions. Other: the same without the operation. Revoked: the owner,
+#: deactivated since. Staff has no permission of a model; unpermitted is the owner after all were taken.
+SUBJECTS = ("anonymous", "junk", "revoked", "other", "owner", "staff", "unpermitted")
+
+IN, WHO, NO, NONE, EMPTY = "let in", "UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND", "let in, and sees nothing"
+
+# fmt: off
+#: Every field of the root types. RESOURCE: one for each resource that is registered.
+ROOTS = {
+    #                                     anonymous junk revoked other  owner staff  unpermitted
+    "Query.operation":                    (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Query.operations":                   (WHO,     WHO, WHO,    EMPTY, IN,   IN,    IN),
+    "Query.bulkResources":                (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
+    "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
+    "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkUpdate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkReplace.RESOURCE":      (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkUpsert.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkDelete.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Subscription.operation":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Subscription.operations":            (WHO,     WHO, WHO,    EMPTY, IN,   EMPTY, IN),
+}
+#: Every URL: method, then the status for each subject.
+URLS = {
+    #                                             anonymous junk revoked other owner staff unpermitted
+    "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
+    "graphql":                            ("GET", 405,      405, 405,    405,  405,  405,  405),
+    "graphiql":                           ("GET", 200,      200, 200,    200,  200,  200,  200),
+    "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  404,  200),
+    "files/<uuid:operation_id>/<str:signature>/<str:name>":
+                                          ("GET", 401,      401, 401,    404,  200,  403,  200),
+    "sign-in":                            ("GET", 403,      403, 403,    403,  403,  403,  403),
+    "healthz":                            ("GET", 200,      200, 200,    200,  200,  200,  200),
+    "readyz":                             ("GET", 200,      200, 200,    200,  200,  200,  200),
+    # Django's own; who may see what there, its permissions say.
+    "admin/":                             ("GET", 302,      302, 302,    302,  302,  200,  302),
+}
+# fmt: on
+
+#: The permissions that each bulk mutation takes; each of them.
+NEEDED = {
+    "bulkCreate": ["add"],
+    "bulkUpdate": ["change"],
+    "bulkReplace": ["change"],
+    "bulkUpsert": ["add", "change"],
+    "bulkDelete": ["delete"],
+}
+#: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
+CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
+#: All other fields of the types that are no resource's: whoever sees the operation, sees them. A resource's own fields
+#: are seen under its view permission, by the rule of Query.RESOURCE.
+PLAIN = {
+    "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
+    "percentage rowsPerSecond etaSeconds message label dryRun onError createdAt startedAt finishedAt createdBy retryOf "
+    "cascades rowErrors results",
+    "BulkOperationConnection": "edges pageInfo totalCount",
+    "BulkOperationEdge": "cursor node",
+    "Cascade": "model count",
+    "Change": "field before after",
+    "CreatedUpload": "id url method headers expiresAt",
+    "Header": "name value",
+    "OperationFile": "name format url rows bytes expiresAt",
+    "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
+    "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
+    "ResourceInfo": "name typeName fields requiredFields matchFields operations",
+    "RowError": "index resource path code",
+    "RowErrorConnection": "edges pageInfo totalCount",
+    "RowErrorEdge": "cursor node",
+    "RowResult": "index resource outcome",
+    "RowResultConnection": "edges pageInfo totalCount",
+    "RowResultEdge": "cursor node",
+}
+#: What is given for each argument; those of the root fields are all given, one by one. INPUT stands for a resource's
+#: rows, ID for the owner's operation.
+ARGUMENTS = {
+    "Query.operation": {"id": "ID"},
+    "Query.operations": {"filters": '{label: "mine"}', "order": "CREATED_AT_ASC", "first": "5", "after": "null"},
+    "Query.bulkResources": {},
+    "Query.RESOURCE": {"filters": "{}", "ordering": "[]", "pagination": "{limit: 1}"},
+    "Mutation.cancelOperation": {"id": "ID"},
+    "Mutation.retryOperation": {"id": "ID"},
+    "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
+    **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},
+    "Subscription.operation": {"id": "ID"},
+    "Subscription.operations": {},
+    "BulkOperation.rowErrors": {"first": "10", "after": "null"},
+    "BulkOperation.results": {"first": "10", "after": "null"},
+}
+
+TYPES = schema()._schema.type_map
+RESOURCES = registered()
+ROW_TYPES = {resource.type_name for resource in RESOURCES}
+NAMES = {resource.name for resource in RESOURCES}
+
+
+def members_of_roots() -> Iterator[str]:
+    """Each root field, and each resource of a bulk mutation's input, by the name of its rule."""
+    for root in ("Query", "Mutation", "Subscription"):
+        for name, field in fields_of(root).items():
+            if root == "Query" and name in NAMES:
+                yield "Query.RESOURCE"
+            elif name.startswith("bulk") and root == "Mutation":
+                given: Any = get_named_type(field.args["input"].type)
+                assert given.fields.keys() <= NAMES
+                yield f"{root}.{name}.RESOURCE"
+            else:
+                yield f"{root}.{name}"
+
+
+def fields_of(name: str) -> dict[str, GraphQLField]:
+    kind = TYPES[name]
+    assert isinstance(kind, GraphQLObjectType)
+    return kind.fields
+
+
+def selection(kind: Any, depth: int = 0) -> str:
+    """Every field of a type with every argument, and theirs."""
+    if is_leaf_type(kind):
+        return ""
+    parts = []
+    for name, field in kind.fields.items():
+        inner = get_named_type(field.type)
+        if depth > 6:
+            continue
+        given = ARGUMENTS.get(f"{kind.name}.{name}", {})
+        arguments = f"({', '.join(f'{key}: {value}' for key, value in given.items())})" if given else ""
+        parts.append(f"{name}{arguments}{selection(inner, depth + 1)}")
+    return f" {{ {' '.join(parts)} }}"
+
+
+def patterns(urls: Any = None, prefix: str = "") -> Iterator[str]:
+    """All routes; those of the admin are one."""
+    for one in (urls or get_resolver()).url_patterns:
+        route = prefix + str(one.pattern)
+        if isinstance(one, URLResolver) and one.app_name != "admin":
+            yield from patterns(one, route)
+        else:
+            assert isinstance(one, URLPattern | URLResolver)
+            yield route
+
+
+def test_every_root_field_has_a_rule():
+    assert set(members_of_roots()) == set(ROOTS)
+
+
+def test_every_field_of_a_type_has_a_rule():
+    found = {
+        f"{kind.name}.{name}"
+        for kind in TYPES.values()
+        if is_object_type(kind) and not kind.name.startswith("__") and kind.name not in ROW_TYPES
+        if kind.name not in ("Query", "Mutation", "Subscription")
+        for name in fields_of(kind.name)
+    }
+    plain = {f"{kind}.{name}" for kind, names in PLAIN.items() for name in names.split()}
+
+    assert plain.isdisjoint(CONTENTS)
+    assert found == plain | CONTENTS
+
+
+def test_every_field_of_a_resources_type_is_of_the_resource():
+    for resource in RESOURCES:
+        given = {column.graphql_name for column in resource.columns.values()}
+        keys = {f"{column.graphql_name}Id" for column in resource.columns.values() if column.target is not None}
+
+        assert fields_of(resource.type_name).keys() <= given | keys | {"id", "pk"}, resource.name
+
+
+def test_every_argument_is_given():
+    given = {f"{field}.{name}" for field, names in ARGUMENTS.items() for name in names}
+    found = {
+        f"{kind.name}.{'RESOURCE' if kind.name == 'Query' and name in NAMES else name}.{argument}"
+        for kind in TYPES.values()
+        if is_object_type(kind) and not kind.name.startswith("__") and kind.name not in ROW_TYPES
+        for name, field in fields_of(kind.name).items()
+        for argument in field.args
+    }
+
+    assert found == given
+
+
+def test_every_url_has_a_rule():
+    assert set(patterns()) == set(URLS)
+
+
+@pytest.fixture(autouse=True)
+def asked_each_time(settings: Any) -> Iterator[None]:
+    settings.BULKQL_AUTHORITY_SECONDS = 0
+    limits.cache_clear()
+    authority._granted.clear()
+    yield
+    limits.cache_clear()
+    authority._granted.clear()
+
+
+class World:
+    """The owner with an operation, and the others."""
+
+    def __init__(self, users: Any) -> None:
+        self.owner, self.other = users.create_user("owner"), users.create_user("other")
+        self.staff = users.create_user("staff", is_staff=True)
+        for user in (self.owner, self.other):
+            user.user_permissions.set(Permission.objects.all())
+        self.tokens = {name: token_for(getattr(self, name)) for name in ("owner", "other", "staff")}
+        self.tokens["junk"] = "MZXW6.AAAAA"
+        FinancialAccount.objects.create(name="secret")
+        rows = [{"name": "secret"}, {"name": "fresh"}, {"name": None}]
+        inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
+        self.operation = steps.run(
+            BulkRequest(verb=Verb.CREATE, user=self.owner, inputs=inputs, mode=Mode.SYNC, label="mine")
+        )
+
+    def token(self, subject: str) -> str | None:
+        """What the subject sends; and what has befallen it."""
+        if subject == "revoked":
+            type(self.owner).objects.filter(pk=self.owner.pk).update(is_active=False)
+        if subject == "unpermitted":
+            self.owner.user_permissions.clear()
+        return None if subject == "anonymous" else self.tokens.get(subject, self.tokens["owner"])
+
+    def user(self, subject: str) -> Any:
+        """The user as the database has it, or None where there is none to let in."""
+        self.token(subject)
+        name = {"unpermitted": "owner"}.get(subject, subject)
+        return type(self.owner).objects.get(username=name) if name in ("owner", "other", "staff") else None
+
+
+@pytest.fixture
+def world(django_user_model: Any) -> World:
+    return World(django_user_model.objects)
+
+
+def request(method: str, path: str, token: str | None, body: bytes = b"", kind: str = "text/csv") -> tuple[int, bytes]:
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+
+    async def ask() -> tuple[int, bytes]:
+        answer = await AsyncClient().generic(method, path, body, kind, headers=headers)
+        whole = b"".join([part async for part in answer]) if answer.streaming else answer.content
+        return answer.status_code, whole
+
+    return async_to_sync(ask)()
+
+
+def post(token: str | None, document: str) -> dict[str, Any]:
+    _, body = request("POST", "/graphql", token, json.dumps({"query": document}).encode(), "application/json")
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
+def verdict(answer: dict[str, Any]) -> str:
+    """How an answer is told in the table. What is wrong with the input is told to those who were let in."""
+    codes = {error["extensions"]["code"] for error in answer.get("errors") or []}
+    if codes & {WHO, NO, NONE}:
+        assert len(codes) == 1
+        assert not answer.get("data") or not any(answer["data"].values())
+        return codes.pop()
+    assert codes <= {"BAD_INPUT"}, answer
+    (found,) = (answer.get("data") or {"": True}).values()
+    return EMPTY if isinstance(found, dict) and found.get("totalCount") == 0 else IN
+
+
+def document_of(root: str, name: str, operation: Operation, given: str = "") -> str:
+    """A root field with all of its arguments, and all fields of its type with all of theirs."""
+    field = fields_of(root)[name]
+    rule = "Query.RESOURCE" if root == "Query" and name in NAMES else f"{root}.{name}"
+    values = {"ID": f'"{operation.pk}"', "INPUT": given}
+    arguments = ", ".join(f"{key}: {values.get(value, value)}" for key, value in ARGUMENTS[rule].items())
+    selected = "totalCount edges { node { id } }" if name == "operations" and root == "Query" else None
+    fields = f" {{ {selected} }}" if selected else selection(get_named_type(field.type))
+    return f"{root.lower()} {{ {name}{f'({arguments})' if arguments else ''}{fields} }}"
+
+
+def expected(rule: str, subject: str) -> str:
+    return ROOTS[rule][SUBJECTS.index(subject)]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("rule", [rule for rule in ROOTS if rule.count("RESOURCE") == 0 and "Sub" not in rule])
+def test_root_field_lets_in_whom_its_rule_names(world, rule, subject):
+    root, name = rule.split(".")
+    document = document_of(root, name, world.operation)
+
+    assert verdict(post(world.token(subject), document)) == expected(rule, subject)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_rows_of_every_resource_are_read_by_whom_the_rule_names(world, subject):
+    token = world.token(subject)
+
+    found = {name: verdict(post(token, document_of("Query", name, world.operation))) for name in NAMES}
+
+    assert found == dict.fromkeys(NAMES, expected("Query.RESOURCE", subject))
+
+
+def inputs_of_mutations() -> list[tuple[str, str]]:
+    return [
+        (mutation, name)
+        for mutation in NEEDED
+        for name in getattr(get_named_type(fields_of("Mutation")[mutation].args["input"].type), "fields", {})
+    ]
+
+
+def rows_for(mutation: str, name: str) -> str:
+    source = 'ids: ["0"]' if mutation == "bulkDelete" else "rows: [{}]"
+    return f"{{{name}: {{{source}}}}}"
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_resource_of_every_bulk_mutation_is_written_by_whom_the_rule_names(world, subject):
+    token = world.token(subject)
+    rules = {(one, name): expected(f"Mutation.{one}.RESOURCE", subject) for one, name in inputs_of_mutations()}
+
+    found = {
+        (mutation, name): verdict(post(token, document_of("Mutation", mutation, world.operation, given)))
+        for mutation, name in rules
+        if (given := rows_for(mutation, name))
+    }
+
+    assert found == rules
+
+
+@pytest.mark.parametrize("mutation", NEEDED)
+def test_each_permission_of_a_bulk_mutation_is_needed(world, mutation):
+    for (one, name), action in product(inputs_of_mutations(), NEEDED[mutation]):
+        if one != mutation:
+            continue
+        model = resource_named(name).model._meta
+        codename = f"{action}_{model.model_name}"
+        lacking = Permission.objects.exclude(codename=codename, content_type__app_label=model.app_label)
+        world.owner.user_permissions.set(lacking)
+
+        answer = post(world.tokens["owner"], document_of("Mutation", mutation, world.operation, rows_for(one, name)))
+
+        assert verdict(answer) == NO
+        assert f"{model.app_label}.{codename}" in answer["errors"][0]["message"]
+
+
+class Listener:
+    """An open websocket, without its wire."""
+
+    def __init__(self, user: Any) -> None:
+        self.user = user
+        self.is_revoked = False
+
+    async def ask(self) -> Any:
+        return self.user
+
+    async def revoke(self) -> None:
+        self.is_revoked = True
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("rule", [rule for rule in ROOTS if rule.startswith("Subscription.")])
+def test_subscription_tells_whom_its_rule_names(world, rule, subject):
+    name = rule.split(".")[1]
+    Operation.objects.filter(pk=world.operation.pk).update(finished_at=None, state=State.RUNNING)
+    listener = Listener(world.user(subject))
+    context = Context(request=None, user=listener.user, consumer=listener)
+    document = document_of("Subscription", name, world.operation)
+
+    async def first() -> Any:
+        stream: AsyncGenerator[Any, None] = await schema().stream(document, context_value=context)
+        try:
+            # Those who see nothing would wait for ever: one empty reading of the database is enough.
+            return await anext(stream) if expected(rule, subject) != EMPTY else None
+        finally:
+            await stream.aclose()
+
+    if expected(rule, subject) == EMPTY:
+        from bulkql.schema.subscriptions import at_work
+
+        assert at_work(listener.user, []) == []
+        return
+    result = async_to_sync(first)()
+    answer = {"data": result.data, "errors": [error.formatted for error in result.errors or []]}
+    assert verdict(answer) == expected(rule, subject)
+    assert listener.is_revoked == (expected(rule, subject) == WHO)
+
+
+OPERATION = "{ operation(id: ID) SELECTION }"
+
+
+def contents(world: World, token: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """What is told of the operation's rows: errors, primary keys, files."""
+    operation = post(token, document_of("Query", "operation", world.operation))["data"]["operation"]
+    errors = [(edge["node"]["message"], edge["node"]["data"]) for edge in operation["rowErrors"]["edges"]]
+    keys = [(edge["node"]["pk"], edge["node"]["changes"]) for edge in operation["results"]["edges"]]
+    assert [edge["node"]["outcome"] for edge in operation["results"]["edges"]] == ["FAILED", "CREATED", "FAILED"]
+    assert len(errors) == operation["rowErrors"]["totalCount"] == 2
+    return errors, keys, [file["name"] for file in operation["files"]]
+
+
+def test_staff_reads_what_stands_in_others_rows_with_the_view_permission_only(world):
+    to_owner = contents(world, world.tokens["owner"])
+    hidden = contents(world, world.tokens["staff"])
+    world.staff.user_permissions.add(Permission.objects.get(codename="view_financialaccount"))
+    shown = contents(world, world.tokens["staff"])
+
+    needs = "Reading this needs the permission ledger.view_financialaccount."
+    assert hidden == ([(needs, None)] * 2, [(None, None)] * 3, [])
+    assert shown == to_owner
+    assert to_owner[1][1] == (str(FinancialAccount.objects.get(name="fresh").pk), None)
+    assert "financialAccounts-failed.csv" in to_owner[2]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("route", URLS)
+def test_url_answers_whom_its_rule_names(world, client, route, subject):
+    method, *statuses = URLS[route]
+    upload = announce(world.owner, "t.csv", None)
+    name = "financialAccounts-failed.csv"
+    signature, _ = signatures.sign(world.operation.pk, name)
+    path = "/" + (
+        route.replace("<uuid:upload_id>", str(upload.pk))
+        .replace("<uuid:operation_id>", str(world.operation.pk))
+        .replace("<str:signature>", signature)
+        .replace("<str:name>", name)
+    )
+    token = world.token(subject)
+
+    status, body = request(method, path, token, b"name\na\n" if method == "PUT" else b"")
+
+    assert status == statuses[SUBJECTS.index(subject)]
+    if status in (401, 403, 404) and route.startswith(("files", "uploads")):
+        assert b"secret" not in body
+
+
+@pytest.mark.parametrize("mutation", NEEDED)
+def test_permission_that_is_taken_while_an_operation_waits_stops_every_verb(world, mutation):
+    verb = Verb(mutation.removeprefix("bulk").upper())
+    resource = resource_named("financialAccounts")
+    pk = FinancialAccount.objects.get(name="secret").pk
+    rows = [{"id": str(pk), "name": f"changed by {verb}"}]
+    inputs = [InputRequest(resource=resource, rows=rows, match_by=None if verb == Verb.CREATE else ["id"])]
+    operation, _ = accept(BulkRequest(verb=verb, user=world.owner, inputs=inputs, mode=Mode.ASYNC))
+
+    world.token("unpermitted")
+    for chunk in operation.chunks.all():
+        steps.write_chunk(chunk.pk)
+
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED
+    assert "needs the permission ledger." in operation.message
+    assert list(FinancialAccount.objects.filter(pk=pk).values_list("name", flat=True)) == ["secret"]
+
+
+def test_files_that_a_revoked_user_sent_are_nobody_elses(world):
+    upload = fill(announce(world.owner, "t.csv", None), ContentFile(b"name\na\n"))
+    given = f'{{financialAccounts: {{file: {{uploadId: "{upload.pk}"}}}}}}'
+
+    answer = post(world.tokens["other"], document_of("Mutation", "bulkCreate", world.operation, given))
+
+    assert verdict(answer) == NONE

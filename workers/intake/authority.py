@@ -1,0 +1,80 @@
+"""Whether the user of an operation may still do what was asked: while it waits, and while it is written.
+
+An operation may take hours. Who is deleted, deactivated or loses a permission meanwhile writes nothing more.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import Forbidden
+from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.models import Operation
+from bulkql.workers.resources.registry import BulkResource, resource_named
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Until when this process takes a permission for given, by operation and resource.
+_granted: dict[tuple[UUID, str], float] = {}
+
+
+def grant(operation: Operation, resource: str) -> None:
+    """A permission was asked for just now, and is taken for given for BULKQL_AUTHORITY_SECONDS."""
+    now = monotonic()
+    # Most operations end in another process, which alone hears of it: forget those that have been quiet.
+    for known in [known for known, until in list(_granted.items()) if until <= now]:
+        _granted.pop(known, None)
+    _granted[operation.pk, resource] = now + limits().authority_seconds
+
+
+def is_granted(operation_id: UUID, resource: str) -> bool:
+    """Whether this process need not ask yet."""
+    return _granted.get((operation_id, resource), 0) > monotonic()
+
+
+def check_authority(operation: Operation, resource: str) -> None:
+    """Whether the operation's user may go on with a resource, by its GraphQL name; raises Forbidden with the reason.
+
+    `operation.created_by` must be as the database has it now. Its permissions, which take statements of their own, are
+    asked for once in BULKQL_AUTHORITY_SECONDS.
+    """
+    user = active_user(operation)
+    if is_granted(operation.pk, resource):
+        return
+    check_still_permitted(user, Verb(operation.verb), resource_named(resource))
+    grant(operation, resource)
+
+
+def check_authority_again(operation: Operation, resource: str) -> None:
+    """The same for an operation that was read from the database a while ago; raises Forbidden."""
+    if not is_granted(operation.pk, resource):
+        check_authority(Operation.objects.select_related("created_by").get(pk=operation.pk), resource)
+
+
+def active_user(operation: Operation) -> User:
+    """The user who asked for an operation; raises Forbidden where there is none to answer for it."""
+    user = operation.created_by
+    if user is None:
+        raise Forbidden("The user who asked for this operation was deleted. What was not written by then is skipped.")
+    if not user.is_active:
+        raise Forbidden(
+            f"The user {user.get_username()} was deactivated. What was not written by then is skipped; "
+            "activate the user again, and retry the operation."
+        )
+    return user
+
+
+def check_still_permitted(user: User, verb: Verb, resource: BulkResource) -> None:
+    """What was permitted when the operation was accepted may be so no more; raises Forbidden."""
+    try:
+        check_permissions(user, verb, resource)
+    except Forbidden as lacking:
+        raise Forbidden(
+            f"{lacking} The user {user.get_username()} lost it while the operation was waiting or being written. "
+            "What was not written by then is skipped; give the permission back, and retry the operation."
+        ) from None
