@@ -365,7 +365,8 @@ def test_numbers_of_many_digits_keep_them():
 def test_a_number_that_python_does_not_read_is_left_to_the_field():
     found, _ = lane("mutation { bulkCreate(input: {cats: {rows: [{a: " + "1" * 5000 + "}]}}) }")
 
-    assert list(found.rows.values()) == [{"rows": [{"a": "1" * 5000}]}]
+    ((row,),) = (lists["rows"] for lists in found.rows.values())
+    assert row["a"].text == "1" * 5000
 
 
 @pytest.mark.parametrize("form", FORMS)
