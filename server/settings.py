@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -209,16 +211,26 @@ USE_TZ = True
 TIME_ZONE = env.str("BULKQL_TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en-us"
 
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A client's mistake is a line of the log, and no fault of ours: its answer says what is wrong."""
+    if getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR) < HTTPStatus.INTERNAL_SERVER_ERROR:
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"clients_mistakes": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
         "django": {"handlers": ["console"], "level": "WARNING"},
         "dramatiq": {"level": "WARNING"},
-        # A client's mistake, and no reason for a traceback in the log: its answer says what is wrong.
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        "django.request": {"filters": ["clients_mistakes"]},
+        "django.security.DisallowedHost": {"filters": ["clients_mistakes"]},
     },
 }
