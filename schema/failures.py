@@ -38,9 +38,8 @@ def coded(error: GraphQLError) -> GraphQLError:
     is_clients = error.path is None and isinstance(cause, REFUSALS)  # of a variable
     if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
-    limit = limit_of(error.message)
-    if limit is not None:
-        text = f"{error.message} (limit {getattr(limits(), limit):,}, setting {setting_name(limit)})"
+    if "tokens. Parsing aborted" in error.message:  # Strawberry's MaxTokensLimiter
+        text = f"{error.message} (limit {limits().query_tokens:,}, setting {setting_name('query_tokens')})"
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
@@ -53,15 +52,6 @@ def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedTyp
         kind = types.get(found[1]) if found is not None else None
         if isinstance(kind, GraphQLEnumType):
             error.message += f" It has {', '.join(kind.values)}."
-
-
-def limit_of(message: str) -> str | None:
-    """The limit that an error of a limiter speaks of."""
-    if "tokens" in message and "Parsing aborted" in message:
-        return "query_tokens"
-    if "exceeds maximum operation depth" in message:
-        return "query_depth"
-    return "query_aliases" if "aliases found" in message else None
 
 
 def replaced(error: GraphQLError, message: str, code: str) -> GraphQLError:

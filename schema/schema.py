@@ -8,7 +8,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
+from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
 from strawberry.types.execution import ExecutionContext
@@ -17,7 +17,8 @@ from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
 from bulkql.schema.checks.texts import Texts
-from bulkql.schema.documents import KnownDocuments, NamedOperation
+from bulkql.schema.documents.known import KnownDocuments, NamedOperation
+from bulkql.schema.documents.limits import DocumentLimits
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows import RowLane
@@ -92,10 +93,9 @@ def schema() -> Schema:
 EXTENSIONS: tuple[Any, ...] = (
     failures.StreamFailures,
     lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
-    lambda: MaxAliasesLimiter(max_alias_count=limits().query_aliases),
-    lambda: QueryDepthLimiter(max_depth=limits().query_depth),
     NamedOperation,
     RowLane,
+    DocumentLimits,
     Texts,
     KnownDocuments,
     DjangoOptimizerExtension,

@@ -45,6 +45,8 @@ for _name in (
     "FILE_SECONDS",
     "RETENTION_DAYS",
     "QUERY_TOKENS",
+    "QUERY_FIELDS",
+    "QUERY_VALUES",
     "QUERY_ALIASES",
     "QUERY_DEPTH",
     "PAGE_ROWS",

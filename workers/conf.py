@@ -44,6 +44,10 @@ class Limits:
     retention_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
+    #: Fields of a query, those of a fragment at each place where it is spread.
+    query_fields: int = 1_000
+    #: Values in variables, rows left out.
+    query_values: int = 20_000
     #: Aliases in a query.
     query_aliases: int = 30
     #: Levels of a query.

@@ -1,0 +1,136 @@
+"""A request asks for no more than it may, and finding that out takes time in proportion to its length."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bulkql.schema.context import Context
+from bulkql.schema.documents.known import valid_in
+from bulkql.schema.failures import coded
+from bulkql.schema.schema import schema
+
+
+def errors(text, **variables):
+    """Code and message of each error."""
+    result = asyncio.run(schema().execute(text, variable_values=variables, context_value=Context(request=None)))
+    found = [coded(error) for error in result.errors or ()]
+    return [(error.extensions["code"], error.message) for error in found]
+
+
+def doubling(levels):
+    """Fragments that each spread the next twice."""
+    chain = [f"fragment f{n} on Query {{ a: __typename ...f{n + 1} ...f{n + 1} }}" for n in range(levels)]
+    return " ".join(["{ ...f0 }", *chain, f"fragment f{levels} on Query {{ __typename }}"])
+
+
+def nested(levels):
+    """Fragments that each are the next one's parent, twice."""
+    chain = [
+        f"fragment f{n} on BulkOperation {{ a{n}: resources {{ resource }} ...f{n + 1} ...f{n + 1} }}"
+        for n in range(levels)
+    ]
+    return " ".join(['{ operation(id: "1") { ...f0 } }', *chain, f"fragment f{levels} on BulkOperation {{ id }}"])
+
+
+TOO_LARGE = {
+    "fields": "{" + " __typename" * 1_001 + "}",
+    "fields of a fragment, at each spread": "{" + " ...f" * 101 + "} fragment f on Query {" + " __typename" * 10 + "}",
+    "doubling fragments": doubling(18),
+    "doubling fragments of fields": nested(18),
+    "fields that no operation reaches": "{ __typename } fragment f on Query {" + " __typename" * 1_001 + "}",
+    "aliases": "{" + "".join(f" a{n}: __typename" for n in range(31)) + "}",
+    "levels": "{ operations { edges " * 11 + "{ cursor }" + "} }" * 11,
+    "tokens": "{" + " __typename" * 20_001 + "}",
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_what_is_too_large_is_refused_with_its_limit(name):
+    started = time.process_time()
+
+    (error,) = errors(TOO_LARGE[name])
+
+    assert error[0] == "LIMIT_EXCEEDED"
+    assert "BULKQL_QUERY_" in error[1]
+    assert time.process_time() - started < 1, "and at once"
+
+
+def test_values_in_variables_are_counted():
+    query = "query ($filter: FinancialAccountFilter) { financialAccounts(filters: $filter) { id } }"
+
+    (error,) = errors(query, filter={"id": {"inList": ["1"] * 1_000_000}})
+
+    assert error == (
+        "LIMIT_EXCEEDED",
+        "20,001 values in variables exceed the limit of 20,000 (BULKQL_QUERY_VALUES); send rows as rows, or as a file.",
+    )
+
+
+def test_rows_are_not_values():
+    query = "mutation ($i: BulkCreateInput!) { bulkCreate(input: $i) { id } }"
+
+    (error,) = errors(
+        query, i={"financialAccounts": {"rows": [{"name": "x"}] * 9_999 + [{"name": "x", "id": [1] * 20_000}]}}
+    )
+
+    assert error[0] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{" + "a{" * 6_000 + "b" + "}" * 6_001, "query ($a: Int = " + "[" * 9_000 + "]" * 9_000 + ") { __typename }"],
+    ids=["selections", "lists"],
+)
+def test_what_is_too_deep_to_be_read_is_the_clients_mistake(text):
+    assert errors(text) == [("BAD_INPUT", "Syntax Error: Document is nested too deeply. Parsing aborted.")]
+
+
+def test_a_cycle_of_fragments_is_refused():
+    codes = {code for code, _ in errors("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }")}
+
+    assert codes == {"BAD_INPUT"}
+
+
+def test_introspection_fits():
+    from graphql import get_introspection_query
+
+    assert errors(get_introspection_query(input_value_deprecation=True)) == []
+
+
+GROWING = {
+    "doubling fragments": lambda n: doubling(n),
+    "nested fragments": lambda n: nested(n),
+    "fields": lambda n: "{" + " __typename" * n + "}",
+    "aliases": lambda n: "{" + "".join(f" a{k}: __typename" for k in range(n)) + "}",
+    "fragments": lambda n: "{ ...f0 } " + " ".join(f"fragment f{k} on Query {{ __typename }}" for k in range(n)),
+    "spreads": lambda n: "{" + " ...f" * n + "} fragment f on Query { __typename }",
+    "rows in the text": lambda n: (
+        "mutation { bulkCreate(input: {financialAccounts: {rows: [" + "{name: 1}" * n + "]}}) { id } }"
+    ),
+    "variables": lambda n: "query (" + " ".join(f"$v{k}: Int" for k in range(n)) + ") { __typename }",
+    "directives": lambda n: "{ __typename" + " @skip(if: false)" * n + "}",
+    "block strings": lambda n: 'query { operation(id: """' + "\\n \\" * n + '""") { id } }',
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_no_text_takes_long(name):
+    errors("{ __typename }")  # the schema is built
+
+    taken = {length: min(seconds(GROWING[name](length)) for _ in range(2)) for length in (250, 1_000, 4_000)}
+
+    # Refused or not: a second is fifty times what a usual query takes.
+    assert max(taken.values()) < 1, taken
+    # Beyond the limits, time grows with the length alone.
+    assert taken[4_000] < 8 * max(taken[1_000], 0.02), taken
+
+
+def seconds(text):
+    """The processor's time for a text that nobody has sent before."""
+    valid_in(schema()).clear()
+    started = time.process_time()
+    errors(text)
+    return time.process_time() - started
