@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from graphql import GraphQLError
@@ -19,6 +20,8 @@ from bulkql.schema import descriptions, failures, sharing
 from bulkql.schema.checks.texts import Texts
 from bulkql.schema.documents.known import KnownDocuments, NamedOperation
 from bulkql.schema.documents.limits import DocumentLimits
+from bulkql.schema.limits.pages import PageLimits
+from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows import RowLane
@@ -72,11 +75,21 @@ class Schema(strawberry.Schema):
             allowed_operation_types,
         )
         key = sharing.key_of(query, variable_values, context_value, operation_name)
-        return await start() if key is None else sharing.shared(key, start)
+        results = await start() if key is None else sharing.shared(key, start)
+        user = getattr(context_value, "user", None)
+        return results if user is None or not user.is_authenticated else counted(results, user.pk)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         failures.log(errors)
         failures.name_allowed(errors, self._schema.type_map)
+
+
+async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, None]:
+    """The same results, while they are among the subscriptions that a user may have."""
+    async with aclosing(cast("AsyncGenerator[Any, None]", results)) as stream:
+        with SUBSCRIPTIONS.taken(user_id):
+            async for result in stream:
+                yield result
 
 
 @cache
@@ -97,6 +110,7 @@ EXTENSIONS: tuple[Any, ...] = (
     RowLane,
     DocumentLimits,
     Texts,
+    PageLimits,
     KnownDocuments,
     DjangoOptimizerExtension,
 )

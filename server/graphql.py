@@ -22,9 +22,12 @@ from strawberry.types import ExecutionResult
 
 from bulkql.schema.context import Context
 from bulkql.schema.failures import coded
+from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
+from bulkql.server.traffic.connections import TOO_MANY, hold
 from bulkql.workers.columns.cells import ExactFloat
+from bulkql.workers.errors import LimitExceeded
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 #: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
@@ -104,6 +107,11 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     async def dispatch(  # type: ignore[override]
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
+        user = await user_of_request(request)
+        try:
+            await hold(request, LINE.turn(user.pk))
+        except LimitExceeded as error:
+            return failure(str(error), error.code, TOO_MANY)
         response = await super().dispatch(request, *args, **kwargs)
         is_failure = response.status_code >= 400 and response["Content-Type"].startswith("text/plain")
         if is_failure and isinstance(response, HttpResponse):

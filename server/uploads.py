@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import failure, user_of_request
 from bulkql.workers.errors import BulkError, NotFound
+from bulkql.workers.intake.requests import check_may_upload
 from bulkql.workers.uploads import uploads
 
 
@@ -34,5 +35,6 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
 
 def store(user: Any, upload_id: UUID, request: HttpRequest) -> Any:
     """The body, which Django has spooled to disk, into the storage."""
+    check_may_upload(user)
     # A request reads like a file.
     return uploads.fill(uploads.find(user, upload_id), File(cast("IO[bytes]", request)))

@@ -10,6 +10,8 @@ from sesame.views import LoginView
 from bulkql.server import health
 from bulkql.server.auth import SIGN_IN_SCOPE, SIGN_IN_SECONDS
 
+handler500 = health.failed
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="bulkql:graphiql")),
     path("", include("bulkql.urls")),
