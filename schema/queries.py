@@ -115,9 +115,8 @@ def reference_field(target: BulkResource) -> type[StrawberryDjangoField]:
 
 def page_of(resource: BulkResource, given: Any) -> slice:
     """Which of the rows; a page of the default size where nothing is said. Raises BadInput, LimitExceeded."""
-    offset, limit = (given.offset, given.limit) if is_given(given) else (0, None)
-    if not is_given(limit):
-        limit = limits().default_page_rows
+    offset: int = given.offset if is_given(given) else 0
+    limit: int = given.limit if is_given(given) and is_given(given.limit) else limits().default_page_rows
     if offset < 0:
         raise BadInput(f"{resource.name}.pagination.offset is {offset}; the first row has the offset 0.")
     if limit < 0:

@@ -19,6 +19,7 @@ from graphql import (
     GraphQLError,
     GraphQLField,
     GraphQLSchema,
+    InlineFragmentNode,
     IntValueNode,
     NullValueNode,
     ObjectValueNode,
@@ -84,7 +85,7 @@ class Pages:
                 count += self._rows_of_field(node, getattr(parent, "fields", {}).get(node.name.value))
             elif isinstance(node, FragmentSpreadNode):
                 count += self._rows_of_fragment(node.name.value)
-            else:
+            elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = parent if condition is None else self.schema.get_type(condition.name.value)
                 count += self.rows_of(node.selection_set, inner)

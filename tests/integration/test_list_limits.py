@@ -107,7 +107,7 @@ def sleeping(seconds: int) -> Any:
 async def until(condition: Any) -> None:
     """Wait for the database to say so; it does not call back."""
     async with asyncio.timeout(10):
-        while not await asyncio.to_thread(condition):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
