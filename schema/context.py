@@ -31,6 +31,8 @@ class Context:
     consumer: GraphQLWSConsumer[Any, Any] | None = None
     #: What a websocket's client sent with connection_init.
     connection_params: dict[str, object] = field(default_factory=dict)
+    #: It came as multipart: its variables may hold files.
+    has_files: bool = False
     #: The resources whose rows were asked for along with others', and which the user may not view.
     hidden: set[str] = field(default_factory=set)
     #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).

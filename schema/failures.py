@@ -35,14 +35,26 @@ def coded(error: GraphQLError) -> GraphQLError:
         return error
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
-    is_clients = error.path is None and isinstance(cause, REFUSALS)  # of a variable
-    if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
+    if error.path is None and isinstance(cause, RecursionError):
+        return replaced(
+            error,
+            f"The query is nested too deep; {limits().query_depth} levels are the most "
+            f"({setting_name('query_depth')}).",
+            "LIMIT_EXCEEDED",
+        )
+    if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
-    if "tokens. Parsing aborted" in error.message:  # Strawberry's MaxTokensLimiter
-        text = f"{error.message} (limit {limits().query_tokens:,}, setting {setting_name('query_tokens')})"
+    limit = limit_of(error.message)
+    if limit is not None:
+        text = f"{error.message} (limit {getattr(limits(), limit):,}, setting {setting_name(limit)})"
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
+
+
+def is_of_value(error: GraphQLError, cause: BaseException) -> bool:
+    """Whether a variable or a literal was refused: nothing was executed yet, so that there is no path."""
+    return error.path is None and isinstance(cause, REFUSALS)
 
 
 def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedType]) -> None:
@@ -52,6 +64,11 @@ def name_allowed(errors: list[GraphQLError], types: Mapping[str, GraphQLNamedTyp
         kind = types.get(found[1]) if found is not None else None
         if isinstance(kind, GraphQLEnumType):
             error.message += f" It has {', '.join(kind.values)}."
+
+
+def limit_of(message: str) -> str | None:
+    """The limit that an error of a limiter speaks of."""
+    return "query_tokens" if "tokens" in message and "Parsing aborted" in message else None
 
 
 def replaced(error: GraphQLError, message: str, code: str) -> GraphQLError:
@@ -66,6 +83,6 @@ def log(errors: list[GraphQLError]) -> None:
     """
     for error in errors:
         cause = error.original_error
-        if cause is None or isinstance(cause, BulkError | GraphQLError):
+        if cause is None or isinstance(cause, BulkError | GraphQLError) or is_of_value(error, cause):
             continue
         logger.error("%s, path %s", place_of(cause), error.path)

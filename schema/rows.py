@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
+from django.core.files.base import File
 from graphql import (
     BooleanValueNode,
     ConstValueNode,
@@ -21,6 +22,7 @@ from graphql import (
     FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     IntValueNode,
     ListValueNode,
     NullValueNode,
@@ -66,7 +68,24 @@ class RowLane(SchemaExtension):
         lane = Lane(execution.graphql_document, execution.variables or {})
         execution.graphql_document = lane.document_without_rows(operation)
         execution.variables = {**(execution.variables or {}), **lane.replaced}
+        if execution.context.has_files:
+            refuse_files(lane.rows)
         execution.context.rows = lane.rows
+
+
+def refuse_files(rows: dict[tuple[str, str], RowsByField]) -> None:
+    """Raises GraphQLError where a file was put into a row, which no field takes."""
+    waiting: list[tuple[str, Any]] = [
+        (f"{resource}.{name}", given) for (_, resource), fields in rows.items() for name, given in fields.items()
+    ]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, File):
+            text = f"{path} is a file; a row's fields are values, and a file of rows is given as `file: {{upload}}`."
+            raise GraphQLError(text, extensions={"code": "BAD_INPUT"})
+        if isinstance(value, dict | list):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{path}.{key}", item) for key, item in items]
 
 
 def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:

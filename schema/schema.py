@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import cache, partial
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
-from strawberry.types.execution import ExecutionContext
+from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema.checks.size import DocumentLimits, check_document
 from bulkql.schema.checks.texts import Texts
-from bulkql.schema.documents.known import KnownDocuments, NamedOperation
-from bulkql.schema.documents.limits import DocumentLimits
+from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
+from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, is_subscription, remember, valid_in
 from bulkql.schema.limits.pages import PageLimits
 from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
@@ -28,6 +29,7 @@ from bulkql.schema.rows import RowLane
 from bulkql.schema.scalars import BIG_INT, BigInt
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits
+from bulkql.workers.errors import BulkError, LimitExceeded
 from bulkql.workers.resources.registry import registered
 
 
@@ -52,6 +54,34 @@ class Schema(strawberry.Schema):
         super().__init__(query, mutation, subscription, extensions=[*extensions, *EXTENSIONS], config=config, **options)
         descriptions.complete(self._schema)
 
+    # Strawberry's signature, by which its views call it.
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """The result of a query or a mutation; a heavy one is parsed, checked and coerced in a thread."""
+        start = partial(
+            super().execute,
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
+        return await (apart(start) if self._is_heavy(query, variable_values) else start())
+
+    def _is_heavy(self, query: str | None, variables: Any) -> bool:
+        text = query or ""
+        return (len(text) > LIGHT_TEXT and text not in valid_in(self)) or is_heavy(variables)
+
     # Strawberry's signature, by which its websocket handler calls it.
     async def stream(
         self,
@@ -74,14 +104,51 @@ class Schema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
+        if self._is_heavy(query, variable_values):
+            if not await in_thread(is_subscription, query or "", operation_name):
+                run = partial(self.execute, query, variable_values, context_value, root_value, operation_name)
+                return once(run)
+            if errors := await in_thread(self._remember, query or "", variable_values):
+                return once(partial(refused, errors))
         key = sharing.key_of(query, variable_values, context_value, operation_name)
         results = await start() if key is None else sharing.shared(key, start)
         user = getattr(context_value, "user", None)
         return results if user is None or not user.is_authenticated else counted(results, user.pk)
 
+    def _remember(self, text: str, variables: Any) -> list[GraphQLError]:
+        """What is wrong with a subscription's text; one that is right need not be parsed again on the event loop."""
+        if len(text) > CHARACTERS or is_heavy(variables):
+            error = LimitExceeded(
+                f"A subscription has at most {CHARACTERS:,} characters, and {LIGHT_VALUES:,} values in its variables; "
+                f"ask for more in a query."
+            )
+            return [GraphQLError(str(error), original_error=error, extensions={"code": error.code})]
+        try:
+            document = parse(text, max_tokens=limits().query_tokens)
+            check_document(document)
+        except BulkError as error:
+            return [GraphQLError(str(error), original_error=error, extensions={"code": error.code})]
+        errors = validate(self._schema, document)
+        if not errors:
+            remember(valid_in(self), text, document)
+        return errors
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         failures.log(errors)
         failures.name_allowed(errors, self._schema.type_map)
+
+
+async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[ExecutionResult, None]:
+    """The stream of one result."""
+    result = await run()
+    if result.errors:
+        result.errors = [failures.coded(error) for error in result.errors]
+    yield result
+
+
+async def refused(errors: list[GraphQLError]) -> ExecutionResult:
+    """What was not begun."""
+    return PreExecutionError(data=None, errors=errors)
 
 
 async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, None]:
@@ -108,10 +175,10 @@ EXTENSIONS: tuple[Any, ...] = (
     lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
     NamedOperation,
     RowLane,
-    DocumentLimits,
     Texts,
-    PageLimits,
     KnownDocuments,
+    DocumentLimits,
+    PageLimits,
     DjangoOptimizerExtension,
 )
 SCALARS: dict[Any, Any] = {BigInt: BIG_INT}

@@ -17,7 +17,7 @@ from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationT
 from strawberry.schema.schema import StreamResult
 
 from bulkql.schema.context import Context
-from bulkql.schema.documents.known import CHARACTERS, TEXTS
+from bulkql.schema.documents import CHARACTERS, TEXTS
 
 Start = Callable[[], Awaitable[StreamResult]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib import import_module
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 import sesame.utils
 from asgiref.sync import sync_to_async
 from channels.auth import get_user
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import auser as session_user
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, parse_cookie
 from django.utils.functional import SimpleLazyObject
 from django.views.csrf import csrf_failure as default_csrf_failure
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.middleware import OnTheLoop
+from bulkql.workers.errors import BulkError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -70,6 +73,20 @@ def loaded_user(request: HttpRequest) -> Any:
     return user
 
 
+async def user_of_headers(headers: Mapping[str, str]) -> Any:
+    """The user of a token or a session, by a request's headers (in lower case); None or an anonymous one for nobody."""
+    token = bearer(headers["authorization"]) if "authorization" in headers else None
+    if token is not None:
+        return await database_sync_to_async(user_of_token)(token)
+    return await user_of_session(parse_cookie(headers.get("cookie", "")))
+
+
+async def user_of_session(cookies: Mapping[str, str]) -> Any:
+    """The user of the session that cookies name; it is read and never written."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    return await get_user({"session": store(cookies.get(settings.SESSION_COOKIE_NAME))})
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A request without a token whose session, if it has one, may have been ridden on."""
     match = request.resolver_match
@@ -82,8 +99,24 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def failure(message: str, code: str, status: int) -> JsonResponse:
-    """A request-level error in GraphQL's shape."""
-    return JsonResponse({"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+    """A request-level error in GraphQL's shape: nothing was executed, so there is no data."""
+    return JsonResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+
+
+#: The statuses of errors that are found before anything is executed.
+STATUSES = {
+    "UNAUTHENTICATED": HTTPStatus.UNAUTHORIZED,
+    "FORBIDDEN": HTTPStatus.FORBIDDEN,
+    "NOT_FOUND": HTTPStatus.NOT_FOUND,
+    "LIMIT_EXCEEDED": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+
+def refusal(error: BulkError) -> JsonResponse:
+    """The answer to a request whose body nobody reads; the server closes the connection over it."""
+    response = failure(str(error), error.code, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
+    response["Connection"] = "close"
+    return response
 
 
 class Sessions:
@@ -99,22 +132,27 @@ class Sessions:
         if "user" in scope:  # a project's own middleware knows better
             await self._application(scope, receive, send)
             return
-        store = import_module(settings.SESSION_ENGINE).SessionStore
-        session = store(scope["cookies"].get(settings.SESSION_COOKIE_NAME))
-        await self._application({**scope, "user": await get_user({"session": session})}, receive, send)
+        await self._application({**scope, "user": await user_of_session(scope["cookies"])}, receive, send)
+
+
+#: In the scope of a request: the user whom its headers showed, and why it was refused (server/bodies.py).
+FOUND, REFUSED = "bulkql.found", "bulkql.refused"
 
 
 class BearerMiddleware(OnTheLoop):
     """Signs in the user of a bearer token. A wrong token is nobody, whatever the session says."""
 
-    def process_request(self, request: HttpRequest) -> None:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        scope = getattr(request, "scope", {})
+        if REFUSED in scope:
+            return refusal(scope[REFUSED])
         token = bearer(request.headers.get("Authorization"))
         if token is None:
-            return
+            return None
 
         @cache
         def user() -> Any:
-            return user_of_token(token) or AnonymousUser()
+            return scope.get(FOUND) or user_of_token(token) or AnonymousUser()
 
         # The database is asked when somebody wants to know; always once.
         request.user = cast("User", SimpleLazyObject(user))
@@ -122,3 +160,4 @@ class BearerMiddleware(OnTheLoop):
         # No browser sends a token by itself, so there is nothing to forge.
         # Private to Django, so not in the stubs: CsrfViewMiddleware reads it.
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+        return None

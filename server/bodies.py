@@ -1,24 +1,30 @@
-"""HTTP bodies that are too large, or nobody's -> refused before they are stored.
+"""HTTP requests -> Django, once it is known who sends them and that their bodies are not too large.
 
 Django spools a request's body to disk before any of its middleware runs: without this, whoever reaches the port could
-fill the disk.
+fill the disk. A request that is refused reaches Django without its body, so that its answer has all headers.
 """
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
+from channels.db import database_sync_to_async
 from django.conf import settings
+from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
+from bulkql.server.auth import FOUND, REFUSED, user_of_headers
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.requests import check_may_upload, exceeds
+from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
+from bulkql.workers.uploads import uploads
 
 #: What surrounds the file in a multipart body.
 MULTIPART_EXTRA_BYTES = 1024 * 1024
+#: The URLs of ours that take bodies; the rest of the service has forms.
+OURS = ("graphql", "upload")
 
 
 class Bodies:
@@ -28,46 +34,109 @@ class Bodies:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
         counted = 0
 
         async def receive_counted() -> Any:
             nonlocal counted
             message = await receive()
             counted += len(message.get("body", b""))
-            check_size(scope["path"], headers, counted)
+            body.check(counted)
             return message
 
+        body = Body(scope)
         try:
-            check_sender(scope["path"], headers)
-            check_size(scope["path"], headers, int(headers.get("content-length", 0)))
-            await self._application(scope, receive_counted, send)
+            await body.prepare()
+            body.check(body.announced)
+            await self._application({**scope, FOUND: body.user}, receive_counted, send)
         except BulkError as error:
-            await refuse(send, error)
+            await self._application({**scope, REFUSED: error}, without_body(receive), send)
 
 
-def check_sender(path: str, headers: dict[str, str]) -> None:
-    """An upload comes with a token or a session; whose they are, and whether they are good, the view asks."""
-    has_session = f"{settings.SESSION_COOKIE_NAME}=" in headers.get("cookie", "")
-    if path.startswith("/uploads/") and "authorization" not in headers and not has_session:
-        raise Unauthenticated(SIGN_IN)
+class Body:
+    """What may come with one request."""
+
+    def __init__(self, scope: Any) -> None:
+        self._headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
+        self._match = match_of(scope["path"])
+        self._has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        length = self._headers.get("content-length", "")
+        self.announced = int(length) if length.isdecimal() else 0
+        #: Whom the headers show; None where nobody was asked for.
+        self.user: Any = None
+        self._upload_bytes: int | None = None
+        #: What the user has stored, where nobody announced how much is coming.
+        self._stored: Quota | None = None
+
+    async def prepare(self) -> None:
+        """Find the sender, and the upload that is to be filled; raises Unauthenticated, NotFound."""
+        name = self._match.url_name if self._match is not None else None
+        if name not in OURS or not self._has_body or not settings.BULKQL_SIGN_IN_FIRST:
+            return
+        self.user = await user_of_headers(self._headers)
+        if self.user is None or not self.user.is_authenticated:
+            raise Unauthenticated(SIGN_IN)
+        if name == "upload":
+            assert self._match is not None
+            self._upload_bytes, self._stored = await database_sync_to_async(upload_room)(
+                self.user, self._match.kwargs["upload_id"]
+            )
+
+    def check(self, size: int) -> None:
+        """Raises LimitExceeded for so many bytes."""
+        name = self._match.url_name if self._match is not None else None
+        if name == "upload":
+            check_upload(size, self._upload_bytes)
+            if self._stored is not None:
+                check_bytes(self._stored, size)
+        elif name != "graphql":
+            if settings.BULKQL_SIGN_IN_FIRST:  # a project's own pages have limits of their own
+                exceeds("form_bytes", "bytes of a form", size, "this page takes no files")
+        elif self._headers.get("content-type", "").startswith("multipart/form-data"):
+            if size > limits().multipart_bytes + MULTIPART_EXTRA_BYTES:
+                exceeds("multipart_bytes", "bytes of a file in the request", size, "use createUpload")
+        else:
+            exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
 
 
-def check_size(path: str, headers: dict[str, str], size: int) -> None:
-    """A GraphQL request has its limits; uploads may have any size. Raises LimitExceeded."""
-    if path.startswith("/uploads/"):
-        return
-    if headers.get("content-type", "").startswith("multipart/form-data"):
-        if size > limits().multipart_bytes + MULTIPART_EXTRA_BYTES:
-            exceeds("multipart_bytes", "bytes of a file in the request", size, "use createUpload")
-    else:
-        exceeds("request_bytes", "bytes of JSON", size, "send the rows as a file")
+def match_of(path: str) -> ResolverMatch | None:
+    """Which of our URLs a path is, under whatever prefix; None for another application's or nobody's."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    return match if match.app_names[-1:] == ["bulkql"] else None
 
 
-async def refuse(send: Any, error: BulkError) -> None:
-    """The answer; the server closes the connection over the rest of the body."""
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, LimitExceeded) else HTTPStatus.UNAUTHORIZED
-    body = {"data": None, "errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+def upload_room(user: Any, upload_id: UUID) -> tuple[int | None, Quota | None]:
+    """The size that createUpload was told, or else what the user has stored already.
+
+    Raises Forbidden, NotFound, and BadInput where the upload cannot be filled.
+    """
+    check_may_upload(user)
+    upload = uploads.find(user, upload_id)
+    uploads.check_is_awaited(upload)
+    return (upload.size, None) if upload.size is not None else (None, upload_quotas(user)[0])
+
+
+def check_upload(size: int, announced: int | None) -> None:
+    """No more than what was announced, and no more than any upload may have; raises LimitExceeded."""
+    exceeds("upload_bytes", "bytes of an upload", size, "split the file")
+    if announced is not None and size > announced:
+        raise LimitExceeded(f"createUpload was told of {announced:,} bytes, and more are coming; announce all of them.")
+
+
+def without_body(receive: Any) -> Any:
+    """What is left of a request that was refused: an empty body, and the news that the client has gone."""
+    is_told = False
+
+    async def receive_nothing() -> Any:
+        nonlocal is_told
+        if not is_told:
+            is_told = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        message = await receive()
+        while message["type"] != "http.disconnect":
+            message = await receive()
+        return message
+
+    return receive_nothing

@@ -18,11 +18,11 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.schema.limits.shares import DOWNLOADS
 from bulkql.schema.permissions import operation_for
 from bulkql.server.auth import failure, user_of_request
-from bulkql.server.traffic.connections import TOO_MANY, hold
+from bulkql.server.traffic.connections import hold
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
-from bulkql.workers.errors import Expired, LimitExceeded, NotFound
+from bulkql.workers.errors import Expired, NotFound, TooManyAtOnce
 from bulkql.workers.readers.options import FileFormat
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
     try:
         await hold(request, DOWNLOADS.taken(user.pk))
         download = await sync_to_async(find)(user, operation_id, signature, name)
-    except LimitExceeded as error:
-        return failure(str(error), error.code, TOO_MANY)
+    except TooManyAtOnce as error:
+        return failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
     except NotFound as error:
         status = HTTPStatus.GONE if isinstance(error, Expired) else HTTPStatus.NOT_FOUND
         return failure(str(error), error.code, status)

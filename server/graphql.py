@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 import json
+import logging
+from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 import strawberry
 from asgiref.sync import sync_to_async
-from cross_web import AsyncDjangoHTTPRequestAdapter, FormData
+from cross_web import AsyncDjangoHTTPRequestAdapter, FormData, HTTPException
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
 from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
-from bulkql.schema.context import Context
+from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
+from bulkql.schema.context import SIGN_IN, Context
 from bulkql.schema.failures import coded
 from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request, user_of_token
-from bulkql.server.traffic.connections import TOO_MANY, hold
+from bulkql.server.door.answers import finished
+from bulkql.server.door.csrf import forged
+from bulkql.server.door.requests import request_data, with_files
+from bulkql.server.door.sockets import Handler, Socket
+from bulkql.server.traffic.connections import hold
 from bulkql.workers.columns.cells import ExactFloat
-from bulkql.workers.errors import LimitExceeded
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, TooManyAtOnce, place_of
+
+logger = logging.getLogger("bulkql")
+
+METHODS = ("GET", "POST")
+READING = (OperationType.QUERY,)
+EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
+#: What Django raises over a body or a query string that it does not take.
+MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 #: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
@@ -73,8 +97,9 @@ class FilesInThread(AsyncDjangoHTTPRequestAdapter):
         return await super().get_form_data()
 
 
+@method_decorator(csrf_exempt, name="dispatch")  # server/door/csrf.py checks, once it is known who asks
 class GraphQLView(AsyncGraphQLView[Context, None]):
-    """POST /graphql: JSON, or multipart with a file."""
+    """POST /graphql: JSON, or multipart with a file; GET /graphql?query=... for queries."""
 
     request_adapter_class = FilesInThread
     decode_json = staticmethod(decode)
@@ -82,54 +107,133 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     def __init__(self) -> None:
         # Built at the first request: Django's checks import the URLs, and must come to tell of wrong registrations.
         super().__init__(
-            schema=served_schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=False
+            schema=served_schema(), graphql_ide=None, multipart_uploads_enabled=True, allow_queries_via_get=True
         )
+        #: Nothing of the request was executed. Django makes a view for each request.
+        self._is_refused = False
 
     def encode_json(self, data: object) -> bytes:
         return encode(data)
 
-    async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
-        return Context(
-            request=request,
-            response=response,
-            user=await user_of_request(request),
-            base_url=f"{request.scheme}://{request.get_host()}",
-        )
+    # Django awaits what an async view's dispatch returns; its stubs know the sync one only.
+    async def dispatch(  # type: ignore[override]
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Who asks comes before what is asked: a body is parsed for those who are known."""
+        try:
+            response = await self._answer(request)
+        except HTTPException as error:
+            response = failure(error.reason, "BAD_INPUT", error.status_code)
+        except TooManyAtOnce as error:
+            response = failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
+        except LimitExceeded as error:
+            response = failure(str(error), error.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except BulkError as error:
+            response = failure(str(error), error.code, HTTPStatus.BAD_REQUEST)
+        except MALFORMED as error:
+            response = failure(f"The request cannot be read: {type(error).__name__}.", "BAD_INPUT", 400)
+        except (OperationalError, InterfaceError):
+            response = failure("The database cannot be reached; try again.", "UNAVAILABLE", 503)
+        except Exception as error:  # whatever it is, a client of GraphQL reads JSON, and the log reads no rows
+            logger.error("%s, path /graphql", place_of(error))
+            response = failure("Something went wrong here; the service's log tells more.", "INTERNAL", 500)
+        return finished(request, response, self._is_refused)
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in METHODS:
+            response: HttpResponse = failure(f"{request.method} is not served here.", "BAD_INPUT", 405)
+            response["Allow"] = ", ".join(METHODS)
+            return response
+        user = await user_of_request(request)
+        if not user.is_authenticated:
+            return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+        await hold(request, LINE.turn(user.pk))
+        if (forgery := await forged(request)) is not None:
+            return forgery
+        context = Context(request=request, user=user, base_url=f"{request.scheme}://{request.get_host()}")
+        return cast(HttpResponse, await self.run(request=request, context=context))
+
+    def should_render_graphql_ide(self, request: Any) -> bool:
+        return False
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData:
+        django: HttpRequest = request.request
+        if django.method == "GET":
+            names = ("variables", "extensions")
+            given: dict[str, Any] = django.GET.dict()
+            return request_data(given | {name: await decoded(given[name]) for name in names if given.get(name)})
+        if django.content_type == "application/json":
+            return request_data(await decoded(django.body))
+        if django.content_type != "multipart/form-data":
+            text = "The Content-Type is application/json, or multipart/form-data for a file."
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+        form = await request.get_form_data()
+        parts = [await decoded(form.form.get(name, "null")) for name in ("operations", "map")]
+        return request_data(with_files(parts[0], parts[1], form.files))
+
+    async def execute_single(
+        self,
+        request: Any,
+        request_adapter: Any,
+        sub_response: Any,
+        context: Context,
+        root_value: None,
+        request_data: Any,
+    ) -> ExecutionResult:
+        context.has_files = request.content_type == "multipart/form-data"
+        try:
+            return await self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=READING if request.method == "GET" else EXECUTED,
+                operation_extensions=request_data.extensions,
+            )
+        except CannotGetOperationTypeError as error:
+            raise BadInput(error.as_http_error_reason()) from None
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                text = "Subscriptions come over the websocket on this path (graphql-transport-ws), not over HTTP."
+                raise BadInput(text) from None
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, "Mutations are sent with POST.") from None
 
     async def process_result(
         self, request: HttpRequest, result: ExecutionResult, **options: Any
     ) -> GraphQLHTTPResponse:
         if result.errors:
             result.errors = [coded(error) for error in result.errors]
-        return await super().process_result(request, result, **options)
-
-    # Django awaits what an async view's dispatch returns; its stubs know the sync one only.
-    async def dispatch(  # type: ignore[override]
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        user = await user_of_request(request)
-        try:
-            await hold(request, LINE.turn(user.pk))
-        except LimitExceeded as error:
-            return failure(str(error), error.code, TOO_MANY)
-        response = await super().dispatch(request, *args, **kwargs)
-        is_failure = response.status_code >= 400 and response["Content-Type"].startswith("text/plain")
-        if is_failure and isinstance(response, HttpResponse):
-            # Strawberry answers a malformed request in plain text; GraphQL clients read JSON.
-            return failure(response.content.decode(), "BAD_INPUT", response.status_code)
+        response = await super().process_result(request, result, **options)
+        # An error without a path was found before anything was executed.
+        if result.data is None and result.errors and not any(error.path for error in result.errors):
+            self._is_refused = True
+            del response["data"]
         return response
+
+
+async def decoded(text: str | bytes) -> object:
+    """The JSON of a request; a long text is read in a thread. Raises HTTPException."""
+    try:
+        return await in_thread(decode, text) if len(text) > LIGHT_BYTES else decode(text)
+    except json.JSONDecodeError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"This is not JSON: {error.msg}.") from None
 
 
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
 
     decode_json = staticmethod(decode)
+    websocket_adapter_class = Socket
+    graphql_transport_ws_handler_class = Handler
 
     def encode_json(self, data: object) -> str:
         return encode(data).decode()
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], **options)
+        wait = timedelta(seconds=limits().sign_in_seconds)
+        super().__init__(
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], connection_init_wait_timeout=wait, **options
+        )
 
     async def get_context(self, request: Any, response: Any) -> Context:
         return Context(

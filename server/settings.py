@@ -41,14 +41,16 @@ for _name in (
     "STATEMENT_SECONDS",
     "REQUEST_BYTES",
     "MULTIPART_BYTES",
+    "UPLOAD_BYTES",
+    "FORM_BYTES",
     "UPLOAD_SECONDS",
     "FILE_SECONDS",
     "RETENTION_DAYS",
     "QUERY_TOKENS",
-    "QUERY_FIELDS",
-    "QUERY_VALUES",
     "QUERY_ALIASES",
     "QUERY_DEPTH",
+    "QUERY_FIELDS",
+    "SIGN_IN_SECONDS",
     "PAGE_ROWS",
     "DEFAULT_PAGE_ROWS",
     "ANSWER_ROWS",
@@ -174,6 +176,8 @@ AUTHENTICATION_BACKENDS = [
     "sesame.backends.ModelBackend",
 ]
 SESAME_TOKENS = ["sesame.tokens_v2"]
+#: Tokens and sessions are all the credentials there are: who has neither is refused before a body is read.
+BULKQL_SIGN_IN_FIRST = True
 #: Seconds for which a bearer token is good; by default until its user's password changes.
 BULKQL_TOKEN_SECONDS = env.int("BULKQL_TOKEN_SECONDS", None)
 CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"
@@ -230,5 +234,7 @@ LOGGING = {
         "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
         "django": {"handlers": ["console"], "level": "WARNING"},
         "dramatiq": {"level": "WARNING"},
+        # A client's mistake, and no reason for a traceback in the log: its answer says what is wrong.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
     },
 }

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
-from bulkql.server.auth import failure, user_of_request
-from bulkql.workers.errors import BulkError, NotFound
+from bulkql.server.auth import STATUSES, failure, user_of_request
+from bulkql.workers.errors import BulkError
 from bulkql.workers.intake.requests import check_may_upload
 from bulkql.workers.uploads import uploads
 
@@ -28,8 +28,7 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         # In a thread of many requests, which has to give its connection back.
         upload = await database_sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
     except BulkError as error:
-        status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.BAD_REQUEST
-        return failure(str(error), error.code, status)
+        return failure(str(error), error.code, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
     return JsonResponse({"id": str(upload.id), "size": upload.size})
 
 

@@ -21,8 +21,28 @@ class Websocket:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        is_ours = scope["type"] == "websocket" and is_graphql(scope)
-        await (self._consumer if is_ours else self._application)(scope, receive, send)
+        if scope["type"] != "websocket":
+            await self._application(scope, receive, send)
+        elif is_graphql(scope):
+            await self._consumer(scope, receive, send)
+        else:
+            await self._elsewhere(scope, receive, send)
+
+    async def _elsewhere(self, scope: Any, receive: Any, send: Any) -> None:
+        """A websocket of the project's, or of nobody's: Django, and Channels' router, raise ValueError for those."""
+        is_answered = False
+
+        async def send_and_note(message: Any) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._application(scope, receive, send_and_note)
+        except ValueError:
+            if is_answered:
+                raise
+            await send({"type": "websocket.close"})  # before it was accepted: 403
 
     @cached_property
     def _consumer(self) -> Any:

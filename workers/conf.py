@@ -36,6 +36,10 @@ class Limits:
     request_bytes: int = 32 * 1024 * 1024
     #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.
     multipart_bytes: int = 512 * 1024 * 1024
+    #: Bytes of an upload.
+    upload_bytes: int = 100 * 1024 * 1024 * 1024
+    #: Bytes of a request to any other page, none of which takes files.
+    form_bytes: int = 1024 * 1024
     #: Seconds in which a created upload can be filled.
     upload_seconds: int = 24 * 60 * 60
     #: Seconds for which the url of an operation's file is good; the next query gives a new one.
@@ -44,14 +48,14 @@ class Limits:
     retention_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
-    #: Fields of a query, those of a fragment at each place where it is spread.
-    query_fields: int = 1_000
-    #: Values in variables, rows left out.
-    query_values: int = 20_000
     #: Aliases in a query.
     query_aliases: int = 30
     #: Levels of a query.
     query_depth: int = 20
+    #: Fields of a query and spreads of fragments, each as often as it is reached.
+    query_fields: int = 1_000
+    #: Seconds in which a websocket's client has to sign in.
+    sign_in_seconds: int = 10
     #: Rows of a page.
     page_rows: int = 1_000
     #: Rows of a list that is asked for without saying how many.

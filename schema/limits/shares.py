@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.errors import LimitExceeded
+from bulkql.workers.errors import TooManyAtOnce
 
 
 @dataclass(slots=True)
@@ -33,9 +33,9 @@ class Share:
 
     @contextmanager
     def taken(self, user_id: Any) -> Iterator[None]:
-        """One more of them, until it is over; raises LimitExceeded."""
+        """One more of them, until it is over; raises TooManyAtOnce."""
         if self._held[user_id] >= self.most:
-            raise LimitExceeded(
+            raise TooManyAtOnce(
                 f"{self._held[user_id] + 1:,} {self.what} exceed the limit of {self.most:,} "
                 f"({setting_name(self.limit)}); {self.way_out}."
             )
@@ -58,7 +58,7 @@ class Line:
 
     @asynccontextmanager
     async def turn(self, user_id: Any) -> AsyncIterator[None]:
-        """The user's turn; raises LimitExceeded where too many wait."""
+        """The user's turn; raises TooManyAtOnce where too many wait."""
         turns = self._turns.setdefault(user_id, asyncio.Semaphore(self.share.most))
         try:
             with self.waiting.taken(user_id):

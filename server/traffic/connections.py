@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
-from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -49,12 +48,8 @@ class Connections:
             await self._application({**scope, HELD: held}, receive_in_time, send_without_connection)
 
 
-#: The status of an answer to who has too much at once.
-TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
-
-
 async def hold(request: HttpRequest, share: AbstractContextManager[None] | AbstractAsyncContextManager[None]) -> None:
-    """Hold a share until the request's answer is read; raises LimitExceeded.
+    """Hold a share until the request's answer is read; raises TooManyAtOnce.
 
     Without this application around Django nobody would tell when that is, so there are no shares.
     """

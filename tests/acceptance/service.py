@@ -99,7 +99,7 @@ class Service:
         """The code and the message of a bulk mutation's only error; asserts that it did nothing."""
         body = self.post(BULK.format(verb=verb), input=inputs, options=options)
         (error,) = body["errors"]
-        assert body["data"] in (None, {f"bulk{verb}": None})
+        assert body.get("data") in (None, {f"bulk{verb}": None})
         return error["extensions"]["code"], error["message"]
 
     def operation(self, operation_id: str) -> dict[str, Any]:

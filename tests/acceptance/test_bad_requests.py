@@ -31,7 +31,7 @@ def refused(service: Service, input: Any, options: Any = None) -> tuple[str, str
     """The only error's code and message."""
     body = service.post(CREATE, input=input, options=options)
     (error,) = body["errors"]
-    assert body["data"] in (None, {"bulkCreate": None})
+    assert body.get("data") in (None, {"bulkCreate": None})
     return error["extensions"]["code"], error["message"]
 
 

@@ -128,11 +128,12 @@ def last_record_end(block: bytes) -> int:
 
 
 def end_of_record(block: bytes) -> int:
-    """The place after the first record."""
-    end = 0
+    """The place after the first record; each byte is looked at once, however many line breaks a cell has."""
+    end = quotes = 0
     while (newline := block.find(b"\n", end)) >= 0:
+        quotes += block.count(b'"', end, newline)
         end = newline + 1
-        if block.count(b'"', 0, end) % 2 == 0:
+        if quotes % 2 == 0:
             return end
     return len(block)
 

@@ -119,11 +119,11 @@ def find_unknown(
         if not unknown.keys().isdisjoint(row):
             errors.setdefault(index, []).extend(
                 RowError(
-                    name,
+                    unknown[key],
                     Code.UNKNOWN_FIELD,
-                    f"{plan.resource.name} has no field {name}; it has {known}.",
+                    f"{plan.resource.name} has no field {unknown[key]}; it has {known}.",
                     json.dumps(row[key]),
                 )
-                for key, name in unknown.items()
-                if key in row
+                # Not the unknown keys of all rows: where each row has its own, there are as many as rows times keys.
+                for key in sorted(unknown.keys() & row.keys())
             )

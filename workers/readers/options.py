@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -99,7 +100,8 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
             f"{', '.join(map(repr, unknown[:20]))}. Its fields are {known}; map others with `columns`, "
             f"or set unknownColumns: IGNORE."
         )
-    twice = sorted({found for found in fields if found is not None and fields.count(found) > 1})
+    counts = Counter(fields)
+    twice = sorted(found for found, count in counts.items() if found is not None and count > 1)
     if twice:
         raise BadInput(f"The file has more than one column for {', '.join(twice)}.")
     return fields

@@ -133,7 +133,7 @@ def plan_for(
         resource=resource,
         verb=verb,
         match_by=key_for(verb, resource, match_by, names),
-        update_fields=None if update_fields is None else tuple(update_fields),
+        update_fields=None if update_fields is None else tuple(dict.fromkeys(update_fields)),
     )
 
 
@@ -146,7 +146,8 @@ def key_for(
         return ()
     if match_by is None and verb != Verb.UPSERT and {pk, graphql_name(pk)} & set(names):
         return (pk,)
-    wanted = tuple(match_by if match_by is not None else resource.match_fields or (pk,))
+    # A field that is named twice is the same field.
+    wanted = tuple(dict.fromkeys(match_by if match_by is not None else resource.match_fields or (pk,)))
     allowed = [key.fields for key in resource.given_keys if verb != Verb.UPSERT or not key.is_deferrable]
     if verb != Verb.UPSERT and (pk,) not in allowed:
         allowed.insert(0, (pk,))

@@ -41,12 +41,17 @@ def expires_at(upload: Upload) -> datetime:
     return upload.created_at + timedelta(seconds=limits().upload_seconds)
 
 
-def fill(upload: Upload, content: File[bytes]) -> Upload:
-    """Store an announced upload's bytes. All of them or none; twice is refused."""
+def check_is_awaited(upload: Upload) -> None:
+    """Raises BadInput for an upload that has its file, or whose time is over."""
     if upload.uploaded_at is not None:
         raise BadInput("This upload has its file already; create another one.")
     if timezone.now() > expires_at(upload):
         raise BadInput("This upload has expired; create another one.")
+
+
+def fill(upload: Upload, content: File[bytes]) -> Upload:
+    """Store an announced upload's bytes. All of them or none; twice is refused."""
+    check_is_awaited(upload)
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
         take(upload)

@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
+from bulkql.schema import documents
 from bulkql.schema.context import Context
-from bulkql.schema.documents import known
 from bulkql.schema.schema import schema
 
 
 @pytest.fixture(autouse=True)
 def valid():
     """The documents that are remembered; none at first."""
-    found = known.valid_in(schema())
+    found = documents.valid_in(schema())
     found.clear()
     return found
 
@@ -47,7 +47,7 @@ def test_text_with_rows_of_its_own_is_not_remembered(valid):
 
 
 def test_oldest_text_goes_first(monkeypatch, valid):
-    monkeypatch.setattr(known, "TEXTS", 2)
+    monkeypatch.setattr(documents, "TEXTS", 2)
 
     for name in "abc":
         execute(f"{{ {name}: __typename }}")
@@ -56,6 +56,6 @@ def test_oldest_text_goes_first(monkeypatch, valid):
 
 
 def test_long_text_is_not_remembered(valid):
-    execute("{ __typename }" + " " * known.CHARACTERS)
+    execute("{ __typename }" + " " * documents.CHARACTERS)
 
     assert valid == {}

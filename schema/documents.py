@@ -1,4 +1,4 @@
-"""A request's text -> its document, parsed and validated; once where the same text comes again.
+"""Texts that were served before -> their documents, parsed and validated once.
 
 Validating a query takes as long as writing its fifty rows. Clients send the same few texts again and again, with their
 rows in variables.
@@ -6,29 +6,30 @@ rows in variables.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
+from django.urls import reverse
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.types.graphql import OperationType
+
+from bulkql.schema.context import Context
+from bulkql.workers.conf import limits
 
 #: Texts that are remembered, the oldest forgotten first; a longer one has rows of its own, and comes once.
 TEXTS = 500
 CHARACTERS = 10_000
-#: A longer text is parsed and validated in a thread: others wait for what runs on the event loop.
-SHORT_CHARACTERS = 2_000
 
 #: Each schema's own: what is valid in one need not be in another.
 _valid: WeakKeyDictionary[Any, dict[str, DocumentNode]] = WeakKeyDictionary()
 
 
 class NamedOperation(SchemaExtension):
-    """Of several operations a request names one: https://spec.graphql.org/draft/#GetOperation().
+    """A request has one operation that can be carried out where it came from; else nothing is executed.
 
-    Strawberry would take the first of them.
+    Of several it names one: https://spec.graphql.org/draft/#GetOperation(). Strawberry would take the first of them.
     """
 
     def on_validate(self) -> Iterator[None]:
@@ -38,7 +39,15 @@ class NamedOperation(SchemaExtension):
         if count > 1 and execution._provided_operation_name is None:
             text = f"The document has {count} operations; give the name of the one that is meant as operationName."
             execution.pre_execution_errors = [GraphQLError(text)]
+        elif execution.operation_type is OperationType.SUBSCRIPTION and is_http(execution.context):
+            text = f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}."
+            execution.pre_execution_errors = [GraphQLError(text)]
         yield
+
+
+def is_http(context: Any) -> bool:
+    """Whether there is no websocket to send a subscription's events to."""
+    return isinstance(context, Context) and context.consumer is None
 
 
 class KnownDocuments(SchemaExtension):
@@ -46,36 +55,34 @@ class KnownDocuments(SchemaExtension):
 
     _parsed: DocumentNode | None = None
 
-    async def on_parse(self) -> AsyncIterator[None]:
+    def on_parse(self) -> Iterator[None]:
         execution: Any = self.execution_context
-        text = execution.query or ""
-        execution.graphql_document = execution.graphql_document or valid_in(execution.schema).get(text)
-        if execution.graphql_document is None and len(text) > SHORT_CHARACTERS:
-            execution.graphql_document = await in_thread(parse, text, **execution.parse_options)
+        execution.graphql_document = execution.graphql_document or valid_in(execution.schema).get(execution.query or "")
         yield
         self._parsed = execution.graphql_document
 
-    async def on_validate(self) -> AsyncIterator[None]:
+    def on_validate(self) -> Iterator[None]:
         execution = self.execution_context
-        text, document = execution.query or "", execution.graphql_document
+        text = execution.query or ""
+        document = execution.graphql_document
         is_known = document is not None and valid_in(execution.schema).get(text) is document
         if is_known and execution.pre_execution_errors is None:
             execution.pre_execution_errors = []
-        elif document is not None and execution.pre_execution_errors is None and len(text) > SHORT_CHARACTERS:
-            execution.pre_execution_errors = await in_thread(errors_in, document, execution)
         yield
         # What the row lane has rewritten is valid for this request only.
         if document is not None and document is self._parsed and not execution.pre_execution_errors:
             remember(valid_in(execution.schema), text, document)
 
 
-def errors_in(document: DocumentNode, execution: Any) -> list[GraphQLError]:
-    """What the schema says against a document."""
-    return validate_document(execution.schema._schema, document, execution.validation_rules)
-
-
-async def in_thread(work: Any, *arguments: Any, **options: Any) -> Any:
-    return await sync_to_async(work, thread_sensitive=False)(*arguments, **options)
+def is_subscription(text: str, name: str | None) -> bool:
+    """Whether the operation of a text that is to be executed is a subscription; what cannot be parsed is none."""
+    try:
+        document = parse(text, no_location=True, max_tokens=limits().query_tokens)
+    except (GraphQLError, RecursionError):
+        return False
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    named = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
+    return bool(named) and named[0].operation.value == OperationType.SUBSCRIPTION.value
 
 
 def valid_in(schema: Any) -> dict[str, DocumentNode]:

@@ -1,0 +1,98 @@
+"""Frames of graphql-transport-ws -> operations; what is no such frame closes its own socket, with a reason.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from graphql import GraphQLError
+from strawberry.channels.handlers.ws_handler import ChannelsWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+
+from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
+from bulkql.schema.context import Context
+from bulkql.schema.failures import coded
+from bulkql.server.door.requests import request_data
+from bulkql.workers.errors import BadInput, place_of
+
+logger = logging.getLogger("bulkql")
+
+#: Bytes of a closing frame's reason: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
+REASON_BYTES = 123
+
+
+class Socket(ChannelsWebSocketAdapter):
+    """Frames as values; long ones are read in a thread, and only for those who have signed in."""
+
+    is_signed_in = False
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        while not (message := await self.ws_consumer.message_queue.get())["disconnected"]:
+            text = message["message"]
+            if text is None:
+                raise NonTextMessageReceived
+            is_long = len(text) > LIGHT_BYTES
+            if is_long and not self.is_signed_in:
+                raise NonJsonMessageReceived
+            try:
+                yield await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
+            except json.JSONDecodeError as error:
+                raise NonJsonMessageReceived from error
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        if message["type"] == "connection_ack":
+            self.is_signed_in = True
+        await super().send_json(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        # A longer reason would be an error of ours, and leave the socket open.
+        fitting = reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore")
+        await super().close(code, fitting)
+
+
+class Handler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Strawberry's, but that a client's mistake in one operation leaves its siblings alone, and in a frame is told."""
+
+    async def handle_message(self, message: Any) -> None:
+        fault = fault_of(message)
+        if fault is not None:
+            await self.handle_invalid_message(fault)
+            return
+        if message["type"] == "subscribe" and self.connection_acknowledged and message["id"] not in self.operations:
+            try:
+                request_data(message["payload"])
+            except BadInput as error:
+                await self.send_message({"id": message["id"], "type": "error", "payload": [formatted(error)]})
+                return
+        await super().handle_message(message)
+
+    async def _handle_pre_execution_error(self, operation: Any, result: Any) -> None:
+        """A syntax error is told to the operation that has it: closing the socket would end the others."""
+        await operation.send_initial_errors([coded(error) for error in result.errors])
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """One line, without the message and the values of a traceback, which may quote rows."""
+        logger.error("%s, in an operation over the websocket", place_of(error))
+
+
+def fault_of(message: Any) -> str | None:
+    """What is wrong with a frame; None for those of the protocol."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A frame is a JSON object with a type"
+    if message["type"] in ("subscribe", "complete") and not (isinstance(message.get("id"), str) and message["id"]):
+        return f"The id of {message['type']} is not a text"
+    if message["type"] == "subscribe" and not isinstance(message.get("payload"), dict):
+        return "The payload of subscribe is not an object"
+    if message["type"] in ("ping", "pong") and not isinstance(message.get("payload"), dict | None):
+        return f"The payload of {message['type']} is not an object"
+    return None
+
+
+def formatted(error: BadInput) -> Any:
+    return GraphQLError(str(error), extensions={"code": error.code}).formatted
