@@ -18,7 +18,7 @@ from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import Verb
-from bulkql.workers.intake.requests import BulkRequest
+from bulkql.workers.intake.requests import BulkRequest, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import BulkResource
@@ -136,7 +136,9 @@ def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:
     """A new upload and the way to fill it."""
-    upload = uploads.announce(user_of(info), name, size)
+    user = user_of(info)
+    check_may_upload(user)
+    upload = uploads.announce(user, name, size)
     return CreatedUpload(
         id=strawberry.ID(str(upload.id)),
         url=info.context.base_url + reverse("bulkql:upload", args=[upload.id]),

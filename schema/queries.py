@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from types import GenericAlias
 from typing import Any
 
@@ -14,11 +15,15 @@ from strawberry_django.fields.field import StrawberryDjangoField
 from bulkql.schema.checks.filters import check_filter
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.filters import filter_of, order_of
+from bulkql.schema.limits.fetching import canceled_with_client, fetch
+from bulkql.schema.limits.usage import LimitQuery
 from bulkql.schema.operations import OperationQuery
 from bulkql.schema.permissions import check_may_view, may_view, view_forbidden
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, Forbidden, refusals_named
+from bulkql.workers.intake.requests import exceeds
 from bulkql.workers.resources.registry import BulkResource, registered, resource_of
 
 
@@ -67,7 +72,9 @@ def query_type(resources: list[BulkResource]) -> type:
     }
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
-    return strawberry.type(type("Query", (OperationQuery, ResourceQuery), namespace), description="What can be read.")
+    return strawberry.type(
+        type("Query", (OperationQuery, ResourceQuery, LimitQuery), namespace), description="What can be read."
+    )
 
 
 def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
@@ -77,12 +84,18 @@ def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
         def get_queryset(self, queryset: Any, info: Info[Context, None], **arguments: Any) -> Any:
             check_may_view(user_of(info), resource)
             check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
-            check_pagination(resource, arguments.get("pagination"))
+            page = page_of(resource, arguments.pop("pagination", None))
             found = super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]  # not typed there
+            # Without an order, two pages could have the same row.
+            found = (found if found.ordered else found.order_by("pk"))[page]
             # Read here: a pattern that the database does not take is known only then.
             with refusals_named(f"{resource.name}.filters"):
-                len(found)
+                fetch(found, resource.name)
             return found
+
+        def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            result = super().get_result(source, info, args, kwargs)
+            return canceled_with_client(result) if isawaitable(result) else result
 
     return ListField
 
@@ -100,10 +113,20 @@ def reference_field(target: BulkResource) -> type[StrawberryDjangoField]:
     return ReferenceField
 
 
-def check_pagination(resource: BulkResource, given: Any) -> None:
-    """Raises BadInput for a place before the first row."""
-    if given is not None and given is not strawberry.UNSET and given.offset < 0:
-        raise BadInput(f"{resource.name}.pagination.offset is {given.offset}; the first row has the offset 0.")
+def page_of(resource: BulkResource, given: Any) -> slice:
+    """Which of the rows; a page of the default size where nothing is said. Raises BadInput, LimitExceeded."""
+    offset: int = given.offset if is_given(given) else 0
+    limit: int = given.limit if is_given(given) and is_given(given.limit) else limits().default_page_rows
+    if offset < 0:
+        raise BadInput(f"{resource.name}.pagination.offset is {offset}; the first row has the offset 0.")
+    if limit < 0:
+        raise BadInput(f"{resource.name}.pagination.limit is {limit}; a page has no negative number of rows.")
+    exceeds("page_rows", f"{resource.name} in a page", limit, "ask for fewer")
+    return slice(offset, offset + limit)
+
+
+def is_given(value: Any) -> bool:
+    return value is not None and value is not strawberry.UNSET
 
 
 def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from graphql import GraphQLError, parse, validate
@@ -21,6 +22,8 @@ from bulkql.schema.checks.texts import Texts
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
 from bulkql.schema.context import Context
 from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, is_subscription, remember, valid_in
+from bulkql.schema.limits.pages import PageLimits
+from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows import RowLane
@@ -117,7 +120,9 @@ class Schema(strawberry.Schema):
             if errors := await in_thread(self._remember, query or "", variable_values):
                 return once(partial(refused, errors))
         key = sharing.key_of(query, variable_values, context_value, operation_name)
-        return await start() if key is None else sharing.shared(key, start)
+        results = await start() if key is None else sharing.shared(key, start)
+        user = getattr(context_value, "user", None)
+        return results if user is None or not user.is_authenticated else counted(results, user.pk)
 
     def _remember(self, text: str, variables: Any) -> list[GraphQLError]:
         """What is wrong with a subscription's text; one that is right need not be parsed again on the event loop."""
@@ -164,6 +169,14 @@ async def refusal(context: Context, error: Unauthenticated) -> AsyncGenerator[Pr
             await context.consumer.revoke()
 
 
+async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, None]:
+    """The same results, while they are among the subscriptions that a user may have."""
+    async with aclosing(cast("AsyncGenerator[Any, None]", results)) as stream:
+        with SUBSCRIPTIONS.taken(user_id):
+            async for result in stream:
+                yield result
+
+
 @cache
 def schema() -> Schema:
     """The schema of all registered resources; built once, after Django's apps are ready."""
@@ -183,6 +196,7 @@ EXTENSIONS: tuple[Any, ...] = (
     Texts,
     KnownDocuments,
     DocumentLimits,
+    PageLimits,
     DjangoOptimizerExtension,
 )
 SCALARS: dict[Any, Any] = {BigInt: BIG_INT}

@@ -19,7 +19,8 @@ from bulkql.server.auth import FOUND, REFUSED, bearer
 from bulkql.server.authority.credentials import Session, Token
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.requests import check_may_upload, exceeds
+from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.uploads import uploads
 
 #: What surrounds the file in a multipart body.
@@ -65,6 +66,8 @@ class Body:
         #: Whom the headers show; None where nobody was asked for.
         self.user: Any = None
         self._upload_bytes: int | None = None
+        #: What the user has stored, where nobody announced how much is coming.
+        self._stored: Quota | None = None
 
     async def prepare(self) -> None:
         """Find the sender, and the upload that is to be filled; raises Unauthenticated, NotFound."""
@@ -76,7 +79,7 @@ class Body:
             raise Unauthenticated(SIGN_IN)
         if name == "upload":
             assert self._match is not None
-            self._upload_bytes = await database_sync_to_async(announced_bytes)(
+            self._upload_bytes, self._stored = await database_sync_to_async(upload_room)(
                 self.user, self._match.kwargs["upload_id"]
             )
 
@@ -85,6 +88,8 @@ class Body:
         name = self._match.url_name if self._match is not None else None
         if name == "upload":
             check_upload(size, self._upload_bytes)
+            if self._stored is not None:
+                check_bytes(self._stored, size)
         elif name != "graphql":
             if settings.BULKQL_SIGN_IN_FIRST:  # a project's own pages have limits of their own
                 exceeds("form_bytes", "bytes of a form", size, "this page takes no files")
@@ -112,11 +117,15 @@ def match_of(path: str) -> ResolverMatch | None:
     return match if match.app_names[-1:] == ["bulkql"] else None
 
 
-def announced_bytes(user: Any, upload_id: UUID) -> int | None:
-    """The size that createUpload was told; raises NotFound, BadInput where the upload cannot be filled."""
+def upload_room(user: Any, upload_id: UUID) -> tuple[int | None, Quota | None]:
+    """The size that createUpload was told, or else what the user has stored already.
+
+    Raises Forbidden, NotFound, and BadInput where the upload cannot be filled.
+    """
+    check_may_upload(user)
     upload = uploads.find(user, upload_id)
     uploads.check_is_awaited(upload)
-    return upload.size
+    return (upload.size, None) if upload.size is not None else (None, upload_quotas(user)[0])
 
 
 def check_upload(size: int, announced: int | None) -> None:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
+from bulkql.schema.limits.shares import DOWNLOADS
 from bulkql.schema.permissions import hidden_contents, operation_for
 from bulkql.server.auth import failure, user_of_request
+from bulkql.server.traffic.connections import hold
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
@@ -39,6 +42,7 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
     if not user.is_authenticated:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
+        await hold(request, DOWNLOADS.taken(user.pk))
         download = await sync_to_async(find)(user, operation_id, signature, name)
     except Forbidden as error:
         return failure(str(error), error.code, HTTPStatus.FORBIDDEN)
@@ -82,4 +86,8 @@ async def in_thread(pieces: Pieces) -> AsyncGenerator[bytes, None]:
 
 def next_of(pieces: Pieces) -> bytes | None:
     """StopIteration does not pass from a thread into a coroutine."""
-    return next(pieces, None)
+    try:
+        return next(pieces, None)
+    finally:
+        # The client takes its time to read; others need the connection.
+        close_old_connections()

@@ -33,6 +33,7 @@ from strawberry.types.graphql import OperationType
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
 from bulkql.schema.failures import coded
+from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request
 from bulkql.server.authority.credentials import Credential, Token, credential_of
@@ -41,9 +42,10 @@ from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
 from bulkql.server.door.requests import request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
+from bulkql.server.traffic.connections import hold
 from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, Unauthenticated, place_of
+from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, TooManyAtOnce, Unauthenticated, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -126,6 +128,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             response = await self._answer(request)
         except HTTPException as error:
             response = failure(error.reason, "BAD_INPUT", error.status_code)
+        except TooManyAtOnce as error:
+            response = failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
         except LimitExceeded as error:
             response = failure(str(error), error.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except BulkError as error:
@@ -147,6 +151,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         user = await user_of_request(request)
         if not user.is_authenticated:
             return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
+        await hold(request, LINE.turn(user.pk))
         if (forgery := await forged(request)) is not None:
             return forgery
         context = Context(request=request, user=user, base_url=f"{request.scheme}://{request.get_host()}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http import HTTPStatus
 
 import redis
-from django.db import DatabaseError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from bulkql.server.auth import failure
 from bulkql.workers.messaging.servers import redis_url
 from bulkql.workers.resources.tables import lacking_tables
 
@@ -33,6 +38,15 @@ def ready(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=200 if status == "ok" else 503)
 
 
+def failed(request: HttpRequest) -> HttpResponse:
+    """What a request is answered that ended in an exception: never a page, for its readers are programs."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        text = "The database cannot be reached, or has no connection free; try again."
+        return failure(text, "UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE)
+    text = "Something went wrong here; the service's log tells more."
+    return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def missing_tables() -> list[str] | None:
     """What the database lacks, in sentences; None where it does not answer in time."""
     try:
@@ -45,13 +59,21 @@ def ask_database() -> list[str]:
     """The same, on a connection that is given back."""
     global _is_complete
     try:
-        with connection.cursor() as cursor:
+        with closing(own_connection()) as own, own.cursor() as cursor:
             cursor.execute("SELECT 1")
         missing = [] if _is_complete else lacking_tables()
         _is_complete = not missing
         return missing
     finally:
         connections.close_all()
+
+
+def own_connection() -> BaseDatabaseWrapper:
+    """A connection for these questions alone: that others have taken the whole pool says nothing of the database."""
+    own = connections.create_connection(DEFAULT_DB_ALIAS)
+    options = {name: value for name, value in own.settings_dict["OPTIONS"].items() if name != "pool"}
+    own.settings_dict = {**own.settings_dict, "OPTIONS": options}
+    return own
 
 
 def has_redis() -> bool:

@@ -54,6 +54,18 @@ for _name in (
     "QUERY_FIELDS",
     "HANDSHAKE_SECONDS",
     "PAGE_ROWS",
+    "DEFAULT_PAGE_ROWS",
+    "ANSWER_ROWS",
+    "LIST_SECONDS",
+    "STALL_SECONDS",
+    "USER_REQUESTS",
+    "USER_REQUESTS_WAITING",
+    "USER_DOWNLOADS",
+    "USER_SUBSCRIPTIONS",
+    "USER_STORED_BYTES",
+    "USER_UPLOADS_WAITING",
+    "USER_OPERATIONS_WAITING",
+    "USER_ROWS_A_DAY",
     "DRY_RUN_CHANGES",
     "EVENTS_PER_SECOND",
     "AUTHORITY_SECONDS",
@@ -116,7 +128,12 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=T
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # Under ASGI each request has a thread of its own. Without a pool it would have a connection of its own too: four
     # milliseconds, and a backend that knows no table yet.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 40}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": env.int("BULKQL_POOL_CONNECTIONS", 40),
+        # Nobody waits longer than a client would.
+        "timeout": env.int("BULKQL_POOL_SECONDS", 10),
+    }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["CONN_MAX_AGE"] = None
     # One writer at a time: without these, two out of three transactions find the database locked.

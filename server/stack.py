@@ -70,7 +70,7 @@ def web_command(host: str, port: int) -> list[str]:
     """uvicorn, one process."""
     return [
         *(sys.executable, "-m", "uvicorn", "bulkql.server.web_process:application"),
-        *("--host", host, "--port", str(port)),
+        *("--host", host, "--port", str(port), "--http", "bulkql.server.traffic.protocol:PatientProtocol"),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),

@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
-from bulkql.server.auth import failure, user_of_request
-from bulkql.workers.errors import BulkError, NotFound
+from bulkql.server.auth import STATUSES, failure, user_of_request
+from bulkql.workers.errors import BulkError
+from bulkql.workers.intake.requests import check_may_upload
 from bulkql.workers.uploads import uploads
 
 
@@ -27,12 +28,12 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         # In a thread of many requests, which has to give its connection back.
         upload = await database_sync_to_async(store, thread_sensitive=False)(user, upload_id, request)
     except BulkError as error:
-        status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.BAD_REQUEST
-        return failure(str(error), error.code, status)
+        return failure(str(error), error.code, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
     return JsonResponse({"id": str(upload.id), "size": upload.size})
 
 
 def store(user: Any, upload_id: UUID, request: HttpRequest) -> Any:
     """The body, which Django has spooled to disk, into the storage."""
+    check_may_upload(user)
     # A request reads like a file.
     return uploads.fill(uploads.find(user, upload_id), File(cast("IO[bytes]", request)))

@@ -9,6 +9,8 @@ from django.views.generic import RedirectView
 from bulkql.server import health
 from bulkql.server.authority import links
 
+handler500 = health.failed
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="bulkql:graphiql")),
     path("", include("bulkql.urls")),

@@ -58,6 +58,30 @@ class Limits:
     handshake_seconds: int = 10
     #: Rows of a page.
     page_rows: int = 1_000
+    #: Rows of a list that is asked for without saying how many.
+    default_page_rows: int = 100
+    #: Rows that one request may ask for, all of its pages and aliases together, those within others multiplied.
+    answer_rows: int = 25_000
+    #: Seconds that the database may take to find the rows of a list.
+    list_seconds: int = 20
+    #: Seconds for which a client may read nothing of its answer, or send nothing of its body, before it is cut off.
+    stall_seconds: int = 30
+    #: Requests of one user that a web process works on at a time, until they are read to their end; more wait in line.
+    user_requests: int = 16
+    #: Requests of one user that may wait in line.
+    user_requests_waiting: int = 200
+    #: Downloads of one user at a time, in each web process.
+    user_downloads: int = 4
+    #: Operations of one user over websockets at a time, in each web process; most of them are subscriptions.
+    user_subscriptions: int = 1_000
+    #: Bytes of one user's stored uploads, and of those that are announced.
+    user_stored_bytes: int = 50 * 1024 * 1024 * 1024
+    #: Uploads of one user that are announced, and wait for their bytes.
+    user_uploads_waiting: int = 100
+    #: Operations of one user that are not over.
+    user_operations_waiting: int = 1_000
+    #: Rows of one user in a day (UTC). A file that was begun is read to its end.
+    user_rows_a_day: int = 100_000_000
     #: Rows of a dry run whose changes are told field by field.
     dry_run_changes: int = 1_000
     #: Events a second that a subscriber is sent of one operation.

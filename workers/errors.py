@@ -56,6 +56,10 @@ class LimitExceeded(BulkError):
     code = "LIMIT_EXCEEDED"
 
 
+class TooManyAtOnce(LimitExceeded):
+    """A user has all of a kind that one may have at a time; later there is room again."""
+
+
 class IdempotencyConflict(BulkError):
     """The idempotency key was used before, with another input."""
 

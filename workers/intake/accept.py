@@ -18,6 +18,7 @@ from bulkql.workers.intake.chunking import ChunkStore, batched
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
+from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
@@ -38,6 +39,7 @@ def accept(request: BulkRequest, chunks: ChunkStore | None = None) -> tuple[Oper
     digest = hash_of(request)
     if (first := earlier(request, digest)) is not None:
         return first, False
+    check_new_operation(request.user, sum(len(item.rows or ()) for item in request.inputs))
     try:
         # Only a key that another request has too can fail here, and leave the caller's transaction to go on.
         with transaction.atomic(savepoint=request.idempotency_key is not None):

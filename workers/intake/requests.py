@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
-from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.registry import BulkResource, registered
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -106,6 +107,16 @@ def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
         permission = f"{meta.app_label}.{action}_{meta.model_name}"
         if not user.has_perm(permission):
             raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
+
+
+def check_may_upload(user: User) -> None:
+    """Whether there is anything that the user could do with a file; raises Forbidden."""
+    for resource in registered():
+        for verb in resource.operations & PERMISSIONS.keys():
+            with suppress(Forbidden):
+                check_permissions(user, verb, resource)
+                return
+    raise Forbidden("An upload needs a permission to write some resource's rows: its model's add_, change_ or delete_.")
 
 
 def check_text(name: str, text: str) -> None:

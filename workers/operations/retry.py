@@ -22,6 +22,7 @@ from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations.steps import after_commit
+from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 
@@ -36,6 +37,7 @@ def retry(operation: Operation, user: User) -> Operation:
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    check_new_operation(user, 0)
     with transaction.atomic():
         again = store_again(operation, user)
     logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)

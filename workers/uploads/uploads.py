@@ -11,6 +11,7 @@ from django.core.files.storage import Storage, storages
 from django.db import connection, transaction
 from django.utils import timezone
 
+from bulkql.workers import quotas
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, NotFound
 from bulkql.workers.models import Upload
@@ -31,6 +32,7 @@ def announce(user: User, name: str, size: int | None) -> Upload:
         raise BadInput("An upload needs a name; its ending tells the format.")
     if size is not None and size <= 0:
         raise BadInput(f"An upload of {size} bytes has no rows.")
+    quotas.check_new_upload(user, size)
     return Upload.objects.create(name=name[:255], size=size, created_by=user)
 
 
@@ -55,6 +57,8 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
         take(upload)
         path = storage().save(f"uploads/{upload.id}", content)
         stored = storage().size(path)
+        if upload.size is None:
+            quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], stored)
         if stored == 0 or upload.size not in (None, stored):
             storage().delete(path)
             announced = "at least one" if upload.size is None else f"{upload.size:,}"

@@ -1,0 +1,68 @@
+"""What a user may have and ask for, and how much of it is used: the query `limits`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+from asgiref.sync import sync_to_async
+from strawberry.types import Info
+
+from bulkql.schema.context import Context, user_of
+from bulkql.schema.limits.shares import DOWNLOADS, REQUESTS, SUBSCRIPTIONS
+from bulkql.schema.scalars import BigInt
+from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.quotas import quotas_of
+
+#: Limits of one request, of which nothing is ever used up.
+OF_ONE_REQUEST = (
+    "inline_rows",
+    "sync_rows",
+    "max_chunk_size",
+    "request_bytes",
+    "multipart_bytes",
+    "page_rows",
+    "default_page_rows",
+    "answer_rows",
+    "list_seconds",
+    "query_tokens",
+    "query_aliases",
+    "query_depth",
+)
+
+
+@strawberry.type(description="A limit, and how much of it is used.")
+class Limit:
+    name: str = strawberry.field(description="Its name, such as userRowsADay.")
+    setting: str = strawberry.field(description="The setting that sets it, such as BULKQL_USER_ROWS_A_DAY.")
+    limit: BigInt = strawberry.field(description="The most that is allowed.")
+    used: BigInt | None = strawberry.field(description="How much you use of it; null for limits of one request.")
+    reset_at: datetime | None = strawberry.field(
+        description="When it counts from zero again; null where something has to end, or be removed, first."
+    )
+
+
+@strawberry.type
+class LimitQuery:
+    @strawberry.field(description="Your quotas, your shares of this process, and the limits of one request.")
+    async def limits(self, info: Info[Context, None]) -> list[Limit]:
+        user = user_of(info)
+        quotas = await sync_to_async(quotas_of)(user)
+        shares = [(share.limit, share.used(user.pk)) for share in (REQUESTS, DOWNLOADS, SUBSCRIPTIONS)]
+        return [
+            *(limit(quota.limit, quota.used, quota.resets_at) for quota in quotas),
+            *(limit(name, used) for name, used in shares),
+            *(limit(name) for name in OF_ONE_REQUEST),
+        ]
+
+
+def limit(name: str, used: int | None = None, reset_at: datetime | None = None) -> Limit:
+    """A limit of conf.Limits, by the name of its field."""
+    return Limit(
+        name=graphql_name(name),
+        setting=setting_name(name),
+        limit=BigInt(getattr(limits(), name)),
+        used=None if used is None else BigInt(used),
+        reset_at=reset_at,
+    )

@@ -1,0 +1,62 @@
+"""HTTP requests -> Django, which gives its database connection back before a client reads, and waits for no client."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.http import HttpRequest
+
+from bulkql.workers.conf import limits
+
+#: In the scope of a request: what its user holds until the answer is read, or its client has gone.
+HELD = "bulkql.held"
+
+
+class Connections:
+    """An ASGI application around Django's."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        is_whole = False
+
+        async def receive_in_time() -> Any:
+            nonlocal is_whole
+            if is_whole:  # what comes now is the news that the client has gone
+                return await receive()
+            try:
+                async with asyncio.timeout(limits().stall_seconds):
+                    message = await receive()
+            except TimeoutError:
+                # Django drops what it has of the body.
+                return {"type": "http.disconnect"}
+            is_whole = not message.get("more_body", False)
+            return message
+
+        async def send_without_connection(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # A client that does not read would keep it for as long as it likes.
+                await sync_to_async(close_old_connections)()
+            await send(message)
+
+        async with AsyncExitStack() as held:
+            await self._application({**scope, HELD: held}, receive_in_time, send_without_connection)
+
+
+async def hold(request: HttpRequest, share: AbstractContextManager[None] | AbstractAsyncContextManager[None]) -> None:
+    """Hold a share until the request's answer is read; raises TooManyAtOnce.
+
+    Without this application around Django nobody would tell when that is, so there are no shares.
+    """
+    held: AsyncExitStack | None = getattr(request, "scope", {}).get(HELD)
+    if held is None:
+        return
+    if isinstance(share, AbstractAsyncContextManager):
+        await held.enter_async_context(share)
+    else:
+        held.enter_context(share)

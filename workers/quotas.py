@@ -1,0 +1,135 @@
+"""What a user has stored and asked for -> how much of each quota is used, or LimitExceeded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from datetime import time as time_of_day
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.errors import LimitExceeded
+from bulkql.workers.models import Operation, Upload
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Seconds for which a process trusts what it has read of a user's operations, and what it has accepted since.
+READING_SECONDS = 10
+#: Users whose readings are kept.
+READINGS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A limit of conf.Limits that counts for each user, and how much of it is used."""
+
+    limit: str
+    used: int
+    #: When it counts from zero again; None where something has to be removed, or to end, first.
+    resets_at: datetime | None = None
+
+    def check(self, more: int, what: str, way_out: str) -> None:
+        """Raises LimitExceeded if so many more are too many."""
+        most = getattr(limits(), self.limit)
+        if self.used + more > most:
+            raise LimitExceeded(
+                f"{self.used:,} {what} are yours, and {more:,} more would exceed the limit of {most:,} "
+                f"({setting_name(self.limit)}); {way_out}."
+            )
+
+
+def quotas_of(user: User) -> list[Quota]:
+    """All of a user's quotas, as the database has them now."""
+    counted = read_operations(user)
+    return [
+        *upload_quotas(user),
+        Quota("user_operations_waiting", counted.waiting),
+        Quota("user_rows_a_day", counted.rows, counted.day_end),
+    ]
+
+
+def upload_quotas(user: User) -> tuple[Quota, Quota]:
+    """Bytes, and uploads that wait for theirs."""
+    is_waiting = Q(uploaded_at=None, created_at__gt=timezone.now() - timedelta(seconds=limits().upload_seconds))
+    counted = Upload.objects.filter(created_by=user).aggregate(
+        size=Sum("size", filter=is_waiting | Q(uploaded_at__isnull=False)), waiting=Count("pk", filter=is_waiting)
+    )
+    return Quota("user_stored_bytes", counted["size"] or 0), Quota("user_uploads_waiting", counted["waiting"])
+
+
+def check_new_upload(user: User, size: int | None) -> None:
+    """Whether a user may announce an upload; raises LimitExceeded."""
+    stored, waiting = upload_quotas(user)
+    check_bytes(stored, size or 0)
+    waiting.check(1, "uploads that wait for their bytes", "send those first")
+
+
+def check_bytes(stored: Quota, more: int) -> None:
+    stored.check(more, "bytes of uploads", "they are removed some days after their operations are over")
+
+
+@dataclass(slots=True)
+class Counted:
+    """A user's operations as they were read, and those that this process has accepted since."""
+
+    waiting: int
+    rows: int
+    day_end: datetime
+    read_at: float
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.read_at < READING_SECONDS and timezone.now() < self.day_end
+
+
+#: Reading them for each request would take longer than writing its rows.
+_counted: dict[Any, Counted] = {}
+
+
+def check_new_operation(user: User, rows: int) -> None:
+    """Whether a user may ask for so many rows, 0 where only a file knows; raises LimitExceeded.
+
+    Counts at once what this process accepts, and what others accept within READING_SECONDS.
+    """
+    counted = _counted.get(user.pk)
+    try:
+        check_operations(counted if counted is not None and counted.is_fresh else remembered(user), rows)
+    except LimitExceeded:
+        # Some of them may be over by now.
+        check_operations(remembered(user), rows)
+    _counted[user.pk].waiting += 1
+    _counted[user.pk].rows += rows
+
+
+def check_operations(counted: Counted, rows: int) -> None:
+    waiting = Quota("user_operations_waiting", counted.waiting)
+    waiting.check(1, "operations that are not over", "wait for some of them, or cancel them")
+    today = Quota("user_rows_a_day", counted.rows, counted.day_end)
+    today.check(max(rows, 1), "rows of today", f"the next day begins at {counted.day_end:%Y-%m-%d %H:%M} UTC")
+
+
+def remembered(user: User) -> Counted:
+    """What is read now, kept for the next requests."""
+    if len(_counted) >= READINGS:
+        _counted.clear()
+    counted = _counted[user.pk] = read_operations(user)
+    return counted
+
+
+def read_operations(user: User) -> Counted:
+    """The user's operations that are not over, and the rows of those of today."""
+    day = datetime.combine(timezone.now().astimezone(tz=timezone.get_fixed_timezone(0)).date(), time_of_day.min)
+    start = day.replace(tzinfo=timezone.get_fixed_timezone(0))
+    operations = Operation.objects.filter(created_by=user)
+    rows = operations.filter(created_at__gte=start).aggregate(rows=Sum("inputs__total"))["rows"]
+    return Counted(
+        waiting=operations.filter(finished_at=None).count(),
+        rows=int(rows or 0),
+        day_end=start + timedelta(days=1),
+        read_at=time.monotonic(),
+    )
