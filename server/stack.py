@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -12,16 +11,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from bulkql.server import embedded
+from bulkql.server.processes import bound
 
 #: What a data directory remembers, so that `bulkql token --data` finds the service.
 STATE = "service.json"
+#: The names of what is supervised: PostgreSQL and Redis are there before, and until after, what needs them.
+SERVERS, SERVICE = "servers", "service"
 #: Seconds to wait for the service to answer.
 START_SECONDS = 60
 
@@ -33,7 +36,7 @@ class Stack:
     url: str
     #: The environment of its processes.
     environment: dict[str, str]
-    #: supervisord, which runs Redis, the web process and the workers.
+    #: supervisord, which runs the web process and the workers; another one runs PostgreSQL and Redis.
     supervisor: subprocess.Popen[bytes]
     data: Path
 
@@ -48,18 +51,28 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module(), **POLLING}
         if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
             environment["BULKQL_APPS"] = served
-        environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
-        programs: dict[str, list[str]] = {}
-        environment["REDIS_URL"] = os.environ.get("REDIS_URL", "")
-        if not environment["REDIS_URL"]:
-            programs["redis"], environment["REDIS_URL"] = embedded.redis_command(data)
-        programs["web"] = web_command("127.0.0.1", port)
-        programs["worker"] = worker_command(workers)
+        for name in (SERVERS, SERVICE):
+            clear_away(data, name)
+        servers: dict[str, list[str]] = {}
+        for name, command in (("DATABASE_URL", embedded.postgres_command), ("REDIS_URL", embedded.redis_command)):
+            if given := os.environ.get(name):
+                environment[name] = given
+            else:
+                servers[name.removesuffix("_URL").lower()], environment[name] = command(data)
         whole = {**os.environ, **environment}
+        if servers:
+            supervisor = stack.enter_context(supervised(data, SERVERS, servers, whole))
+            if "database" in servers:
+                log = data / "log" / "database.log"
+                embedded.wait_for_postgres(environment["DATABASE_URL"], lambda: supervisor.poll() is None, log)
         run_module(whole, "django", "check")
         # The superuser is there before anybody can ask for its token.
         run_module(whole, "bulkql.server.preparation")
-        supervisor = stack.enter_context(supervised(data, programs, whole))
+        programs = {
+            "web": embedded.bound_command(web_command("127.0.0.1", port)),
+            "worker": embedded.bound_command(worker_command(workers)),
+        }
+        supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole))
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, supervisor, data)
         remember(data, {"url": url, **environment})
@@ -130,14 +143,14 @@ def secret(data: Path) -> str:
 
 @contextmanager
 def supervised(
-    data: Path, programs: dict[str, list[str]], environment: dict[str, str]
+    data: Path, name: str, programs: dict[str, list[str]], environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """supervisord with these programs: it starts them again when they die, and stops them when it is stopped."""
     logs = data / "log"
     logs.mkdir(exist_ok=True)
-    configuration = data / "supervisord.conf"
-    configuration.write_text(configuration_of(data, programs))
-    with (logs / "supervisord.out").open("wb") as output:
+    configuration = configuration_file(data, name)
+    configuration.write_text(configuration_of(data, name, programs))
+    with (logs / f"{name}.out").open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
             env=environment,
@@ -146,7 +159,7 @@ def supervised(
             stderr=subprocess.STDOUT,
             # Ctrl-C is for us; we tell it.
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(bound.bind, signal.SIGTERM, os.getpid()),
         )
     try:
         yield process
@@ -155,25 +168,35 @@ def supervised(
         process.wait()
 
 
-def die_with_parent() -> None:
-    """Linux: a service whose starter is killed does not stay behind."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+def configuration_file(data: Path, name: str) -> Path:
+    """Where the configuration of a supervisord is."""
+    return data / f"{name}.conf"
 
 
-def configuration_of(data: Path, programs: dict[str, list[str]]) -> str:
+def clear_away(data: Path, name: str) -> None:
+    """Wait for the end of a supervisord whose `bulkql up` was killed; it stops what it has started."""
+    import psutil
+
+    path = str(configuration_file(data, name))
+    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        left = psutil.Process(int((data / f"{name}.pid").read_text()))
+        if path in left.cmdline():
+            left.terminate()
+            embedded.wait_for_end(left)
+
+
+def configuration_of(data: Path, name: str, programs: dict[str, list[str]]) -> str:
     """supervisord's configuration."""
     sections = [
         "[supervisord]",
-        f"logfile={data}/log/supervisord.log",
-        f"pidfile={data}/supervisord.pid",
+        f"logfile={data}/log/{name}.log",
+        f"pidfile={data}/{name}.pid",
         f"childlogdir={data}/log",
         "silent=true",
     ]
-    for priority, (name, command) in enumerate(programs.items()):
+    for priority, (program, command) in enumerate(programs.items()):
         sections += [
-            f"[program:{name}]",
+            f"[program:{program}]",
             "command=" + " ".join(quoted(part) for part in command),
             f"priority={priority}",
             "autorestart=true",
@@ -181,10 +204,11 @@ def configuration_of(data: Path, programs: dict[str, list[str]]) -> str:
             "startsecs=0",
             "startretries=1000",
             "stopwaitsecs=15",
-            "stopasgroup=true",
+            # PostgreSQL's way to stop without waiting for its clients; its own children it stops itself.
+            *(["stopsignal=INT"] if program == "database" else ["stopasgroup=true"]),
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={data}/log/{name}.log",
+            f"stdout_logfile={data}/log/{program}.log",
             "stdout_logfile_maxbytes=10MB",
         ]
     return "\n".join(sections) + "\n"

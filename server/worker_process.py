@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
+import signal
 from typing import Any
 
 import django
+
+from bulkql.server.processes.bound import bind
+
+# dramatiq's master may be killed: its children would go on without anybody to watch them or to stop them, with the
+# settings that they were started with. What they have begun is rolled back, and others take over.
+if (master := multiprocessing.parent_process()) is not None and master.pid is not None:
+    bind(signal.SIGKILL, master.pid)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bulkql.server.settings")
 django.setup()
