@@ -34,6 +34,7 @@ for _name in (
     "MAX_CHUNK_SIZE",
     "WINDOW",
     "LEASE_SECONDS",
+    "CHUNK_SECONDS",
     "RESCUE_SECONDS",
     "REDISPATCH_SECONDS",
     "MAX_ATTEMPTS",

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import Q
 
-from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.attempts import tried_again
@@ -41,13 +41,14 @@ def claim_and_write_all(operation_id: UUID) -> bool:
     if operation.attempts > limits().max_attempts:
         raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
     try:
-        with Spool() as spool, kept_alive(operation) as goes_on:
+        kept = heartbeat.keeping(operation, ~Q(state=State.CANCELING), Q(finished_at=None), seconds=WHOLE_SECONDS)
+        with Spool() as spool, kept as goes_on:
             write_all(operation, spool, goes_on)
     except LeaseLost:
         return False
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
-        claims.release(operation)
+        heartbeat.give_back(operation)
     return True
 
 
@@ -114,33 +115,6 @@ def unwritten(entry: Entry) -> Entry:
     """The entry of a dry run: new rows have no primary key, for they are not there."""
     is_new = pl.col("outcome") == Outcome.CREATED.value
     return Entry(entry.outcomes.with_columns(pk=pl.when(~is_new).then("pk")), entry.errors, entry.cascades)
-
-
-@contextmanager
-def kept_alive(operation: Operation) -> Iterator[threading.Event]:
-    """Keep the lease alive from a connection of its own; the event is set for as long as the work is to go on."""
-    goes_on, is_done = threading.Event(), threading.Event()
-    goes_on.set()
-
-    def beat() -> None:
-        try:
-            while not is_done.wait(limits().lease_seconds / 5):
-                if not claims.hold_operation(operation):
-                    goes_on.clear()
-        finally:
-            connection.close()
-
-    # SQLite has one writer, and that is the transaction itself: nobody can take its lease, nor renew it.
-    is_shared = backend(connection.alias).supports_concurrent_writers
-    thread = threading.Thread(target=beat, name="bulkql-lease", daemon=True) if is_shared else None
-    if thread is not None:
-        thread.start()
-    try:
-        yield goes_on
-    finally:
-        is_done.set()
-        if thread is not None:
-            thread.join()
 
 
 class Spool:

@@ -17,6 +17,7 @@ from bulkql.workers.errors import GivenUp, LeaseLost
 from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.models import Chunk
 from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.resources.plan import Plan, plan_of
@@ -49,13 +50,14 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
             f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
         )
     try:
-        write_claimed(chunk)
+        with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):
+            write_claimed(chunk)
     except LeaseLost as lost:
         logger.warning("operation %s: %s", chunk.operation_id, lost)
         return None
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        claims.release(chunk)
+        heartbeat.give_back(chunk)
         raise
     return chunk
 

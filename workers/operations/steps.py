@@ -16,6 +16,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.ledger import claims, endings, totals
+from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
@@ -171,9 +172,10 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         give_up(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
         return
     try:
-        for _ in read_upload(claimed):
-            if dispatches and not claimed.operation.is_one_transaction:
-                dispatch_chunks(operation_id)
+        with heartbeat.keeping(claimed, claims.its_operation(finished_at=None), seconds=WHOLE_SECONDS):
+            for _ in read_upload(claimed):
+                if dispatches and not claimed.operation.is_one_transaction:
+                    dispatch_chunks(operation_id)
     except BulkError as error:
         give_up(operation_id, str(error))
         return
@@ -182,7 +184,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        claims.release(claimed)
+        heartbeat.give_back(claimed)
         raise
     if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it.
