@@ -101,7 +101,10 @@ async def newest(queue: asyncio.Queue[Progress], told: Told) -> Progress | None:
     while True:
         patience = limits().reread_seconds if news is None else told.pause()
         try:
-            progress = await asyncio.wait_for(queue.get(), patience)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with an item, and who has
+            # unsubscribed would be told on.
+            async with asyncio.timeout(patience):
+                progress = await queue.get()
         except TimeoutError:
             return news
         if progress.sequence > (told.sequence if news is None else news.sequence):
@@ -121,7 +124,8 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
                     if told.setdefault(operation.pk, Told()).is_news(progress):
                         yield operation, progress
                 while True:
-                    progress = await asyncio.wait_for(queue.get(), limits().reread_seconds)
+                    async with asyncio.timeout(limits().reread_seconds):
+                        progress = await queue.get()
                     one = told.setdefault(progress.operation_id, Told())
                     # What is left out here, later totals or the next reading tell.
                     if (progress.is_final or not one.pause()) and one.is_news(progress):

@@ -70,7 +70,8 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         run_module(whole, "bulkql.server.preparation")
         programs = {
             "web": embedded.bound_command(web_command("127.0.0.1", port)),
-            "worker": embedded.bound_command(worker_command(workers)),
+            # dramatiq's master stops all of its children where one of them dies: each has a master of its own.
+            **{f"worker-{number}": embedded.bound_command(worker_command(1)) for number in range(1, workers + 1)},
         }
         supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole))
         url = f"http://127.0.0.1:{port}"

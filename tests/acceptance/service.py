@@ -140,9 +140,10 @@ class Service:
         return [child for child in children if words in " ".join(command_of(child))]
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that work on messages: dramatiq's forks of the master."""
-        (master, *forks) = self.processes("dramatiq bulkql.server.worker_process")
-        return [fork for fork in forks if fork.ppid() == master.pid]
+        """The processes that work on messages: the forks of dramatiq's masters."""
+        found = self.processes("dramatiq bulkql.server.worker_process")
+        pids = {one.pid for one in found}
+        return [one for one in found if one.ppid() in pids]
 
 
 def command_of(process: psutil.Process) -> list[str]:
