@@ -6,7 +6,6 @@ import gc
 import multiprocessing
 import os
 import signal
-from typing import Any
 
 import django
 
@@ -22,21 +21,9 @@ django.setup()
 
 from django.db.backends.signals import connection_created  # noqa: E402
 
+from bulkql.server.processes.commits import commit_at_leisure  # noqa: E402
 from bulkql.workers.actors import handle_chunk, handle_input  # noqa: E402
-from bulkql.workers.backends import backend  # noqa: E402
 from bulkql.workers.messaging.broker import broker  # noqa: E402
-
-
-def commit_at_leisure(connection: Any, **_: Any) -> None:
-    """Leases, dispatches and the reader's chunks need not reach the disk before work goes on.
-
-    What a crash of the database takes of them is taken from its end, and made again: the upload is there, and the
-    rescue rings. Rows and their ledger entries commit durably (workers/chunks.py).
-    """
-    if backend(connection.alias).supports_transaction_settings:
-        with connection.cursor() as cursor:
-            cursor.execute("SET synchronous_commit TO off")
-
 
 connection_created.connect(commit_at_leisure)
 

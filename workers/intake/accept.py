@@ -13,7 +13,7 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict
-from bulkql.workers.intake.chunking import ChunkStore, batched
+from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
@@ -164,5 +164,8 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
     """The primary keys of rows, as a file of them would give them."""
     pks = queryset.using(plan.resource.database).order_by("pk").values_list("pk", flat=True)
-    for some in batched(pks.iterator(chunk_size=size), size):
-        yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in some]}, schema={plan.resource.pk.name: pl.String})
+    # By their keys: a cursor is not found again where a pooler gives every transaction a connection.
+    page = list(pks[:size])
+    while page:
+        yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in page]}, schema={plan.resource.pk.name: pl.String})
+        page = list(pks.filter(pk__gt=page[-1])[:size]) if len(page) == size else []
