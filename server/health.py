@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import redis
-from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from bulkql.workers.messaging.servers import redis_url
 from bulkql.workers.resources.tables import lacking_tables
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def has_redis() -> bool:
     """Whether Redis answers in time."""
     try:
         with redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+            redis_url(), socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
         ) as client:
             client.ping()
     except redis.RedisError:
