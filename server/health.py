@@ -33,8 +33,8 @@ async def live(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """GET /readyz: database and Redis answer, and all tables are there; 503 names what fails."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    asked = _asking_database.submit(ask_database), _asking_redis.submit(has_redis)
-    missing, has_answered = (answer_of(one, deadline) for one in asked)
+    database, notifier = _asking_database.submit(ask_database), _asking_redis.submit(has_redis)
+    missing, has_answered = answer_of(database, deadline), answer_of(notifier, deadline)
     checks = {"database": missing is not None, "redis": bool(has_answered)}
     status = "ok" if all(checks.values()) and not missing else "unavailable"
     body = {"status": status, **checks, **({"missing": missing} if missing else {})}

@@ -34,6 +34,10 @@ class Limits:
     max_attempts: int = 5
     #: Seconds that one SQL statement of a worker may take.
     statement_seconds: int = 20
+    #: Seconds that a request, or one turn of a chunk, waits for rows that somebody else has locked.
+    lock_seconds: int = 10
+    #: Seconds that an operation waits for them, turn after turn, before it fails.
+    lock_wait_seconds: int = 600
     #: Bytes of a JSON request.
     request_bytes: int = 32 * 1024 * 1024
     #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.

@@ -90,6 +90,11 @@ def release(claimed: Claimed) -> None:
     held(claimed).update(lease=None, leased_until=None)
 
 
+def put_off(chunk: Chunk) -> None:
+    """Give a chunk back as if it had not been tried; it is dispatched again."""
+    held(chunk).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)
+
+
 def held(claimed: Claimed) -> QuerySet[Any]:
     """The row of what was claimed, unless another worker has it by now."""
     model: Any = type(claimed)  # their keys are of different types, which the stubs cannot tell apart here

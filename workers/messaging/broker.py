@@ -31,8 +31,9 @@ class DatabaseConnections(dramatiq.Middleware):
 #: Seconds after which Redis is asked again once it was away. By default consumers wait for three, and a worker that has
 #: finished a chunk for five. There is no setting for the latter.
 AGAIN_SECONDS = 0.25
-dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = AGAIN_SECONDS
-dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS = AGAIN_SECONDS
+vars(dramatiq.worker).update(
+    CONSUMER_RESTART_DELAY_SECS=AGAIN_SECONDS, POST_PROCESS_MESSAGE_RETRY_DELAY_SECS=AGAIN_SECONDS
+)
 
 
 def queue_client() -> redis.Redis:

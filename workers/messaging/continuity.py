@@ -15,8 +15,7 @@ def run_id() -> str:
 
 def has_forgotten() -> bool:
     """Whether messages may be lost that count as sent; raises RedisError."""
-    told = broker.client.get(KEY)
-    return told is None or told.decode() != run_id()
+    return broker.client.get(KEY) != run_id().encode()
 
 
 def note_told() -> None:

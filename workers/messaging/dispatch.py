@@ -96,7 +96,9 @@ def send_chunks(operation_id: UUID) -> None:
     )
     if frontier is None:
         return
-    size = 1 if plan_of(frontier).is_sequential else limits().window
+    # While it waits for somebody's locks, one worker that waits is enough: the others are for other operations.
+    is_single = plan_of(frontier).is_sequential or frontier.operation.waiting_since is not None
+    size = 1 if is_single else limits().window
     window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
     for chunk_id, dispatched_at in window.values_list("pk", "dispatched_at"):
         if dispatched_at is None:

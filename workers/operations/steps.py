@@ -11,12 +11,13 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State
-from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
+from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, Locked, place_of
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.ledger import claims, endings, totals
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
+from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
@@ -61,8 +62,9 @@ def write_inline(request: BulkRequest) -> Operation:
 
 def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunks | None]:
     """One try at all of an inline request; its chunks, unless it came before."""
-    written = inline.InlineChunks()
-    with transaction.atomic():
+    watch = Watch()
+    written = inline.InlineChunks(watch)
+    with watch, transaction.atomic():
         operation, is_new = accept(request, written)
         if is_new:
             inline.mark_finished(operation)
@@ -99,7 +101,7 @@ def write_or_hand_over(operation: Operation) -> None:
     """Write the whole operation. It is stored: if that does not go well, workers will write it."""
     try:
         write_now(operation)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, Locked) as error:
         logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
         dispatch(operation.id)
         end(operation.id)  # what was left may have been its end
@@ -111,7 +113,7 @@ def write_now(operation: Operation) -> None:
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
     if operation.is_one_transaction:
-        write_operation(operation.pk)
+        write_operation(operation.pk, "lock_seconds")
         return
     is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
@@ -149,10 +151,10 @@ def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
     return False
 
 
-def write_operation(operation_id: UUID) -> None:
-    """Write all of an operation that is one transaction."""
+def write_operation(operation_id: UUID, limit: str = "lock_wait_seconds") -> None:
+    """Write all of an operation that is one transaction; raises Locked where it waits for as long as a request does."""
     try:
-        is_over = atomic.claim_and_write_all(operation_id)
+        is_over = atomic.claim_and_write_all(operation_id, limit)
     except GivenUp as given_up:
         give_up(*given_up.args)
         return
