@@ -20,6 +20,7 @@ import httpx
 
 from bulkql.server import embedded
 from bulkql.server.processes import bound
+from bulkql.workers.conf import Limits
 
 #: What a data directory remembers, so that `bulkql token --data` finds the service.
 STATE = "service.json"
@@ -65,27 +66,35 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
             if "database" in servers:
                 log = data / "log" / "database.log"
                 embedded.wait_for_postgres(environment["DATABASE_URL"], lambda: supervisor.poll() is None, log)
-        run_module(whole, "django", "check")
+        run_module(whole, "django", "check", "--database", "default")
         # The superuser is there before anybody can ask for its token.
         run_module(whole, "bulkql.server.preparation")
+        drain = drain_seconds()
         programs = {
-            "web": embedded.bound_command(web_command("127.0.0.1", port)),
-            # dramatiq's master stops all of its children where one of them dies: each has a master of its own.
-            **{f"worker-{number}": embedded.bound_command(worker_command(1)) for number in range(1, workers + 1)},
+            "web": embedded.bound_command(web_command("127.0.0.1", port, drain)),
         }
-        supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole))
+        for number in range(1, workers + 1):
+            # dramatiq's master stops all of its children where one of them dies: each has a master of its own.
+            programs[f"worker-{number}"] = embedded.bound_command(worker_command(1, drain))
+        supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole, drain))
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, supervisor, data)
         remember(data, {"url": url, **environment})
         yield Stack(url=url, environment=whole, supervisor=supervisor, data=data)
 
 
-def web_command(host: str, port: int) -> list[str]:
+def drain_seconds() -> int:
+    """Seconds that a process which is stopped has to finish what it has begun; BULKQL_DRAIN_SECONDS."""
+    # The settings are not read here: this process gives its children their environment, and has not got it yet.
+    return int(os.environ.get("BULKQL_DRAIN_SECONDS") or Limits().drain_seconds)
+
+
+def web_command(host: str, port: int, drain: int) -> list[str]:
     """uvicorn, one process."""
     return [
         *(sys.executable, "-m", "uvicorn", "bulkql.server.web_process:application"),
         *("--host", host, "--port", str(port)),
-        *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
+        *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", str(drain)),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),
     ]
@@ -96,14 +105,14 @@ def web_command(host: str, port: int) -> list[str]:
 POLLING = {"dramatiq_worker_timeout": "250", "dramatiq_queue_prefetch": "2"}
 
 
-def worker_command(processes: int) -> list[str]:
+def worker_command(processes: int, drain: int) -> list[str]:
     """dramatiq: two threads a process, so that one reads or waits for the database while the other computes."""
     return [
         # Those who wait for an answer or an event come before those who wait for their rows.
         *("nice", "-n", "10"),
         *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process:broker"),
         *("--processes", str(processes), "--threads", "2"),
-        *("--worker-shutdown-timeout", "8000"),
+        *("--worker-shutdown-timeout", str(drain * 1_000)),
     ]
 
 
@@ -144,13 +153,13 @@ def secret(data: Path) -> str:
 
 @contextmanager
 def supervised(
-    data: Path, name: str, programs: dict[str, list[str]], environment: dict[str, str]
+    data: Path, name: str, programs: dict[str, list[str]], environment: dict[str, str], drain: int = 0
 ) -> Iterator[subprocess.Popen[bytes]]:
     """supervisord with these programs: it starts them again when they die, and stops them when it is stopped."""
     logs = data / "log"
     logs.mkdir(exist_ok=True)
     configuration = configuration_file(data, name)
-    configuration.write_text(configuration_of(data, name, programs))
+    configuration.write_text(configuration_of(data, name, programs, drain))
     with (logs / f"{name}.out").open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
@@ -186,7 +195,7 @@ def clear_away(data: Path, name: str) -> None:
             embedded.wait_for_end(left)
 
 
-def configuration_of(data: Path, name: str, programs: dict[str, list[str]]) -> str:
+def configuration_of(data: Path, name: str, programs: dict[str, list[str]], drain: int) -> str:
     """supervisord's configuration."""
     sections = [
         "[supervisord]",
@@ -204,7 +213,8 @@ def configuration_of(data: Path, name: str, programs: dict[str, list[str]]) -> s
             # A worker that is killed is back at once, however often.
             "startsecs=0",
             "startretries=1000",
-            "stopwaitsecs=15",
+            # What is stopped finishes what it has begun, and then has to say goodbye.
+            f"stopwaitsecs={drain + 10}",
             # PostgreSQL's way to stop without waiting for its clients; its own children it stops itself.
             *(["stopsignal=INT"] if program == "database" else ["stopasgroup=true"]),
             "killasgroup=true",

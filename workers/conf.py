@@ -38,6 +38,8 @@ class Limits:
     lock_seconds: int = 10
     #: Seconds that an operation waits for them, turn after turn, before it fails.
     lock_wait_seconds: int = 600
+    #: Seconds that a process which is stopped has to finish what it has begun; less than an orchestrator's patience.
+    drain_seconds: int = 8
     #: Bytes of a JSON request.
     request_bytes: int = 32 * 1024 * 1024
     #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.

@@ -227,8 +227,11 @@ def test_worker_that_stops_gives_back_what_it_has_not_finished(stored):
     claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
     assert claimed is not None
 
+    Chunk.objects.update(dispatched_at=timezone.now())
+
     with heartbeat.keeping(claimed, seconds=60):
         heartbeat.give_back_all()
 
-    assert Chunk.objects.get(pk=claimed.pk).leased_until is None
+    stopped = Chunk.objects.get(pk=claimed.pk)
+    assert (stopped.leased_until, stopped.dispatched_at) == (None, None)
     assert Operation.objects.get(pk=stored.pk).state == State.RUNNING

@@ -90,6 +90,11 @@ def release(claimed: Claimed) -> None:
     held(claimed).update(lease=None, leased_until=None)
 
 
+def abandon(claimed: Claimed) -> None:
+    """Give back what this process will not finish; whoever looks next dispatches it again."""
+    held(claimed).update(lease=None, leased_until=None, dispatched_at=None)
+
+
 def put_off(chunk: Chunk) -> None:
     """Give a chunk back as if it had not been tried; it is dispatched again."""
     held(chunk).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)

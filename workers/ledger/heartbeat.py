@@ -76,7 +76,7 @@ class Heartbeat:
         for held in list(self._held):
             self._remove(held)
             with suppress(DatabaseError, InterfaceError):
-                claims.release(held.claimed)
+                claims.abandon(held.claimed)
 
     def _add(self, held: Held) -> None:
         with self._changed:
