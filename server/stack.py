@@ -27,7 +27,7 @@ STATE = "service.json"
 #: The names of what is supervised: PostgreSQL and Redis are there before, and until after, what needs them.
 SERVERS, SERVICE = "servers", "service"
 #: Seconds to wait for the service to answer.
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

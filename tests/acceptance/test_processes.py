@@ -33,7 +33,7 @@ def up(data: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         command = [*words, bulkql, "up", "--port", str(free_port()), "--data", str(data)]
         process = subprocess.Popen(command, env=inherited, stdout=log, stderr=subprocess.STDOUT, text=True)
     try:
-        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 60, "the service")
+        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 180, "the service")
         assert process.poll() is None, printed.read_text()
         yield process
     finally:

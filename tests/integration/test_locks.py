@@ -16,7 +16,7 @@ from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import Locked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.ledger import waits
+from bulkql.workers.ledger import totals, waits
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps, waiting
@@ -187,3 +187,36 @@ def test_waiting_operation_keeps_one_worker_and_no_more(user, holder, patience):
     steps.dispatch(operation.pk)
 
     assert [chunk.dispatched_at is not None for chunk in chunks] == [True, False, False, False]
+
+
+def test_creates_of_the_same_keys_in_other_orders_do_not_deadlock(user, monkeypatch):
+    """They wait for each other, each for a key that the other has; a deadlock takes a second to be seen."""
+    count, tries = 4_000, []
+    store_and_write = steps.store_and_write
+
+    def counted(request: BulkRequest) -> Any:
+        tries.append(request)
+        return store_and_write(request)
+
+    monkeypatch.setattr(steps, "store_and_write", counted)
+    rows = [{"name": f"Account {number}"} for number in range(count)]
+    together = threading.Barrier(3)
+    done: list[Operation] = []
+
+    def ask(order: list[Any]) -> None:
+        inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=order)]
+        request = BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC)
+        together.wait()
+        done.append(steps.run(request))
+        connection.close()
+
+    orders = [rows, rows[::-1], rows[count // 2 :] + rows[: count // 2]]
+    clients = [threading.Thread(target=ask, args=(order,)) for order in orders]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+    assert len(tries) == 3
+    counted_rows = [totals.progress(one.pk) for one in done]
+    assert sorted((one.created, one.failed) for one in counted_rows) == [(0, count), (0, count), (count, 0)]

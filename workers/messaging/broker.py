@@ -56,7 +56,8 @@ broker = NotifyingBroker(
         ShutdownNotifications(),
         Callbacks(),
         Pipelines(),
-        Retries(max_retries=4, min_backoff=100, max_backoff=5_000),
+        # Longer than PostgreSQL takes to come back: what is given up here is dispatched again only after a while.
+        Retries(max_retries=8, min_backoff=100, max_backoff=5_000),
         DatabaseConnections(),
     ],
 )
