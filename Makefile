@@ -8,6 +8,8 @@ V := .venv
 BIN := $(V)/bin
 WEB := server/web
 TREE := build/tree
+# A make that is killed does not leave what it runs.
+BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite lint bench bench-peers constraints clean
@@ -30,10 +32,10 @@ $(WEB)/static/graphiql/built: $(WEB)/package.json $(WEB)/package-lock.json
 	else echo "Node.js is not here: GraphiQL is left out."; fi
 
 demo: setup ## The main job on real input: 235,160 rows through the public API
-	@$(BIN)/bulkql demo
+	@$(BOUND) $(BIN)/bulkql demo
 
 up: setup ## Everything on this machine, until Ctrl-C
-	@$(BIN)/bulkql up
+	@$(BOUND) $(BIN)/bulkql up
 
 test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
 	@$(BIN)/python $(PYTEST)

@@ -17,6 +17,17 @@ from bulkql.workers.errors import REFUSALS, BulkError, place_of
 logger = logging.getLogger("bulkql")
 
 
+#: What a database that can be reached says, by SQLSTATE.
+OUTAGES = {
+    "55P03": "Somebody else holds locks that this has to wait for; try again.",
+    "57014": "The database took too long for this, or waited too long for somebody else; try again.",
+    "40P01": "This and another transaction were in each other's way; try again.",
+    "40001": "This and another transaction were in each other's way; try again.",
+    "53100": "The database has no disk space left.",
+    "53300": "The database has no connection left; try again.",
+}
+
+
 class StreamFailures(SchemaExtension):
     """Gives each error of a websocket's results its code; over HTTP the view does."""
 
@@ -34,7 +45,8 @@ def coded(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, BulkError):
         return error
     if isinstance(cause, OperationalError | InterfaceError):
-        return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
+        state = str(getattr(cause.__cause__, "sqlstate", None))
+        return replaced(error, OUTAGES.get(state, "The database cannot be reached; try again."), "UNAVAILABLE")
     if error.path is None and isinstance(cause, RecursionError):
         return replaced(
             error,

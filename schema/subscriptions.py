@@ -87,6 +87,7 @@ class Told:
     """What a subscriber knows: totals never go back, and do not come too often."""
 
     sequence: int = -1
+    message: str = ""
     at: float = 0.0
     is_over: bool = False
 
@@ -96,10 +97,17 @@ class Told:
 
     def is_news(self, progress: Progress) -> bool:
         """Whether totals are newer than those that were told, in which case they are told now."""
-        if progress.sequence <= self.sequence:
+        if not is_newer(progress, self):
             return False
-        self.sequence, self.at, self.is_over = progress.sequence, time.monotonic(), progress.is_final
+        self.sequence, self.message = progress.sequence, progress.message
+        self.at, self.is_over = time.monotonic(), progress.is_final
         return True
+
+
+def is_newer(progress: Progress, known: Told | Progress) -> bool:
+    """Whether totals have grown, or another thing is said of them: while an operation waits, nothing grows."""
+    is_said = progress.sequence == known.sequence and progress.message != known.message
+    return progress.sequence > known.sequence or is_said
 
 
 async def watch(operation: Operation) -> AsyncGenerator[Progress, None]:
@@ -132,10 +140,13 @@ async def newest(queue: asyncio.Queue[Progress], told: Told) -> Progress | None:
     while True:
         patience = limits().reread_seconds if news is None else told.pause()
         try:
-            progress = await asyncio.wait_for(queue.get(), patience)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with an item, and who has
+            # unsubscribed would be told on.
+            async with asyncio.timeout(patience):
+                progress = await queue.get()
         except TimeoutError:
             return news
-        if progress.sequence > (told.sequence if news is None else news.sequence):
+        if is_newer(progress, told if news is None else news):
             news = progress
         if news is not None and (news.is_final or not told.pause()):
             return news
@@ -152,7 +163,8 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
                     if told.setdefault(operation.pk, Told()).is_news(progress):
                         yield operation, progress
                 while True:
-                    progress = await asyncio.wait_for(queue.get(), limits().reread_seconds)
+                    async with asyncio.timeout(limits().reread_seconds):
+                        progress = await queue.get()
                     one = told.setdefault(progress.operation_id, Told())
                     # What is left out here, later totals or the next reading tell.
                     if (progress.is_final or not one.pause()) and one.is_news(progress):

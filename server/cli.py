@@ -53,7 +53,7 @@ def serve(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
 ) -> None:
     """Run the web tier against DATABASE_URL and REDIS_URL."""
-    command = stack.web_command(host, port)
+    command = stack.web_command(host, port, stack.drain_seconds())
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -62,7 +62,7 @@ def work(
     processes: Annotated[int, typer.Option(help="Worker processes.")] = 2,
 ) -> None:
     """Run the workers against DATABASE_URL and REDIS_URL."""
-    command = stack.worker_command(processes)
+    command = stack.worker_command(processes, stack.drain_seconds())
     os.execvpe(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
 
 
@@ -125,7 +125,8 @@ def migrate() -> None:
     set_up(None)
     from django.core.management import call_command
 
-    call_command("migrate")
+    # What it migrates is asked whether it is PostgreSQL.
+    call_command("migrate", skip_checks=False)
 
 
 @app.command()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from http import HTTPStatus
+from typing import TypeVar
 
 import redis
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
@@ -16,10 +18,14 @@ from bulkql.server.auth import failure
 from bulkql.workers.messaging.servers import redis_url
 from bulkql.workers.resources.tables import lacking_tables
 
-#: Seconds in which the database and Redis have to answer.
-ANSWER_SECONDS = 2
-#: Asks the database. One thread: while a question hangs, the next ones time out behind it, and no threads pile up.
-_asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readyz")
+T = TypeVar("T")
+
+#: Seconds in which the database and Redis have to answer, both together: orchestrators give up after two.
+ANSWER_SECONDS = 1.5
+#: Ask the database and Redis. One thread each: while a question hangs, the next ones time out behind it, and no threads
+#: pile up.
+_asking_database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readyz-database")
+_asking_redis = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readyz-redis")
 #: Whether all tables have been found; tables that are there stay, so they are looked for until then.
 _is_complete = False
 
@@ -31,8 +37,10 @@ async def live(request: HttpRequest) -> HttpResponse:
 
 def ready(request: HttpRequest) -> HttpResponse:
     """GET /readyz: database and Redis answer, and all tables are there; 503 names what fails."""
-    missing = missing_tables()
-    checks = {"database": missing is not None, "redis": has_redis()}
+    deadline = time.monotonic() + ANSWER_SECONDS
+    database, notifier = _asking_database.submit(ask_database), _asking_redis.submit(has_redis)
+    missing, has_answered = answer_of(database, deadline), answer_of(notifier, deadline)
+    checks = {"database": missing is not None, "redis": bool(has_answered)}
     status = "ok" if all(checks.values()) and not missing else "unavailable"
     body = {"status": status, **checks, **({"missing": missing} if missing else {})}
     return JsonResponse(body, status=200 if status == "ok" else 503)
@@ -47,16 +55,18 @@ def failed(request: HttpRequest) -> HttpResponse:
     return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def missing_tables() -> list[str] | None:
-    """What the database lacks, in sentences; None where it does not answer in time."""
+def answer_of(asked: Future[T], deadline: float) -> T | None:
+    """The answer to a question; None where it does not come in time."""
     try:
-        return _asking.submit(ask_database).result(ANSWER_SECONDS)
+        return asked.result(max(deadline - time.monotonic(), 0))
     except (DatabaseError, TimeoutError):
+        # Who asks next need not wait behind a question that nobody asks any more.
+        asked.cancel()
         return None
 
 
 def ask_database() -> list[str]:
-    """The same, on a connection that is given back."""
+    """What the database lacks, in sentences; on a connection that is given back."""
     global _is_complete
     try:
         with closing(own_connection()) as own, own.cursor() as cursor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -12,18 +11,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from bulkql.server import embedded
+from bulkql.server.processes import bound
+from bulkql.workers.conf import Limits
 
 #: What a data directory remembers, so that `bulkql token --data` finds the service.
 STATE = "service.json"
+#: The names of what is supervised: PostgreSQL and Redis are there before, and until after, what needs them.
+SERVERS, SERVICE = "servers", "service"
 #: Seconds to wait for the service to answer.
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class Stack:
     url: str
     #: The environment of its processes.
     environment: dict[str, str]
-    #: supervisord, which runs Redis, the web process and the workers.
+    #: supervisord, which runs the web process and the workers; another one runs PostgreSQL and Redis.
     supervisor: subprocess.Popen[bytes]
     data: Path
 
@@ -48,30 +52,49 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module(), **POLLING}
         if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
             environment["BULKQL_APPS"] = served
-        environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or stack.enter_context(embedded.postgres(data))
-        programs: dict[str, list[str]] = {}
-        environment["REDIS_URL"] = os.environ.get("REDIS_URL", "")
-        if not environment["REDIS_URL"]:
-            programs["redis"], environment["REDIS_URL"] = embedded.redis_command(data)
-        programs["web"] = web_command("127.0.0.1", port)
-        programs["worker"] = worker_command(workers)
+        for name in (SERVERS, SERVICE):
+            clear_away(data, name)
+        servers: dict[str, list[str]] = {}
+        for name, command in (("DATABASE_URL", embedded.postgres_command), ("REDIS_URL", embedded.redis_command)):
+            if given := os.environ.get(name):
+                environment[name] = given
+            else:
+                servers[name.removesuffix("_URL").lower()], environment[name] = command(data)
         whole = {**os.environ, **environment}
-        run_module(whole, "django", "check")
+        if servers:
+            supervisor = stack.enter_context(supervised(data, SERVERS, servers, whole))
+            if "database" in servers:
+                log = data / "log" / "database.log"
+                embedded.wait_for_postgres(environment["DATABASE_URL"], lambda: supervisor.poll() is None, log)
+        run_module(whole, "django", "check", "--database", "default")
         # The superuser is there before anybody can ask for its token.
         run_module(whole, "bulkql.server.preparation")
-        supervisor = stack.enter_context(supervised(data, programs, whole))
+        drain = drain_seconds()
+        programs = {
+            "web": embedded.bound_command(web_command("127.0.0.1", port, drain)),
+        }
+        for number in range(1, workers + 1):
+            # dramatiq's master stops all of its children where one of them dies: each has a master of its own.
+            programs[f"worker-{number}"] = embedded.bound_command(worker_command(1, drain))
+        supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole, drain))
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, supervisor, data)
         remember(data, {"url": url, **environment})
         yield Stack(url=url, environment=whole, supervisor=supervisor, data=data)
 
 
-def web_command(host: str, port: int) -> list[str]:
+def drain_seconds() -> int:
+    """Seconds that a process which is stopped has to finish what it has begun; BULKQL_DRAIN_SECONDS."""
+    # The settings are not read here: this process gives its children their environment, and has not got it yet.
+    return int(os.environ.get("BULKQL_DRAIN_SECONDS") or Limits().drain_seconds)
+
+
+def web_command(host: str, port: int, drain: int) -> list[str]:
     """uvicorn, one process."""
     return [
         *(sys.executable, "-m", "uvicorn", "bulkql.server.web_process:application"),
         *("--host", host, "--port", str(port), "--http", "bulkql.server.traffic.protocol:PatientProtocol"),
-        *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"),
+        *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", str(drain)),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),
     ]
@@ -82,14 +105,14 @@ def web_command(host: str, port: int) -> list[str]:
 POLLING = {"dramatiq_worker_timeout": "250", "dramatiq_queue_prefetch": "2"}
 
 
-def worker_command(processes: int) -> list[str]:
+def worker_command(processes: int, drain: int) -> list[str]:
     """dramatiq: two threads a process, so that one reads or waits for the database while the other computes."""
     return [
         # Those who wait for an answer or an event come before those who wait for their rows.
         *("nice", "-n", "10"),
         *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process:broker"),
         *("--processes", str(processes), "--threads", "2"),
-        *("--worker-shutdown-timeout", "8000"),
+        *("--worker-shutdown-timeout", str(drain * 1_000)),
     ]
 
 
@@ -130,14 +153,14 @@ def secret(data: Path) -> str:
 
 @contextmanager
 def supervised(
-    data: Path, programs: dict[str, list[str]], environment: dict[str, str]
+    data: Path, name: str, programs: dict[str, list[str]], environment: dict[str, str], drain: int = 0
 ) -> Iterator[subprocess.Popen[bytes]]:
     """supervisord with these programs: it starts them again when they die, and stops them when it is stopped."""
     logs = data / "log"
     logs.mkdir(exist_ok=True)
-    configuration = data / "supervisord.conf"
-    configuration.write_text(configuration_of(data, programs))
-    with (logs / "supervisord.out").open("wb") as output:
+    configuration = configuration_file(data, name)
+    configuration.write_text(configuration_of(data, name, programs, drain))
+    with (logs / f"{name}.out").open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
             env=environment,
@@ -146,7 +169,7 @@ def supervised(
             stderr=subprocess.STDOUT,
             # Ctrl-C is for us; we tell it.
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(bound.bind, signal.SIGTERM, os.getpid()),
         )
     try:
         yield process
@@ -155,36 +178,48 @@ def supervised(
         process.wait()
 
 
-def die_with_parent() -> None:
-    """Linux: a service whose starter is killed does not stay behind."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+def configuration_file(data: Path, name: str) -> Path:
+    """Where the configuration of a supervisord is."""
+    return data / f"{name}.conf"
 
 
-def configuration_of(data: Path, programs: dict[str, list[str]]) -> str:
+def clear_away(data: Path, name: str) -> None:
+    """Wait for the end of a supervisord whose `bulkql up` was killed; it stops what it has started."""
+    import psutil
+
+    path = str(configuration_file(data, name))
+    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        left = psutil.Process(int((data / f"{name}.pid").read_text()))
+        if path in left.cmdline():
+            left.terminate()
+            embedded.wait_for_end(left)
+
+
+def configuration_of(data: Path, name: str, programs: dict[str, list[str]], drain: int) -> str:
     """supervisord's configuration."""
     sections = [
         "[supervisord]",
-        f"logfile={data}/log/supervisord.log",
-        f"pidfile={data}/supervisord.pid",
+        f"logfile={data}/log/{name}.log",
+        f"pidfile={data}/{name}.pid",
         f"childlogdir={data}/log",
         "silent=true",
     ]
-    for priority, (name, command) in enumerate(programs.items()):
+    for priority, (program, command) in enumerate(programs.items()):
         sections += [
-            f"[program:{name}]",
+            f"[program:{program}]",
             "command=" + " ".join(quoted(part) for part in command),
             f"priority={priority}",
             "autorestart=true",
             # A worker that is killed is back at once, however often.
             "startsecs=0",
             "startretries=1000",
-            "stopwaitsecs=15",
-            "stopasgroup=true",
+            # What is stopped finishes what it has begun, and then has to say goodbye.
+            f"stopwaitsecs={drain + 10}",
+            # PostgreSQL's way to stop without waiting for its clients; its own children it stops itself.
+            *(["stopsignal=INT"] if program == "database" else ["stopasgroup=true"]),
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={data}/log/{name}.log",
+            f"stdout_logfile={data}/log/{program}.log",
             "stdout_logfile_maxbytes=10MB",
         ]
     return "\n".join(sections) + "\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bulkql.server import embedded
 from tests.databases import database
+from tests.pooler import pooled
 
 stack = ExitStack()
 atexit.register(stack.close)
@@ -22,7 +23,15 @@ os.environ["SECRET_KEY"] = "a secret for tests alone, as long as Django wants it
 os.environ["BULKQL_APPS"] = "bulkql.examples.ledger,bulkql.examples.places,tests.zoo"
 os.environ["DATABASE_URL"] = stack.enter_context(database(directory))
 
+if pool := os.environ.get("TEST_POOLER"):
+    os.environ["DATABASE_URL"] = stack.enter_context(pooled(os.environ["DATABASE_URL"], directory, int(pool)))
+
 command, os.environ["REDIS_URL"] = embedded.redis_command(directory)
 redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 stack.callback(redis.wait)
 stack.callback(redis.terminate)
+
+
+def pytest_report_header() -> list[str]:
+    """Whether the tests go through a pooler."""
+    return [f"PgBouncer: a pool of {pool}"] if pool else []

@@ -10,6 +10,7 @@ import dramatiq
 
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import WorkFailed, place_of
+from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
 from bulkql.workers.operations import steps
@@ -21,12 +22,10 @@ T = TypeVar("T", int, UUID)
 #: they would wait in Redis behind messages that a worker does not take yet.
 SMALL, LARGE = 0, 1
 
-#: A chunk takes less than its lease; past it another worker has taken over, and this one only stands in the way.
-CHUNK_MS = limits().lease_seconds * 2_000
-#: A file may be large. Its reader renews its lease with every chunk.
-READ_MS = 24 * 60 * 60 * 1_000
-#: So may all of an operation's rows. Its writer renews its lease as long as it lives.
-WHOLE_MS = READ_MS
+#: Past this time another worker takes over a chunk, and this one only stands in the way.
+CHUNK_MS = limits().chunk_seconds * 1_000
+#: A file may be large, and so may all of an operation's rows. Their lease is extended as long as the process lives.
+WHOLE_MS = WHOLE_SECONDS * 1_000
 
 
 @dramatiq.actor(actor_name="write_chunk", broker=broker, time_limit=CHUNK_MS, priority=LARGE)
@@ -35,7 +34,7 @@ def handle_chunk(chunk_id: int) -> None:
     work(steps.write_chunk, chunk_id)
 
 
-@dramatiq.actor(actor_name="read_input", broker=broker, time_limit=READ_MS, priority=LARGE)
+@dramatiq.actor(actor_name="read_input", broker=broker, time_limit=WHOLE_MS, priority=LARGE)
 def handle_input(input_id: int) -> None:
     """Read one upload into chunks."""
     work(steps.read_input, input_id)

@@ -22,16 +22,24 @@ class Limits:
     max_chunk_size: int = 100_000
     #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
-    #: Seconds after which the chunk of a worker that fell silent is given to another.
-    lease_seconds: int = 25
+    #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.
+    lease_seconds: int = 7
+    #: Seconds after which a chunk is given to another worker although its process still beats.
+    chunk_seconds: int = 300
     #: Seconds between two rounds of the rescue.
-    rescue_seconds: int = 5
+    rescue_seconds: int = 1
     #: Seconds after which a chunk that was dispatched and that nobody claimed is dispatched again.
-    redispatch_seconds: int = 10
+    redispatch_seconds: int = 8
     #: Times that a chunk is tried before its operation fails.
     max_attempts: int = 5
-    #: Seconds that one SQL statement of a worker may take; less than the lease, or two workers would race.
+    #: Seconds that one SQL statement of a worker may take.
     statement_seconds: int = 20
+    #: Seconds that a request, or one turn of a chunk, waits for rows that somebody else has locked.
+    lock_seconds: int = 10
+    #: Seconds that an operation waits for them, turn after turn, before it fails.
+    lock_wait_seconds: int = 600
+    #: Seconds that a process which is stopped has to finish what it has begun; less than an orchestrator's patience.
+    drain_seconds: int = 8
     #: Bytes of a JSON request.
     request_bytes: int = 32 * 1024 * 1024
     #: Bytes of a file sent with the mutation itself (multipart); larger ones go through createUpload.

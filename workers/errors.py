@@ -66,6 +66,16 @@ class IdempotencyConflict(BulkError):
     code = "IDEMPOTENCY_CONFLICT"
 
 
+class Locked(BulkError):
+    """Somebody else holds locks for longer than they are waited for; `reason` says who."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, reason: str, seconds: int, setting: str) -> None:
+        super().__init__(f"{reason}; that was waited for {seconds} seconds ({setting}).")
+        self.reason = reason
+
+
 class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 

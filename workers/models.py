@@ -81,6 +81,7 @@ class Operation(models.Model):
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    waiting_since = models.DateTimeField(null=True, help_text="Since when it waits for locks that somebody else holds.")
 
     class Meta:
         db_table = "bulkql_operation"

@@ -7,14 +7,20 @@ import threading
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import dramatiq
-from django.db import DatabaseError, close_old_connections, connection
-from django.utils import timezone
+import redis
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
 from bulkql.workers.ledger.claims import is_free
+from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
+from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import steps
@@ -26,20 +32,69 @@ PURGE_SECONDS = 60 * 60
 
 
 def rescue() -> None:
-    """Forget the dispatches that nobody answered, then dispatch or finish every operation that is still open."""
-    late = timezone.now() - timedelta(seconds=limits().redispatch_seconds)
-    is_open = {"operation__finished_at": None, "dispatched_at__lt": late}
-    forgotten = Chunk.objects.filter(is_free(), recorded_at=None, **is_open)
-    unread = Input.objects.filter(is_free(), read_at=None, **is_open)
-    unwritten = Operation.objects.filter(is_free(), finished_at=None, dispatched_at__lt=late)
-    counts = [some.update(dispatched_at=None) for some in (forgotten, unread, unwritten)]
-    if any(counts):
-        logger.info("rescue: %s chunks, %s inputs and %s operations are dispatched again", *counts)
-    # The youngest operations are their requests' own: give them a moment.
-    settled = timezone.now() - timedelta(seconds=1)
-    for operation_id in Operation.objects.filter(finished_at=None, created_at__lt=settled).values_list("pk", flat=True):
+    """Forget the dispatches that nobody answers for, then dispatch or finish the operations that nobody is at work on.
+
+    While nothing is lost it is one query to the database and two questions to Redis.
+    """
+    try:
+        is_lost = continuity.has_forgotten()
+    except redis.RedisError as error:
+        # Whoever cannot send messages leaves it to those who can: it would only stand in their way.
+        logger.debug("rescue: Redis is away (%s)", type(error).__name__)
+        return
+    if is_lost:
+        forget(asked() | unanswered(), "Redis has lost its messages")
+    found = open_operations() if is_lost else neglected()
+    for operation_id in list(found.values_list("pk", flat=True)):
+        if not is_lost:
+            forget(unanswered(), "nobody answers", operation_id)
         if not steps.end(operation_id):
             dispatch(operation_id)
+    if is_lost:
+        continuity.note_told()
+
+
+def open_operations() -> QuerySet[Operation]:
+    """Operations that are not over; the youngest are their requests' own, and have a moment."""
+    return Operation.objects.filter(finished_at=None, created_at__lt=Now() - timedelta(seconds=1))
+
+
+def neglected() -> QuerySet[Operation]:
+    """Open operations of which something was lost, or on which nobody is at work."""
+    chunks = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
+    inputs = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
+    is_lost = unanswered() | Exists(chunks.filter(unanswered())) | Exists(inputs.filter(unanswered()))
+    in_hand = Q(leased_until__gte=Now()) | asked()
+    is_in_hand = in_hand | Exists(chunks.filter(in_hand)) | Exists(inputs.filter(in_hand))
+    return open_operations().filter(is_lost | ~Q(is_in_hand))
+
+
+def asked() -> Q:
+    """It was dispatched, since it was claimed last and not long ago, and nobody has claimed it since."""
+    since = Q(leased_until=None) | Q(dispatched_at__gt=F("leased_until"))
+    return is_free() & since & Q(dispatched_at__gte=redispatched_from())
+
+
+def unanswered() -> Q:
+    """It was dispatched, and nobody claimed it in time; or whoever claimed it fell silent."""
+    return is_free() & (Q(dispatched_at__lt=redispatched_from()) | Q(dispatched_at__lte=F("leased_until")))
+
+
+def redispatched_from() -> Combinable:
+    """What was dispatched before this moment should have been claimed by now."""
+    return Now() - timedelta(seconds=limits().redispatch_seconds)
+
+
+def forget(condition: Q, reason: str, operation_id: UUID | None = None) -> None:
+    """Have what was dispatched count as not dispatched, of one operation or of all."""
+    wanted = {} if operation_id is None else {"operation": operation_id}
+    chunks = Chunk.objects.filter(condition, recorded_at=None, operation__finished_at=None, **wanted)
+    inputs = Input.objects.filter(condition, read_at=None, operation__finished_at=None, **wanted)
+    wanted = {} if operation_id is None else {"pk": operation_id}
+    whole = Operation.objects.filter(condition, finished_at=None, **wanted)
+    counts = [some.update(dispatched_at=None) for some in (chunks, inputs, whole)]
+    if any(counts):
+        logger.info("rescue: %s; %s chunks, %s inputs and %s operations are dispatched again", reason, *counts)
 
 
 class Rescue(dramatiq.Middleware):
@@ -54,16 +109,23 @@ class Rescue(dramatiq.Middleware):
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:
         self._stopping.set()
 
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:
+        # What is still at work now will not be finished: others need not wait for its leases to run out.
+        heartbeat.give_back_all()
+
     def _run(self) -> None:
         purged_at = 0.0
-        while not self._stopping.wait(limits().rescue_seconds):
+        while not self._stopping.is_set():
             try:
                 rescue()
                 if time.monotonic() - purged_at > PURGE_SECONDS:
                     purge()
                     purged_at = time.monotonic()
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 logger.warning("rescue: the database is away (%s)", type(error).__name__)
+            except redis.RedisError as error:
+                logger.warning("rescue: Redis went away (%s)", type(error).__name__)
             finally:
                 close_old_connections()
+            self._stopping.wait(limits().rescue_seconds)
         connection.close()

@@ -148,9 +148,10 @@ class Service:
         return [child for child in children if words in " ".join(command_of(child))]
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that work on messages: dramatiq's forks of the master."""
-        (master, *forks) = self.processes("dramatiq bulkql.server.worker_process")
-        return [fork for fork in forks if fork.ppid() == master.pid]
+        """The processes that work on messages: the forks of dramatiq's masters."""
+        found = self.processes("dramatiq bulkql.server.worker_process")
+        pids = {one.pid for one in found}
+        return [one for one in found if one.ppid() in pids]
 
 
 def command_of(process: psutil.Process) -> list[str]:
@@ -186,7 +187,7 @@ def running(data: Path, **environment: str) -> Iterator[Service]:
         )
     try:
         printed = data.parent / "up.log"
-        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 60, "the service")
+        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 180, "the service")
         assert process.poll() is None, printed.read_text()
         state = json.loads((data / "service.json").read_text())
         asking = [command[0], "token", "admin", "--data", str(data)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,9 @@ from tests.acceptance.rows import transactions, write_csv
 
 CLIENTS = 50
 KEYS = 100_000
+SAME = 4_000
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+SAME_SECONDS = 6
 
 
 @pytest.mark.parametrize("rows", [40, 400], ids=["answered at once", "queued"])
@@ -62,3 +66,30 @@ def test_upserts_of_the_same_keys_in_opposite_order(service, tmp_path):
     assert sum(count for _, _, count in stored) == KEYS
     assert {(str(amount), description) for amount, description, _ in stored} <= {("1.00", "first"), ("2.00", "second")}
     assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(KEYS,)]
+
+
+@pytest.mark.parametrize("mode", ["SYNC", "ASYNC"])
+def test_creates_of_the_same_keys_are_told_apart_soon(service, mode):
+    """One of them creates a row, the others are told that it exists; whatever order they come in."""
+    rows = transactions(SAME)
+    orders = [rows, rows[::-1], rows[SAME // 2 :] + rows[: SAME // 2]]
+    together = threading.Barrier(len(orders))
+
+    def ask(order: list[dict[str, object]]) -> dict[str, object]:
+        together.wait()
+        operation = service.create({"mode": mode}, financialTransactions={"rows": order})
+        return service.finished(operation["id"])
+
+    ((before,),) = service.sql(DEADLOCKS)
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(orders)) as clients:
+        finished = list(clients.map(ask, orders))
+    took = time.monotonic() - began
+
+    assert {one["state"] for one in finished} == {"COMPLETED"}
+    assert sum(one["created"] for one in finished) == SAME
+    assert sum(one["failed"] for one in finished) == SAME * (len(orders) - 1)
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(SAME,)]
+    # Each deadlock would take a second to be seen.
+    ((after,),) = service.sql(DEADLOCKS)
+    assert (after - before, took < SAME_SECONDS) == (0, True)

@@ -12,6 +12,7 @@ from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
+from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import atomic, steps
 from bulkql.workers.resources.registry import resource_named
@@ -151,7 +152,7 @@ def test_a_writer_that_fell_silent_is_replaced_and_writes_nothing(user):
     assert names() == list("abcde")
 
     with atomic.Spool() as spool, pytest.raises(atomic.LeaseLost):
-        atomic.write_all(silent, spool, set_event())
+        atomic.write_all(silent, spool, set_event(), Watch())
     assert names() == list("abcde")
     assert Done(Operation.objects.get(pk=operation.pk)).outcomes == ["CREATED"] * 5
 

@@ -14,7 +14,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
-from bulkql.workers.intake.chunking import ChunkStore, batched
+from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
@@ -169,10 +169,18 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
     """The primary keys of rows, as a file of them would give them."""
     pks = queryset.using(plan.resource.database).order_by("pk").values_list("pk", flat=True)
-    batches = batched(pks.iterator(chunk_size=size), size)
+    name, rest = plan.resource.pk.name, pks
     while True:
+        # By their keys: a cursor is not found again where a pooler gives every transaction a connection.
         with refusals_named(f"{plan.resource.name}.where"):
-            some = next(batches, None)
-        if some is None:
+            page = list(rest[:size])
+        if page:
+            yield pl.DataFrame({name: [str(pk) for pk in page]}, schema={name: pl.String})
+        if len(page) < size:
             return
-        yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in some]}, schema={plan.resource.pk.name: pl.String})
+        rest = pks.filter(pk__gt=page[-1])
+    # By their keys: a cursor is not found again where a pooler gives every transaction a connection.
+    page = list(pks[:size])
+    while page:
+        yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in page]}, schema={plan.resource.pk.name: pl.String})
+        page = list(pks.filter(pk__gt=page[-1])[:size]) if len(page) == size else []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.errors import LeaseLost
@@ -19,8 +23,11 @@ Claimed: TypeAlias = Operation | Input | Chunk
 
 
 def is_free() -> Q:
-    """Nobody holds it, or its holder fell silent."""
-    return Q(leased_until=None) | Q(leased_until__lt=timezone.now())
+    """Nobody holds it, or its holder fell silent.
+
+    By the database's clock, as all leases: that of a worker's host may be wrong by more than a lease.
+    """
+    return Q(leased_until=None) | Q(leased_until__lt=Now())
 
 
 def its_operation(*conditions: Q, **fields: object) -> Exists:
@@ -61,11 +68,6 @@ def claim_input(input_id: int) -> Input | None:
     return claimed
 
 
-def hold_operation(claimed: Operation) -> bool:
-    """Extend the lease; whether the operation is to go on in these hands."""
-    return hold(claimed, ~Q(state=State.CANCELING), Q(finished_at=None))
-
-
 def hold_input(claimed: Input) -> None:
     """Extend the reader's lease; raises LeaseLost."""
     if not hold(claimed, its_operation(finished_at=None)):
@@ -88,6 +90,16 @@ def release(claimed: Claimed) -> None:
     held(claimed).update(lease=None, leased_until=None)
 
 
+def abandon(claimed: Claimed) -> None:
+    """Give back what this process will not finish; whoever looks next dispatches it again."""
+    held(claimed).update(lease=None, leased_until=None, dispatched_at=None)
+
+
+def put_off(chunk: Chunk) -> None:
+    """Give a chunk back as if it had not been tried; it is dispatched again."""
+    held(chunk).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)
+
+
 def held(claimed: Claimed) -> QuerySet[Any]:
     """The row of what was claimed, unless another worker has it by now."""
     model: Any = type(claimed)  # their keys are of different types, which the stubs cannot tell apart here
@@ -95,9 +107,10 @@ def held(claimed: Claimed) -> QuerySet[Any]:
     return rows
 
 
-def lease_end() -> datetime:
+def lease_end() -> Combinable:
     """When a lease that is given or extended now runs out."""
-    return timezone.now() + timedelta(seconds=limits().lease_seconds)
+    is_extended = backend(connection.alias).supports_concurrent_writers
+    return Now() + timedelta(seconds=limits().lease_seconds if is_extended else limits().chunk_seconds)
 
 
 def start(operation: Operation) -> None:

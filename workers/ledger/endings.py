@@ -20,7 +20,8 @@ def finish(operation_id: UUID) -> bool:
     unwritten = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
     done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
     state = Case(When(state=State.CANCELING, then=Value(State.CANCELED)), default=Value(State.COMPLETED))
-    return bool(done.update(state=state, finished_at=timezone.now()))
+    # What it waited for last is not what became of it.
+    return bool(done.update(state=state, message="", finished_at=timezone.now()))
 
 
 def ask_to_stop(operation_id: UUID) -> bool:

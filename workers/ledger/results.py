@@ -93,16 +93,30 @@ def total(chunks: QuerySet[Chunk], count: str) -> int:
 
 def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Entries in order, from behind a place on."""
-    rest = chunks.select_related("input").defer("payload").order_by("input__position", "number")
+    rest = chunks.select_related("input").defer("payload")
     if start is not None:
         same = Q(input__position=start.position, number__gte=start.number)
         rest = rest.filter(Q(input__position__gt=start.position) | same)
-    for chunk in rest.iterator(chunk_size=1):
+    for chunk in one_by_one(rest):
         position = chunk.input.position
         is_first = start is not None and (position, chunk.number) == (start.position, start.number)
         skipped = start.offset + 1 if start is not None and is_first else 0
         for offset, row in enumerate(rows_of(chunk)[skipped:].iter_rows(named=True), start=skipped):
             yield Place(position, chunk.number, offset), {"resource": chunk.input.resource, **row}
+
+
+def one_by_one(chunks: QuerySet[Chunk]) -> Iterator[Chunk]:
+    """Chunks in their order, one of them in memory at a time.
+
+    Each is asked for by its number: a cursor is not found again where a pooler gives every transaction a connection.
+    """
+    chunk = chunks.order_by("input__position", "number").first()
+    while chunk is not None:
+        yield chunk
+        position = chunk.input.position
+        chunk = chunks.filter(input=chunk.input_id, number__gt=chunk.number).order_by("number").first()
+        if chunk is None:
+            chunk = chunks.filter(input__position__gt=position).order_by("input__position", "number").first()
 
 
 def result_rows(chunk: Chunk) -> pl.DataFrame:

@@ -104,7 +104,7 @@ def at_first(operation: Operation) -> Progress:
 def cascades(operation: Operation) -> dict[str, int]:
     """How many rows were deleted along with an operation's own, by model."""
     found: Counter[str] = Counter()
-    for one in operation.chunks.exclude(cascades=None).values_list("cascades", flat=True).iterator():
+    for one in operation.chunks.exclude(cascades=None).values_list("cascades", flat=True):
         found.update(one)
     return dict(sorted(found.items()))
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import dramatiq
+import dramatiq.worker
+import redis
 from django.db import close_old_connections
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, ShutdownNotifications, TimeLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from bulkql.workers.messaging.notifier import NotifyingBroker
 from bulkql.workers.messaging.servers import queue_url
@@ -24,20 +28,36 @@ class DatabaseConnections(dramatiq.Middleware):
         close_old_connections()
 
 
+#: Seconds after which Redis is asked again once it was away. By default consumers wait for three, and a worker that has
+#: finished a chunk for five. There is no setting for the latter.
+AGAIN_SECONDS = 0.25
+vars(dramatiq.worker).update(
+    CONSUMER_RESTART_DELAY_SECS=AGAIN_SECONDS, POST_PROCESS_MESSAGE_RETRY_DELAY_SECS=AGAIN_SECONDS
+)
+
+
+def queue_client() -> redis.Redis:
+    """A client that says within seconds that Redis is away. By default it tries four times, and waits in between."""
+    # Once more, at once: a connection of the pool may be one to a Redis that was restarted.
+    return redis.Redis.from_url(queue_url(), socket_timeout=3, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
+
+
 #: Ours alone: actors name it, so that the actors of a project keep the broker that the project has set.
 broker = NotifyingBroker(
-    url=queue_url(),
+    client=queue_client(),
     namespace="bulkql",
-    # By default, the messages of a killed worker come back after a minute and a lottery of another seven.
+    # By default, the messages of a killed worker come back after a minute and a lottery of another seven. A worker that
+    # lives and is slow loses its messages too soon; they come twice then, which does no harm.
     maintenance_chance=1_000_000,
-    heartbeat_timeout=15_000,
+    heartbeat_timeout=5_000,
     middleware=[
         AgeLimit(),
         TimeLimit(),
         ShutdownNotifications(),
         Callbacks(),
         Pipelines(),
-        Retries(max_retries=4, min_backoff=100, max_backoff=5_000),
+        # Longer than PostgreSQL takes to come back: what is given up here is dispatched again only after a while.
+        Retries(max_retries=8, min_backoff=100, max_backoff=5_000),
         DatabaseConnections(),
     ],
 )

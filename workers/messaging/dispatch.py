@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import redis
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
@@ -26,33 +28,60 @@ SMALL_ROWS = 1_000
 SMALL_BYTES = 64 * 1024
 
 
-def dispatch(operation_id: UUID) -> None:
+class NotDispatched(Exception):
+    """Redis is away. What is stored stays due, and the rescue of whoever reaches Redis dispatches it."""
+
+
+def dispatch(operation_id: UUID) -> bool:
     """Send messages for everything that is due: files to read, and as many chunks as the window has room for."""
-    dispatch_readers(operation_id)
-    dispatch_writers(operation_id)
+    return dispatched(operation_id, send_readers, send_writers)
 
 
-def dispatch_readers(operation_id: UUID) -> None:
+def dispatch_readers(operation_id: UUID) -> bool:
     """Send messages for the files to read."""
+    return dispatched(operation_id, send_readers)
+
+
+def dispatch_writers(operation_id: UUID) -> bool:
+    """Send a message for the one who writes all of it, once its files are read; or for the next chunks."""
+    return dispatched(operation_id, send_writers)
+
+
+def dispatch_chunks(operation_id: UUID) -> bool:
+    """Send messages for the next chunks to write."""
+    return dispatched(operation_id, send_chunks)
+
+
+def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
+    """Whether all messages that are due were sent. Redis being away costs an operation a moment, and no more."""
+    try:
+        for step in steps:
+            step(operation_id)
+    except NotDispatched as error:
+        logger.warning("operation %s: not dispatched (%s); whoever reaches Redis will do it", operation_id, error)
+        return False
+    return True
+
+
+def send_readers(operation_id: UUID) -> None:
+    """Raises NotDispatched."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
     for one in unread.select_related("upload"):
-        if is_first_to_dispatch(Input.objects.filter(pk=one.pk)):
-            send_for(one, "read_input", one.pk)
+        dispatch_once(Input.objects.filter(pk=one.pk), partial(send_for, one, "read_input", one.pk))
 
 
-def dispatch_writers(operation_id: UUID) -> None:
-    """Send a message for the one who writes all of it, once its files are read; or for the next chunks."""
+def send_writers(operation_id: UUID) -> None:
+    """Raises NotDispatched."""
     operation = Operation.objects.get(pk=operation_id)
     if not operation.is_one_transaction:
-        dispatch_chunks(operation_id)
+        send_chunks(operation_id)
     elif not operation.inputs.filter(read_at=None).exists():
         waiting = Operation.objects.filter(pk=operation_id, finished_at=None)
-        if is_first_to_dispatch(waiting):
-            send("write_operation", str(operation_id))
+        dispatch_once(waiting, partial(send, "write_operation", str(operation_id)))
 
 
-def dispatch_chunks(operation_id: UUID) -> None:
-    """Send messages for the next chunks to write.
+def send_chunks(operation_id: UUID) -> None:
+    """Messages for the next chunks; raises NotDispatched.
 
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
     foreign keys point to. Chunks are dispatched in their order, so those at work are among the first that are open.
@@ -67,16 +96,28 @@ def dispatch_chunks(operation_id: UUID) -> None:
     )
     if frontier is None:
         return
-    size = 1 if plan_of(frontier).is_sequential else limits().window
+    # While it waits for somebody's locks, one worker that waits is enough: the others are for other operations.
+    is_single = plan_of(frontier).is_sequential or frontier.operation.waiting_since is not None
+    size = 1 if is_single else limits().window
     window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
     for chunk_id, dispatched_at in window.values_list("pk", "dispatched_at"):
-        if dispatched_at is None and is_first_to_dispatch(Chunk.objects.filter(pk=chunk_id)):
-            send_for(frontier, "write_chunk", chunk_id)
+        if dispatched_at is None:
+            dispatch_once(Chunk.objects.filter(pk=chunk_id), partial(send_for, frontier, "write_chunk", chunk_id))
 
 
-def is_first_to_dispatch(one: QuerySet[Any]) -> bool:
-    """Whether nobody dispatched it before, in which case it counts as dispatched from now on."""
-    return bool(one.filter(dispatched_at=None).update(dispatched_at=timezone.now()))
+def dispatch_once(one: QuerySet[Any], send_message: Callable[[], None]) -> None:
+    """Send its message, unless it was sent before.
+
+    A message that cannot be sent does not count as sent. Whoever is cut off from Redis would else keep the work from
+    those who are not, for as long as they wait for its messages.
+    """
+    if not one.filter(dispatched_at=None).update(dispatched_at=Now()):
+        return
+    try:
+        send_message()
+    except (BrokerConnectionError, redis.RedisError) as error:
+        one.update(dispatched_at=None)
+        raise NotDispatched(type(error).__name__) from error
 
 
 def send_for(one: Input, actor_name: str, identifier: int) -> None:
@@ -95,11 +136,6 @@ def is_small(one: Input) -> bool:
 
 
 def send(actor_name: str, identifier: int | str, queue: str = "default") -> None:
-    """One message with an id. When Redis is away nothing is lost: the rescue dispatches again."""
+    """One message with an id."""
     message: Message[None] = Message(queue_name=queue, actor_name=actor_name, args=(identifier,), kwargs={}, options={})
-    try:
-        broker.enqueue(message)
-    except (BrokerConnectionError, redis.RedisError) as error:
-        logger.warning(
-            "%s %s was not dispatched (%s); the rescue will do it", actor_name, identifier, type(error).__name__
-        )
+    broker.enqueue(message)

@@ -8,61 +8,70 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import Q
 
-from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
-from bulkql.workers.errors import GivenUp, LeaseLost
+from bulkql.workers.errors import GivenUp, LeaseLost, Locked
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
+from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
+from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.operations.changes import Changes
+from bulkql.workers.operations.waiting import go_on, tell, watch_of
 
 
 class RolledBack(Exception):
     """The rows are not to stay."""
 
 
-def claim_and_write_all(operation_id: UUID) -> bool:
-    """Claim an operation, write its rows and record them; whether it is over by that. Raises GivenUp."""
+def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
+    """Claim an operation, write its rows and record them; whether it is over by that. Raises GivenUp, Locked."""
     operation = claims.claim_operation(operation_id)
     if operation is None:
         return False
     if operation.attempts > limits().max_attempts:
         raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
     try:
-        with Spool() as spool, kept_alive(operation) as goes_on:
-            write_all(operation, spool, goes_on)
+        kept = heartbeat.keeping(operation, ~Q(state=State.CANCELING), Q(finished_at=None), seconds=WHOLE_SECONDS)
+        with Spool() as spool, kept as goes_on:
+            write_all(operation, spool, goes_on, watch_of(operation, limit))
     except LeaseLost:
         return False
+    except Locked as locked:
+        tell(operation.pk, locked.reason)
+        if limit == "lock_wait_seconds":
+            raise GivenUp(operation.pk, str(locked)) from locked
+        raise
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
-        claims.release(operation)
+        heartbeat.give_back(operation)
     return True
 
 
-def write_all(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+def write_all(operation: Operation, spool: Spool, goes_on: threading.Event, watch: Watch) -> None:
     """Write all rows, and record them: with them where they stay, and after they are gone."""
-    tried_again(partial(write_or_roll_back, operation, spool, goes_on))
+    tried_again(partial(write_or_roll_back, operation, spool, goes_on, watch))
 
 
-def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Event) -> None:
+def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Event, watch: Watch) -> None:
     """One try at the transaction, and at what is recorded when it is rolled back."""
     spool.clear()
     changes = Changes()
     try:
-        with transaction.atomic():
-            write_chunks(operation, spool, changes, goes_on)
+        with watch, transaction.atomic():
+            write_chunks(operation, spool, changes, goes_on, watch)
+            go_on(operation, watch)
             if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
                 raise RolledBack
             entries.record_all(operation, spool.entries(), State.COMPLETED, "")
@@ -71,7 +80,7 @@ def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Ev
             record_rolled_back(operation, spool, changes)
 
 
-def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event) -> None:
+def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event, watch: Watch) -> None:
     """All chunks in their order, one of them in memory at a time."""
     ids = list(operation.chunks.order_by("input__position", "number").values_list("pk", flat=True))
     for chunk_id in ids:
@@ -79,7 +88,7 @@ def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: 
             raise LeaseLost(f"operation {operation.pk} was canceled, or taken over by another worker")
         chunk = Chunk.objects.select_related("input__operation", "operation__created_by").get(pk=chunk_id)
         plan, validated = chunks.planned(chunk)
-        chunks.set_up(plan)
+        chunks.set_up(plan, operation, watch)
         entry = chunks.rows_written(chunk, plan, validated)
         if operation.dry_run:
             changes.look(chunk_id, plan, entry)
@@ -114,33 +123,6 @@ def unwritten(entry: Entry) -> Entry:
     """The entry of a dry run: new rows have no primary key, for they are not there."""
     is_new = pl.col("outcome") == Outcome.CREATED.value
     return Entry(entry.outcomes.with_columns(pk=pl.when(~is_new).then("pk")), entry.errors, entry.cascades)
-
-
-@contextmanager
-def kept_alive(operation: Operation) -> Iterator[threading.Event]:
-    """Keep the lease alive from a connection of its own; the event is set for as long as the work is to go on."""
-    goes_on, is_done = threading.Event(), threading.Event()
-    goes_on.set()
-
-    def beat() -> None:
-        try:
-            while not is_done.wait(limits().lease_seconds / 5):
-                if not claims.hold_operation(operation):
-                    goes_on.clear()
-        finally:
-            connection.close()
-
-    # SQLite has one writer, and that is the transaction itself: nobody can take its lease, nor renew it.
-    is_shared = backend(connection.alias).supports_concurrent_writers
-    thread = threading.Thread(target=beat, name="bulkql-lease", daemon=True) if is_shared else None
-    if thread is not None:
-        thread.start()
-    try:
-        yield goes_on
-    finally:
-        is_done.set()
-        if thread is not None:
-            thread.join()
 
 
 class Spool:

@@ -13,13 +13,16 @@ from django.db import connections, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.errors import Forbidden, GivenUp, LeaseLost
+from bulkql.workers.errors import Forbidden, GivenUp, LeaseLost, Locked
 from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
-from bulkql.workers.models import Chunk
+from bulkql.workers.ledger.heartbeat import heartbeat
+from bulkql.workers.ledger.waits import Watch
+from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import tried_again
+from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.validation.hooks import after, cleaned
 from bulkql.workers.validation.levels import levels
@@ -50,13 +53,17 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
             f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
         )
     try:
-        write_claimed(chunk)
+        with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):
+            write_claimed(chunk)
     except LeaseLost as lost:
         logger.warning("operation %s: %s", chunk.operation_id, lost)
         return None
+    except Locked as locked:
+        put_off(chunk, locked)
+        return None
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        claims.release(chunk)
+        heartbeat.give_back(chunk)
         raise
     return chunk
 
@@ -64,13 +71,15 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
 def write_claimed(chunk: Chunk) -> None:
     """Validate the chunk's rows, write the good ones, and record all of them."""
     plan, validated = planned(chunk)
-    tried_again(partial(write_and_record, chunk, plan, validated))
+    watch = watch_of(chunk.operation, "lock_seconds")
+    tried_again(partial(write_and_record, chunk, plan, validated, watch))
+    go_on(chunk.operation, watch)
 
 
-def write_and_record(chunk: Chunk, plan: Plan, validated: Validated) -> None:
-    """Rows and their ledger entry, in one transaction."""
-    with transaction.atomic(using=plan.resource.database):
-        set_up(plan)
+def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watch) -> None:
+    """Rows and their ledger entry, in one transaction. Raises Locked."""
+    with watch, transaction.atomic(using=plan.resource.database):
+        set_up(plan, chunk.operation, watch)
         entries.record(chunk, rows_written(chunk, plan, validated))
 
 
@@ -99,16 +108,30 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return entry
 
 
-def set_up(plan: Plan) -> None:
-    """What the transaction needs: foreign keys checked where rows can still be named, a bounded wait, a durable end."""
+def set_up(plan: Plan, operation: Operation, watch: Watch) -> None:
+    """What the transaction needs: foreign keys checked where rows can still be named, bounded waits, a durable end.
+
+    And a name, by which those who wait for it are told what holds them up.
+    """
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
         checks = "DEFERRED" if plan.verb == Verb.DELETE else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
-                f" SET LOCAL statement_timeout = '{limits().statement_seconds}s'"
+                f" SET LOCAL lock_timeout = '{watch.seconds}s';"
+                f" SET LOCAL statement_timeout = '{watch.seconds + limits().statement_seconds}s';"
+                f" SET LOCAL application_name = '{application_of(operation)}'; SELECT pg_backend_pid()"
             )
+            while cursor.nextset():
+                pass
+            watch.begin(plan.resource.database, cursor.fetchone()[0], plan.resource.model._meta.db_table)
+
+
+def application_of(operation: Operation) -> str:
+    """What a transaction is called in pg_stat_activity; of an operation that holds its locks to its end, also why."""
+    why = "dry run" if operation.dry_run else operation.on_error if operation.is_one_transaction else "chunk"
+    return f"bulkql {why} {operation.pk}"
 
 
 def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:

@@ -11,6 +11,7 @@ from bulkql.workers.enums import State
 from bulkql.workers.intake.authority import check_authority_again
 from bulkql.workers.intake.chunking import ChunkStore, new_chunk, with_reserved
 from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
+from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.resources.plan import Plan
@@ -19,7 +20,8 @@ from bulkql.workers.resources.plan import Plan
 class InlineChunks(ChunkStore):
     """Writes the rows of each chunk as it is stored, and counts what became of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
         self.counts: Counter[str] = Counter()
         self.recorded = 0
 
@@ -28,7 +30,7 @@ class InlineChunks(ChunkStore):
         check_authority_again(stored.operation, stored.resource)
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, number * stored.chunk_size)
-        chunks.set_up(plan)
+        chunks.set_up(plan, stored.operation, self.watch)
         entry = chunks.rows_written(chunk, plan, chunks.checked(plan, frame))
         for name, value in entry.columns().items():
             setattr(chunk, name, value)

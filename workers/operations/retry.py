@@ -18,7 +18,7 @@ from bulkql.workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, un
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_permissions
-from bulkql.workers.ledger.results import result_rows
+from bulkql.workers.ledger.results import one_by_one, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations.steps import after_commit
@@ -97,8 +97,12 @@ def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:
     """The raw rows that an input left, in order, a chunk at a time."""
-    with_rows = old.chunks.filter(Q(failed__gt=0) | Q(skipped__gt=0)).order_by("number")
-    for chunk in with_rows.only("input_id", "row_start", "row_count", "payload", "results").iterator(chunk_size=1):
+    with_rows = old.chunks.filter(Q(failed__gt=0) | Q(skipped__gt=0))
+    for chunk in one_by_one(
+        with_rows.select_related("input").only(
+            "input__position", "number", "row_start", "row_count", "payload", "results"
+        )
+    ):
         left = rows_to_retry(chunk)
         if left.height:
             yield left

@@ -19,6 +19,8 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.ledger import claims, endings, totals
+from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
+from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
@@ -87,8 +89,9 @@ def write_inline(request: BulkRequest) -> Operation:
 
 def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunks | None]:
     """One try at all of an inline request; its chunks, unless it came before."""
-    written = inline.InlineChunks()
-    with transaction.atomic():
+    watch = Watch()
+    written = inline.InlineChunks(watch)
+    with watch, transaction.atomic():
         operation, is_new = accept(request, written)
         if is_new:
             inline.mark_finished(operation)
@@ -138,7 +141,7 @@ def write_now(operation: Operation) -> None:
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
     if operation.is_one_transaction:
-        write_operation(operation.pk)
+        write_operation(operation.pk, "lock_seconds")
         return
     is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
@@ -176,10 +179,10 @@ def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
     return False
 
 
-def write_operation(operation_id: UUID) -> None:
-    """Write all of an operation that is one transaction."""
+def write_operation(operation_id: UUID, limit: str = "lock_wait_seconds") -> None:
+    """Write all of an operation that is one transaction; raises Locked where it waits for as long as a request does."""
     try:
-        is_over = atomic.claim_and_write_all(operation_id)
+        is_over = atomic.claim_and_write_all(operation_id, limit)
     except GivenUp as given_up:
         give_up(*given_up.args)
         return
@@ -199,9 +202,10 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         give_up(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
         return
     try:
-        for _ in read_upload(claimed):
-            if dispatches and not claimed.operation.is_one_transaction:
-                dispatch_chunks(operation_id)
+        with heartbeat.keeping(claimed, claims.its_operation(finished_at=None), seconds=WHOLE_SECONDS):
+            for _ in read_upload(claimed):
+                if dispatches and not claimed.operation.is_one_transaction:
+                    dispatch_chunks(operation_id)
     except BulkError as error:
         give_up(operation_id, str(error))
         return
@@ -210,7 +214,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     except BaseException:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        claims.release(claimed)
+        heartbeat.give_back(claimed)
         raise
     if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it.

@@ -176,11 +176,11 @@ def check_limits(**_: Any) -> list[CheckMessage]:
         if not isinstance(value, int) or value < 1:
             hint = f"It is a whole number of at least 1; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
-    if not found and values["statement_seconds"] >= values["lease_seconds"]:
+    if not found and values["statement_seconds"] >= values["chunk_seconds"]:
         found.append(
             Error(
                 f"BULKQL_STATEMENT_SECONDS ({values['statement_seconds']}) is not less than "
-                f"BULKQL_LEASE_SECONDS ({values['lease_seconds']}).",
+                f"BULKQL_CHUNK_SECONDS ({values['chunk_seconds']}).",
                 hint="A worker must give up a statement before its chunk is given to another.",
                 id="bulkql.E010",
             )

@@ -57,7 +57,7 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
         take(upload)
         path = storage().save(f"uploads/{upload.id}", content)
         stored = storage().size(path)
-        if upload.size is None:
+        if upload.size is None and upload.created_by is not None:
             quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], stored)
         if stored == 0 or upload.size not in (None, stored):
             storage().delete(path)

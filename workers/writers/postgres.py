@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,10 +12,10 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, given, no_errors
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.registry import BulkResource, field_of
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.merging import merge
-from bulkql.workers.writers.table import copy, is_copyable, table_of
+from bulkql.workers.writers.table import Table, copy, is_copyable, table_of
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written
 
@@ -28,10 +29,10 @@ def write(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
 
 
 def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
-    """Insert the rows (`__row`, values, `given:`, and `__pk` where primary keys were reserved), in their order."""
+    """Insert the rows (`__row`, values, `given:`, and `__pk` where primary keys were reserved)."""
     if not is_copyable(resource.model):
         return orm.create(resource, rows)
-    table = table_of(resource, rows)
+    table = in_key_order(resource, table_of(resource, rows))
     try:
         with transaction.atomic(using=resource.database):
             copy(resource.database, table.name, table.columns, table.frame)
@@ -44,6 +45,19 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
         return staging.create_staged(resource, table, given_keys(resource, rows))
     return Written(staging.created_outcomes(table, table.frame), no_errors())
+
+
+def in_key_order(resource: BulkResource, table: Table) -> Table:
+    """The same rows by their first unique key.
+
+    Transactions that create the same keys wait for each other. In two different orders they wait for ever, and
+    PostgreSQL takes a second to see that, each time.
+    """
+    pk = resource.pk.name
+    key = next((key for key in resource.unique_keys if key.fields != (pk,)), None)
+    if key is None:
+        return table
+    return replace(table, frame=table.frame.sort([str(field_of(resource.model, name).column) for name in key.fields]))
 
 
 def given_keys(resource: BulkResource, rows: pl.DataFrame) -> list[UniqueKey]:

@@ -85,6 +85,32 @@ def test_silence_and_what_was_told_are_no_news(monkeypatch):
     assert next_of([progress(5), progress(4)], told) is None
 
 
+def test_unsubscribing_is_never_lost_however_it_meets_an_item():
+    """Each is cancelled in the very step of the loop in which an item comes for it."""
+
+    async def unsubscribe(count: int) -> list[bool]:
+        queues: list[asyncio.Queue[Progress]] = [asyncio.Queue() for _ in range(count)]
+        listeners = [asyncio.create_task(listen(queue)) for queue in queues]
+        await asyncio.sleep(0)
+        for queue in queues:
+            queue.put_nowait(progress(1))
+        # The item is on its way to the listener, which has not run since.
+        await asyncio.sleep(0)
+        for listener in listeners:
+            listener.cancel()
+        done, _ = await asyncio.wait(listeners, timeout=1)
+        for listener in listeners:
+            listener.cancel()
+        return [listener in done for listener in listeners]
+
+    async def listen(queue: asyncio.Queue[Progress]) -> None:
+        told = Told()
+        while True:
+            await newest(queue, told)
+
+    assert asyncio.run(unsubscribe(200)) == [True] * 200
+
+
 def next_of(messages: list[Progress], told: Told) -> Progress | None:
     """What a subscriber is told next where these have come."""
 

@@ -283,14 +283,14 @@ def test_limits_are_whole_numbers(settings, value):
     ]
 
 
-def test_a_lease_outlasts_a_statement(settings):
+def test_the_time_of_a_chunk_outlasts_a_statement(settings):
     settings.BULKQL_STATEMENT_SECONDS = 30
-    settings.BULKQL_LEASE_SECONDS = 30
+    settings.BULKQL_CHUNK_SECONDS = 30
 
     assert [(error.id, error.msg, error.hint) for error in check_limits()] == [
         (
             "bulkql.E010",
-            "BULKQL_STATEMENT_SECONDS (30) is not less than BULKQL_LEASE_SECONDS (30).",
+            "BULKQL_STATEMENT_SECONDS (30) is not less than BULKQL_CHUNK_SECONDS (30).",
             "A worker must give up a statement before its chunk is given to another.",
         )
     ]

@@ -1,0 +1,237 @@
+"""What is lost with a process, a connection or Redis is found again, soon, and by whoever can go on with it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from bulkql.workers import rescue as rescuing
+from bulkql.workers.enums import State, Verb
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.ledger import claims, entries
+from bulkql.workers.ledger.heartbeat import heartbeat
+from bulkql.workers.messaging import continuity
+from bulkql.workers.messaging.broker import broker
+from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.operations import steps
+from bulkql.workers.rescue import rescue
+from bulkql.workers.resources.registry import resource_named
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUEUE = f"{broker.namespace}:small"
+
+
+@pytest.fixture(autouse=True)
+def told() -> None:
+    """Redis is as it was when it was told of all that is due."""
+    broker.client.flushdb()
+    continuity.note_told()
+
+
+def request_of(user: Any) -> BulkRequest:
+    rows = [{"name": f"Account {number}"} for number in range(30)]
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
+    return BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=10)
+
+
+@pytest.fixture
+def stored(user: Any) -> Operation:
+    """An accepted operation of three chunks that was dispatched to nobody, and whose request is gone."""
+    operation, _ = accept(request_of(user))
+    age()
+    return operation
+
+
+def age() -> None:
+    Operation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+
+
+def dispatches(operation: Operation) -> list[bool]:
+    return [when is not None for when in operation.chunks.order_by("number").values_list("dispatched_at", flat=True)]
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is away, for this process."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError("nobody listens there")
+
+    monkeypatch.setattr(broker, "enqueue", fail)
+    monkeypatch.setattr(broker.client, "get", fail)
+
+
+def test_message_that_is_not_sent_does_not_count_as_sent(user, cut_off):
+    operation = steps.run(request_of(user))
+
+    assert dispatches(operation) == [False, False, False]
+
+
+def test_message_that_was_not_sent_is_sent_by_the_rescue_of_the_next_second(user, cut_off, monkeypatch):
+    operation = steps.run(request_of(user))
+    age()
+    monkeypatch.undo()
+
+    rescue()
+
+    assert (dispatches(operation), broker.client.llen(QUEUE)) == ([True] * 3, 3)
+
+
+def test_worker_without_redis_leaves_the_chunks_to_those_who_reach_it(stored, cut_off, monkeypatch):
+    marks: list[Any] = []
+    monkeypatch.setattr(rescuing, "dispatch", marks.append)
+
+    rescue()
+
+    assert (marks, dispatches(stored)) == ([], [False] * 3)
+
+
+def test_worker_that_loses_redis_in_the_middle_does_not_keep_what_comes_next(stored, cut_off):
+    first = stored.chunks.order_by("number")[0]
+
+    steps.write_chunk(first.pk)
+
+    assert (dispatches(stored), Chunk.objects.get(pk=first.pk).created) == ([False] * 3, 10)
+
+
+def test_flushed_redis_is_told_again_at_once(stored):
+    rescue()
+    assert broker.client.llen(QUEUE) == 3
+    broker.client.flushdb()
+
+    rescue()
+
+    assert broker.client.llen(QUEUE) == 3
+
+
+def test_redis_that_was_restarted_is_told_again_although_it_kept_an_older_state(stored, monkeypatch):
+    rescue()
+    broker.client.delete(QUEUE)
+    monkeypatch.setattr(continuity, "run_id", lambda: "another process")
+
+    rescue()
+
+    assert broker.client.llen(QUEUE) == 3
+
+
+def test_nothing_is_sent_twice_while_nothing_is_lost(stored):
+    rescue()
+
+    for _ in range(3):
+        rescue()
+
+    assert broker.client.llen(QUEUE) == 3
+
+
+def test_chunk_of_a_process_that_fell_silent_is_dispatched_again_and_once(stored):
+    rescue()
+    broker.client.delete(QUEUE)
+    claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert claimed is not None
+    Chunk.objects.filter(pk=claimed.pk).update(leased_until=timezone.now())
+
+    for _ in range(3):
+        rescue()
+
+    assert broker.client.llen(QUEUE) == 1
+
+
+def test_idle_rescue_is_one_query(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        rescue()
+
+
+def test_rescue_asks_one_query_while_all_are_at_work(stored, django_assert_num_queries):
+    rescue()
+
+    with django_assert_num_queries(1):
+        rescue()
+
+
+def test_lease_is_extended_while_its_process_lives(stored, monkeypatch):
+    claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert claimed is not None
+    beaten = threading.Event()
+    hold = claims.hold
+
+    def spied(*arguments: Any) -> bool:
+        is_held = hold(*arguments)
+        beaten.set()
+        return is_held
+
+    monkeypatch.setattr(claims, "hold", spied)
+    with heartbeat.keeping(claimed, seconds=60) as goes_on:
+        assert beaten.wait(20)
+
+        assert goes_on.is_set()
+    assert Chunk.objects.get(pk=claimed.pk).leased_until > claimed.leased_until
+
+
+def test_lease_of_somebody_who_hangs_is_extended_no_more(stored):
+    claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert claimed is not None
+
+    with heartbeat.keeping(claimed, seconds=-1) as goes_on:
+        while goes_on.is_set():
+            threading.Event().wait(0.05)
+
+    assert Chunk.objects.get(pk=claimed.pk).leased_until == claimed.leased_until
+
+
+def test_chunk_whose_connection_breaks_is_free_at_once(stored, monkeypatch):
+    def break_off(*_: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(entries, "record", break_off)
+    first = stored.chunks.order_by("number")[0]
+
+    with pytest.raises(OperationalError):
+        steps.write_chunk(first.pk)
+    monkeypatch.undo()
+
+    assert Chunk.objects.get(pk=first.pk).leased_until is None
+    steps.write_chunk(first.pk)
+    assert Chunk.objects.get(pk=first.pk).created == 10
+
+
+def test_lease_that_cannot_be_given_back_is_given_back_when_the_database_is_there_again(stored, monkeypatch):
+    claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert claimed is not None
+    released = threading.Event()
+    release, answers = claims.release, [OperationalError("the database is away")]
+
+    def spied(*arguments: Any) -> None:
+        if answers:
+            raise answers.pop()
+        release(*arguments)
+        released.set()
+
+    monkeypatch.setattr(claims, "release", spied)
+
+    heartbeat.give_back(claimed)
+
+    assert released.wait(20)
+    assert Chunk.objects.get(pk=claimed.pk).leased_until is None
+
+
+def test_worker_that_stops_gives_back_what_it_has_not_finished(stored):
+    claimed = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert claimed is not None
+
+    Chunk.objects.update(dispatched_at=timezone.now())
+
+    with heartbeat.keeping(claimed, seconds=60):
+        heartbeat.give_back_all()
+
+    stopped = Chunk.objects.get(pk=claimed.pk)
+    assert (stopped.leased_until, stopped.dispatched_at) == (None, None)
+    assert Operation.objects.get(pk=stored.pk).state == State.RUNNING

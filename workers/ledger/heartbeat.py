@@ -1,0 +1,117 @@
+"""Leases that this process holds -> extended while it lives. Who falls silent is taken over when they run out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db.models import Exists, Q
+
+from bulkql.workers.backends import backend
+from bulkql.workers.conf import limits
+from bulkql.workers.ledger import claims
+from bulkql.workers.ledger.claims import Claimed
+
+logger = logging.getLogger("bulkql")
+
+#: Seconds that reading a file, or writing an operation as a whole, may take at most.
+WHOLE_SECONDS = 24 * 60 * 60
+#: Beats in the time of a lease: two may be missed, on a machine that is out of breath.
+BEATS = 4
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """A lease that is to be extended."""
+
+    claimed: Claimed
+    #: What else must hold, asked of the row with each beat.
+    conditions: tuple[Q | Exists, ...]
+    #: When it is extended no more, by time.monotonic(): whoever hangs that long is given up.
+    ends_at: float
+    #: Set for as long as the work is to go on in these hands.
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    #: The work is done, and the lease could not be given back: the database was away.
+    is_left: bool = False
+
+
+class Heartbeat:
+    """One thread for all leases of a process; it sleeps where there are none."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: list[Held] = []
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def keeping(self, claimed: Claimed, *conditions: Q | Exists, seconds: float) -> Iterator[threading.Event]:
+        """Extend a lease for so many seconds at most; the event is set for as long as the work is to go on."""
+        held = Held(claimed, conditions, time.monotonic() + seconds)
+        held.goes_on.set()
+        # SQLite has one writer, and that may be the work itself: nobody can take its lease, nor extend it.
+        if backend(connection.alias).supports_concurrent_writers:
+            self._add(held)
+        try:
+            yield held.goes_on
+        finally:
+            self._remove(held)
+
+    def give_back(self, claimed: Claimed) -> None:
+        """Release a lease: for another try, or for its end. Where the database is away, as soon as it is back."""
+        try:
+            # What was done last may have broken the connection.
+            connection.close_if_unusable_or_obsolete()
+            claims.release(claimed)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("a lease waits to be given back: %s", type(error).__name__)
+            self._add(Held(claimed, (), time.monotonic() + limits().chunk_seconds, is_left=True))
+
+    def give_back_all(self) -> None:
+        """Release all leases of a process that ends: what it has not committed, others begin anew."""
+        for held in list(self._held):
+            self._remove(held)
+            with suppress(DatabaseError, InterfaceError):
+                claims.abandon(held.claimed)
+
+    def _add(self, held: Held) -> None:
+        with self._changed:
+            self._held.append(held)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="bulkql-heartbeat", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _remove(self, held: Held) -> None:
+        with self._changed:
+            if held in self._held:
+                self._held.remove(held)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._held)
+            time.sleep(limits().lease_seconds / BEATS)
+            try:
+                for held in list(self._held):
+                    self._beat(held)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("heartbeat: the database is away (%s)", type(error).__name__)
+            finally:
+                # Between two beats the connection is for others.
+                connections.close_all()
+
+    def _beat(self, held: Held) -> None:
+        if held.is_left:
+            claims.release(held.claimed)
+            self._remove(held)
+        elif time.monotonic() > held.ends_at or not claims.hold(held.claimed, *held.conditions):
+            held.goes_on.clear()
+            self._remove(held)
+
+
+heartbeat = Heartbeat()
