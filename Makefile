@@ -7,7 +7,7 @@ WEB := server/web
 TREE := build/tree
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-packaging test-newer faults soak lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,11 @@ test-newer: setup ## The checkout installed with a newer Python, and its system 
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser
+
+SECONDS ?= 120
+SEED ?= 1
+faults: setup ## Faults into a running stack: SECONDS=120 SEED=1; 1 where anything is lost, doubled, stuck or told wrong
+	@$(BIN)/python -m tests.faults --seconds $(SECONDS) --seed $(SEED)
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

