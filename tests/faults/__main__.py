@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from tests.faults import report
-from tests.faults.rounds import FAULTS, Rounds
+from tests.faults.rounds import Rounds
 from tests.faults.stack import running
 
 
@@ -30,8 +30,7 @@ def main(
         number = 0
         while time.monotonic() < until:
             number += 1
-            count = 1 if number % 3 == 0 else FAULTS
-            rounds.play(count, [kind[one % len(kind)] for one in range(count)] if kind else None)
+            rounds.play(kinds=kind)
             report.record(rounds.run, home / "record.json", seed)
             tell(console, rounds, number)
     report.record(rounds.run, home / "record.json", seed)

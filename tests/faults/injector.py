@@ -50,11 +50,14 @@ class Injector:
         ends = [fault.ended for fault in self.done]
         return max(ends, default=0.0) if all(ends) else None
 
-    def choose(self) -> str:
-        kinds = list(self._faults.kinds)
-        return self._dice.choices(kinds, [WEIGHTS.get(kind, WEIGHT) for kind in kinds])[0]
+    @property
+    def kinds(self) -> list[str]:
+        return list(self._faults.kinds)
 
-    def inject(self, kind: str | None = None, point: str | None = None) -> None:
+    def choose(self) -> str:
+        return self._dice.choices(self.kinds, [WEIGHTS.get(kind, WEIGHT) for kind in self.kinds])[0]
+
+    def inject(self, kind: str | None = None, point: str | None = None) -> Fault:
         """A fault; one that takes long goes on beside the others that follow."""
         kind = kind or self.choose()
         if point is None and self._dice.random() < 0.6:
@@ -74,6 +77,7 @@ class Injector:
             self._do(fault, held)
             if held:
                 held.unlink(missing_ok=True)
+        return fault
 
     def wait(self) -> None:
         """Until all faults have ended."""

@@ -93,15 +93,18 @@ def row(dice: random.Random, verb: str, number: int) -> Row:
 
 def damage(dice: random.Random, verb: str, way: str, rows: list[Row]) -> None:
     """Make some rows bad ones, and give some keys twice. Whether a damaged row is bad is for the verb to say."""
-    for place in dice.sample(range(len(rows)), min(12, len(rows))):
+    places = dice.sample(range(len(rows)), min(14, len(rows)))
+    # What else is wrong with a row that a later one supersedes, the expectation does not know: those stay sound.
+    superseded, others = places[:2], places[2:]
+    for place in others:
+        harm = dice.choice(DAMAGES)
+        if way == "csv" and "colour" in harm:
+            continue  # an unknown column is the whole file's mistake
         if verb == "Delete":
-            harm = {name: value for name, value in dice.choice(DAMAGES).items() if name in rows[place]}
+            harm = {name: value for name, value in harm.items() if name in rows[place]}
         else:
-            harm = dice.choice(DAMAGES)
-            if way == "csv" and "colour" in harm:
-                continue  # an unknown column is the whole file's mistake
             rows[place] = {**TRANSACTIONS.row(0), **rows[place]}
         rows[place] = damaged(rows[place], harm)
-    for _ in range(2):
-        one, other = dice.sample(range(len(rows)), 2)
-        rows[one] = {**rows[one], **TRANSACTIONS.only_key(rows[other])}
+    whole = [row for row in rows if TRANSACTIONS.key_of(row) is not None]
+    for place in superseded:
+        rows[place] = {**rows[place], **TRANSACTIONS.only_key(dice.choice(whole))}

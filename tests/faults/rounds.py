@@ -13,11 +13,21 @@ from tests.faults.injector import Fault, Injector
 from tests.faults.lanes import Done, Lane
 from tests.faults.stack import Stack
 
-#: Faults of a round, but for each third, which has one: there one sees how long a recovery takes.
-FAULTS = 10
-LANES = 4
+#: Faults of a round: first those of which each is recovered from before the next comes, then those that come together.
+CALM, STORM = 5, 15
+LANES = 5
+#: Seconds for which the end of a recovery is waited for.
+RECOVERY = 40
 #: Seconds between two faults.
-PAUSES = (0.2, 1.5)
+PAUSES = (0.1, 1.0)
+
+
+#: Actor -> where the ledger says when its work was done.
+LEDGER = {
+    "write_chunk": ("bulkql_chunk", "recorded_at", "bigint"),
+    "read_input": ("bulkql_input", "read_at", "bigint"),
+    "write_operation": ("bulkql_operation", "finished_at", "uuid"),
+}
 
 
 @dataclass
@@ -50,18 +60,22 @@ class Rounds:
         self._lanes = [
             Lane(number, self.client, self.injector, random.Random(dice.random()), largest) for number in range(LANES)
         ]
+        self._deck: list[str] = []
         self.run = Run()
 
-    def play(self, faults: int, kinds: list[str] | None = None) -> None:
-        """One round, to the end of all of its operations."""
+    def play(self, calm: int = CALM, storm: int = STORM, kinds: list[str] | None = None) -> None:
+        """One round, to the end of all of its operations. Faults are of these kinds, or of all."""
         is_over = threading.Event()
         senders = [threading.Thread(target=lane.run, args=(is_over,), daemon=True) for lane in self._lanes]
         before = len(self.injector.done)
         for sender in senders:
             sender.start()
         time.sleep(self._dice.uniform(0.5, 2))  # until they are at work
-        for number in range(faults):
-            self.injector.inject(kinds[number] if kinds else None)
+        for _ in range(calm):
+            fault = self.injector.inject(self._next_of(kinds))
+            self._wait_for_recovery(fault)
+        for _ in range(storm):
+            self.injector.inject(self._dice.choice(kinds) if kinds else None)
             time.sleep(self._dice.uniform(*PAUSES))
         is_over.set()
         self.injector.wait()
@@ -70,6 +84,21 @@ class Rounds:
         self._stack.end_orphans()
         self._measure(self.injector.done[before:])
         self._collect()
+
+    def _next_of(self, kinds: list[str] | None) -> str:
+        """Each kind once, in any order, before any comes again."""
+        if not self._deck:
+            self._deck = list(kinds or self.injector.kinds)
+            self._dice.shuffle(self._deck)
+        return self._deck.pop()
+
+    def _wait_for_recovery(self, fault: Fault) -> None:
+        """Until all is done that a fault found in hand."""
+        deadline = time.monotonic() + RECOVERY
+        while not fault.ended or self._done_at(fault.in_hand) is None:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.2)  # the ledger does not call back
 
     def _collect(self) -> None:
         self.run.faults = self.injector.done
@@ -87,19 +116,18 @@ class Rounds:
         for fault, following in zip(faults, [*faults[1:], None], strict=True):
             fresh = fault.in_hand - hurt
             hurt |= fault.in_hand
-            if not fresh:
-                continue
-            done = max(self._done_at(actor, identifier) for actor, identifier in fresh)
-            if following is None or done <= following.started:
+            done = self._done_at(fresh) if fresh else None
+            if done is not None and (following is None or done <= following.started):
                 self.run.recoveries.setdefault(fault.kind, []).append(max(done - fault.ended, 0.0))
 
-    def _done_at(self, actor: str, identifier: str) -> float:
-        """When it was done, in seconds of the clock; the end of time where it is not."""
-        table, column = {
-            "write_chunk": ("bulkql_chunk", "recorded_at"),
-            "read_input": ("bulkql_input", "read_at"),
-            "write_operation": ("bulkql_operation", "finished_at"),
-        }[actor]
-        query = f"SELECT extract(epoch FROM {column})::float FROM {table} WHERE id::text = %s"
-        ((at,),) = self.client.sql(query, identifier)
-        return float("inf") if at is None else float(at)
+    def _done_at(self, in_hand: set[tuple[str, str]]) -> float | None:
+        """When the last of it was done, in seconds of the clock; None where not all is."""
+        done = 0.0
+        for actor, (table, column, kind) in LEDGER.items():
+            ids = [identifier for name, identifier in in_hand if name == actor]
+            query = f"SELECT extract(epoch FROM max({column}))::float, count(*) - count({column}) FROM {table}"
+            ((at, left),) = self.client.sql(f"{query} WHERE id = ANY(%s::{kind}[])", ids)
+            if left:
+                return None
+            done = max(done, at or 0.0)
+        return done
