@@ -54,6 +54,10 @@ SEED ?= 1
 faults: setup ## Faults into a running stack: SECONDS=120 SEED=1; 1 where anything is lost, doubled, stuck or told wrong
 	@$(BIN)/python -m tests.faults --seconds $(SECONDS) --seed $(SEED)
 
+MINUTES ?= 30
+soak: setup ## Mixed work, subscribers who come and go, a worker killed every 20 s: MINUTES=30; 1 where anything grows
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
+
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

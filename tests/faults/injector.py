@@ -13,7 +13,7 @@ from tests.faults.points.apps import POINTS
 from tests.faults.stack import Stack
 
 #: How often a kind is chosen, beside the others; those that stand still for long are few.
-WEIGHTS = {"stop worker 35 s": 2, "stop Redis 10 s": 2, "kill web": 4, "stall worker-database 4 s": 3,
+WEIGHTS = {"stop worker 35 s": 1, "stop Redis 10 s": 2, "kill web": 4, "stall worker-database 4 s": 3,
            "stall worker-Redis 4 s": 3, "kill worker master": 5, "kill worker": 6}  # fmt: skip
 WEIGHT = 6
 #: Seconds for which a process is waited for at a point.

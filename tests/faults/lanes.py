@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from bulkql.server.client import RequestFailed
 from tests.acceptance.subjects import Key, Table
 from tests.acceptance.ways import given
 from tests.faults.client import Client
-from tests.faults.injector import Injector
 from tests.faults.judge import Verdict, judge, rows_to_retry
 from tests.faults.requests import RANGE, Request, choose
 from tests.faults.watchers import FINAL, Seen, Subscriber
@@ -51,9 +51,17 @@ class Stuck(Exception):
 class Lane:
     """One sender. Its range of rows changes when an operation of it got stuck."""
 
-    def __init__(self, number: int, client: Client, injector: Injector, dice: random.Random, largest: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        client: Client,
+        dice: random.Random,
+        largest: int,
+        quiet_since: Callable[[], float | None] = lambda: 0.0,
+    ) -> None:
+        """`quiet_since` tells when the last fault ended; None while one goes on."""
         self._client = client
-        self._injector = injector
+        self._quiet_since = quiet_since
         self._dice = dice
         self._largest = largest
         self._directory = Path(client.service.state["directory"]) / f"lane{number}"
@@ -131,7 +139,7 @@ class Lane:
             if cancel_after is not None and time.time() > asked_at + cancel_after:
                 self._client.cancel(operation_id)
                 cancel_after = None
-            quiet = self._injector.quiet_since()
+            quiet = self._quiet_since()
             if quiet is not None and time.time() > max(quiet, asked_at) + SECONDS:
                 raise Stuck
             time.sleep(0.2)  # as a script asks

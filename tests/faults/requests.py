@@ -105,6 +105,6 @@ def damage(dice: random.Random, verb: str, way: str, rows: list[Row]) -> None:
         else:
             rows[place] = {**TRANSACTIONS.row(0), **rows[place]}
         rows[place] = damaged(rows[place], harm)
-    whole = [row for row in rows if TRANSACTIONS.key_of(row) is not None]
+    sound = [row for place, row in enumerate(rows) if place not in others]
     for place in superseded:
-        rows[place] = {**rows[place], **TRANSACTIONS.only_key(dice.choice(whole))}
+        rows[place] = {**rows[place], **TRANSACTIONS.only_key(dice.choice(sound))}

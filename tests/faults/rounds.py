@@ -58,7 +58,8 @@ class Rounds:
         self.client = Client(stack.service)
         create_parents(stack.service)
         self._lanes = [
-            Lane(number, self.client, self.injector, random.Random(dice.random()), largest) for number in range(LANES)
+            Lane(number, self.client, random.Random(dice.random()), largest, self.injector.quiet_since)
+            for number in range(LANES)
         ]
         self._deck: list[str] = []
         self.run = Run()

