@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from tests.faults.rounds import Rounds
@@ -27,11 +28,10 @@ def test_faults_lose_nothing_double_nothing_and_leave_nothing_waiting(tmp_path: 
     for directory in (tmp_path, *list(tmp_path.parents)[:2]):
         directory.chmod(0o755)
 
-    with running(tmp_path / "data") as stack:
-        rounds = Rounds(stack, seed=12, largest=2_000)
-        rounds.play(calm=0, storm=12, kinds=KINDS)
+    with running(tmp_path / "data") as stack, closing(Rounds(stack, seed=12, largest=2_000, lanes=3)) as rounds:
+        rounds.play(calm=0, storm=len(KINDS), kinds=KINDS)
 
-    assert len(rounds.run.faults) == 12
+    assert len(rounds.run.faults) == len(KINDS)
     assert rounds.run.operations
     assert [one for one in rounds.run.operations if not one.is_fine] == []
     assert rounds.run.failures == []

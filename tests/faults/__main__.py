@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,7 @@ def main(
     home = Path(tempfile.mkdtemp(prefix="bulkql-faults-"))
     home.chmod(0o755)  # the database's own user must be able to enter
     console.print(f"seed {seed}; logs and record are in {home}")
-    with running(home / "data") as stack:
-        rounds = Rounds(stack, seed)
+    with running(home / "data") as stack, closing(Rounds(stack, seed)) as rounds:
         until = time.monotonic() + seconds
         number = 0
         while time.monotonic() < until:

@@ -36,6 +36,9 @@ class Client:
         #: For tests.acceptance.ways, which uploads through a service's client.
         self.client = self
 
+    def close(self) -> None:
+        self._http.close()
+
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of a query or mutation that may be sent again; raises Down, and RequestFailed for BAD_INPUT."""
         deadline = time.monotonic() + PATIENCE

@@ -112,8 +112,8 @@ class Faults:
         return told
 
     def flush(self, at: int | None) -> str:
-        with suppress(redis.RedisError):
-            self._stack.service.redis().flushall()
+        with suppress(redis.RedisError), self._stack.service.redis() as client:
+            client.flushall()
         return ""
 
     def stop_redis(self, at: int | None) -> str:
@@ -218,7 +218,8 @@ class Faults:
 
     def _redis_is_up(self) -> bool:
         try:
-            return bool(self._stack.service.redis().ping())
+            with self._stack.service.redis() as client:
+                return bool(client.ping())
         except redis.RedisError:
             return False
 

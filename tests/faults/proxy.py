@@ -37,6 +37,8 @@ def proxy_to(port: int) -> Iterator[Proxy]:
     try:
         yield Proxy(process, own)
     finally:
+        assert process.stdin is not None
+        process.stdin.close()
         process.kill()
         process.wait()
 

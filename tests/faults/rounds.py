@@ -50,7 +50,7 @@ class Run:
 class Rounds:
     """The senders and the injector, round after round."""
 
-    def __init__(self, stack: Stack, seed: int, largest: int = 6_000) -> None:
+    def __init__(self, stack: Stack, seed: int, largest: int = 6_000, lanes: int = LANES) -> None:
         dice = random.Random(seed)
         self._stack = stack
         self._dice = dice
@@ -59,10 +59,13 @@ class Rounds:
         create_parents(stack.service)
         self._lanes = [
             Lane(number, self.client, random.Random(dice.random()), largest, self.injector.quiet_since)
-            for number in range(LANES)
+            for number in range(lanes)
         ]
         self._deck: list[str] = []
         self.run = Run()
+
+    def close(self) -> None:
+        self.client.close()
 
     def play(self, calm: int = CALM, storm: int = STORM, kinds: list[str] | None = None) -> None:
         """One round, to the end of all of its operations. Faults are of these kinds, or of all."""
@@ -76,7 +79,7 @@ class Rounds:
             fault = self.injector.inject(self._next_of(kinds))
             self._wait_for_recovery(fault)
         for _ in range(storm):
-            self.injector.inject(self._dice.choice(kinds) if kinds else None)
+            self.injector.inject(self._next_of(kinds) if kinds else None)
             time.sleep(self._dice.uniform(*PAUSES))
         is_over.set()
         self.injector.wait()

@@ -8,7 +8,7 @@ import random
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +43,9 @@ class Soak:
         create_parents(stack.service)
         self.lanes = [Lane(number, self.client, random.Random(seed + number), 6_000) for number in range(LANES)]
         self.kills = self.visits = 0
+
+    def close(self) -> None:
+        self.client.close()
 
     def run(self, seconds: float) -> list[Held]:
         """What was held, from the beginning to the end."""
@@ -92,8 +95,7 @@ def main(minutes: Annotated[float, typer.Option()] = 30, seed: Annotated[int, ty
     home = Path(tempfile.mkdtemp(prefix="bulkql-soak-"))
     home.chmod(0o755)
     console.print(f"seed {seed}; logs are in {home}")
-    with running(home / "data") as stack:
-        soak = Soak(stack, seed)
+    with running(home / "data") as stack, closing(Soak(stack, seed)) as soak:
         samples = soak.run(minutes * 60)
     console.print(table_of(samples))
     operations = [one for lane in soak.lanes for one in lane.done]
