@@ -77,7 +77,8 @@ class Client:
 
     def retry(self, operation_id: str) -> str:
         """Ask for a retry. There is no key for this: who was not answered looks whether it was done."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             try:
                 answer = self._http.post(
                     f"{self.service.url}/graphql", json={"query": RETRY, "variables": {"id": operation_id}}
@@ -90,6 +91,7 @@ class Client:
             time.sleep(0.5)
             if done := self.sql("SELECT id FROM bulkql_operation WHERE retry_of_id = %s", operation_id):
                 return str(done[0][0])
+        raise Down(f"no retry for {PATIENCE} seconds")
 
     def upload(self, path: Path) -> str:
         deadline = time.monotonic() + PATIENCE

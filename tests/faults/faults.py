@@ -17,12 +17,12 @@ from dramatiq.brokers.redis import RedisBroker
 
 from bulkql.workers.messaging.servers import next_database
 from tests.acceptance.service import wait_for
-from tests.faults.stack import Stack
+from tests.faults.stack import Stack, children_of
 
 #: Seconds: Redis and a worker that are stopped, connections that are stalled.
 REDIS_STOPPED, WORKER_STOPPED, STALLED = 10, 35, 4
 #: Seconds in which what was killed is started again by its supervisor.
-RESTART = 30
+RESTART = 90
 
 OPEN = """
 SELECT 'write_chunk', chunk.id::text, coalesce(input.total, 1001) FROM bulkql_chunk chunk JOIN bulkql_input input
@@ -82,7 +82,7 @@ class Faults:
 
     def kill_master(self, at: int | None) -> str:
         masters = self._stack.masters()
-        of_point = [one for one in masters if at in [child.pid for child in one.children()]]
+        of_point = [one for one in masters if at in [child.pid for child in children_of(one.pid)]]
         if not masters:
             return "there was none"
         victim = (of_point or [self._dice.choice(masters)])[0]
@@ -118,9 +118,10 @@ class Faults:
 
     def stop_redis(self, at: int | None) -> str:
         for server in self._stack.programs("redis-server"):
-            server.suspend()
-            time.sleep(REDIS_STOPPED)
-            server.resume()
+            with suppress(psutil.NoSuchProcess):
+                server.suspend()
+                time.sleep(REDIS_STOPPED)
+                server.resume()
         return ""
 
     def kill_postgres(self, at: int | None) -> str:
@@ -130,8 +131,8 @@ class Faults:
 
     def stop_postgres(self, at: int | None) -> str:
         for server in self._stack.programs("bin/postgres"):
-            server.send_signal(signal.SIGQUIT)
-            with suppress(psutil.TimeoutExpired):
+            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                server.send_signal(signal.SIGQUIT)
                 server.wait(RESTART)
         self._until(self._database_is_up)
         return ""

@@ -44,6 +44,7 @@ class Injector:
         self._faults = Faults(stack, dice)
         self._long: list[threading.Thread] = []
         self.done: list[Fault] = []
+        self.failures: list[str] = []
 
     def quiet_since(self) -> float | None:
         """The end of the last fault; None while one goes on."""
@@ -88,6 +89,9 @@ class Injector:
     def _do(self, fault: Fault, held: Path | None) -> None:
         try:
             fault.told = self._faults.kinds[fault.kind](int(held.suffix[1:]) if held else None)
+        except AssertionError as failure:  # a server that did not come back
+            fault.told = f"failed: {failure}"
+            self.failures.append(f"fault {fault.number}, {fault.kind}: {failure}")
         finally:
             fault.ended = time.time()
 

@@ -80,6 +80,7 @@ class Lane:
                 self.step()
         except Exception as failure:
             self.failure = failure
+            self._move()
             raise
 
     def step(self) -> None:
@@ -113,8 +114,8 @@ class Lane:
             operation = self._poll(operation_id, request, poller)
         except Stuck:
             done.is_stuck = True
-            self._first += RANGE
-            self._table, self._pks = {}, {}
+            subscriber.leave()
+            self._move()
             return None
         finally:
             done.seconds = time.time() - started
@@ -143,6 +144,11 @@ class Lane:
             if quiet is not None and time.time() > max(quiet, asked_at) + SECONDS:
                 raise Stuck
             time.sleep(0.2)  # as a script asks
+
+    def _move(self) -> None:
+        """Leave the rows to whatever may still write them."""
+        self._first += RANGE
+        self._table, self._pks = {}, {}
 
     def _enter(self, done: Done, verdict: Verdict) -> None:
         self._table, self._pks = verdict.table, verdict.pks

@@ -44,7 +44,7 @@ class Run:
 
     @property
     def is_fine(self) -> bool:
-        return not self.failures and not self.orphans and all(one.is_fine for one in self.operations)
+        return not (self.failures or self.orphans or self.strange) and all(one.is_fine for one in self.operations)
 
 
 class Rounds:
@@ -109,6 +109,8 @@ class Rounds:
         self.run.operations = sorted((one for lane in self._lanes for one in lane.done), key=lambda one: one.started)
         self.run.strange = dict(self.client.strange)
         self.run.orphans = self._stack.orphans
+        self.run.failures += self.injector.failures
+        self.injector.failures = []
         for lane in self._lanes:
             if lane.failure is not None:
                 self.run.failures.append(repr(lane.failure))
