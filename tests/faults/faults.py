@@ -104,10 +104,10 @@ class Faults:
         return f"pid {victim.pid}"
 
     def kill_web(self, at: int | None) -> str:
-        return self._kill("uvicorn")
+        return self._kill("web")
 
     def kill_redis(self, at: int | None) -> str:
-        told = self._kill("redis-server")
+        told = self._kill("redis")
         self._until(self._redis_is_up)
         return told
 
@@ -117,7 +117,7 @@ class Faults:
         return ""
 
     def stop_redis(self, at: int | None) -> str:
-        for server in self._stack.programs("redis-server"):
+        for server in self._stack.supervisor.named("redis"):
             with suppress(psutil.NoSuchProcess):
                 server.suspend()
                 time.sleep(REDIS_STOPPED)
@@ -125,12 +125,12 @@ class Faults:
         return ""
 
     def kill_postgres(self, at: int | None) -> str:
-        told = self._kill("bin/postgres")
+        told = self._kill("postgres")
         self._until(self._database_is_up)
         return told
 
     def stop_postgres(self, at: int | None) -> str:
-        for server in self._stack.programs("bin/postgres"):
+        for server in self._stack.supervisor.named("postgres"):
             with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 server.send_signal(signal.SIGQUIT)
                 server.wait(RESTART)
@@ -193,8 +193,8 @@ class Faults:
         """What was dispatched and is not done: (actor, id)."""
         return {(actor, identifier) for actor, identifier, _ in self._sql(OPEN)}
 
-    def _kill(self, words: str) -> str:
-        victims = self._stack.programs(words)
+    def _kill(self, program: str) -> str:
+        victims = self._stack.supervisor.named(program)
         for victim in victims:
             with suppress(psutil.NoSuchProcess):
                 victim.kill()

@@ -39,12 +39,12 @@ class Held:
 def look(stack: Stack, seconds: float, operations: int) -> Held:
     """What is held now. `worker` is the eldest of the workers, `workers` are all of them with their masters."""
     workers = sorted(stack.workers(), key=psutil.Process.create_time)
-    web = stack.programs("uvicorn")
+    web = list(stack.supervisor.named("web"))
     figures = {
         "web MB": total(web, megabytes),
         "worker MB": total(workers[:1], megabytes),
         "workers MB": total([*workers, *stack.masters()], megabytes),
-        "Redis MB": total(stack.programs("redis-server"), megabytes),
+        "Redis MB": total(list(stack.supervisor.named("redis")), megabytes),
         "web files": total(web, psutil.Process.num_fds),
         "worker files": total(workers[:1], psutil.Process.num_fds),
         "connections": connections(stack),

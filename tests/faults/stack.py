@@ -4,6 +4,8 @@ under masters of their own, which reach both servers through proxies."""
 from __future__ import annotations
 
 import os
+import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import psutil
 
 from bulkql.server import embedded
-from bulkql.server import stack as served
 from tests.acceptance.service import Service, command_of, wait_for
 from tests.faults.proxy import Proxy, proxy_to
+from tests.faults.supervisor import Program, Supervisor
 
 ROOT = Path(__file__).parents[2]
 #: Masters of workers, and the processes of each: of three masters, some live when one is killed.
 MASTERS, PROCESSES = 3, 1
+BULKQL = str(Path(sys.executable).with_name("bulkql"))
 WORKER = "dramatiq bulkql.server.worker_process"
 
 
@@ -30,20 +34,14 @@ class Stack:
     """What was started, and how to get at it."""
 
     service: Service
-    supervisors: tuple[subprocess.Popen[bytes], ...]
-    data: Path
+    supervisor: Supervisor
     proxies: dict[str, Proxy]
     points: Path
     #: Workers that outlived their master, ended by us.
     orphans: list[int] = field(default_factory=list)
 
-    def programs(self, words: str) -> list[psutil.Process]:
-        """What supervisord runs under a command with these words."""
-        children = [child for one in self.supervisors for child in children_of(one.pid)]
-        return [child for child in children if words in " ".join(command_of(child))]
-
     def masters(self) -> list[psutil.Process]:
-        return self.programs(WORKER)
+        return list(self.supervisor.named("worker"))
 
     def workers(self) -> list[psutil.Process]:
         """The processes that work on messages, of masters that live."""
@@ -52,13 +50,15 @@ class Stack:
 
     def end_orphans(self) -> None:
         """Kill the workers of this stack whose master is gone, and remember them."""
-        masters = {master.pid for master in self.masters()}
         for process in psutil.process_iter():
-            if WORKER not in " ".join(command_of(process)) or process.pid in masters:
+            if WORKER not in " ".join(command_of(process)):
                 continue
             try:
+                if process.ppid() == os.getpid():
+                    continue
                 is_ours = process.environ().get("FAULT_POINTS") == str(self.points)
-                if is_ours and not masters & {process.ppid()}:
+                parent = process.parent()
+                if is_ours and (parent is None or WORKER not in " ".join(command_of(parent))):
                     process.kill()
                     self.orphans.append(process.pid)
             except psutil.Error:
@@ -79,10 +79,12 @@ def running(data: Path) -> Iterator[Stack]:
     data.chmod(0o755)
     points = data / "points"
     points.mkdir()
-    # The library makes the database's files, but runs it under its own hand: here it must die and come back.
+    # The library makes the database's files, and runs it under its own hand; here it must die and come back.
     with embedded.postgres(data):
         pass
+    supervisor = Supervisor(data / "log")
     with ExitStack() as stack:
+        stack.callback(supervisor.stop)
         port, web_port = embedded.free_port(), embedded.free_port()
         redis, redis_url = embedded.redis_command(data)
         database_url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -90,10 +92,9 @@ def running(data: Path) -> Iterator[Stack]:
             "database": stack.enter_context(proxy_to(port)),
             "redis": stack.enter_context(proxy_to(urlsplit(redis_url).port or 0)),
         }
-        environment = {
+        direct = {
             **os.environ,
-            **served.POLLING,
-            "SECRET_KEY": served.secret(data),
+            "SECRET_KEY": secrets.token_hex(),
             "DJANGO_SETTINGS_MODULE": "bulkql.server.settings",
             "PYTHONPATH": str(ROOT),
             "BULKQL_APPS": "bulkql.examples.ledger,bulkql.examples.places,tests.faults.points.apps.Points",
@@ -101,33 +102,34 @@ def running(data: Path) -> Iterator[Stack]:
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
         }
-        through_proxies = [
-            "env",
-            f"DATABASE_URL={at_port(database_url, proxies['database'].port)}",
-            f"REDIS_URL={at_port(redis_url, proxies['redis'].port)}",
-        ]
-        programs = {"postgres": postgres_command(data / "postgres", port), "redis": redis}
-        servers = stack.enter_context(served.supervised(directory(data / "servers"), programs, environment))
-        prepare(environment)
-        programs = {"web": served.web_command("127.0.0.1", web_port)}
+        through_proxies = {
+            **direct,
+            "DATABASE_URL": at_port(database_url, proxies["database"].port),
+            "REDIS_URL": at_port(redis_url, proxies["redis"].port),
+        }
+        supervisor.add("redis", Program(redis, direct))
+        supervisor.add("postgres", Program(postgres_command(data / "postgres", port), direct, signal.SIGINT))
+        prepare(direct)
+        supervisor.add("web", Program([BULKQL, "serve", "--host", "127.0.0.1", "--port", str(web_port)], direct))
         for number in range(MASTERS):
-            programs[f"worker{number}"] = [*through_proxies, *served.worker_command(PROCESSES)]
-        supervisor = stack.enter_context(served.supervised(data, programs, environment))
+            work = Program([BULKQL, "work", "--processes", str(PROCESSES)], through_proxies)
+            supervisor.add(f"worker{number}", work)
         url = f"http://127.0.0.1:{web_port}"
-        served.wait_until_ready(url, supervisor, data)
+        wait_for(lambda: is_ready(url), 120, "the web process")
+        token = subprocess.check_output([BULKQL, "token", "admin"], text=True, env=direct).strip()
         state = {"url": url, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "directory": str(data)}
-        served.remember(data, {**state, "SECRET_KEY": environment["SECRET_KEY"]})
-        asking = [str(Path(sys.executable).with_name("bulkql")), "token", "admin", "--data", str(data)]
-        token = subprocess.check_output(asking, text=True, env=environment).strip()
-        service = Service(supervisor, state, token)  # type: ignore[arg-type]  # nobody reads supervisord's output
-        whole = Stack(service, (supervisor, servers), data, proxies, points)
+        # Nobody asks the service for processes here: the supervisor has them.
+        service = Service(supervisor.process("web"), state, token)
+        whole = Stack(service, supervisor, proxies, points)
         yield whole
     whole.end_orphans()
 
 
-def directory(path: Path) -> Path:
-    path.mkdir()
-    return path
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 def prepare(environment: dict[str, str]) -> None:
