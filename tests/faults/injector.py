@@ -16,8 +16,8 @@ from tests.faults.stack import Stack
 WEIGHTS = {"stop worker 35 s": 1, "stop Redis 10 s": 2, "kill web": 4, "stall worker-database 4 s": 3,
            "stall worker-Redis 4 s": 3, "kill worker master": 5, "kill worker": 6}  # fmt: skip
 WEIGHT = 6
-#: Seconds for which a process is waited for at a point.
-PATIENCE = 1.5
+#: Seconds for which a process is waited for at a point, and any worker.
+PATIENCE, WORKER_PATIENCE = 1.5, 4
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Injector:
         kind = kind or self.choose()
         if point is None and self._dice.random() < 0.6:
             point = self._dice.choice(list(POINTS))
+        self._wait_for_worker()
         held = self._wait_at(point) if point is not None else None
         fault = Fault(len(self.done) + 1, kind, point if held and point else "random", time.time())
         self.done.append(fault)
@@ -94,6 +95,12 @@ class Injector:
             self.failures.append(f"fault {fault.number}, {fault.kind}: {failure}")
         finally:
             fault.ended = time.time()
+
+    def _wait_for_worker(self) -> None:
+        """Where no worker is left from the faults before, there is little to disturb."""
+        deadline = time.monotonic() + WORKER_PATIENCE
+        while not self._stack.workers() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _wait_at(self, point: str) -> Path | None:
         """The file of the process that came to a point."""

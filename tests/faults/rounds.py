@@ -14,7 +14,7 @@ from tests.faults.lanes import Done, Lane
 from tests.faults.stack import Stack
 
 #: Faults of a round: first those of which each is recovered from before the next comes, then those that come together.
-CALM, STORM = 5, 15
+CALM, STORM = 5, 20
 LANES = 5
 #: Seconds for which the end of a recovery is waited for.
 RECOVERY = 40
