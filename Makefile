@@ -12,7 +12,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,15 @@ test-newer: setup ## The checkout installed with a newer Python, and its system 
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser
+
+SECONDS ?= 120
+SEED ?= 1
+faults: setup ## Faults into a running stack: SECONDS=120 SEED=1; 1 where anything is lost, doubled, stuck or told wrong
+	@$(BIN)/python -m tests.faults --seconds $(SECONDS) --seed $(SEED)
+
+MINUTES ?= 30
+soak: setup ## Mixed work, subscribers who come and go, a worker killed every 20 s: MINUTES=30; 1 where anything grows
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

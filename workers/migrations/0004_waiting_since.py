@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bulkql", "0002_external_storage"),
+        ("bulkql", "0003_upload_owner"),
     ]
 
     operations = [
