@@ -307,13 +307,17 @@ def verdict(answer: dict[str, Any]) -> str:
 
 
 def document_of(root: str, name: str, operation: Operation, given: str = "") -> str:
-    """A root field with all of its arguments, and all fields of its type with all of theirs."""
+    """A root field with all of its arguments, and all fields of its type with all of theirs.
+
+    What an operation tells is the same for all that return one: Query.operation asks for it.
+    """
     field = fields_of(root)[name]
     rule = "Query.RESOURCE" if root == "Query" and name in NAMES else f"{root}.{name}"
     values = {"ID": f'"{operation.pk}"', "INPUT": given}
     arguments = ", ".join(f"{key}: {values.get(value, value)}" for key, value in ARGUMENTS[rule].items())
-    selected = "totalCount edges { node { id } }" if name == "operations" and root == "Query" else None
-    fields = f" {{ {selected} }}" if selected else selection(get_named_type(field.type))
+    kind: Any = get_named_type(field.type)
+    is_short = kind.name == "BulkOperation" and rule != "Query.operation"
+    fields = " { id }" if is_short else selection(kind)
     return f"{root.lower()} {{ {name}{f'({arguments})' if arguments else ''}{fields} }}"
 
 
