@@ -178,7 +178,7 @@ def running(data: Path, **environment: str) -> Iterator[Service]:
         )
     try:
         printed = data.parent / "up.log"
-        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 60, "the service")
+        wait_for(lambda: "Ctrl-C stops it." in printed.read_text() or process.poll() is not None, 120, "the service")
         assert process.poll() is None, printed.read_text()
         state = json.loads((data / "service.json").read_text())
         asking = [command[0], "token", "admin", "--data", str(data)]
