@@ -11,12 +11,13 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import FOUND, REFUSED, user_of_headers
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
+from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable
 from bulkql.workers.intake.requests import check_may_upload, exceeds
 from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.uploads import uploads
@@ -45,7 +46,10 @@ class Bodies:
 
         body = Body(scope)
         try:
-            await body.prepare()
+            try:
+                await body.prepare()
+            except (OperationalError, InterfaceError):
+                raise Unavailable("The database cannot be reached, or has no connection free; try again.") from None
             body.check(body.announced)
             await self._application({**scope, FOUND: body.user}, receive_counted, send)
         except BulkError as error:
