@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError, parse, validate
@@ -171,8 +171,13 @@ async def refusal(context: Context, error: Unauthenticated) -> AsyncGenerator[Pr
 
 async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, None]:
     """The same results, while they are among the subscriptions that a user may have."""
-    async with aclosing(cast("AsyncGenerator[Any, None]", results)) as stream:
-        with SUBSCRIPTIONS.taken(user_id):
+    async with aclosing(results) as stream:
+        with ExitStack() as held:
+            try:
+                held.enter_context(SUBSCRIPTIONS.taken(user_id))
+            except LimitExceeded as error:
+                yield await refused([GraphQLError(str(error), original_error=error, extensions={"code": error.code})])
+                return
             async for result in stream:
                 yield result
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import parse_cookie
 from django.urls import Resolver404, ResolverMatch, resolve
 
@@ -18,7 +19,7 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import FOUND, REFUSED, bearer
 from bulkql.server.authority.credentials import Session, Token
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
+from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable
 from bulkql.workers.intake.requests import check_may_upload, exceeds
 from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.uploads import uploads
@@ -47,7 +48,10 @@ class Bodies:
 
         body = Body(scope)
         try:
-            await body.prepare()
+            try:
+                await body.prepare()
+            except (OperationalError, InterfaceError):
+                raise Unavailable("The database cannot be reached, or has no connection free; try again.") from None
             body.check(body.announced)
             await self._application({**scope, FOUND: body.user}, receive_counted, send)
         except BulkError as error:

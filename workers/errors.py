@@ -60,6 +60,12 @@ class TooManyAtOnce(LimitExceeded):
     """A user has all of a kind that one may have at a time; later there is room again."""
 
 
+class Unavailable(BulkError):
+    """The database cannot be asked; what was wanted may be wanted again."""
+
+    code = "UNAVAILABLE"
+
+
 class IdempotencyConflict(BulkError):
     """The idempotency key was used before, with another input."""
 

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 import psycopg
-from django.db import OperationalError, connections, models, transaction
+from django.db import OperationalError, close_old_connections, connections, models, transaction
 from psycopg.errors import QueryCanceled
 
 from bulkql.workers.backends import backend
@@ -80,6 +80,8 @@ def fetch(rows: models.QuerySet[Any], name: str) -> None:
             statement = _statement.get() or Statement()
             with statement.running(rows.db):
                 len(rows)
+        # Making an answer of many rows takes longer than finding them.
+        close_old_connections()
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):
             raise

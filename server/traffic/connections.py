@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -14,6 +15,10 @@ from bulkql.workers.conf import limits
 
 #: In the scope of a request: what its user holds until the answer is read, or its client has gone.
 HELD = "bulkql.held"
+
+
+class Stalled(Exception):
+    """Nothing of the body came for too long."""
 
 
 class Connections:
@@ -33,8 +38,7 @@ class Connections:
                 async with asyncio.timeout(limits().stall_seconds):
                     message = await receive()
             except TimeoutError:
-                # Django drops what it has of the body.
-                return {"type": "http.disconnect"}
+                raise Stalled from None
             is_whole = not message.get("more_body", False)
             return message
 
@@ -45,7 +49,13 @@ class Connections:
             await send(message)
 
         async with AsyncExitStack() as held:
-            await self._application({**scope, HELD: held}, receive_in_time, send_without_connection)
+            try:
+                await self._application({**scope, HELD: held}, receive_in_time, send_without_connection)
+            except Stalled:
+                # The rest of the body may come at any time: uvicorn closes the connection over it.
+                headers = [(b"connection", b"close")]
+                await send({"type": "http.response.start", "status": HTTPStatus.REQUEST_TIMEOUT, "headers": headers})
+                await send({"type": "http.response.body"})
 
 
 async def hold(request: HttpRequest, share: AbstractContextManager[None] | AbstractAsyncContextManager[None]) -> None:
