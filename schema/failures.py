@@ -35,13 +35,6 @@ def coded(error: GraphQLError) -> GraphQLError:
         return error
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, "The database cannot be reached; try again.", "UNAVAILABLE")
-    if error.path is None and isinstance(cause, RecursionError):
-        return replaced(
-            error,
-            f"The query is nested too deep; {limits().query_depth} levels are the most "
-            f"({setting_name('query_depth')}).",
-            "LIMIT_EXCEEDED",
-        )
     is_clients = error.path is None and isinstance(cause, ValueError | TypeError)  # of a variable
     if cause is not None and not isinstance(cause, GraphQLError) and not is_clients:
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
