@@ -47,13 +47,6 @@ def coded(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, OperationalError | InterfaceError):
         state = str(getattr(cause.__cause__, "sqlstate", None))
         return replaced(error, OUTAGES.get(state, "The database cannot be reached; try again."), "UNAVAILABLE")
-    if error.path is None and isinstance(cause, RecursionError):
-        return replaced(
-            error,
-            f"The query is nested too deep; {limits().query_depth} levels are the most "
-            f"({setting_name('query_depth')}).",
-            "LIMIT_EXCEEDED",
-        )
     if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
     limit = limit_of(error.message)

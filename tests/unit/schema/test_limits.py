@@ -8,7 +8,6 @@ import time
 import pytest
 
 from bulkql.schema.context import Context
-from bulkql.schema.documents import valid_in
 from bulkql.schema.failures import coded
 from bulkql.schema.schema import schema
 
@@ -77,39 +76,3 @@ def test_introspection_fits():
     from graphql import get_introspection_query
 
     assert errors(get_introspection_query(input_value_deprecation=True)) == []
-
-
-GROWING = {
-    "doubling fragments": lambda n: doubling(n),
-    "nested fragments": lambda n: nested(n),
-    "fields": lambda n: "{" + " __typename" * n + "}",
-    "aliases": lambda n: "{" + "".join(f" a{k}: __typename" for k in range(n)) + "}",
-    "fragments": lambda n: "{ ...f0 } " + " ".join(f"fragment f{k} on Query {{ __typename }}" for k in range(n)),
-    "spreads": lambda n: "{" + " ...f" * n + "} fragment f on Query { __typename }",
-    "rows in the text": lambda n: (
-        "mutation { bulkCreate(input: {financialAccounts: {rows: [" + "{name: 1}" * n + "]}}) { id } }"
-    ),
-    "variables": lambda n: "query (" + " ".join(f"$v{k}: Int" for k in range(n)) + ") { __typename }",
-    "directives": lambda n: "{ __typename" + " @skip(if: false)" * n + "}",
-    "block strings": lambda n: 'query { operation(id: """' + "\\n \\" * n + '""") { id } }',
-}
-
-
-@pytest.mark.parametrize("name", GROWING)
-def test_no_text_takes_long(name):
-    errors("{ __typename }")  # the schema is built
-
-    taken = {length: min(seconds(GROWING[name](length)) for _ in range(2)) for length in (250, 1_000, 4_000)}
-
-    # Refused or not: a second is fifty times what a usual query takes.
-    assert max(taken.values()) < 1, taken
-    # Sixteen times the length: a square would be 256 times as long.
-    assert taken[4_000] < 64 * max(taken[250], 0.005), taken
-
-
-def seconds(text):
-    """The processor's time for a text that nobody has sent before."""
-    valid_in(schema()).clear()
-    started = time.process_time()
-    errors(text)
-    return time.process_time() - started
