@@ -33,6 +33,8 @@ class Context:
     connection_params: dict[str, object] = field(default_factory=dict)
     #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).
     rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
+    #: The fields that the user may not read, by resource: asked anew with each query of rows (schema/queries.py).
+    unreadable: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def user_of(info: Info[Context, None]) -> User:

@@ -11,6 +11,7 @@ from strawberry.types import Info
 
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
+from bulkql.schema.permissions import check_may_search
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
@@ -79,13 +80,14 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
-    """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
+    """The rows that a filter finds, among those that the user may touch; raises BadInput, Forbidden."""
     if not any(is_given(value) for value in vars(where).values()):
         pk = resource.pk.graphql_name
         raise BadInput(
             f"{resource.name}.where is empty, and would delete all rows; if that is meant, "
             f"say so: {{{pk}: {{isNull: false}}}}."
         )
+    check_may_search(user, resource, "filtered", where)
     rows = resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
     return strawberry_django.filters.apply(where, rows, info).distinct()
 

@@ -60,8 +60,8 @@ class BulkResource:
     def writable_fields(self, user: User | None) -> Collection[str]:
         """The fields, of `fields`, that this user may write. By default all of them.
 
-        A row that gives another one is FORBIDDEN, a file with a column of it is BAD_INPUT; a replacement leaves it as
-        it is. `user` is None where the user who asked has been deleted.
+        A row that gives another one is FORBIDDEN, a CSV file with a column of it is BAD_INPUT; a replacement leaves it
+        as it is. To find a row by a field is not to write it. `user` is None where the user who asked has been deleted.
         """
         return self.fields
 
