@@ -22,6 +22,7 @@ from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import has_field_rights, read_only, write_only
+from bulkql.workers.resources.scope import pks_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -90,7 +91,8 @@ def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
             user = user_of(info)
             check_may_search(user, resource, "filtered", arguments.get("filters"))
             check_may_search(user, resource, "ordered", arguments.get("ordering"), arguments.get("order"))
-            return super().get_queryset(queryset, info, **arguments)
+            # Untyped in strawberry-django.
+            return super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]
 
     return ListField
 
@@ -128,7 +130,7 @@ def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> An
         )
 
     def get_queryset(cls: Any, /, queryset: models.QuerySet[Any], info: Info[Context, None], **_: Any) -> Any:
-        return queryset.filter(pk__in=visible_rows(resource, info).values("pk"))
+        return queryset.filter(pk__in=pks_of(visible_rows(resource, info)))
 
     namespace = {
         "__annotations__": annotations,

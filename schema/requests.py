@@ -19,6 +19,7 @@ from bulkql.workers.intake.requests import InputRequest, exceeds
 from bulkql.workers.readers.options import FileFormat, FileOptions, format_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.scope import pks_of
 from bulkql.workers.uploads import uploads
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def matching(resource: BulkResource, where: Any, user: User, info: Info[Context,
             f"say so: {{{pk}: {{isNull: false}}}}."
         )
     check_may_search(user, resource, "filtered", where)
-    rows = resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
+    rows = resource.model._base_manager.filter(pk__in=pks_of(resource.get_queryset(user)))
     return strawberry_django.filters.apply(where, rows, info).distinct()
 
 

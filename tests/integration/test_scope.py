@@ -8,6 +8,7 @@ from django.db import models
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.operations import steps
+from bulkql.workers.resources.registry import _registry
 from bulkql.workers.resources.scope import is_all
 from bulkql.workers.writers import merging, postgres, table
 from tests.conftest import Done
@@ -174,6 +175,33 @@ def test_targets_of_such_a_scope_are_not_named_either(create):
     done = create("animals", [{"char": "ab", "keeper": "ada"}, {"char": "cd", "keeper": "bob"}])
 
     assert (done.outcomes, done.codes) == (["CREATED", "FAILED"], [(1, "keeper", "REFERENCE_NOT_FOUND")])
+
+
+@pytest.mark.usefixtures("_lazy")
+def test_lists_and_filters_show_what_such_a_scope_does(ask, user):
+    delete = 'mutation { bulkDelete(input: {keepers: {where: {code: {contains: "b"}}}}) { deleted failed } }'
+    Keeper.objects.create(code="abe")
+
+    assert ask(user, "{ keepers(ordering: {code: ASC}) { code } }") == {"keepers": [{"code": "abe"}, {"code": "ada"}]}
+    assert ask(user, delete) == {"bulkDelete": {"deleted": 1, "failed": 0}}
+    assert sorted(Keeper.objects.values_list("code", flat=True)) == ["ada", "bob"]
+
+
+def test_targets_without_a_resource_are_those_that_the_registration_names(create, monkeypatch):
+    monkeypatch.delitem(_registry, Shelf)
+    a, b = (Shelf.objects.create(code=code) for code in "AB")
+    seen = []
+
+    def get_targets(self, field, user):
+        seen.append((field, user.username))
+        return Shelf.objects.filter(code="A")
+
+    monkeypatch.setattr(Toys, "get_targets", get_targets)
+
+    done = create("toys", [{"sku": one.code, "name": "n", "shelf": str(one.pk)} for one in (a, b)])
+
+    assert (done.outcomes, done.codes) == (["CREATED", "FAILED"], [(1, "shelf", "REFERENCE_NOT_FOUND")])
+    assert seen == [("shelf", "ada")]
 
 
 def test_plain_managers_are_read_and_not_evaluated():

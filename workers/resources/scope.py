@@ -58,9 +58,13 @@ def is_plain(queryset: QuerySet[Any]) -> bool:
     Some classes add a condition only when they are evaluated (django-safedelete does): their query looks like all rows
     until then. So a class that changes anything of Django's own is never judged, and always asked.
     """
+    return type(queryset.query) is Query and not evaluates_itself(queryset)
+
+
+def evaluates_itself(queryset: QuerySet[Any]) -> bool:
+    """Whether a queryset's class has its own way to rows, which no query can take part in."""
     classes = type(queryset).__mro__
-    own = (set(vars(one)) & DJANGOS for one in classes[: classes.index(QuerySet)])
-    return type(queryset.query) is Query and not any(own)
+    return any(set(vars(one)) & DJANGOS for one in classes[: classes.index(QuerySet)])
 
 
 #: What Django's querysets do. Each class has a name and a text of its own, and as_manager marks its methods.
@@ -81,11 +85,18 @@ def condition(resource: BulkResource, pk: str, user: User | None) -> tuple[str, 
     return f"{pk} IN ({sql})", params
 
 
+def pks_of(queryset: QuerySet[Any]) -> QuerySet[Any] | list[Any]:
+    """The primary keys of a scope's rows, for a condition of another query."""
+    if evaluates_itself(queryset):
+        return list(queryset.order_by().values_list("pk", flat=True))
+    return queryset.values("pk")
+
+
 def pks_within(queryset: QuerySet[Any], pks: list[Any]) -> set[Any]:
     """Those of these primary keys whose rows a queryset has."""
     if is_all(queryset):
         return set(pks)
     if queryset.query.is_sliced or queryset.query.combinator:  # neither can be filtered any further
-        queryset = queryset.model._base_manager.using(queryset.db).filter(pk__in=queryset.values("pk"))
+        queryset = queryset.model._base_manager.using(queryset.db).filter(pk__in=pks_of(queryset))
     found = queryset.order_by()
     return {pk for some in batches(pks) for pk in found.filter(pk__in=some).values_list("pk", flat=True)}

@@ -58,8 +58,9 @@ def cascading(model: type[models.Model]) -> list[tuple[type[models.Model], str]]
     seen, waiting = {model}, deque([(model, "")])
     while waiting:
         parent, path = waiting.popleft()
-        for relation in get_candidate_relations_to_delete(parent._meta):
-            field: Any = relation.field
+        # Relations, which the stubs take for fields.
+        relations: Any = get_candidate_relations_to_delete(parent._meta)
+        for field in (relation.field for relation in relations):
             other = field.model
             # Links of lists go with their row: they are a part of it.
             if field.remote_field.on_delete is CASCADE and not other._meta.auto_created:

@@ -328,7 +328,7 @@ def test_a_scope_says_where_its_rows_may_point_to(registry):
 def test_passwords_are_not_stored_as_they_come():
     fields = tuple(one.name for one in User._meta.concrete_fields if one.name != "id")
 
-    assert [error for error in found(User, name="people", fields=fields)] == [
+    assert found(User, name="people", fields=fields) == [
         (
             "bulkql.E018",
             "Wrong names password, which holds passwords: they would be stored and shown as they come.",
