@@ -46,6 +46,8 @@ class Context:
     hidden: set[str] = field(default_factory=set)
     #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).
     rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
+    #: The fields that the user may not read, by resource: asked anew with each query of rows (schema/queries.py).
+    unreadable: dict[str, frozenset[str]] = field(default_factory=dict)
 
     async def renew(self) -> None:
         """Find the websocket's user anew, and its permissions with it; raises Unauthenticated."""

@@ -18,6 +18,7 @@ from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource, resource_of
+from bulkql.workers.resources.rights import has_field_rights
 
 
 @strawberry.input(description="A file's column under another name.")
@@ -165,7 +166,9 @@ def fields_of(verb: Verb | None, resource: BulkResource, names: Iterable[str]) -
     for column in map(resource.columns.__getitem__, names):
         text = type_of(column, resource.type_name)
         is_named = column.name in resource.naming_columns
-        is_required = verb in (Verb.CREATE, Verb.REPLACE) and column.is_required and not is_named
+        # Whoever may not write a field leaves it out of a replacement, too.
+        is_owed = verb == Verb.CREATE or (verb == Verb.REPLACE and not has_field_rights(resource))
+        is_required = is_owed and column.is_required and not is_named
         words = describe(column, is_required=verb in (Verb.CREATE, Verb.REPLACE))
         yield column.name, column.graphql_name, text if is_required else text | None, words
         target = resource_of(column.target) if column.target is not None else None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import strawberry
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
+from strawberry.types import get_object_definition
 
 from bulkql.schema.context import SIGN_IN
+from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
 from bulkql.workers.models import Operation
 from bulkql.workers.resources.registry import BulkResource, registered
+from bulkql.workers.resources.rights import may, permission_to, write_only
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -52,7 +57,7 @@ def check_may_view(user: User, resource: BulkResource) -> None:
 
 
 def may_view(user: User, resource: BulkResource) -> bool:
-    return user.has_perm(view_permission(resource))
+    return may(user, "view", resource.model)
 
 
 def view_forbidden(resource: BulkResource) -> str:
@@ -61,8 +66,7 @@ def view_forbidden(resource: BulkResource) -> str:
 
 def view_permission(resource: BulkResource) -> str:
     """Django's permission to read a resource's rows: ledger.view_financialaccount."""
-    meta = resource.model._meta
-    return f"{meta.app_label}.view_{meta.model_name}"
+    return permission_to("view", resource.model)
 
 
 def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
@@ -77,3 +81,32 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
     # Nobody can say who may read what is registered no more.
     needed = {name: known.get(name, "of a resource that is registered") for name in names}
     return {name: permission for name, permission in needed.items() if not user.has_perm(permission)}
+
+
+def check_may_search(user: User, resource: BulkResource, how: str, *given: object) -> None:
+    """Whether a user may read what these filters or orders name: to search is to read. Raises Forbidden."""
+    check_may_view(user, resource)
+    refused = sorted({name for one in given for name in names_in(one)} & write_only(resource, user))
+    if refused:
+        names = ", ".join(map(graphql_name, refused))
+        raise Forbidden(f"{resource.name} cannot be {how} by {names}, which you may not read.")
+
+
+def names_in(given: object) -> Iterator[str]:
+    """The fields that a filter or an order names, in its junctions too."""
+    if isinstance(given, list):
+        for one in given:
+            yield from names_in(one)
+        return
+    definition = get_object_definition(given)
+    for one in definition.fields if definition is not None else ():
+        value = getattr(given, one.name)
+        if value is None or value is strawberry.UNSET:
+            continue
+        if one.name in JUNCTIONS:
+            yield from names_in(value)
+        else:
+            yield one.name
+
+
+JUNCTIONS = ("AND", "OR", "NOT")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import isawaitable
 from types import GenericAlias
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 import strawberry_django
+from asgiref.sync import sync_to_async
 from django.db import models
+from strawberry.extensions import FieldExtension
 from strawberry.types import Info
 from strawberry_django.fields.field import StrawberryDjangoField
 
@@ -18,13 +21,18 @@ from bulkql.schema.filters import filter_of, order_of
 from bulkql.schema.limits.fetching import canceled_with_client, fetch
 from bulkql.schema.limits.usage import LimitQuery
 from bulkql.schema.operations import OperationQuery
-from bulkql.schema.permissions import check_may_view, may_view, view_forbidden
+from bulkql.schema.permissions import check_may_search, check_may_view, may_view, view_forbidden
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, Forbidden, refusals_named
 from bulkql.workers.intake.requests import exceeds
 from bulkql.workers.resources.registry import BulkResource, registered, resource_of
+from bulkql.workers.resources.rights import has_field_rights, read_only, write_only
+from bulkql.workers.resources.scope import pks_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 @strawberry.type(description="A resource: a model and its rules.")
@@ -33,6 +41,8 @@ class ResourceInfo:
     type_name: str = strawberry.field(description="The name of one row's type.")
     fields: list[str] = strawberry.field(description="The fields that rows may give.")
     required_fields: list[str] = strawberry.field(description="Those that a created row must give.")
+    writable_fields: list[str] = strawberry.field(description="Those that you may write.")
+    readable_fields: list[str] = strawberry.field(description="Those that you may read, where you may view its rows.")
     match_fields: list[str] = strawberry.field(description="The key by which rows are found.")
     operations: list[str] = strawberry.field(description="The operations that it offers.")
 
@@ -41,17 +51,22 @@ class ResourceInfo:
 class ResourceQuery:
     @strawberry.field(description="The registered resources, parents before children.")
     async def bulk_resources(self, info: Info[Context, None]) -> list[ResourceInfo]:
-        user_of(info)
-        return [resource_info(resource) for resource in registered()]
+        return await sync_to_async(resource_infos)(user_of(info))
 
 
-def resource_info(resource: BulkResource) -> ResourceInfo:
+def resource_infos(user: User) -> list[ResourceInfo]:
+    return [resource_info(resource, user) for resource in registered()]
+
+
+def resource_info(resource: BulkResource, user: User) -> ResourceInfo:
     names = {name: column.graphql_name for name, column in resource.columns.items()}
     return ResourceInfo(
         name=resource.name,
         type_name=resource.type_name,
         fields=[*names.values(), *map(graphql_name, resource.lists)],
         required_fields=[column.graphql_name for column in resource.columns.values() if column.is_required],
+        writable_fields=[graphql_name(name) for name in resource.fields if name not in read_only(resource, user)],
+        readable_fields=[graphql_name(name) for name in resource.fields if name not in write_only(resource, user)],
         match_fields=[names[name] for name in resource.match_fields],
         operations=sorted(resource.operations),
     )
@@ -82,7 +97,10 @@ def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
 
     class ListField(StrawberryDjangoField):
         def get_queryset(self, queryset: Any, info: Info[Context, None], **arguments: Any) -> Any:
-            check_may_view(user_of(info), resource)
+            user = user_of(info)
+            check_may_view(user, resource)
+            check_may_search(user, resource, "filtered", arguments.get("filters"))
+            check_may_search(user, resource, "ordered", arguments.get("ordering"), arguments.get("order"))
             check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
             page = page_of(resource, arguments.pop("pagination", None))
             found = super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]  # not typed there
@@ -129,6 +147,19 @@ def is_given(value: Any) -> bool:
     return value is not None and value is not strawberry.UNSET
 
 
+class Readable(FieldExtension):
+    """A field of rows is null for those who may not read it; what they may was asked with the rows."""
+
+    def __init__(self, resource: str, field: str) -> None:
+        self._resource, self._field = resource, field
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info[Context, None], **kwargs: Any) -> Any:
+        unreadable = info.context.unreadable.get(self._resource)
+        if unreadable is None or self._field in unreadable:
+            return None
+        return next_(source, info, **kwargs)
+
+
 def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> Any:
     """The type of one row, with its filters and its order; foreign keys lead to the types built before."""
     annotations: dict[str, Any] = {"id" if resource.model._meta.pk.name == "id" else "pk": strawberry.ID}
@@ -142,15 +173,17 @@ def row_type(resource: BulkResource, types: dict[type[models.Model], Any]) -> An
             kind, name = strawberry.ID, column.field.attname
         target = resource_of(column.target) if column.target in types and column.target is not None else None
         # What a row points to may be out of sight, and must not take the row with it.
-        annotations[name] = kind | None if column.field.null or target is not None else kind
+        is_guarded = has_field_rights(resource)
+        annotations[name] = kind | None if column.field.null or target is not None or is_guarded else kind
         fields[name] = strawberry_django.field(
             name=column.graphql_name,
             description=describe(column),
             field_cls=reference_field(target) if target is not None else StrawberryDjangoField,
+            extensions=[Readable(resource.name, column.name)] if is_guarded else [],
         )
 
     def get_queryset(cls: Any, /, queryset: models.QuerySet[Any], info: Info[Context, None], **_: Any) -> Any:
-        return queryset.filter(pk__in=visible_rows(resource, info).values("pk"))
+        return queryset.filter(pk__in=pks_of(visible_rows(resource, info)))
 
     namespace = {
         "__annotations__": annotations,
@@ -175,6 +208,7 @@ def visible_rows(resource: BulkResource, info: Info[Context, None]) -> models.Qu
     # The fields that lead here say what is forbidden: an error here would be one of the whole list.
     if may_view(user, resource):
         info.context.hidden.discard(resource.name)
+        info.context.unreadable[resource.name] = write_only(resource, user)
         return resource.get_queryset(user)
     info.context.hidden.add(resource.name)
     return resource.model._base_manager.none()

@@ -12,6 +12,7 @@ from strawberry.types import Info
 from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
+from bulkql.schema.permissions import check_may_search
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
@@ -19,6 +20,7 @@ from bulkql.workers.intake.requests import InputRequest, exceeds
 from bulkql.workers.readers.options import FileFormat, FileOptions, format_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.scope import pks_of
 from bulkql.workers.uploads import uploads
 
 if TYPE_CHECKING:
@@ -89,13 +91,14 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
     """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
+    check_may_search(user, resource, "filtered", where)
     check_where(resource, where, info)
     return strawberry_django.filters.apply(where, touchable(resource, user), info).distinct()
 
 
 def touchable(resource: BulkResource, user: User) -> QuerySet[Any]:
     """All rows that the user may touch."""
-    return resource.model._base_manager.filter(pk__in=resource.get_queryset(user).values("pk"))
+    return resource.model._base_manager.filter(pk__in=pks_of(resource.get_queryset(user)))
 
 
 def key_of(resource: BulkResource, keys: list[Any]) -> list[str] | None:

@@ -52,7 +52,7 @@ def bulk(user: Any) -> Bulk:
     ) -> Done:
         resource = resource_named(name)
         inputs = [InputRequest(resource=resource, rows=rows, match_by=match_by, update_fields=update_fields)]
-        return Done(run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+        return Done(run(BulkRequest(verb=verb, user=user, inputs=inputs, **{"mode": Mode.SYNC, **options})))
 
     return perform
 

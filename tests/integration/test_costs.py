@@ -21,6 +21,7 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from bulkql.examples.ledger.bulk import FinancialTransactions
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.schema.types import snapshot
 from bulkql.workers.enums import Verb
@@ -368,3 +369,35 @@ def test_frames_of_a_chunk_hold_what_its_rows_hold():
     # Moments, keys and the row's place as numbers of 64 bits, and a bit for each field that a row gives.
     assert checked.estimated_size() == 475_140
     assert len(pack(raw)) < 150_000
+
+
+def test_chunk_of_a_resource_with_a_scope(stored, monkeypatch):
+    """What get_queryset promises of rows that are written takes one query for all of them."""
+    steps.write_chunk(stored[0])
+    everything = FinancialTransaction.objects.filter(amount__gt=0)
+    monkeypatch.setattr(FinancialTransactions, "get_queryset", lambda self, user: everything.all())
+
+    with counted() as costs:
+        steps.write_chunk(stored[1])
+
+    within = [
+        *ROWS[:3],
+        "SAVEPOINT",  # rows may have to be taken back
+        *ROWS[3:],
+        "SELECT ledger_financialtransaction",  # those of them that the user may see
+        "RELEASE",
+    ]
+    assert costs.statements == [*CLAIM, "BEGIN", *within, "UPDATE bulkql_chunk", "COMMIT", *END, *FRONTIER, *TOTALS]
+
+
+def test_rows_out_of_scope_cost_their_chunk_to_be_written_once_more(stored, monkeypatch):
+    steps.write_chunk(stored[0])
+    others = FinancialTransaction.objects.exclude(description="Number 12")
+    monkeypatch.setattr(FinancialTransactions, "get_queryset", lambda self, user: others.all())
+
+    with counted() as costs:
+        steps.write_chunk(stored[1])
+
+    once = ["SAVEPOINT", *ROWS[3:], "SELECT ledger_financialtransaction"]
+    within = [*ROWS[:3], *once, "ROLLBACK", "RELEASE", *once, "RELEASE"]
+    assert costs.statements == [*CLAIM, "BEGIN", *within, "UPDATE bulkql_chunk", "COMMIT", *END, *FRONTIER, *TOTALS]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import IdempotencyConflict, refusals_named
+from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import marked
@@ -107,9 +107,10 @@ def store_file(
     upload = upload_of(operation, item)
     with uploads.open_upload(upload) as file:
         beginning = files.FileStart(file, options)
-        plan = plan_of_file_request(Verb(operation.verb), item, options, beginning)
+        plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
         header = beginning.header(plan)
+        check_columns(plan, header or [])
     file_options = options.as_json()
     new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
 
@@ -119,7 +120,7 @@ def store_rows(
 ) -> None:
     """One resource's inline rows, or its rows of the table, as chunks."""
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
-    plan = plan_for(Verb(operation.verb), item.resource, item.match_by, item.update_fields, names)
+    plan = plan_for(Verb(operation.verb), item.resource, item.match_by, item.update_fields, names, operation.created_by)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
@@ -151,11 +152,25 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     )
 
 
-def plan_of_file_request(verb: Verb, item: InputRequest, options: FileOptions, beginning: files.FileStart) -> Plan:
+def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
+    """Whether the user may give a file's columns; raises BadInput. Where it has no header, its rows are looked at."""
+    refused = {one.name for one in plan.refused}
+    found = [name for name, column in header if column in refused]
+    if found:
+        raise BadInput(
+            f"The file has {', '.join(found)}, which you may not write to {plan.resource.name}; leave "
+            f"{'it' if len(found) == 1 else 'them'} out of the file."
+        )
+
+
+def plan_of_file_request(
+    operation: Operation, item: InputRequest, options: FileOptions, beginning: files.FileStart
+) -> Plan:
     """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    verb = Verb(operation.verb)
     if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
         return Plan(resource=item.resource, verb=verb)
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names())
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names(), operation.created_by)
 
 
 def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:

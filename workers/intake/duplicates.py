@@ -120,7 +120,8 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
 
 def named_by_value(plan: Plan, field: str, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """A foreign key's values in place of names: a row that gives 7 and one that gives the 7th's name mean the same."""
-    named = plan.naming_columns.get(field, [])
+    # A target that the user may not name so is not looked for: which row it is would be told by the verdict.
+    named = [one for one in plan.naming_columns.get(field, []) if one.name not in plan.unnamable]
     if not any(rows[given(one.name)].any() for one in named):
         return rows
     filled, _ = with_named(plan, plan.columns[field], named, rows, user)

@@ -71,7 +71,8 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
         return plan
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
-        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, files.FileStart(file, options).names())
+        names = files.FileStart(file, options).names()
+        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

@@ -22,6 +22,7 @@ from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
+from bulkql.workers.resources.rights import may, permission_to
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -102,10 +103,9 @@ PERMISSIONS = {
 
 def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
     """Whether the user may do this to the resource's rows; raises Forbidden."""
-    meta = resource.model._meta
     for action in PERMISSIONS[verb]:
-        permission = f"{meta.app_label}.{action}_{meta.model_name}"
-        if not user.has_perm(permission):
+        if not may(user, action, resource.model):
+            permission = permission_to(action, resource.model)
             raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
 
 

@@ -91,7 +91,7 @@ def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: 
         chunks.set_up(plan, operation, watch)
         entry = chunks.rows_written(chunk, plan, validated)
         if operation.dry_run:
-            changes.look(chunk_id, plan, entry)
+            changes.look(chunk_id, plan, entry, operation.created_by)
         spool.add(chunk_id, entry)
 
 

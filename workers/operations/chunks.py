@@ -24,12 +24,13 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import tried_again
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
-from bulkql.workers.validation.hooks import after, cleaned
+from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
 from bulkql.workers.validation.values import Validated, validate
 from bulkql.workers.writers import deletion, orm, postgres
+from bulkql.workers.writers.bounds import write_within
 from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.written import Written, nothing, together
 
@@ -140,9 +141,15 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
-        written = writer(plan)(plan, found.rows, user)
-        parts += [Written(nothing().outcomes, found.errors), write_lists(plan, found.rows, written)]
+        rows = as_stored(plan, found.rows)
+        written = write_within(plan, rows, user, partial(write_level, plan, user))
+        parts += [Written(nothing().outcomes, found.errors), written]
     return together(parts)
+
+
+def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:
+    """Write clean rows and their lists."""
+    return write_lists(plan, rows, writer(plan)(plan, rows, user), user)
 
 
 def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:

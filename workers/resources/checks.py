@@ -14,7 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
-from bulkql.workers.resources.registry import BulkResource, _registry
+from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
+from bulkql.workers.resources.scope import has_own_scope
 
 
 @register("bulkql")
@@ -78,6 +79,8 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             id="bulkql.E013",
         )
     yield from list_errors(resource)
+    yield from scope_errors(resource)
+    yield from password_errors(resource)
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
@@ -119,6 +122,57 @@ def list_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint=f"Leave it out of `fields`: lists are set where both tables are in {resource.database}.",
                 id="bulkql.E016",
             )
+
+
+def scope_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Relations to rows of which nobody says whose they are, in a resource that says so of its own."""
+    rules = type(resource)
+    if not has_own_scope(resource) or rules.get_targets is not BulkResource.get_targets:
+        return
+    relations = [one for one in resource.model._meta.get_fields() if one.name in resource.fields and is_writable(one)]
+    for field in relations:
+        target: Any = field.related_model
+        if field.is_relation and target not in (None, resource.model) and resource_of(target) is None:
+            name = target.__name__
+            yield Error(
+                f"{rules.__qualname__} has a get_queryset, and {field.name} may point to all rows of "
+                f"{target._meta.label}, which has no resource.",
+                hint=f"Register {target._meta.label} with a get_queryset, or add to {rules.__qualname__}: "
+                f"def get_targets(self, field, user): return {name}.objects.filter(...); {name}.objects.all() says "
+                f"that all users may point to all of them.",
+                id="bulkql.E017",
+            )
+
+
+def password_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Passwords that would be stored as they come, and shown; and ways to write fields that are no texts of rows."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
+    fields = {field.name: field for field in meta.concrete_fields if field.name in resource.fields}
+    for name, field in fields.items():
+        if holds_password(field) and name not in resource.written_as:
+            yield Error(
+                f"{rules} names {name}, which holds passwords: they would be stored and shown as they come.",
+                hint=f"Leave it out of `fields`, or say how it is written: "
+                f'written_as = {{"{name}": make_password}} (django.contrib.auth.hashers).',
+                id="bulkql.E018",
+            )
+    for name in resource.written_as:
+        if not isinstance(fields.get(name), models.CharField | models.TextField):
+            yield Error(
+                f"{rules} says how {name} is written, which is no text among its fields.",
+                hint=f"Take {name} out of `written_as`, or add it to `fields`.",
+                id="bulkql.E019",
+            )
+
+
+def holds_password(field: models.Field[Any, Any]) -> bool:
+    """A user's password, or what is called so."""
+    is_text = isinstance(field, models.CharField | models.TextField)
+    return is_text and re.search(PASSWORDS, field.name) is not None
+
+
+#: What fields of passwords and of their hashes are called. That of AbstractBaseUser is `password`.
+PASSWORDS = r"(^|_)(password|passwd|passphrase)(_hash|_digest)?\d*$"
 
 
 def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.models import Input
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.rights import read_only, tells_users_apart, unnamable, write_only
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,10 @@ class Plan:
     match_by: tuple[str, ...] = ()
     #: The fields that an upsert changes in rows that are there; None for all that a row gives.
     update_fields: tuple[str, ...] | None = None
+    #: The fields that this user may not write.
+    read_only: frozenset[str] = frozenset()
+    #: The columns that find the target of a foreign key or a list by a field that this user may not read.
+    unnamable: frozenset[str] = frozenset()
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -79,8 +88,19 @@ class Plan:
 
     @property
     def kept(self) -> frozenset[str]:
-        """The fields that no row of the table changes: those by which it is found, and its primary key."""
-        return frozenset((*self.match_by, self.resource.pk.name))
+        """The fields that no row of the table changes: its key, its primary key, and what the user may not write."""
+        return frozenset((*self.match_by, self.resource.pk.name)) | self.read_only
+
+    @cached_property
+    def refused(self) -> list[Column]:
+        """The columns that rows of this user may not give. To find a row by a field is not to write it."""
+        if not self.read_only and not self.unnamable:
+            return []
+        given_to_find = frozenset() if self.creates else frozenset(self.match_by)
+        refused = self.read_only - given_to_find
+        return [
+            one for one in self.all_columns.values() if one.name in self.unnamable or (one.names or one.name) in refused
+        ]
 
     @property
     def creates(self) -> bool:
@@ -103,6 +123,8 @@ class Plan:
         """A row must give it, whatever is in the table."""
         if column.name in self.match_by:
             return True
+        if self.verb == Verb.REPLACE and column.name in self.read_only:
+            return False
         return column.is_required and self.verb in (Verb.CREATE, Verb.REPLACE)
 
     def known(self) -> str:
@@ -111,13 +133,21 @@ class Plan:
 
 
 def plan_of(stored: Input) -> Plan:
-    """The plan of an accepted request."""
+    """The plan of an accepted request, with its user's rights as they are now."""
+    resource = resource_named(stored.resource)
     return Plan(
-        resource=resource_named(stored.resource),
+        resource=resource,
         verb=Verb(stored.operation.verb),
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
+        # Most resources do not ask who it is: then the user is not asked for, either.
+        **(rights_of(resource, stored.operation.created_by) if tells_users_apart(resource) else {}),
     )
+
+
+def rights_of(resource: BulkResource, user: User | None) -> dict[str, frozenset[str]]:
+    """What a plan says of a user's rights."""
+    return {"read_only": read_only(resource, user), "unnamable": unnamable(resource, user)}
 
 
 def plan_for(
@@ -126,15 +156,31 @@ def plan_for(
     match_by: Sequence[str] | None,
     update_fields: Sequence[str] | None,
     names: Collection[str],
+    user: User | None = None,
 ) -> Plan:
-    """The plan of a request; `names` are what its rows call their fields. Raises BadInput."""
+    """The plan of a user's request; `names` are what its rows call their fields. Raises BadInput, Forbidden."""
     check_update_fields(resource, update_fields)
-    return Plan(
+    plan = Plan(
         resource=resource,
         verb=verb,
         match_by=key_for(verb, resource, match_by, names),
         update_fields=None if update_fields is None else tuple(dict.fromkeys(update_fields)),
+        **rights_of(resource, user),
     )
+    check_field_rights(plan, user)
+    return plan
+
+
+def check_field_rights(plan: Plan, user: User | None) -> None:
+    """Whether the user may find rows by these fields, and change those; raises Forbidden."""
+    name = plan.resource.name
+    unreadable = write_only(plan.resource, user)
+    for field in plan.match_by:
+        if field in unreadable:
+            raise Forbidden(f"{name} cannot be matched by {field.upper()}: you may not read it. Give another matchBy.")
+    for field in plan.update_fields or ():
+        if field in plan.read_only:
+            raise Forbidden(f"updateFields of {name} names {field.upper()}, which you may not write; leave it out.")
 
 
 def key_for(

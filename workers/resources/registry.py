@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -37,6 +37,8 @@ class BulkResource:
     operations: ClassVar[frozenset[Verb]] = ALL
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
+    #: How values become what is stored, by field: {"password": make_password}. Nobody reads such a field.
+    written_as: ClassVar[Mapping[str, Callable[[str], str]]] = {}
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
@@ -47,8 +49,38 @@ class BulkResource:
         self.name = self.name or camel_case(str(model._meta.verbose_name_plural))
 
     def get_queryset(self, user: User | None) -> models.QuerySet[Any]:
-        """The rows that this user may see and touch. By default all of them."""
+        """The rows that this user may see and touch, before a write and after it. By default all of them.
+
+        It bounds lists, the rows that are found by their keys, and what foreign keys and lists of other resources may
+        point to. A row that would leave it, or that is created outside of it, is FORBIDDEN and not written: as the
+        USING and WITH CHECK of a policy in PostgreSQL. `user` is None where the user who asked has been deleted.
+        """
         return self.model._default_manager.all()
+
+    def writable_fields(self, user: User | None) -> Collection[str]:
+        """The fields, of `fields`, that this user may write. By default all of them.
+
+        A row that gives another one is FORBIDDEN, a CSV file with a column of it is BAD_INPUT; a replacement leaves it
+        as it is. To find a row by a field is not to write it. `user` is None where the user who asked has been deleted.
+        """
+        return self.fields
+
+    def readable_fields(self, user: User | None) -> Collection[str]:
+        """The fields, of `fields`, that this user may read. By default all of them.
+
+        Another one is null in lists, for all rows alike, and missing in `changes`; to filter, order or find rows by it
+        is FORBIDDEN. Who may not view the model reads nothing of it, whatever this says. The primary key is readable.
+        """
+        return self.fields
+
+    def get_targets(self, field: str, user: User | None) -> models.QuerySet[Any]:
+        """The rows that a foreign key or a list may point to, where their model has no resource. By default all.
+
+        A resource with a get_queryset must say it for such fields (bulkql.E017), for nobody else does:
+        `return Group.objects.filter(members=user)`.
+        """
+        target: Any = field_of(self.model, field).related_model
+        return cast("models.QuerySet[Any]", target._base_manager.all())
 
     def clean_rows(self, rows: pl.DataFrame) -> pl.DataFrame | None:
         """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.

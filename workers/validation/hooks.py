@@ -46,6 +46,13 @@ def by_columns(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
     return errors.with_columns(code_expression("code"))
 
 
+def as_stored(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what the resource makes of some fields' values: hashes of passwords. Value by value."""
+    ways = {name: way for name, way in plan.resource.written_as.items() if name in plan.columns}
+    made = (rows[name].map_elements(way, pl.String) for name, way in ways.items())
+    return rows.with_columns(*made) if ways and plan.verb != Verb.DELETE else rows
+
+
 def columns_shown(plan: Plan) -> set[str]:
     return {name for column in (*plan.columns, *plan.lists) for name in (column, given(column))}
 

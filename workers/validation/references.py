@@ -6,7 +6,6 @@ value takes its place. Only targets that the user may see count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,14 +15,11 @@ from bulkql.workers.columns.column import Column, by_name
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, errors_in, given, no_errors
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.registry import resource_of
+from bulkql.workers.resources.scope import KEYS_A_QUERY, batches, targets_of
 from bulkql.workers.validation.values import Validated, keys_of_target, without
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-#: Keys asked for in one query; SQLite takes no more than 32,766 parameters.
-KEYS_A_QUERY = 10_000
 
 
 def resolve(plan: Plan, validated: Validated, user: User | None) -> Validated:
@@ -43,10 +39,8 @@ def resolve(plan: Plan, validated: Validated, user: User | None) -> Validated:
 def targets(plan: Plan, column: Column, user: User | None) -> models.QuerySet[Any]:
     """The rows that a foreign key or a list may point to, of those that the user may see."""
     assert isinstance(column.field, models.ForeignKey | models.ManyToManyField)
-    assert column.target is not None
-    target = resource_of(column.target)
-    queryset = target.get_queryset(user) if target is not None else column.target._base_manager.all()
-    return queryset.using(plan.resource.database).complex_filter(column.field.get_limit_choices_to()).order_by()
+    allowed = targets_of(plan.resource, column.field, user)
+    return allowed.complex_filter(column.field.get_limit_choices_to()).order_by()
 
 
 def unresolved(plan: Plan, column: Column, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
@@ -78,11 +72,6 @@ def existing(plan: Plan, column: Column, wanted: pl.Series, user: User | None) -
     queryset, values = targets(plan, column, user), column.python(wanted)
     found = [value for some in batches(values) for (value,) in queryset.filter(**{f"{key}__in": some}).values_list(key)]
     return column.comparable(column.series(found, [str(value) for value in found]))
-
-
-def batches(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), KEYS_A_QUERY):
-        yield values[start : start + KEYS_A_QUERY]
 
 
 def with_named(

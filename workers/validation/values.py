@@ -49,11 +49,21 @@ def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
     rows, wrong = parsed([*plan.columns.values(), *naming_columns(plan, raw)], raw)
     found = intake_errors(raw)
-    column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
+    column_errors = pl.concat([wrong, *refused(plan, raw), *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
     if RESERVED_PK in raw.columns:
         rows = rows.with_columns(raw[RESERVED_PK])
     return without(Validated(rows, no_errors()), errors)
+
+
+def refused(plan: Plan, raw: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows that give what their user may not: `__row`, path, code, message, data."""
+    for column in plan.refused:
+        if column.name in raw.columns:
+            rows = raw.select(row_numbers(), column.name).drop_nulls()[ROW]
+            verb = "name rows by" if column.name in plan.unnamable else "write"
+            message = f"You may not {verb} this field; leave it out."
+            yield errors_at(rows, RowError(column.graphql_name, Code.FORBIDDEN, message))
 
 
 def naming_columns(plan: Plan, raw: pl.DataFrame) -> list[Column]:

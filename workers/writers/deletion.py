@@ -16,12 +16,13 @@ from bulkql.workers.backends import backend
 from bulkql.workers.enums import Outcome
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.validation.references import batches
+from bulkql.workers.resources.scope import batches, condition
 from bulkql.workers.writers import merging, orm, staging
 from bulkql.workers.writers.arrays import array, returned
+from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
-from bulkql.workers.writers.violations import is_of_a_row, protected_violation
+from bulkql.workers.writers.violations import CascadeForbidden, is_of_a_row, protected_violation
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
 if TYPE_CHECKING:
@@ -30,23 +31,26 @@ if TYPE_CHECKING:
 
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
-    if plan.deletes_at_once:
+    pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
+    visible = condition(plan.resource, pk, user) if plan.deletes_at_once else None
+    if visible is not None:
         # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
-            return delete_at_once(plan, rows, user)
+            return delete_at_once(plan, rows, *visible)
     is_staged = backend(plan.resource.database).supports_copy
     found = (match_staged if is_staged else match_by_orm)(plan, rows, user)
     there = rows.select(ROW).join(found, on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
-    return together([not_there(plan, absent), delete_all(plan, there)])
+    kept = with_others_rows(plan, there, user)
+    free = there.filter(~pl.col(ROW).is_in(kept.errors[ROW].implode()))
+    return together([not_there(plan, absent), kept, delete_all(plan, free, user)])
 
 
-def delete_at_once(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
-    """Rows that nothing hangs on, by their primary keys: one statement finds and deletes them."""
+def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[Any, ...]) -> Written:
+    """Rows that nothing hangs on, by their primary keys: one statement finds and deletes those that are `visible`."""
     meta, pk = plan.resource.model._meta, plan.resource.pk
     quote = connections[plan.resource.database].ops.quote_name
     column = f"t.{quote(str(meta.pk.column))}"
-    visible, params = merging.visibility(plan, column, user)
     is_number = pk.dtype == pl.Int64
     values = [] if is_number else pk.python(rows[pk.name])
     wanted, these = ("%s::bigint[]", array(rows[pk.name])) if is_number else ("%s", values)
@@ -89,10 +93,10 @@ def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
     return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
 
 
-def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
+def delete_all(plan: Plan, there: pl.DataFrame, user: User | None) -> Written:
     """Delete these rows, and what goes along with them; protected ones are found, and stay."""
     cascades: Counter[str] = Counter()
-    delete_these = partial(attempt, plan, cascades)
+    delete_these = partial(attempt, plan, cascades, user)
     try:
         with transaction.atomic(using=plan.resource.database):
             return Written(delete_these(there), no_errors(), dict(cascades))
@@ -105,16 +109,20 @@ def delete_all(plan: Plan, there: pl.DataFrame) -> Written:
     return together([Written(nothing().outcomes, protected), Written(written.outcomes, written.errors, dict(cascades))])
 
 
-def attempt(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+def attempt(plan: Plan, cascades: Counter[str], user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Delete these rows or raise DatabaseError; gives their outcomes."""
     try:
-        return (in_one_statement if plan.resource.is_deleted_alone else collected)(plan, cascades, there)
+        if plan.resource.is_deleted_alone:
+            return in_one_statement(plan, there)
+        return collected(plan, cascades, user, there)
+    except CascadeForbidden:
+        raise
     except IntegrityError as error:
         # A foreign key that Django does not look after; the database's words would be those for an insert.
         raise ProtectedError("rows refer to these", set()) from error
 
 
-def in_one_statement(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
     """One statement."""
     pks = python_pks(plan, there)
     connection = connections[plan.resource.database]
@@ -133,12 +141,13 @@ def in_one_statement(plan: Plan, cascades: Counter[str], there: pl.DataFrame) ->
     return deleted(there)
 
 
-def collected(plan: Plan, cascades: Counter[str], there: pl.DataFrame) -> pl.DataFrame:
+def collected(plan: Plan, cascades: Counter[str], user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Django's own way: it cascades, sets null, protects and sends its signals."""
     model, alias = plan.resource.model, plan.resource.database
     collector = Collector(using=alias)
     manager = model._base_manager.using(alias)
     collector.collect([one for some in batches(python_pks(plan, there)) for one in manager.filter(pk__in=some)])
+    check_cascades(plan, collector, user)
     _, counts = collector.delete()
     check_now(alias)
     cascades.update({label: count for label, count in counts.items() if count})

@@ -6,7 +6,7 @@ The rows themselves are there, and locked. A statement serves many rows; Django'
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 from django.db import IntegrityError, OperationalError, models
@@ -16,9 +16,12 @@ from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.validation.references import KEYS_A_QUERY, batches
+from bulkql.workers.resources.scope import KEYS_A_QUERY, batches, pks_within, targets_of
 from bulkql.workers.writers.table import copy, copy_texts
 from bulkql.workers.writers.written import Written
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 
@@ -26,22 +29,24 @@ ForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
 LINKS = {"link": pl.Int64, "pk": pl.String, "target": pl.String}
 
 
-def write_lists(plan: Plan, rows: pl.DataFrame, written: Written) -> Written:
+def write_lists(plan: Plan, rows: pl.DataFrame, written: Written, user: User | None) -> Written:
     """Set the lists of the rows that were written; those whose list alone changes are updated too."""
     outcomes = written.outcomes
     for column, *_ in plan.lists.values():
-        outcomes = set_lists(plan, column, rows, outcomes)
+        outcomes = set_lists(plan, column, rows, outcomes, user)
     return replace(written, outcomes=outcomes)
 
 
-def set_lists(plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Set one field's lists; gives the rows' outcomes."""
+def set_lists(
+    plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.DataFrame, user: User | None
+) -> pl.DataFrame:
+    """Set one field's lists; gives the rows' outcomes. Targets that the user may not see stay in them."""
     lists = rows.select(ROW, pl.col(given(column.name)).alias("given"), pl.col(column.name).alias("target"))
     to_set = outcomes.join(lists, on=ROW, how="inner", maintain_order="left").filter(is_set(plan, column))
     there = to_set.filter(pl.col("outcome") != Outcome.CREATED.value)
     new, old = to_set.select("pk", "target").explode("target").drop_nulls(), links(plan, column, there["pk"].to_list())
     added = new.join(old, on=["pk", "target"], how="anti", maintain_order="left")
-    removed = old.join(new, on=["pk", "target"], how="anti")
+    removed = in_sight(plan, column, old.join(new, on=["pk", "target"], how="anti"), user)
     remove(plan, column, removed["link"].to_list())
     add(plan, column, added)
     changed = pl.concat([added["pk"], removed["pk"]]).unique()
@@ -53,7 +58,7 @@ def set_lists(plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.D
 
 def is_set(plan: Plan, column: ListColumn) -> pl.Expr:
     """Rows that give the list; a replacement that does not empties it."""
-    is_given = pl.col("given") | pl.lit(plan.verb == Verb.REPLACE)
+    is_given = pl.col("given") | pl.lit(plan.verb == Verb.REPLACE and column.name not in plan.read_only)
     if plan.update_fields is None or column.name in plan.update_fields:
         return is_given
     return is_given & (pl.col("outcome") == Outcome.CREATED.value)
@@ -73,10 +78,20 @@ def links(plan: Plan, column: ListColumn, pks: list[str]) -> pl.DataFrame:
     return pl.DataFrame(found, schema=LINKS, orient="row")
 
 
-def lists_of(plan: Plan, column: ListColumn, pks: list[str]) -> dict[str, list[str]]:
-    """The targets of these rows as they are now, in the order of their primary keys; none for an empty list."""
+def in_sight(plan: Plan, column: ListColumn, found: pl.DataFrame, user: User | None) -> pl.DataFrame:
+    """Those of these links whose targets the user may see."""
+    if found.is_empty():
+        return found
+    targets = {text: column.value_field.to_python(text) for text in found["target"].unique()}
+    visible = pks_within(targets_of(plan.resource, column.field, user), list(targets.values()))
+    seen = pl.Series([text for text, key in targets.items() if key in visible], dtype=pl.String)
+    return found.filter(pl.col("target").is_in(seen.implode()))
+
+
+def lists_of(plan: Plan, column: ListColumn, pks: list[str], user: User | None) -> dict[str, list[str]]:
+    """The targets of these rows as they are now that the user may see, by their primary keys; none for no target."""
     found: dict[str, list[str]] = {}
-    for _, pk, target in links(plan, column, pks).iter_rows():
+    for _, pk, target in in_sight(plan, column, links(plan, column, pks), user).iter_rows():
         found.setdefault(pk, []).append(target)
     return {pk: sorted(targets, key=column.value_field.to_python) for pk, targets in found.items()}
 

@@ -7,17 +7,16 @@ other instead of standing in each other's way. What another operation inserts me
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
-from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
-from django.db.models import QuerySet
 
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
+from bulkql.workers.resources.scope import condition, pks_within, scope_of
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
@@ -77,7 +76,8 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
     """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user)."""
     quote = connections[plan.resource.database].ops.quote_name
     pk = f"t.{quote(table.pk)}"
-    visible, params = visibility(plan, pk, user)
+    in_sql = condition(plan.resource, pk, user)
+    visible, params = ("true", ()) if in_sql is None else in_sql
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
             f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
@@ -85,28 +85,16 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
             f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} FOR UPDATE OF t",
             [*params, array(wanted)],
         )
-        return pl.DataFrame(
-            cursor.fetchall(), schema={ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean}, orient="row"
-        )
+        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean}
+        found = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
+    return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
 
 
-def visibility(plan: Plan, pk: str, user: User | None) -> tuple[str, tuple[Any, ...]]:
-    """Whether a row is among those that the user may touch, in SQL."""
-    queryset = plan.resource.get_queryset(user).using(plan.resource.database)
-    if is_all(queryset):
-        return "true", ()
-    try:
-        sql, params = queryset.order_by().values("pk").query.sql_with_params()
-    except EmptyResultSet:  # none()
-        return "false", ()
-    return f"{pk} IN ({sql})", params
-
-
-def is_all(queryset: QuerySet[Any]) -> bool:
-    """Whether a queryset is all of its table."""
-    query = queryset.query
-    is_narrowed = bool(query.where) or query.is_sliced or query.combinator or query.extra or query.distinct
-    return not is_narrowed and len(query.alias_map) <= 1
+def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:
+    """Which of these rows, by their primary keys as text, the user may touch: for querysets that no SQL tells of."""
+    keys = [plan.resource.pk.value_field.to_python(text) for text in pks]
+    visible = pks_within(scope_of(plan.resource, user), keys)
+    return pl.Series([key in visible for key in keys], dtype=pl.Boolean)
 
 
 def key_condition(plan: Plan) -> str:

@@ -16,7 +16,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.validation.references import batches
+from bulkql.workers.resources.scope import batches, pks_within, scope_of
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.table import has_stock_pre_save, insertable, is_set_once
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
@@ -114,19 +114,13 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
         for instance in instances
         if (key := tuple(prepared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
     }
-    visible = visible_pks(plan, [instance.pk for instance in met.values()], user)
+    visible = pks_within(scope_of(plan.resource, user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
 
 
 def prepared(column: Column, values: list[Any]) -> list[Any]:
     """Values in the form in which the database compares them."""
     return [None if value is None else column.value_field.get_prep_value(value) for value in values]
-
-
-def visible_pks(plan: Plan, pks: list[Any], user: User | None) -> set[Any]:
-    """Those of these rows that the user may touch."""
-    queryset = plan.resource.get_queryset(user).using(plan.resource.database).order_by()
-    return {pk for some in batches(pks) for pk in queryset.filter(pk__in=some).values_list("pk", flat=True)}
 
 
 def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 
 from django.db import DatabaseError, DataError, IntegrityError, models
 from django.db.models import ProtectedError, RestrictedError
@@ -11,6 +12,7 @@ from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.rights import permission_to
 
 
 def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
@@ -34,6 +36,23 @@ def protected_violation(resource: BulkResource) -> RowError:
     return RowError(None, Code.CONSTRAINT, f"Other rows refer to this {name} and protect it.")
 
 
+class CascadeForbidden(IntegrityError):
+    """Rows of these models would go along, which the user may not delete."""
+
+    def __init__(self, models_of_rows: Collection[type[models.Model]]) -> None:
+        super().__init__("rows would go along that the user may not delete")
+        self.models = models_of_rows
+
+
+def cascade_violation(resource: BulkResource, others: Iterable[type[models.Model]]) -> RowError:
+    """Rows of other models would go along, as Django's admin says it too."""
+    found = sorted(others, key=lambda model: model._meta.label)
+    name, labels = resource.model._meta.verbose_name, " and ".join(model._meta.label for model in found)
+    needed = " and ".join(permission_to("delete", model) for model in found)
+    message = f"Rows of {labels} would be deleted along with this {name}, which needs the permission {needed}."
+    return RowError(None, Code.FORBIDDEN, message)
+
+
 def check_violation(constraint: models.BaseConstraint) -> RowError:
     """A check constraint does not hold; the model may have its own words for it."""
     return RowError(None, Code.CONSTRAINT, str(constraint.get_violation_error_message()))
@@ -53,6 +72,8 @@ def is_of_a_row(error: DatabaseError) -> bool:
 
 def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
     """What the database said of one row. Its details stay out: they may quote rows that the user may not see."""
+    if isinstance(error, CascadeForbidden):
+        return cascade_violation(resource, error.models)
     if isinstance(error, ProtectedError | RestrictedError):
         return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import models
 from django.db.models.functions import Now
@@ -293,4 +295,56 @@ def test_the_time_of_a_chunk_outlasts_a_statement(settings):
             "BULKQL_STATEMENT_SECONDS (30) is not less than BULKQL_CHUNK_SECONDS (30).",
             "A worker must give up a statement before its chunk is given to another.",
         )
+    ]
+
+
+class Scoped:
+    """A resource that says whose its rows are."""
+
+    def get_queryset(self, user):
+        raise NotImplementedError
+
+    def get_targets(self, field, user):
+        raise NotImplementedError
+
+
+def test_a_scope_says_where_its_rows_may_point_to(registry):
+    own, targets = {"get_queryset": Scoped.get_queryset}, {"get_targets": Scoped.get_targets}
+    fields = {"fields": ("title", "tags", "keepers")}
+    registry[Tag] = BulkResource(Tag)
+
+    assert found(Note, **fields) == found(Note, **fields, **own, **targets) == []
+    assert found(Note, **fields, **own) == [
+        (
+            "bulkql.E017",
+            "Wrong has a get_queryset, and keepers may point to all rows of zoo.Keeper, which has no resource.",
+            "Register zoo.Keeper with a get_queryset, or add to Wrong: "
+            "def get_targets(self, field, user): return Keeper.objects.filter(...); Keeper.objects.all() says that all "
+            "users may point to all of them.",
+        )
+    ]
+
+
+def test_passwords_are_not_stored_as_they_come():
+    fields = tuple(one.name for one in User._meta.concrete_fields if one.name != "id")
+
+    assert found(User, name="people", fields=fields) == [
+        (
+            "bulkql.E018",
+            "Wrong names password, which holds passwords: they would be stored and shown as they come.",
+            "Leave it out of `fields`, or say how it is written: "
+            'written_as = {"password": make_password} (django.contrib.auth.hashers).',
+        )
+    ]
+    assert found(User, name="people", fields=fields, written_as={"password": make_password}) == []
+
+
+def test_what_is_written_in_a_way_of_its_own_is_a_text():
+    assert found(Tag, fields=("name", "number"), written_as={"number": str, "color": str}) == [
+        (
+            "bulkql.E019",
+            f"Wrong says how {name} is written, which is no text among its fields.",
+            f"Take {name} out of `written_as`, or add it to `fields`.",
+        )
+        for name in ("number", "color")
     ]
