@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -13,11 +14,12 @@ from django.utils import timezone
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import IdempotencyConflict
-from bulkql.workers.intake.chunking import ChunkStore, batched
+from bulkql.workers.intake.chunking import ChunkStore, batched, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.readers import files
+from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for
@@ -157,8 +159,10 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
     """The raw frames of inline rows, or of rows of the table; each is a chunk."""
     if item.queryset is not None:
         return pk_frames(plan, item.queryset, stored.chunk_size)
-    raw = raw_frame(plan, item.rows or [])
-    return marked(plan, raw, stored.operation.created_by).iter_slices(stored.chunk_size)
+    (raw,) = bounded([raw_frame(plan, item.rows or [])], plan)
+    rows = marked(plan, raw, stored.operation.created_by)
+    slices = rows.iter_slices(stored.chunk_size)
+    return chain.from_iterable(in_bytes(one, limits().chunk_bytes) for one in slices)
 
 
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
