@@ -21,7 +21,7 @@ class Limits:
     #: The largest chunk that a request may ask for.
     max_chunk_size: int = 100_000
     #: Bytes of the cells of a chunk; rows that have more are divided into more chunks.
-    chunk_bytes: int = 16 * 1024 * 1024
+    chunk_bytes: int = 8 * 1024 * 1024
     #: Bytes of one cell.
     cell_bytes: int = 2 * 1024 * 1024
     #: Bytes of one record of a file: a line, with the line breaks in its quotes. Reading it may take 40 times as much.

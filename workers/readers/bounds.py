@@ -64,6 +64,8 @@ def bounded(frames: Iterable[pl.DataFrame], plan: Plan) -> Iterator[pl.DataFrame
 def too_large(frame: pl.DataFrame, plan: Plan) -> list[str]:
     """The columns that have such a cell; the lengths are in the frame, and are not counted."""
     names = [name for name in frame.columns if name in plan.all_columns]
+    if not names:
+        return []
     most = limits().cell_bytes
     longest = frame.select_seq(pl.col(name).str.len_bytes().max() for name in names)
     return [name for name, length in zip(names, longest.row(0), strict=True) if (length or 0) > most]

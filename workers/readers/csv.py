@@ -31,13 +31,9 @@ BLOCK_CELLS = 1_000_000
 OVERFLOW = "__overflow"
 BOM = "\N{BYTE ORDER MARK}"
 
-#: A line break that is the last one outside of quotes, in a block that is read backwards: by whether it has an odd
-#: quote. Each quantifier keeps what it took, so that no block takes more than one look at each byte.
-LAST_END = (
-    re.compile(rb'(?:[^"\n]++|"[^"]*+")*+\n'),
-    re.compile(rb'[^"]*+"(?:[^"\n]++|"[^"]*+")*+\n'),
-)
-FIRST_END = re.compile(rb'(?:[^"\n]++|"[^"]*+")*+\n')
+#: A quoted part, or a line break that is in none. One pattern for a whole record would hold a gigabyte for a million
+#: of them.
+TOKEN = re.compile(rb'"[^"]*+"?|\n')
 
 # Python's reader, which is asked about broken records only, would stop at cells of 128 kB.
 csv.field_size_limit(2**31 - 1)
@@ -139,14 +135,21 @@ def last_record_end(block: bytes) -> int:
     is_odd = block.count(b'"') % 2
     if not is_odd and (newline := block.rfind(b"\n", block.rfind(b'"') + 1)) >= 0:
         return newline + 1
-    found = LAST_END[is_odd].match(block[::-1])
-    return len(block) - found.end() + 1 if found is not None else 0
+    # Read backwards, it begins within quotes or outside of them.
+    backwards = block[::-1]
+    end = outer_newline(backwards, backwards.find(b'"') + 1 if is_odd else 0)
+    return len(block) - end if end >= 0 else 0
 
 
 def end_of_record(block: bytes) -> int:
     """The place after the first record."""
-    found = FIRST_END.match(block)
-    return found.end() if found is not None else len(block)
+    end = outer_newline(block, 0)
+    return end + 1 if end >= 0 else len(block)
+
+
+def outer_newline(block: bytes, start: int) -> int:
+    """The first line break outside of quotes, from a place outside of quotes on; -1 if there is none."""
+    return next((found.start() for found in TOKEN.finditer(block, start) if found[0] == b"\n"), -1)
 
 
 def in_parts(block: bytes, columns: int) -> Iterator[bytes]:
@@ -239,21 +242,26 @@ def with_one_surplus(block: bytes, count: int, options: FileOptions) -> bytes:
     """
     if block.count(b'"') % 2:
         raise csv.Error("unexpected end of data")
-    mark = re.escape(options.delimiter.encode())
-    cell = rb'(?:"[^"]*+"|[^"\n' + mark + rb"]++)*+"
-    record = re.compile(
-        rb"(?P<kept>%b(?:%b%b){0,%d}+)(?P<surplus>(?:%b%b)*+)(?:\n|\Z)" % (cell, mark, cell, count - 1, mark, cell)
-    )
-    first = re.compile(rb"[%b\r]*+(%b)" % (mark, cell))
-
-    def shortened(found: re.Match[bytes]) -> bytes:
-        surplus = first.match(found["surplus"])
-        extra = surplus[1] if surplus is not None else b""
-        if not found["surplus"]:
-            return found[0]
-        return found["kept"] + (options.delimiter.encode() + extra.rstrip(b"\r") if extra else b"") + b"\n"
-
-    return record.sub(shortened, block)
+    mark = options.delimiter.encode()
+    tokens = re.compile(rb'"[^"]*+"|\n|' + re.escape(mark))
+    kept: list[bytes] = []
+    extra = b""
+    cells = record = cell = kept_end = 0
+    for end in chain((found.start() for found in tokens.finditer(block)), [len(block)]):
+        ending = block[end : end + 1]
+        if ending == b'"':
+            continue
+        cells += 1
+        if cells <= count:
+            kept_end = end
+        else:
+            extra = extra or block[cell:end].strip(b"\r")
+        cell = end + 1
+        if ending != mark:
+            surplus = mark + extra if extra else b""
+            kept.append(block[record:kept_end] + surplus + b"\n" if cells > count else block[record : end + 1])
+            record, cells, extra = end + 1, 0, b""
+    return b"".join(kept)
 
 
 def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:

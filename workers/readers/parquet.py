@@ -81,7 +81,8 @@ class Decoder:
 
     def __init__(self, path: Path) -> None:
         self._most = limits().parquet_expansion * max(path.stat().st_size, LEAST_BYTES)
-        self._process = subprocess.Popen(
+        # Python itself, with a path that we made.
+        self._process = subprocess.Popen(  # noqa: S603
             [
                 *(sys.executable, "-I", parquet_process.__file__, str(path)),
                 *map(str, (limits().parquet_memory_bytes, FRAME_BYTES, limits().record_bytes)),

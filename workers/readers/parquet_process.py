@@ -1,14 +1,15 @@
 """A Parquet file -> Arrow streams of a few megabytes each, in a process that may take only so much memory.
 
-What a few kilobytes of Parquet decode to is not written in them: a page of 2 GB, a text that is repeated a million times,
-a list without an end. So they are decoded where the system bounds the memory, and nothing else is lost when it runs out.
+What a few kilobytes of Parquet decode to is not written in them: a page of 2 GB, a text that is repeated a million
+times, a list without an end. So they are decoded where the system bounds the memory, and nothing else is lost when it
+runs out.
 Started as a script, by its path, so that it imports neither Django nor bulkql:
 
     python parquet_process.py FILE MEMORY_BYTES FRAME_BYTES RECORD_BYTES
 
 It writes messages, each a letter, a length and so many bytes: H and the names of the columns as JSON; then, once it was
 told by a line of JSON which of them are wanted, F and an Arrow stream for each frame, and Z. In place of any of these
-may come E and why it stops: a letter of REASONS, and words.
+may come E and why it stops: a letter (M memory, R a row too large, D damaged), and words.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from typing import Any, BinaryIO
 MESSAGE = struct.Struct("<cQ")
 #: Most rows of a frame.
 BATCH_ROWS = 50_000
+#: Encodings that can be kept as they are.
+DICTIONARY = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+#: Bytes of a column up to which they are; one that has more texts than that fell back to plain ones.
+DICTIONARY_BYTES = 16 * 1024 * 1024
 #: What a cell takes beside its bytes, wherever it goes from here.
 CELL_BYTES = 32
 
@@ -66,17 +71,10 @@ def work(path: str, frame_bytes: int, record_bytes: int) -> None:
 
 def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
     """Batches of so many rows as should have no more than `frame_bytes`, texts as they are encoded."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = [
-        name
-        for name in wanted
-        if pa.types.is_string(schema.field(name).type)
-        or pa.types.is_large_string(schema.field(name).type)
-        or pa.types.is_binary(schema.field(name).type)
-        or pa.types.is_large_binary(schema.field(name).type)
-    ]
+    with pq.ParquetFile(path) as file:
+        texts = [name for name in wanted if is_text(schema.field(name).type) and is_repeated(file.metadata, name)]
     # Page by page: a row group may be the whole file.
     with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1024 * 1024, pre_buffer=False) as file:
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
@@ -85,6 +83,27 @@ def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iter
         for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
             # A name with a dot in it may bring others along.
             yield batch.select(wanted)
+
+
+def is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    is_any = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(one(kind) for one in is_any)
+
+
+def is_repeated(metadata: Any, name: str) -> bool:
+    """Whether a column has a dictionary, which is worth keeping: its texts would take many times as much.
+
+    Where it has not, a dictionary of all of its texts would be made.
+    """
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [chunk for group in groups for chunk in map(group.column, range(group.num_columns))]
+    return all(
+        DICTIONARY.issuperset(chunk.encodings) and chunk.total_uncompressed_size <= DICTIONARY_BYTES
+        for chunk in chunks
+        if chunk.path_in_schema == name
+    )
 
 
 def parts(batch: Any, frame_bytes: int, record_bytes: int, first: int) -> Iterator[Any]:
@@ -108,9 +127,8 @@ def weight(array: Any) -> int:
     kind = array.type
     size = CELL_BYTES * len(array)
     if pa.types.is_dictionary(kind):
-        if not pa.types.is_nested(kind.value_type) and hasattr(array.dictionary, "buffers"):
-            lengths = lengths_of(array.dictionary)
-            return size + int(pc.sum(pc.cast(lengths.take(array.indices), "int64")).as_py() or 0)
+        lengths = lengths_of(array.dictionary)
+        return size + int(pc.sum(pc.cast(lengths.take(array.indices), "int64")).as_py() or 0)
     if pa.types.is_struct(kind):
         names = sum(len(field.name) for field in kind)
         return size + len(array) * names + sum(map(weight, array.flatten()))
@@ -124,10 +142,7 @@ def lengths_of(values: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = values.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-        return pc.binary_length(values)
-    if pa.types.is_large_binary(kind):
+    if is_text(values.type):
         return pc.binary_length(values)
     return pa.array([CELL_BYTES] * len(values), "int32")
 
