@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +89,7 @@ BOMBS: dict[str, Write] = {
     "list.parquet": parquet(list_of(1, 50_000_000, pa.int64())),
     "lists.parquet": parquet(list_of(100_000, 500, pa.int8())),
     "list-of-texts.parquet": parquet(
-        pa.table({"name": pa.ListArray.from_arrays(pa.array([0, 5_000], pa.int32()), pa.array(["x" * 100_000] * 5_000))})
+        pa.table({"name": pa.array([["x" * 100_000] * 5_000])})
     ),
     "columns.parquet": parquet(pa.table({f"c{place}": [1] for place in range(20_000)})),
 }  # fmt: skip
@@ -128,8 +127,3 @@ HONEST: dict[str, Write] = {
     "honest.ndjson": honest_ndjson,
     "honest.parquet": honest_parquet,
 }
-
-
-def content(write: Write, path: Path) -> io.BytesIO:
-    write(path)
-    return io.BytesIO(path.read_bytes())

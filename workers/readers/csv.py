@@ -28,6 +28,9 @@ FIRST_BYTES = 64 * 1024
 #: leave out.
 BLOCK_CELLS = 1_000_000
 
+#: Cells too many that polars may look at.
+MANY_CELLS = 1_000
+
 OVERFLOW = "__overflow"
 BOM = "\N{BYTE ORDER MARK}"
 
@@ -185,8 +188,10 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
         return pl.DataFrame()
     names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
     try:
+        if begins_wide(block, len(names), options):
+            block = with_one_surplus(block, len(names), options)
         frame = table(block, [*names, OVERFLOW], options)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, csv.Error):
         # Some record has more cells than that, or is broken.
         try:
             frame = table(with_one_surplus(block, len(names), options), [*names, OVERFLOW], options)
@@ -233,6 +238,11 @@ def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series
         for extra in frame[OVERFLOW]
     ]
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
+
+
+def begins_wide(block: bytes, count: int, options: FileOptions) -> bool:
+    """Whether the first record may have far more cells than `count`: polars makes a column for each before it looks."""
+    return block.count(options.delimiter.encode(), 0, end_of_record(block)) > count + MANY_CELLS
 
 
 def with_one_surplus(block: bytes, count: int, options: FileOptions) -> bytes:
