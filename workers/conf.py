@@ -20,6 +20,26 @@ class Limits:
     chunk_size: int = 10_000
     #: The largest chunk that a request may ask for.
     max_chunk_size: int = 100_000
+    #: Bytes of the cells of a chunk; rows that have more are divided into more chunks.
+    chunk_bytes: int = 8 * 1024 * 1024
+    #: Bytes of one cell.
+    cell_bytes: int = 2 * 1024 * 1024
+    #: Bytes of one record of a file: a line, with the line breaks in its quotes. Reading it may take 40 times as much.
+    record_bytes: int = 4 * 1024 * 1024
+    #: Columns of a file.
+    file_columns: int = 2_000
+    #: Levels of a JSON value in a row.
+    json_depth: int = 64
+    #: Values in a JSON request, which take far more memory once they are read than they do as text.
+    request_values: int = 1_000_000
+    #: Unknown fields of a row that are told one by one; the others are counted.
+    unknown_fields: int = 10
+    #: Characters of a value or a message that a row error shows.
+    error_characters: int = 1_000
+    #: Bytes that a Parquet file may decode to, for each byte that it has beyond its first 64 kB.
+    parquet_expansion: int = 1_000
+    #: Bytes of memory of the process that decodes a Parquet file.
+    parquet_memory_bytes: int = 400 * 1024 * 1024
     #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
     #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.

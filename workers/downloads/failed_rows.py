@@ -9,6 +9,7 @@ A line that was no JSON object comes as an object that gives nothing.
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from django.db.models import QuerySet
 
 from bulkql.workers.downloads import texts
 from bulkql.workers.enums import Outcome
+from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, RECORDED_ERRORS, errors_from_json, unpack
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input
@@ -192,7 +194,16 @@ def unknown_in(failed: Failed, shape: Shape) -> Iterator[dict[str, Any]]:
     for text in intake:
         found = errors_from_json(text) if text else []
         gave = {one.path: one.data for one in found if one.path and one.data}
-        yield {path: texts.as_json(data) or data for path, data in gave.items() if path not in known}
+        others = {name: data for one in found if is_of_many(one) for name, data in json.loads(one.data or "{}").items()}
+        yield {
+            **{path: texts.as_json(data) or data for path, data in gave.items() if path not in known},
+            **{name.encode(errors="backslashreplace").decode(): value for name, value in others.items()},
+        }
+
+
+def is_of_many(error: RowError) -> bool:
+    """Whether an error is of all the unknown fields that a row has beside those that are told one by one."""
+    return error.code == Code.UNKNOWN_FIELD and error.path is None
 
 
 def nested(row: dict[str, Any], by_names: frozenset[str]) -> dict[str, Any]:

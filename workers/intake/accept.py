@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -14,12 +15,13 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
-from bulkql.workers.intake.chunking import ChunkStore
+from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
+from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for
@@ -177,8 +179,10 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
     """The raw frames of inline rows, or of rows of the table; each is a chunk."""
     if item.queryset is not None:
         return pk_frames(plan, item.queryset, stored.chunk_size)
-    raw = raw_frame(plan, item.rows or [])
-    return marked(plan, raw, stored.operation.created_by).iter_slices(stored.chunk_size)
+    (raw,) = bounded([raw_frame(plan, item.rows or [])], plan)
+    rows = marked(plan, raw, stored.operation.created_by)
+    slices = rows.iter_slices(stored.chunk_size)
+    return chain.from_iterable(in_bytes(one, limits().chunk_bytes) for one in slices)
 
 
 def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.DataFrame]:
@@ -194,8 +198,3 @@ def pk_frames(plan: Plan, queryset: QuerySet[Any], size: int) -> Iterator[pl.Dat
         if len(page) < size:
             return
         rest = pks.filter(pk__gt=page[-1])
-    # By their keys: a cursor is not found again where a pooler gives every transaction a connection.
-    page = list(pks[:size])
-    while page:
-        yield pl.DataFrame({plan.resource.pk.name: [str(pk) for pk in page]}, schema={plan.resource.pk.name: pl.String})
-        page = list(pks.filter(pk__gt=page[-1])[:size]) if len(page) == size else []

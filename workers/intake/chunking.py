@@ -27,15 +27,17 @@ class ChunkStore:
         """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
         total = 0
         for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
-            found = [self.chunk_of(stored, plan, number, frame) for number, frame in some]
+            found = []
+            for number, frame in some:
+                found.append(self.chunk_of(stored, plan, number, frame, total))
+                total += frame.height
             Chunk.objects.bulk_create(found)
-            total += sum(chunk.row_count for chunk in found)
             check_rows_limit(plan.resource, total)
         return total
 
-    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame) -> Chunk:
+    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk of a frame, about to be stored."""
-        return new_chunk(stored, number, with_reserved(plan, raw), number * stored.chunk_size)
+        return new_chunk(stored, number, with_reserved(plan, raw), row_start)
 
 
 def with_reserved(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
@@ -53,6 +55,27 @@ def new_chunk(stored: Input, number: int, frame: pl.DataFrame, row_start: int) -
         row_count=frame.height,
         payload=pack(frame),
     )
+
+
+def bytes_in(frame: pl.DataFrame) -> int:
+    """The bytes of a raw frame's cells; their lengths are in the frame, and are not counted."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return sum(frame.select_seq(pl.col(name).str.len_bytes().sum() for name in texts).row(0)) if texts else 0
+
+
+def in_bytes(frame: pl.DataFrame, most: int) -> Iterator[pl.DataFrame]:
+    """A raw frame in slices of at most so many bytes, or of one row that has more."""
+    if bytes_in(frame) <= most:
+        yield frame
+        return
+    texts = [pl.col(name).str.len_bytes().fill_null(0) for name, dtype in frame.schema.items() if dtype == pl.String]
+    ends = frame.select(pl.sum_horizontal(one.cast(pl.Int64) for one in texts).cum_sum()).to_series()
+    start = 0
+    while start < frame.height:
+        before = ends[start - 1] if start else 0
+        end = max(start + 1, int(ends.search_sorted(before + most, side="right")))
+        yield frame[start:end]
+        start = end
 
 
 def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

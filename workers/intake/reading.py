@@ -9,11 +9,13 @@ from itertools import chain
 
 import polars as pl
 from django.db import transaction
+from django.db.models import Count, Sum
 
+from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
-from bulkql.workers.intake.chunking import new_chunk, with_reserved
+from bulkql.workers.intake.chunking import bytes_in, in_bytes, new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
@@ -41,23 +43,22 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     options = FileOptions.from_json(stored.file_options or {})
     plan = plan_of_file(stored, options)
     resource = plan.resource
-    done = stored.chunks.count()
-    row_start = 0
+    done = stored.chunks.aggregate(chunks=Count("pk"), rows=Sum("row_count", default=0))
+    row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         frames = alive(stored, files.read(file, plan, options))
         with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
-            frames = chain(buffer.playback(), frames)
-            for number, frame in enumerate(in_slices(frames, stored.chunk_size)):
+            frames = without_first(row_start, chain(buffer.playback(), frames))
+            for number, frame in enumerate(in_slices(frames, stored.chunk_size), start=done["chunks"]):
                 if resource.max_rows is not None:
                     check_rows_limit(resource, row_start + frame.height)
-                if number >= done:
-                    marked = with_reserved(plan, verdicts.mark(frame, row_start))
-                    chunk = new_chunk(stored, number, marked, row_start)
-                    with transaction.atomic():
-                        claims.hold_input(stored)
-                        chunk.save(force_insert=True)
-                    yield chunk
+                marked = with_reserved(plan, verdicts.mark(frame, row_start))
+                chunk = new_chunk(stored, number, marked, row_start)
+                with transaction.atomic():
+                    claims.hold_input(stored)
+                    chunk.save(force_insert=True)
+                yield chunk
                 row_start += frame.height
     if row_start == 0:
         raise UnreadableFile("The file has no rows.")
@@ -89,17 +90,30 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
         yield frame
 
 
+def without_first(rows: int, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The frames behind so many rows, which are chunks already."""
+    for frame in frames:
+        if rows < frame.height:
+            yield frame[rows:]
+        rows = max(0, rows - frame.height)
+
+
 def in_slices(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
-    """Frames of any height -> frames of one height, but for the last."""
+    """Frames of any height -> frames of one height, but for the last, and for those that would have too many bytes."""
+    most = limits().chunk_bytes
     held: list[pl.DataFrame] = []
-    height = 0
+    height = bytes_held = 0
     for frame in frames:
         held.append(frame)
         height += frame.height
-        if height >= size:
+        bytes_held += bytes_in(frame)
+        if height >= size or bytes_held >= most:
             joined = pl.concat(held, how="diagonal")
-            whole = height - height % size
-            yield from joined[:whole].iter_slices(size)
-            held, height = [joined[whole:]], height - whole
+            whole = height if bytes_held >= most else height - height % size
+            for piece in joined[:whole].iter_slices(size):
+                yield from in_bytes(piece, most)
+            held = [joined[whole:]] if whole < height else []
+            height -= whole
+            bytes_held = sum(map(bytes_in, held))
     if height:
-        yield pl.concat(held, how="diagonal")
+        yield from in_bytes(pl.concat(held, how="diagonal"), most)

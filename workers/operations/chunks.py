@@ -170,5 +170,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
         outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
         pk="pk",
     )
-    errors = written.errors.with_columns(index).select(*RECORDED_ERRORS)
+    # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
+    texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
+    errors = written.errors.with_columns(index, texts).select(*RECORDED_ERRORS)
     return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

@@ -25,11 +25,11 @@ class InlineChunks(ChunkStore):
         self.counts: Counter[str] = Counter()
         self.recorded = 0
 
-    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame) -> Chunk:
+    def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""
         check_authority_again(stored.operation, stored.resource)
         frame = with_reserved(plan, raw)
-        chunk = new_chunk(stored, number, frame, number * stored.chunk_size)
+        chunk = new_chunk(stored, number, frame, row_start)
         chunks.set_up(plan, stored.operation, self.watch)
         entry = chunks.rows_written(chunk, plan, chunks.checked(plan, frame))
         for name, value in entry.columns().items():

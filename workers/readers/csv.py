@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import IO
@@ -12,6 +13,7 @@ from typing import IO
 import polars as pl
 
 from bulkql.workers.columns.cells import MARK, NULL, escaped_column
+from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import restored
@@ -22,14 +24,22 @@ from bulkql.workers.resources.plan import Plan
 BLOCK_BYTES = 2 * 1024 * 1024
 #: The first block is small: those who look at the beginning only need not wait for more.
 FIRST_BYTES = 64 * 1024
-#: A record longer than this is a quote that nobody closed.
-RECORD_BYTES = 16 * 1024 * 1024
+#: Cells that are decoded at a time. Two megabytes of short records have a million of them for each column that they
+#: leave out.
+BLOCK_CELLS = 1_000_000
+
+#: Cells too many that polars may look at.
+MANY_CELLS = 1_000
 
 OVERFLOW = "__overflow"
 BOM = "\N{BYTE ORDER MARK}"
 
+#: A quoted part, or a line break that is in none. One pattern for a whole record would hold a gigabyte for a million
+#: of them.
+TOKEN = re.compile(rb'"[^"]*+"?|\n')
+
 # Python's reader, which is asked about broken records only, would stop at cells of 128 kB.
-csv.field_size_limit(RECORD_BYTES)
+csv.field_size_limit(2**31 - 1)
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
@@ -69,10 +79,11 @@ class CsvBeginning:
         has_guards = is_returned(self._header)
         line = self._line
         for block in self._blocks:
-            frame = parse(block, fields, self._options, line, has_guards)
-            if not frame.is_empty():
-                yield frame
-            line += block.count(b"\n")
+            for part in in_parts(block, len(fields)):
+                frame = parse(part, fields, self._options, line, has_guards)
+                if not frame.is_empty():
+                    yield frame
+                line += part.count(b"\n")
 
 
 def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
@@ -81,13 +92,10 @@ def records(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     for piece in decoded(file, options):
         block = rest + piece
         end = last_record_end(block)
-        if end == 0 and len(block) > RECORD_BYTES:
-            raise UnreadableFile(
-                f"The record at line {line} is longer than {RECORD_BYTES:,} bytes: is a quote never closed?"
-            )
         if end:
             yield block[:end]
             line += block.count(b"\n", 0, end)
+        check_record(len(block) - end, line)
         rest = block[end:]
     if rest.strip(b"\r\n"):
         yield rest
@@ -115,27 +123,45 @@ def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
             return
 
 
+def check_record(size: int, line: int) -> None:
+    """Whether a record may be so long; raises UnreadableFile."""
+    most = limits().record_bytes
+    if size > most:
+        raise UnreadableFile(
+            f"The record at line {line} is longer than {most:,} bytes ({setting_name('record_bytes')}): "
+            f"is a quote never closed?"
+        )
+
+
 def last_record_end(block: bytes) -> int:
     """The place after the last line break that has an even number of quotes before it; 0 if there is none."""
-    quotes = block.count(b'"')
-    end = len(block)
-    while (newline := block.rfind(b"\n", 0, end)) >= 0:
-        quotes -= block.count(b'"', newline, end)
-        if quotes % 2 == 0:
-            return newline + 1
-        end = newline
-    return 0
+    is_odd = block.count(b'"') % 2
+    if not is_odd and (newline := block.rfind(b"\n", block.rfind(b'"') + 1)) >= 0:
+        return newline + 1
+    # Read backwards, it begins within quotes or outside of them.
+    backwards = block[::-1]
+    end = outer_newline(backwards, backwards.find(b'"') + 1 if is_odd else 0)
+    return len(block) - end if end >= 0 else 0
 
 
 def end_of_record(block: bytes) -> int:
-    """The place after the first record; each byte is looked at once, however many line breaks a cell has."""
-    end = quotes = 0
-    while (newline := block.find(b"\n", end)) >= 0:
-        quotes += block.count(b'"', end, newline)
-        end = newline + 1
-        if quotes % 2 == 0:
-            return end
-    return len(block)
+    """The place after the first record."""
+    end = outer_newline(block, 0)
+    return end + 1 if end >= 0 else len(block)
+
+
+def outer_newline(block: bytes, start: int) -> int:
+    """The first line break outside of quotes, from a place outside of quotes on; -1 if there is none."""
+    return next((found.start() for found in TOKEN.finditer(block, start) if found[0] == b"\n"), -1)
+
+
+def in_parts(block: bytes, columns: int) -> Iterator[bytes]:
+    """A block as it is, or in parts of whole records where it has too many cells for one table."""
+    if block.count(b"\n") * columns > BLOCK_CELLS and (end := last_record_end(block[: len(block) // 2])) > 0:
+        yield from in_parts(block[:end], columns)
+        yield from in_parts(block[end:], columns)
+    else:
+        yield block
 
 
 def header_of(record: bytes, options: FileOptions) -> list[str]:
@@ -162,15 +188,15 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
         return pl.DataFrame()
     names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
     try:
+        if begins_wide(block, len(names), options):
+            block = with_one_surplus(block, len(names), options)
         frame = table(block, [*names, OVERFLOW], options)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, csv.Error):
         # Some record has more cells than that, or is broken.
         try:
-            extra = range(widest(block, options) - len(names))
-            frame = table(block, [*names, *(f"{OVERFLOW}_{place}" for place in extra)], options)
+            frame = table(with_one_surplus(block, len(names), options), [*names, OVERFLOW], options)
         except (pl.exceptions.PolarsError, csv.Error) as error:
             raise unreadable(block, options, line) from error
-        frame = frame.with_columns(pl.coalesce(pl.col(f"^{OVERFLOW}_.*$"), pl.lit(None, pl.String)).alias(OVERFLOW))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     if has_guards:
         frame = frame.with_columns(restored(pl.all()))
@@ -214,9 +240,38 @@ def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
 
 
-def widest(block: bytes, options: FileOptions) -> int:
-    """The most cells that a record of the block has."""
-    return max(map(len, csv.reader(io.StringIO(block.decode()), delimiter=options.delimiter)))
+def begins_wide(block: bytes, count: int, options: FileOptions) -> bool:
+    """Whether the first record may have far more cells than `count`: polars makes a column for each before it looks."""
+    return block.count(options.delimiter.encode(), 0, end_of_record(block)) > count + MANY_CELLS
+
+
+def with_one_surplus(block: bytes, count: int, options: FileOptions) -> bytes:
+    """The block, in which records with more cells than `count` keep the first that says something, and no other.
+
+    A table has a column for each cell of its widest record: of a hundred thousand, one record is enough for a gigabyte.
+    """
+    if block.count(b'"') % 2:
+        raise csv.Error("unexpected end of data")
+    mark = options.delimiter.encode()
+    tokens = re.compile(rb'"[^"]*+"|\n|' + re.escape(mark))
+    kept: list[bytes] = []
+    extra = b""
+    cells = record = cell = kept_end = 0
+    for end in chain((found.start() for found in tokens.finditer(block)), [len(block)]):
+        ending = block[end : end + 1]
+        if ending == b'"':
+            continue
+        cells += 1
+        if cells <= count:
+            kept_end = end
+        else:
+            extra = extra or block[cell:end].strip(b"\r")
+        cell = end + 1
+        if ending != mark:
+            surplus = mark + extra if extra else b""
+            kept.append(block[record:kept_end] + surplus + b"\n" if cells > count else block[record : end + 1])
+            record, cells, extra = end + 1, 0, b""
+    return b"".join(kept)
 
 
 def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
@@ -229,7 +284,7 @@ def unreadable(block: bytes, options: FileOptions, line: int) -> UnreadableFile:
     except csv.Error as error:
         return UnreadableFile(f"The record at line {line + end_of_last} is not CSV: {error}.")
     # What is left: a quote in the middle of a cell, which opens a cell for some readers and is text for others.
-    odd = next((place for place, text in enumerate(block.split(b"\n")) if text.count(b'"') % 2), 0)
+    odd = next((place for place, text in enumerate(io.BytesIO(block)) if text.count(b'"') % 2), 0)
     return UnreadableFile(
         f"The record at line {line + odd} is not CSV: a cell with a quote in it stands in quotes, and doubles its own."
     )

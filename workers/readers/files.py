@@ -10,6 +10,7 @@ import polars as pl
 
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import csv, ndjson, parquet
+from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.options import FileFormat, FileOptions, fields_of
 from bulkql.workers.resources.plan import Plan
 
@@ -28,7 +29,7 @@ BEGINNINGS: dict[FileFormat, type[csv.CsvBeginning] | type[ndjson.NdjsonBeginnin
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of a file, in its order; raises UnreadableFile."""
-    return READERS[options.format](file, plan, options)
+    return bounded(READERS[options.format](file, plan, options), plan)
 
 
 class FileStart:

@@ -11,8 +11,10 @@ import msgspec
 import polars as pl
 
 from bulkql.workers.columns.cells import ExactFloat
+from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.readers import returned
+from bulkql.workers.readers.bounds import is_too_deep, too_deep
 from bulkql.workers.readers.objects import flattened, raw_frame
 from bulkql.workers.readers.options import FileOptions, UnknownColumns, fields_of
 from bulkql.workers.readers.records import Records
@@ -22,10 +24,11 @@ from bulkql.workers.resources.plan import Plan
 BLOCK_BYTES = 2 * 1024 * 1024
 #: The first ones are small: those who look at the beginning only need not wait for more.
 FIRST_BYTES = 64 * 1024
-#: Rows that are asked for their fields' names.
+#: Rows that are asked for their fields' names, and bytes: a row may have megabytes.
 ROWS_ASKED = 1_000
-#: A line longer than this is no row.
-LINE_BYTES = 16 * 1024 * 1024
+BYTES_ASKED = 4 * 1024 * 1024
+#: Lines that are decoded at a time: objects without a field take a hundred times the bytes of their text.
+BLOCK_LINES = 20_000
 EMPTY = "The file is empty; an NDJSON file has one JSON object a line."
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
@@ -37,7 +40,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     line, is_first = 1, True
     records = Records(plan, options)
     for block in lines(file):
-        if (frame := records.frame(block)) is not None:
+        if not is_too_deep(block) and (frame := records.frame(block)) is not None:
             yield frame
             line += block.count(b"\n")
             continue
@@ -65,52 +68,76 @@ class NdjsonBeginning:
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:
         self._options = options
-        self._rows: list[Any] = []
+        self._first: Any = ...
+        self._names: dict[str, None] = {}
         #: The line of the first row.
         self._line = line = 1
+        asked = 0
         for block in lines(file):
             rows, _ = decode(block, line)
-            if not self._rows:
+            if rows and self._first is ...:
                 self._line = line + first_line(block)
-            self._rows += rows
+                self._first = rows[0]
+            some = list(islice((row for row in rows if isinstance(row, dict)), ROWS_ASKED - asked))
+            self._names.update(dict.fromkeys(name for row in some for name in row))
+            asked += len(some)
             line += block.count(b"\n")
-            if sum(isinstance(row, dict) for row in self._rows) >= ROWS_ASKED:
+            if asked >= ROWS_ASKED or file.tell() >= BYTES_ASKED:
                 break
 
     def names(self) -> list[str]:
         """The names in the first rows: a row may leave a field out."""
-        rows = islice((row for row in self._rows if isinstance(row, dict)), ROWS_ASKED)
-        return list(dict.fromkeys(name for row in rows for name in row))
+        return list(self._names)
 
     def header(self, plan: Plan) -> list[str]:
         """The names in the first row, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
-        first = self._rows[0] if self._rows else None
-        return list(flattened(plan, 0, first, {})) if isinstance(first, dict) else []
+        return list(flattened(plan, 0, self._first, {})) if isinstance(self._first, dict) else []
 
     def check(self, plan: Plan) -> None:
         """Is this such a file, and has it the resource's fields? Raises BadInput."""
-        if not self._rows:
+        if self._first is ...:
             raise UnreadableFile(EMPTY)
-        check_first(plan, self._rows[0], self._line, self._options)
+        check_first(plan, self._first, self._line, self._options)
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Blocks of whole lines."""
-    rest = file.read(FIRST_BYTES).removeprefix(codecs.BOM_UTF8)
-    if end := rest.rfind(b"\n") + 1:
-        yield rest[:end]
-        rest = rest[end:]
-    size = FIRST_BYTES
-    while piece := file.read(size := min(2 * size, BLOCK_BYTES)):
+    """Blocks of whole lines, none of them of more than BLOCK_LINES or so."""
+    rest, line, size = b"", 1, FIRST_BYTES
+    while piece := file.read(size):
+        if line == 1 and not rest:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        size = min(2 * size, BLOCK_BYTES)
         block = rest + piece
         end = block.rfind(b"\n") + 1
-        if end == 0 and len(block) > LINE_BYTES:
-            raise UnreadableFile(f"A line is longer than {LINE_BYTES:,} bytes: one JSON object a line is expected.")
         if end:
-            yield block[:end]
+            yield from halves(block[:end])
+            line += block.count(b"\n")
         rest = block[end:]
+        check_line(len(rest), line)
     if rest.strip():
         yield rest
+
+
+def check_line(size: int, line: int) -> None:
+    """Whether a line may be so long; raises UnreadableFile."""
+    most = limits().record_bytes
+    if size > most:
+        raise UnreadableFile(
+            f"Line {line} is longer than {most:,} bytes ({setting_name('record_bytes')}): one JSON object a line is "
+            f"expected."
+        )
+
+
+def halves(block: bytes) -> Iterator[bytes]:
+    """A block as it is, or in parts of whole lines where it has too many."""
+    if block.count(b"\n") > BLOCK_LINES:
+        middle = block.find(b"\n", len(block) // 2) + 1
+        if middle == len(block):
+            middle = block.rfind(b"\n", 0, len(block) // 2) + 1
+        yield from halves(block[:middle])
+        yield from halves(block[middle:])
+    else:
+        yield block
 
 
 def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
@@ -125,8 +152,10 @@ def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]
 
 def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values; where one is not JSON, an error in its place."""
+    is_deep = is_too_deep(block)
     try:
-        return decoder.decode_lines(block), {}
+        if not is_deep:
+            return decoder.decode_lines(block), {}
     except UNREADABLE:
         pass
     rows: list[Any] = []
@@ -135,6 +164,8 @@ def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowEr
         if not text.strip():
             continue
         try:
+            if is_deep and is_too_deep(text):
+                raise msgspec.DecodeError(too_deep())
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
             shown = text[:200].decode(errors="replace")

@@ -11,8 +11,10 @@ import polars as pl
 
 from bulkql.workers.columns.cells import cells
 from bulkql.workers.columns.column import Column, graphql_name
+from bulkql.workers.conf import limits
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
+from bulkql.workers.readers.bounds import QUOTED
 from bulkql.workers.resources.plan import Plan
 
 
@@ -116,14 +118,23 @@ def find_unknown(
     """Name the unknown fields of each row."""
     known = plan.known()
     for index, row in enumerate(rows):
-        if not unknown.keys().isdisjoint(row):
+        found = sorted(unknown.keys() & row.keys())
+        if found:
+            told = found[: limits().unknown_fields]
             errors.setdefault(index, []).extend(
                 RowError(
                     unknown[key],
                     Code.UNKNOWN_FIELD,
-                    f"{plan.resource.name} has no field {unknown[key]}; it has {known}.",
+                    f"{plan.resource.name} has no field {unknown[key][:QUOTED]}; it has {known}.",
                     json.dumps(row[key]),
                 )
-                # Not the unknown keys of all rows: where each row has its own, there are as many as rows times keys.
-                for key in sorted(unknown.keys() & row.keys())
+                for key in told
             )
+            if others := found[len(told) :]:
+                errors[index].append(more_unknown(plan, {key: row[key] for key in others}))
+
+
+def more_unknown(plan: Plan, fields: dict[str, Any]) -> RowError:
+    """The unknown fields of a row that are not told one by one: their messages would take many times what was sent."""
+    message = f"{plan.resource.name} has none of {len(fields):,} more of this row's fields either."
+    return RowError(None, Code.UNKNOWN_FIELD, message, json.dumps(fields))

@@ -9,6 +9,7 @@ from typing import Any
 
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import returned
+from bulkql.workers.readers.bounds import check_columns, quoted
 from bulkql.workers.resources.plan import Plan
 
 
@@ -84,6 +85,7 @@ def format_of(name: str) -> FileFormat:
 
 def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
     """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
+    check_columns(header)
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
     known = ", ".join((*plan.columns, *plan.lists))
@@ -91,13 +93,13 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise BadInput(
-            f"None of the file's columns ({', '.join(map(repr, header[:20]))}) is a field of {plan.resource.name}. "
+            f"None of the file's columns ({quoted(header[:20])}) is a field of {plan.resource.name}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         raise BadInput(
             f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
-            f"{', '.join(map(repr, unknown[:20]))}. Its fields are {known}; map others with `columns`, "
+            f"{quoted(unknown[:20])}. Its fields are {known}; map others with `columns`, "
             f"or set unknownColumns: IGNORE."
         )
     counts = Counter(fields)

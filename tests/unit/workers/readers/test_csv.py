@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkql.workers.columns.cells import MARK, NULL
+from bulkql.workers.conf import Limits
 from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS
 from bulkql.workers.readers import csv
@@ -236,10 +237,10 @@ def test_a_quote_in_the_middle_of_a_cell_names_the_line():
 def test_a_record_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(csv, "BLOCK_BYTES", 8)
     monkeypatch.setattr(csv, "FIRST_BYTES", 8)
-    monkeypatch.setattr(csv, "RECORD_BYTES", 1000)
+    monkeypatch.setattr(csv, "limits", lambda: Limits(record_bytes=1000))
 
     assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == (
-        "The record at line 3 is longer than 1,000 bytes: is a quote never closed?"
+        "The record at line 3 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): is a quote never closed?"
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkql.workers.columns.cells import MARK, NULL
+from bulkql.workers.conf import Limits
 from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS
 from bulkql.workers.readers import ndjson
@@ -155,9 +156,11 @@ def test_an_empty_file_is_refused(data):
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(ndjson, "BLOCK_BYTES", 10)
     monkeypatch.setattr(ndjson, "FIRST_BYTES", max(10, 3))
-    monkeypatch.setattr(ndjson, "LINE_BYTES", 1000)
+    monkeypatch.setattr(ndjson, "limits", lambda: Limits(record_bytes=1000))
 
-    assert unreadable(b"[" + b"1," * 2000) == ("A line is longer than 1,000 bytes: one JSON object a line is expected.")
+    assert unreadable(b"[" + b"1," * 2000) == (
+        "Line 1 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): one JSON object a line is expected."
+    )
 
 
 def test_unknown_fields_of_the_first_row_refuse_the_file():

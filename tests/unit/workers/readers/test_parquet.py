@@ -150,7 +150,7 @@ def test_columns_go_by_both_spellings_and_by_other_names():
 
 
 def test_batches_keep_the_order_of_the_rows(monkeypatch):
-    monkeypatch.setattr(parquet, "BATCH_ROWS", 7)
+    monkeypatch.setattr(parquet, "FRAME_BYTES", 7 * 64)
 
     frames = read(stored(big=list(range(100))))
 

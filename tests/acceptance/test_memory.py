@@ -1,0 +1,80 @@
+"""No process of the service takes more than 600 MB, whatever it is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.service import Service
+from tests.bombs import BOMBS
+from tests.peaks import peak_bytes
+
+MOST_BYTES = 600 * 1024 * 1024
+SENT = (
+    "surplus-100000.csv",
+    "surplus-1000000.csv",
+    "surplus-empty.csv",
+    "long-line.csv",
+    "nested.ndjson",
+    "objects.ndjson",
+    "dictionary.parquet",
+    "run.parquet",
+    "list.parquet",
+)
+
+
+def peaks(service: Service) -> dict[str, int]:
+    """The most that each web and worker process has taken so far."""
+    processes = [*service.processes("bulkql.server"), *service.workers()]
+    return {f"{process.pid} {' '.join(process.cmdline())[-60:]}": peak_bytes(process.pid) for process in processes}
+
+
+def assert_small(service: Service) -> None:
+    found = peaks(service)
+    assert len(found) >= 2
+    assert {name: size for name, size in found.items() if size > MOST_BYTES} == {}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_no_process_takes_600_mb_whatever_file_is_sent(service: Service, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    BOMBS[name](path)
+    upload_id = service.client.upload(path)
+
+    service.post(
+        "mutation ($id: ID!) { bulkCreate(input: {financialAccounts: {file: {uploadId: $id}}}, "
+        "options: {mode: SYNC, dryRun: true}) { id state } }",
+        id=upload_id,
+    )
+    operation = service.post(
+        "mutation ($id: ID!) { bulkCreate(input: {financialAccounts: {file: {uploadId: $id}}}, "
+        "options: {mode: ASYNC, dryRun: true}) { id state } }",
+        id=upload_id,
+    )
+
+    if operation.get("data"):
+        service.finished(operation["data"]["bulkCreate"]["id"])
+    assert_small(service)
+
+
+def test_an_honest_file_of_large_cells_is_written_in_chunks_bounded_by_bytes(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "honest.csv"
+    rows = 2_000
+    with path.open("w") as file:
+        file.write("amount,description,datetime,financial_account,classification_status\n")
+        for number in range(rows):
+            text = f"{number:08}".ljust(100_000, "abcdefgh"[number % 8])
+            file.write(f"1.00,{text},2024-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z,1,1\n")
+
+    answer = service.create(financialTransactions={"file": {"uploadId": service.client.upload(path)}})
+
+    operation = service.finished(answer["id"])
+    assert (operation["state"], operation["created"]) == ("COMPLETED", rows)
+    written = service.sql("SELECT count(*), min(length(description)), max(length(description)) FROM "
+                          "ledger_financialtransaction")  # fmt: skip
+    assert written == [(rows, 100_000, 100_000)]
+    chunks = service.sql("SELECT count(*), sum(row_count) FROM bulkql_chunk WHERE operation_id = %s", answer["id"])
+    assert chunks[0][0] > 10
+    assert chunks[0][1] == rows
+    assert_small(service)

@@ -1,0 +1,179 @@
+"""A Parquet file -> Arrow streams of a few megabytes each, in a process that may take only so much memory.
+
+What a few kilobytes of Parquet decode to is not written in them: a page of 2 GB, a text that is repeated a million
+times, a list without an end. So they are decoded where the system bounds the memory, and nothing else is lost when it
+runs out.
+Started as a script, by its path, so that it imports neither Django nor bulkql:
+
+    python parquet_process.py FILE MEMORY_BYTES FRAME_BYTES RECORD_BYTES
+
+It writes messages, each a letter, a length and so many bytes: H and the names of the columns as JSON; then, once it was
+told by a line of JSON which of them are wanted, F and an Arrow stream for each frame, and Z. In place of any of these
+may come E and why it stops: a letter (M memory, R a row too large, D damaged), and words.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+MESSAGE = struct.Struct("<cQ")
+#: Most rows of a frame.
+BATCH_ROWS = 50_000
+#: Encodings that can be kept as they are.
+DICTIONARY = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+#: Bytes of a column up to which they are; one that has more texts than that fell back to plain ones.
+DICTIONARY_BYTES = 16 * 1024 * 1024
+#: What a cell takes beside its bytes, wherever it goes from here.
+CELL_BYTES = 32
+
+
+def main(path: str, memory_bytes: int, frame_bytes: int, record_bytes: int) -> None:
+    # Before anything is allocated; what a thread or a library maps for itself counts too.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        work(path, frame_bytes, record_bytes)
+    except MemoryError:
+        send(b"E", b"M")
+    except BrokenPipeError:
+        pass  # whoever read is gone
+    except TooLarge as error:
+        send(b"E", b"R" + str(error).encode())
+    # Whatever a library raises over bytes that it does not like.
+    except Exception as error:
+        send(b"E", b"D" + (str(error).splitlines() or [type(error).__name__])[0][:300].encode(errors="replace"))
+
+
+class TooLarge(Exception):
+    """A row that is larger than a record may be: (what it is)."""
+
+
+def work(path: str, frame_bytes: int, record_bytes: int) -> None:
+    """Tell the columns, ask which, and send them."""
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    send(b"H", json.dumps(schema.names).encode())
+    wanted = json.loads(sys.stdin.readline() or "[]")
+    if wanted:
+        first = 0
+        for batch in batches(path, schema, wanted, frame_bytes):
+            for part in parts(batch, frame_bytes, record_bytes, first):
+                send(b"F", stream_of(part))
+            first += batch.num_rows
+    send(b"Z", b"")
+
+
+def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
+    """Batches of so many rows as should have no more than `frame_bytes`, texts as they are encoded."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        texts = [name for name in wanted if is_text(schema.field(name).type) and is_repeated(file.metadata, name)]
+    # Page by page: a row group may be the whole file.
+    with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1024 * 1024, pre_buffer=False) as file:
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+        rows = max(1, min(BATCH_ROWS, frame_bytes // max(widest, 1)))
+        for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
+            # A name with a dot in it may bring others along.
+            yield batch.select(wanted)
+
+
+def is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    is_any = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(one(kind) for one in is_any)
+
+
+def is_repeated(metadata: Any, name: str) -> bool:
+    """Whether a column has a dictionary, which is worth keeping: its texts would take many times as much.
+
+    Where it has not, a dictionary of all of its texts would be made.
+    """
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [chunk for group in groups for chunk in map(group.column, range(group.num_columns))]
+    return all(
+        DICTIONARY.issuperset(chunk.encodings) and chunk.total_uncompressed_size <= DICTIONARY_BYTES
+        for chunk in chunks
+        if chunk.path_in_schema == name
+    )
+
+
+def parts(batch: Any, frame_bytes: int, record_bytes: int, first: int) -> Iterator[Any]:
+    """A batch, or its halves, where it would be too large once its texts stand in each row."""
+    size = sum(weight(column) for column in batch.columns)
+    if size > frame_bytes and batch.num_rows > 1:
+        middle = batch.num_rows // 2
+        yield from parts(batch.slice(0, middle), frame_bytes, record_bytes, first)
+        yield from parts(batch.slice(middle), frame_bytes, record_bytes, first + middle)
+        return
+    if size > max(frame_bytes, record_bytes):
+        raise TooLarge(f"Row {first + 1:,} has {size:,} bytes")
+    yield batch
+
+
+def weight(array: Any) -> int:
+    """The bytes of an array as text or as JSON, or a few more."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    size = CELL_BYTES * len(array)
+    if pa.types.is_dictionary(kind):
+        lengths = lengths_of(array.dictionary)
+        return size + int(pc.sum(pc.cast(lengths.take(array.indices), "int64")).as_py() or 0)
+    if pa.types.is_struct(kind):
+        names = sum(len(field.name) for field in kind)
+        return size + len(array) * names + sum(map(weight, array.flatten()))
+    if pa.types.is_nested(kind):
+        return size + weight(array.flatten())
+    return size + int(array.nbytes)
+
+
+def lengths_of(values: Any) -> Any:
+    """The bytes of each value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if is_text(values.type):
+        return pc.binary_length(values)
+    return pa.array([CELL_BYTES] * len(values), "int32")
+
+
+def stream_of(batch: Any) -> Any:
+    """A batch as an Arrow stream, each text in its row."""
+    import pyarrow as pa
+
+    columns = [plain(column) for column in batch.columns]
+    whole = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_batch(whole)
+    return memoryview(sink.getvalue())
+
+
+def plain(column: Any) -> Any:
+    """A column whose values stand for themselves."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def send(kind: bytes, data: Any) -> None:
+    out: BinaryIO = sys.stdout.buffer
+    out.write(MESSAGE.pack(kind, len(data)))
+    out.write(data)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
