@@ -23,6 +23,22 @@ CHARACTERS = 10_000
 _valid: WeakKeyDictionary[Any, dict[str, DocumentNode]] = WeakKeyDictionary()
 
 
+class NamedOperation(SchemaExtension):
+    """Of several operations a request names one: https://spec.graphql.org/draft/#GetOperation().
+
+    Strawberry would take the first of them.
+    """
+
+    def on_validate(self) -> Iterator[None]:
+        execution: Any = self.execution_context
+        definitions = execution.graphql_document.definitions if execution.graphql_document is not None else ()
+        count = sum(isinstance(one, OperationDefinitionNode) for one in definitions)
+        if count > 1 and execution._provided_operation_name is None:
+            text = f"The document has {count} operations; give the name of the one that is meant as operationName."
+            execution.pre_execution_errors = [GraphQLError(text)]
+        yield
+
+
 class KnownDocuments(SchemaExtension):
     """Stands behind the row lane, to see documents before rows are taken out of them."""
 
@@ -38,7 +54,8 @@ class KnownDocuments(SchemaExtension):
         execution = self.execution_context
         text = execution.query or ""
         document = execution.graphql_document
-        if document is not None and valid_in(execution.schema).get(text) is document:
+        is_known = document is not None and valid_in(execution.schema).get(text) is document
+        if is_known and execution.pre_execution_errors is None:
             execution.pre_execution_errors = []
         yield
         # What the row lane has rewritten is valid for this request only.

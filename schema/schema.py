@@ -18,7 +18,7 @@ from strawberry_django.optimizer import DjangoOptimizerExtension
 from bulkql.schema import descriptions, failures, sharing
 from bulkql.schema.checks.size import DocumentLimits, check_document
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
-from bulkql.schema.documents import CHARACTERS, KnownDocuments, is_subscription, remember, valid_in
+from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, is_subscription, remember, valid_in
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows import RowLane
@@ -159,6 +159,7 @@ def schema() -> Schema:
 EXTENSIONS: tuple[Any, ...] = (
     failures.StreamFailures,
     lambda: MaxTokensLimiter(max_token_count=limits().query_tokens),
+    NamedOperation,
     RowLane,
     KnownDocuments,
     DocumentLimits,
