@@ -51,7 +51,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
     ],
     ids=["doubling fragments", "introspection", "no JSON", "nothing", "null", "deep"],
 )
-@pytest.mark.parametrize("authorization", [None, "Bearer junk", "Bearer ", "Basic YTpi", "x"])
+@pytest.mark.parametrize("authorization", [None, "Bearer junk", "Bearer", "Basic YTpi", "x"])
 def test_nobody_is_told_to_sign_in_whatever_they_send(service, content, authorization):
     headers = {"Content-Type": "application/json"} | ({"Authorization": authorization} if authorization else {})
 
@@ -105,7 +105,7 @@ def test_a_body_of_another_shape_names_the_place(service, body, message):
     assert error_of(answer) == (400, "BAD_INPUT", message)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"\0", b"NaN{", b'{"query": "\xed\xa0\x80"}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"\0", b"NaN{"])
 def test_a_body_that_is_no_json_is_told_so(service, content):
     status, code, message = error_of(sent(service, content=content, headers={"Content-Type": "application/json"}))
 
@@ -224,7 +224,7 @@ def test_many_parameters_are_a_request_error(service):
         (GRAPHQL, GRAPHQL, 400),
         (f"{GRAPHQL}, application/json", GRAPHQL, 400),
         (f"{GRAPHQL};q=0.5, application/json", "application/json", 200),
-        (f"{GRAPHQL}, " + "a/b, " * 5000, "application/json", 200),
+        (f"{GRAPHQL}" + ", a/b" * 5000, "application/json", 200),
     ],
 )
 def test_the_media_type_is_the_clients_and_tells_the_status(service, accept, kind, status):
