@@ -22,8 +22,9 @@ from tests.acceptance.test_downloads import files
 #: A pool that few can empty, and limits that are soon reached.
 SMALL = {
     "BULKQL_POOL_CONNECTIONS": "4",
-    "BULKQL_POOL_SECONDS": "20",
-    "BULKQL_STALL_SECONDS": "8",
+    "BULKQL_POOL_SECONDS": "8",
+    # Who holds a connection keeps it longer than others wait for one.
+    "BULKQL_STALL_SECONDS": "15",
     "BULKQL_USER_DOWNLOADS": "3",
     "BULKQL_USER_REQUESTS": "6",
     "BULKQL_USER_REQUESTS_WAITING": "3",
@@ -46,11 +47,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         names = {"financialAccounts": "Account", "classificationStatuses": "Status"}
         parents = {name: {"rows": [{"name": f"{word} {n}"} for n in range(100)]} for name, word in names.items()}
         service.create({"mode": "SYNC"}, **parents)
-        given = [row | {"description": "x" * 250} for row in transactions(ROWS)]
-        path = write_csv(directory / "rows.csv", given)
-        service.finished(
-            service.create(financialTransactions={"file": {"uploadId": service.client.upload(path)}})["id"]
-        )
+        given = [row | {"description": "x" * 2_000} for row in transactions(ROWS)]
+        for name, rows in (("good", given), ("bad", [row | {"amount": "none"} for row in given])):
+            file = {"uploadId": service.client.upload(write_csv(directory / f"{name}.csv", rows))}
+            service.finished(service.create({"label": name}, financialTransactions={"file": file})["id"], 120)
         yield service
 
 
@@ -121,9 +121,8 @@ def test_unread_answers_hold_no_connection(small, reader):
 
 
 def test_unread_downloads_hold_no_connection_and_the_one_too_many_is_refused(small):
-    operation = small.post("{ operations(first: 20) { edges { node { id total } } } }")["data"]["operations"]["edges"]
-    (operation_id,) = [edge["node"]["id"] for edge in operation if edge["node"]["total"] == ROWS]
-    url = urlsplit(files(small, operation_id)["results.ndjson"]["url"])
+    bad = small.post('{ operations(filters: {label: "bad"}) { edges { node { id } } } }')["data"]["operations"]
+    url = urlsplit(files(small, bad["edges"][0]["node"]["id"])["financialTransactions-failed.csv"]["url"])
     with ExitStack() as stack:
         unread = [stack.enter_context(closing(connected(small))) for _ in range(3)]
         for connection in unread:
