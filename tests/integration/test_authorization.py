@@ -342,6 +342,7 @@ def inputs_of_mutations() -> list[tuple[str, str]]:
         (mutation, name)
         for mutation in NEEDED
         for name in getattr(get_named_type(fields_of("Mutation")[mutation].args["input"].type), "fields", {})
+        if name in WITH_TABLES
     ]
 
 
