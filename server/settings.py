@@ -148,6 +148,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         # Nobody waits longer than a client would.
         "timeout": env.int("BULKQL_POOL_SECONDS", 10),
     }
+    # A network that swallows what is sent would else hold a worker for as long as TCP hopes: up to two hours.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+        **DATABASES["default"]["OPTIONS"],
+    }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["CONN_MAX_AGE"] = None
     # One writer at a time: without these, two out of three transactions find the database locked.

@@ -95,7 +95,7 @@ def abandon(claimed: Claimed) -> None:
     held(claimed).update(lease=None, leased_until=None, dispatched_at=None)
 
 
-def put_off(chunk: Chunk) -> None:
+def untry(chunk: Chunk) -> None:
     """Give a chunk back as if it had not been tried; it is dispatched again."""
     held(chunk).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)
 

@@ -6,14 +6,11 @@ from typing import Any
 
 import dramatiq
 import dramatiq.worker
-import redis
 from django.db import close_old_connections
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, ShutdownNotifications, TimeLimit
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from bulkql.workers.messaging.notifier import NotifyingBroker
-from bulkql.workers.messaging.servers import queue_url
+from bulkql.workers.messaging.servers import client_of, queue_url
 
 
 class DatabaseConnections(dramatiq.Middleware):
@@ -36,15 +33,9 @@ vars(dramatiq.worker).update(
 )
 
 
-def queue_client() -> redis.Redis:
-    """A client that says within seconds that Redis is away. By default it tries four times, and waits in between."""
-    # Once more, at once: a connection of the pool may be one to a Redis that was restarted.
-    return redis.Redis.from_url(queue_url(), socket_timeout=3, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
-
-
 #: Ours alone: actors name it, so that the actors of a project keep the broker that the project has set.
 broker = NotifyingBroker(
-    client=queue_client(),
+    client=client_of(queue_url()),
     namespace="bulkql",
     # By default, the messages of a killed worker come back after a minute and a lottery of another seven. A worker that
     # lives and is slow loses its messages too soon; they come twice then, which does no harm.

@@ -15,7 +15,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.ledger import totals
 from bulkql.workers.ledger.totals import Progress
-from bulkql.workers.messaging.servers import layer, layer_prefix, redis_url
+from bulkql.workers.messaging.servers import client_of, layer, layer_prefix, redis_url
 
 logger = logging.getLogger("bulkql")
 
@@ -76,7 +76,7 @@ def publish_now(progress: Progress) -> None:
 @cache
 def client() -> redis.Redis:
     """This process's connection pool."""
-    return redis.Redis.from_url(redis_url(), socket_timeout=5, socket_connect_timeout=2)
+    return client_of(redis_url())
 
 
 def group_of(operation_id: UUID) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 #: Where nothing is set; a system check says so.
 DEFAULT_URL = "redis://localhost:6379/0"
@@ -27,6 +30,12 @@ def next_database(url: str) -> str:
     parts = urlsplit(url)
     number = parts.path.strip("/")
     return urlunsplit(parts._replace(path=f"/{int(number or 0) + 1}"))
+
+
+def client_of(url: str) -> redis.Redis:
+    """A client that says within seconds that Redis is away. By default it tries four times, and waits in between."""
+    # Once more, at once: a connection of the pool may be one to a Redis that was restarted.
+    return redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
 
 
 def layer_name() -> str:

@@ -147,6 +147,9 @@ def write_now(operation: Operation) -> None:
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
     for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
         is_over = write_chunk(chunk_id, dispatches=False)
+        if not is_over and Operation.objects.filter(pk=operation.pk).exclude(waiting_since=None).exists():
+            # A request waits for locks once, not for each chunk.
+            break
     if not is_over:
         wait_for_helpers(operation)
 

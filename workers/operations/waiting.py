@@ -44,7 +44,7 @@ def put_off(chunk: Chunk, locked: Locked) -> None:
     Raises GivenUp where its operation has waited for BULKQL_LOCK_WAIT_SECONDS.
     """
     tell(chunk.operation_id, locked.reason)
-    claims.put_off(chunk)
+    claims.untry(chunk)
     logger.info("operation %s: chunk %s waits for locks", chunk.operation_id, chunk.pk)
     since = Operation.objects.values_list("waiting_since", flat=True).get(pk=chunk.operation_id)
     longest = limits().lock_wait_seconds
