@@ -1,13 +1,16 @@
 # make demo and make test set everything up by themselves; see README.md.
 PYTHON ?= python3
 NEWER ?= python3.12
+POSTGRES ?= /usr/lib/postgresql/15/bin
+# CI runs the tests under coverage.
+PYTEST ?= -m pytest
 V := .venv
 BIN := $(V)/bin
 WEB := server/web
 TREE := build/tree
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer faults soak lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,7 +36,16 @@ up: setup ## Everything on this machine, until Ctrl-C
 	@$(BIN)/bulkql up
 
 test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
-	@$(BIN)/python -m pytest
+	@$(BIN)/python $(PYTEST)
+
+# What the writers do, on other databases than the wheels' PostgreSQL.
+WRITING := $(foreach one,create verbs lists trees atomic,tests/integration/test_$(one).py)
+
+test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
+	@TEST_DATABASE=$(POSTGRES) $(BIN)/python -m pytest $(WRITING)
+
+test-sqlite: setup ## The writers' tests on SQLite
+	@TEST_DATABASE=sqlite $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

@@ -90,3 +90,18 @@ def websocket_warnings() -> Iterator[CheckMessage]:
             'ASGI_APPLICATION = "mysite.asgi.application"',
             id="bulkql.W025",
         )
+
+
+@register("bulkql", "security", deploy=True)
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """What our own settings module needs to be told before it serves the world."""
+    if getattr(settings, "BULKQL_HTTPS", True):
+        return []
+    return [
+        Warning(
+            "BULKQL_HTTPS is not set: passwords, tokens and rows may travel in the clear.",
+            hint="Let a proxy end TLS and set X-Forwarded-Proto, and start the service with BULKQL_HTTPS=true. "
+            "That sets what security.W004, W008, W012 and W016 ask for.",
+            id="bulkql.W030",
+        )
+    ]

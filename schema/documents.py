@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from graphql import DocumentNode
 from strawberry.extensions import SchemaExtension
@@ -16,7 +17,8 @@ from strawberry.extensions import SchemaExtension
 TEXTS = 500
 CHARACTERS = 10_000
 
-_valid: dict[str, DocumentNode] = {}
+#: Each schema's own: what is valid in one need not be in another.
+_valid: WeakKeyDictionary[Any, dict[str, DocumentNode]] = WeakKeyDictionary()
 
 
 class KnownDocuments(SchemaExtension):
@@ -26,7 +28,7 @@ class KnownDocuments(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         execution: Any = self.execution_context
-        execution.graphql_document = execution.graphql_document or _valid.get(execution.query or "")
+        execution.graphql_document = execution.graphql_document or valid_in(execution.schema).get(execution.query or "")
         yield
         self._parsed = execution.graphql_document
 
@@ -34,17 +36,22 @@ class KnownDocuments(SchemaExtension):
         execution = self.execution_context
         text = execution.query or ""
         document = execution.graphql_document
-        if document is not None and _valid.get(text) is document:
+        if document is not None and valid_in(execution.schema).get(text) is document:
             execution.pre_execution_errors = []
         yield
         # What the row lane has rewritten is valid for this request only.
         if document is not None and document is self._parsed and not execution.pre_execution_errors:
-            remember(text, document)
+            remember(valid_in(execution.schema), text, document)
 
 
-def remember(text: str, document: DocumentNode) -> None:
+def valid_in(schema: Any) -> dict[str, DocumentNode]:
+    """The documents that are valid in a schema, by their texts."""
+    return _valid.setdefault(schema, {})
+
+
+def remember(valid: dict[str, DocumentNode], text: str, document: DocumentNode) -> None:
     """Keep a valid document, in place of the oldest where there is no room."""
-    if len(text) <= CHARACTERS and text not in _valid:
-        if len(_valid) >= TEXTS:
-            del _valid[next(iter(_valid))]
-        _valid[text] = document
+    if len(text) <= CHARACTERS and text not in valid:
+        if len(valid) >= TEXTS:
+            del valid[next(iter(valid))]
+        valid[text] = document

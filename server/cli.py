@@ -87,12 +87,16 @@ def schema() -> None:
 
 
 @app.command()
-def check() -> None:
-    """Check settings and registrations."""
+def check(
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Whether the settings are safe for production, too.")
+    ] = False,
+) -> None:
+    """Check settings and registrations; exits with 1 where something is wrong."""
     set_up(None)
-    from django.core.management import call_command
+    from django.core.management import execute_from_command_line
 
-    call_command("check")
+    execute_from_command_line(["bulkql", "check", *(["--deploy", "--fail-level", "WARNING"] if deploy else [])])
 
 
 @app.command()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import redis
-from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from bulkql.workers.messaging.servers import redis_url
 from bulkql.workers.resources.tables import lacking_tables
 
 #: Seconds in which the database and Redis have to answer.
@@ -58,7 +58,7 @@ def has_redis() -> bool:
     """Whether Redis answers in time."""
     try:
         with redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+            redis_url(), socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
         ) as client:
             client.ping()
     except redis.RedisError:

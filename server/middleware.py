@@ -10,9 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from csp.middleware import CSPMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -87,3 +90,38 @@ class Messages(OnTheLoop, MessageMiddleware):
 
 class XFrameOptions(OnTheLoop, XFrameOptionsMiddleware):
     pass
+
+
+class ContentSecurityPolicy(OnTheLoop, CSPMiddleware):
+    pass
+
+
+#: What settings.MIDDLEWARE names -> what does the same on the event loop.
+ON_THE_LOOP = {
+    f"{standard.__module__}.{standard.__name__}": f"{__name__}.{ours.__name__}"
+    for ours, standard in (
+        (Security, SecurityMiddleware),
+        (ContentSecurityPolicy, CSPMiddleware),
+        (Session, SessionMiddleware),
+        (Common, CommonMiddleware),
+        (Csrf, CsrfViewMiddleware),
+        (Authentication, AuthenticationMiddleware),
+        (Messages, MessageMiddleware),
+        (XFrameOptions, XFrameOptionsMiddleware),
+    )
+}
+
+
+class Handler(ASGIHandler):
+    """Django's application, with our middleware in the place of those that the settings name.
+
+    The settings keep Django's names: its checks tell by them whether a deployment is safe.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        named = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [ON_THE_LOOP.get(name, name) for name in named]
+        try:
+            super().load_middleware(is_async=is_async)
+        finally:
+            settings.MIDDLEWARE = named

@@ -29,7 +29,8 @@ class Websocket:
         # Built at the first connection: a project's asgi.py is imported by tools that need no schema.
         # The consumer compares a browser's Origin with the host by itself. Channels' validator would also turn away
         # scripts, which send none and have no cookies that a foreign page could ride on.
-        consumer = GraphQLConsumer.as_asgi(schema=served_schema(), allowed_origins=settings.CSRF_TRUSTED_ORIGINS)
+        origins = [*settings.CSRF_TRUSTED_ORIGINS, *getattr(settings, "BULKQL_ORIGINS", [])]
+        consumer = GraphQLConsumer.as_asgi(schema=served_schema(), allowed_origins=origins)
         return CookieMiddleware(Sessions(consumer))
 
 

@@ -1,4 +1,4 @@
-"""A pytest plugin: PostgreSQL and Redis from wheels, before Django reads its settings."""
+"""A pytest plugin: a database and Redis, before Django reads its settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bulkql.server import embedded
+from tests.databases import database
 
 stack = ExitStack()
 atexit.register(stack.close)
@@ -19,7 +20,7 @@ directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkql-
 directory.chmod(0o755)
 os.environ["SECRET_KEY"] = "a secret for tests alone, as long as Django wants its secrets to be"
 os.environ["BULKQL_APPS"] = "bulkql.examples.ledger,bulkql.examples.places,tests.zoo"
-os.environ["DATABASE_URL"] = stack.enter_context(embedded.postgres(directory))
+os.environ["DATABASE_URL"] = stack.enter_context(database(directory))
 
 command, os.environ["REDIS_URL"] = embedded.redis_command(directory)
 redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)

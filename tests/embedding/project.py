@@ -1,4 +1,4 @@
-"""A project as `django-admin startproject` makes it, with README's lines, an app, and users without a username."""
+"""A project as `django-admin startproject` makes it, with README's lines, an app, and users of an own model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ LINES: dict[str, str] = dict(re.findall(r"```py\n# (mysite/\w+\.py)\n(.*?)```", 
 
 #: The project as it was before.
 MODELS = """
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
 from django.db import models
 
 
-class User(AbstractUser):
-    username = None
+class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(unique=True)
     USERNAME_FIELD = "email"
-    REQUIRED_FIELDS = []
 
 
 class Product(models.Model):
@@ -83,11 +81,17 @@ from django.core.checks import run_checks
 from django.test import Client
 from bulkql.workers.actors import handle_chunk
 from shop.tasks import own_task
-client = Client()
-client.force_login(get_user_model()._default_manager.create(email="ada@example.org", is_superuser=True, is_active=True))
+client = Client(SERVER_NAME="localhost")
+client.force_login(get_user_model()._default_manager.create(email="ada@example.org", is_superuser=True))
 brokers = [type(one).__name__ for one in (dramatiq.get_broker(), own_task.broker, handle_chunk.broker)]
 checks = [str(message) for message in run_checks()]
-print(json.dumps({"session": client.cookies["sessionid"].value, "brokers": brokers, "checks": checks}))
+# Django's test client is a WSGI server.
+body = {
+    "query": "mutation ($i: BulkCreateInput!) { bulkCreate(input: $i) { state created } }",
+    "variables": {"i": {"products": {"rows": [{"name": "Quince"}]}}},
+}
+wsgi = client.post("/api/bulk/graphql", body, content_type="application/json").json()
+print(json.dumps({"wsgi": wsgi, "session": client.cookies["sessionid"].value, "brokers": brokers, "checks": checks}))
 """
 
 

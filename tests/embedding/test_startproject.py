@@ -67,6 +67,10 @@ def test_the_projects_actors_keep_their_broker(project):
     assert project.told["brokers"] == ["StubBroker", "StubBroker", "NotifyingBroker"]
 
 
+def test_under_wsgi_rows_are_written_too(project):
+    assert project.told["wsgi"] == {"data": {"bulkCreate": {"state": "COMPLETED", "created": 1}}}
+
+
 def test_inline_rows_are_written_by_a_user_without_a_username(browser):
     rows = [{"name": "Apple"}, {"name": "Pear"}]
 

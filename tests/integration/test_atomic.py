@@ -119,6 +119,7 @@ def stored(user, **options):
     return accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, **options))[0]
 
 
+@pytest.mark.postgresql
 def test_a_canceled_writer_leaves_nothing(user, monkeypatch):
     operation = stored(user, **ALL_OR_NOTHING)
     ask_to_stop = steps.cancel

@@ -117,6 +117,7 @@ def test_null_is_not_missing(create):
     assert Animal.objects.get().decimal is None
 
 
+@pytest.mark.postgresql
 def test_each_guilty_row_is_named_and_its_neighbours_are_written(create):
     create("animals", [{"char": "old", "token": "00000000-0000-0000-0000-000000000001", "text": "Once"}])
     rows: list[dict[str, Any]] = [{"char": f"good {number}"} for number in range(100)]
@@ -142,6 +143,7 @@ def test_each_guilty_row_is_named_and_its_neighbours_are_written(create):
     assert Animal.objects.count() == 1 + 94
 
 
+@pytest.mark.postgresql
 def test_key_that_is_taken_where_the_sequence_lags_behind_is_a_row_error(create):
     done = create("financialAccounts", [{"name": "first"}])
     last = int(done.results[0]["pk"])
@@ -189,6 +191,7 @@ def trigger() -> Iterator[None]:
         cursor.execute("DROP TRIGGER refuse ON ledger_financialaccount; DROP FUNCTION refuse()")
 
 
+@pytest.mark.postgresql
 def test_row_that_a_trigger_rejects_is_named(create, trigger):
     done = create("financialAccounts", [{"name": name} for name in ("good", "bad", "better", "bad too", "best")])
 
@@ -197,6 +200,7 @@ def test_row_that_a_trigger_rejects_is_named(create, trigger):
     assert list(FinancialAccount.objects.order_by("pk").values_list("name", flat=True)) == ["good", "better", "best"]
 
 
+@pytest.mark.postgresql
 def test_parent_that_vanishes_while_its_children_are_written_is_a_row_error(create, monkeypatch):
     from bulkql.workers.operations import chunks
     from bulkql.workers.validation.values import Validated

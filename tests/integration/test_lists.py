@@ -391,6 +391,7 @@ def test_hooks_see_lists_of_primary_keys(create, tags, monkeypatch):
     ]
 
 
+@pytest.mark.postgresql
 def test_a_target_that_goes_meanwhile_is_named_by_the_next_try(create, tags, monkeypatch):
     resolve = chunks.resolve_lists
 

@@ -263,6 +263,7 @@ def _partitions():
         cursor.execute("DROP TABLE zoo_reading")
 
 
+@pytest.mark.postgresql
 @pytest.mark.usefixtures("_partitions")
 def test_an_upsert_tells_new_rows_from_old_ones_in_partitions(bulk):
     rows = [{"sensor": "a", "day": day, "value": 1} for day in ("2024-01-05", "2024-02-05", "2024-02-06")]

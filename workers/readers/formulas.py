@@ -9,9 +9,11 @@ from __future__ import annotations
 import polars as pl
 
 GUARD = "'"
-#: What a spreadsheet takes for a formula's beginning, behind any number of guards.
-FORMULA = r"^'*[=+\-@\t\r]"
-GUARDED = r"^'+[=+\-@\t\r]"
+#: What a spreadsheet takes for a formula's beginning; some take the full-width signs too.
+SIGNS = r"[=+\-@\t\r＝＋－＠]"
+#: Behind any number of guards.
+FORMULA = f"^'*{SIGNS}"
+GUARDED = f"^'+{SIGNS}"
 #: -5 and +1.5e3 begin so too, and are no formulas.
 NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 

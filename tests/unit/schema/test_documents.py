@@ -12,8 +12,11 @@ from bulkql.schema.schema import schema
 
 
 @pytest.fixture(autouse=True)
-def _forgotten(monkeypatch):
-    monkeypatch.setattr(documents, "_valid", {})
+def valid():
+    """The documents that are remembered; none at first."""
+    found = documents.valid_in(schema())
+    found.clear()
+    return found
 
 
 def execute(text, **variables):
@@ -21,38 +24,38 @@ def execute(text, **variables):
     return asyncio.run(schema().execute(text, variable_values=variables, context_value=context))
 
 
-def test_valid_text_is_remembered_and_gives_the_same_again():
+def test_valid_text_is_remembered_and_gives_the_same_again(valid):
     first, second = (execute("{ __typename }") for _ in range(2))
 
     assert (first.data, second.data) == ({"__typename": "Query"}, {"__typename": "Query"})
-    assert list(documents._valid) == ["{ __typename }"]
+    assert list(valid) == ["{ __typename }"]
 
 
-def test_invalid_text_is_refused_each_time():
+def test_invalid_text_is_refused_each_time(valid):
     for _ in range(2):
         (error,) = execute("{ nothing }").errors
         assert error.message == "Cannot query field 'nothing' on type 'Query'."
-    assert documents._valid == {}
+    assert valid == {}
 
 
-def test_text_with_rows_of_its_own_is_not_remembered():
+def test_text_with_rows_of_its_own_is_not_remembered(valid):
     text = "mutation { bulkCreate(input: {financialAccounts: {rows: [{name: 1}]}}) { id } }"
 
     execute(text)
 
-    assert documents._valid == {}
+    assert valid == {}
 
 
-def test_oldest_text_goes_first(monkeypatch):
+def test_oldest_text_goes_first(monkeypatch, valid):
     monkeypatch.setattr(documents, "TEXTS", 2)
 
     for name in "abc":
         execute(f"{{ {name}: __typename }}")
 
-    assert list(documents._valid) == ["{ b: __typename }", "{ c: __typename }"]
+    assert list(valid) == ["{ b: __typename }", "{ c: __typename }"]
 
 
-def test_long_text_is_not_remembered():
+def test_long_text_is_not_remembered(valid):
     execute("{ __typename }" + " " * documents.CHARACTERS)
 
-    assert documents._valid == {}
+    assert valid == {}
