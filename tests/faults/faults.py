@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import psycopg
@@ -131,9 +132,10 @@ class Faults:
 
     def stop_postgres(self, at: int | None) -> str:
         for server in self._stack.supervisor.named("postgres"):
-            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            with suppress(psutil.NoSuchProcess):
                 server.send_signal(signal.SIGQUIT)
-                server.wait(RESTART)
+            # By poll, as the supervisor does: psutil's wait would take the exit code away from it.
+            self._until(partial(has_ended, server))
         self._until(self._database_is_up)
         return ""
 
@@ -226,3 +228,7 @@ class Faults:
 
     def _database_is_up(self) -> bool:
         return self._sql("SELECT 1") == [(1,)]
+
+
+def has_ended(process: psutil.Popen) -> bool:
+    return process.poll() is not None
