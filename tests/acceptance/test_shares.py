@@ -99,9 +99,8 @@ def status_of(connection: socket.socket) -> int:
     return int(connection.recv(12).split()[1])
 
 
-def read_on(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
+def bytes_left(connection: socket.socket) -> int:
+    return sum(map(len, iter(lambda: connection.recv(65536), b"")))
 
 
 def others_are_served(service: Service) -> None:
@@ -145,8 +144,8 @@ def test_client_that_does_not_read_is_cut_off_and_its_share_is_free_again(small,
         assert used(small, reader)["userRequests"] == 2
 
         wait_for(lambda: used(small, reader)["userRequests"] == 1, 40, "the client to be cut off")
-        with pytest.raises(ConnectionResetError):
-            read_on(connection)
+        # What the kernel held already still comes, and then the end.
+        assert bytes_left(connection) < ROWS * 2_000
 
 
 def test_client_that_does_not_send_its_body_is_cut_off(small, reader):
