@@ -40,7 +40,6 @@ for _name in (
     "RECORD_BYTES",
     "FILE_COLUMNS",
     "JSON_DEPTH",
-    "REQUEST_VALUES",
     "UNKNOWN_FIELDS",
     "ERROR_CHARACTERS",
     "PARQUET_EXPANSION",

@@ -30,8 +30,6 @@ class Limits:
     file_columns: int = 2_000
     #: Levels of a JSON value in a row.
     json_depth: int = 64
-    #: Values in a JSON request, which take far more memory once they are read than they do as text.
-    request_values: int = 1_000_000
     #: Unknown fields of a row that are told one by one; the others are counted.
     unknown_fields: int = 10
     #: Characters of a value or a message that a row error shows.

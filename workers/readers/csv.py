@@ -115,6 +115,11 @@ def decoded(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
                 f"Line {line} is not {options.encoding}: {error.reason} (byte {error.object[error.start]:#04x}). "
                 f"Save the file as UTF-8, or name its encoding."
             ) from error
+        except UnicodeError as error:
+            # UTF-16 without its mark, and what some encodings make of bytes: half a surrogate pair.
+            raise UnreadableFile(
+                f"The file is not {options.encoding}: {error}. Save it as UTF-8, or name its encoding."
+            ) from error
         line += text.count("\n")
         if text:
             yield (text.removeprefix(BOM) if is_first else text).encode()

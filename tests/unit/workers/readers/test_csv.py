@@ -401,3 +401,17 @@ def test_other_files_are_taken_at_their_word():
 
 def test_a_text_for_null_may_look_like_a_formula():
     assert rows(b"char,bulkql_row\n'-,7\n", null_values=("-",)) == [(NULL,)]
+
+
+def test_utf_16_without_its_mark_is_refused():
+    assert unreadable(b"na\x11e\n", encoding="utf-16") == (
+        "The file is not utf-16: UTF-16 stream does not start with BOM. Save it as UTF-8, or name its encoding."
+    )
+
+
+@pytest.mark.parametrize("surplus", [b",x" * 100_000, b"," * 100_000 + b"y", b',"a,b"' * 10_000])
+def test_a_record_with_many_cells_too_many_is_an_error_of_its_row(surplus):
+    frame = read(b"char,text\nab,x\ncd,y" + surplus + b"\nef,z\n")
+
+    assert frame["char"].to_list() == ["ab", "cd", "ef"]
+    assert [found and found[0][2] for found in errors(frame)] == [None, TOO_MANY, None]
