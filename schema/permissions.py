@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -33,7 +33,7 @@ def user_now(user: User) -> User:
     found = get_user_model()._default_manager.filter(pk=user.pk).first()
     if found is None or not found.is_active:
         raise Unauthenticated(SIGN_IN)
-    return cast("User", found)
+    return found
 
 
 def operation_for(user: User, operation_id: str) -> Operation:
