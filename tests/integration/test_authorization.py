@@ -70,8 +70,8 @@ ROOTS = {
 URLS = {
     #                                             anonymous junk revoked other owner staff unpermitted
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
-    "graphql":                            ("GET", 405,      405, 405,    405,  405,  405,  405),
-    "graphiql":                           ("GET", 200,      200, 200,    200,  200,  200,  200),
+    "graphql":                            ("GET", 400,      400, 400,    400,  400,  400,  400),
+    "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  404,  200),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
