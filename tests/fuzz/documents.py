@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -353,6 +354,8 @@ def run(schema: GraphQLSchema, application: Any, token: str, count: int, number:
 
     try:
         ask()
+    except KeyboardInterrupt:
+        print("stopped")  # what was seen until now is told all the same
     finally:
         loop.run_until_complete(client.aclose())
         loop.close()
@@ -407,6 +410,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--messages", type=int, default=0, help="the most common errors that are printed")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     import django
 
