@@ -76,11 +76,17 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
     """
     if operation.created_by_id == user.pk:
         return {}
-    known = {resource.name: view_permission(resource) for resource in registered()}
-    names = operation.inputs.values_list("resource", flat=True)
-    # Nobody can say who may read what is registered no more.
-    needed = {name: known.get(name, "of a resource that is registered") for name in names}
-    return {name: permission for name, permission in needed.items() if not user.has_perm(permission)}
+    known = {resource.name: resource for resource in registered()}
+    hidden: dict[str, str] = {}
+    for name in operation.inputs.values_list("resource", flat=True):
+        resource = known.get(name)
+        if resource is None:  # nobody can say who may read it
+            hidden[name] = "of a resource that is registered"
+        elif not may_view(user, resource):
+            hidden[name] = view_permission(resource)
+        elif write_only(resource, user):
+            hidden[name] = "to read all of its fields"
+    return hidden
 
 
 def check_may_search(user: User, resource: BulkResource, how: str, *given: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from asgiref.sync import ThreadSensitiveContext
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -37,6 +38,11 @@ class Bodies:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # A thread of its own, as Django gives each request: on a shared one, look-ups would wait for each other.
+        async with ThreadSensitiveContext():
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         counted = 0
 
         async def receive_counted() -> Any:

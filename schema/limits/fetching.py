@@ -80,8 +80,9 @@ def fetch(rows: models.QuerySet[Any], name: str) -> None:
             statement = _statement.get() or Statement()
             with statement.running(rows.db):
                 len(rows)
-        # Making an answer of many rows takes longer than finding them.
-        close_old_connections()
+        if not connections[rows.db].in_atomic_block:
+            # Making an answer of many rows takes longer than finding them.
+            close_old_connections()
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):
             raise

@@ -64,8 +64,9 @@ class Heartbeat:
     def give_back(self, claimed: Claimed) -> None:
         """Release a lease: for another try, or for its end. Where the database is away, as soon as it is back."""
         try:
-            # What was done last may have broken the connection.
-            connection.close_if_unusable_or_obsolete()
+            if not connection.in_atomic_block:  # Django would close a sound one
+                # What was done last may have broken the connection.
+                connection.close_if_unusable_or_obsolete()
             claims.release(claimed)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("a lease waits to be given back: %s", type(error).__name__)
