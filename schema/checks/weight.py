@@ -9,6 +9,9 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import close_old_connections
+
 Answer = TypeVar("Answer")
 
 #: Characters of a query that is not known yet, up to which parsing and validating it takes a few milliseconds.
@@ -45,6 +48,11 @@ async def apart(start: Callable[[], Awaitable[Answer]]) -> Answer:
     """What a coroutine gives, run to its end in a thread: its parts that do not wait stop nobody."""
 
     async def run() -> Answer:
-        return await start()
+        # The request's own thread for the database, as Django's handler makes it; under WSGI there is none yet.
+        async with ThreadSensitiveContext():
+            try:
+                return await start()
+            finally:
+                await sync_to_async(close_old_connections)()
 
     return await in_thread(lambda: asyncio.run(run()))

@@ -153,8 +153,8 @@ def test_revocation_amid_one_transaction_rolls_all_of_it_back(clerk, revoke, mon
     operation = accepted(clerk, on_error=OnError.REJECT_ALL)
     written, rows_written = [], chunks.rows_written
 
-    def revoking(*arguments: Any) -> Any:
-        entry = rows_written(*arguments)
+    def revoking(*arguments: Any, **options: Any) -> Any:
+        entry = rows_written(*arguments, **options)
         written.append(entry)
         if len(written) == 2:
             revoke(clerk)
@@ -203,8 +203,8 @@ def test_revocation_stops_a_file_that_is_being_read(clerk, revoke, monkeypatch):
 def test_revocation_amid_a_request_that_writes_directly_leaves_nothing(clerk, monkeypatch):
     chunk_of = InlineChunks.chunk_of
 
-    def revoking(self: InlineChunks, stored: Any, plan: Any, number: int, raw: Any) -> Any:
-        chunk = chunk_of(self, stored, plan, number, raw)
+    def revoking(self: InlineChunks, *arguments: Any) -> Any:
+        chunk = chunk_of(self, *arguments)
         take_permission(clerk)
         return chunk
 

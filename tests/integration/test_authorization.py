@@ -54,10 +54,11 @@ ROOTS = {
     "Query.operation":                    (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Query.operations":                   (WHO,     WHO, WHO,    EMPTY, IN,   IN,    IN),
     "Query.bulkResources":                (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
+    "Query.limits":                       (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
-    "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
+    "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkUpdate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkReplace.RESOURCE":      (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -70,9 +71,9 @@ ROOTS = {
 URLS = {
     #                                             anonymous junk revoked other owner staff unpermitted
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
-    "graphql":                            ("GET", 400,      400, 400,    400,  400,  400,  400),
+    "graphql":                            ("GET", 401,      401, 401,    400,  400,  400,  400),
     "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
-    "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  404,  200),
+    "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
     "sign-in":                            ("GET", 403,      403, 403,    403,  403,  403,  403),
@@ -105,10 +106,11 @@ PLAIN = {
     "Change": "field before after",
     "CreatedUpload": "id url method headers expiresAt",
     "Header": "name value",
+    "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
     "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
     "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
-    "ResourceInfo": "name typeName fields requiredFields matchFields operations",
+    "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "RowError": "index resource path code",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
@@ -122,6 +124,7 @@ ARGUMENTS = {
     "Query.operation": {"id": "ID"},
     "Query.operations": {"filters": '{label: "mine"}', "order": "CREATED_AT_ASC", "first": "5", "after": "null"},
     "Query.bulkResources": {},
+    "Query.limits": {},
     "Query.RESOURCE": {"filters": "{}", "ordering": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
@@ -476,7 +479,10 @@ def test_permission_that_is_taken_while_an_operation_waits_stops_every_verb(worl
     resource = resource_named("financialAccounts")
     pk = FinancialAccount.objects.get(name="secret").pk
     rows = [{"id": str(pk), "name": f"changed by {verb}"}]
-    inputs = [InputRequest(resource=resource, rows=rows, match_by=None if verb == Verb.CREATE else ["id"])]
+    match_by = None if verb in (Verb.CREATE, Verb.UPSERT) else ["id"]
+    inputs = [
+        InputRequest(resource=resource, rows=rows, match_by=None if verb in (Verb.CREATE, Verb.UPSERT) else ["id"])
+    ]
     operation, _ = accept(BulkRequest(verb=verb, user=world.owner, inputs=inputs, mode=Mode.ASYNC))
 
     world.token("unpermitted")

@@ -225,5 +225,5 @@ def test_text_that_the_database_does_not_take_is_bad_input(ask, user, name):
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, filters={name: "a\0b"})
 
-    message = f"{name} has a null character, which the database does not take."
+    message = f"$filters.{name} has a null character, which the database does not take."
     assert refused.value.args == ([("BAD_INPUT", message)],)

@@ -107,6 +107,7 @@ def test_variable_of_many_levels_is_refused_before_it_is_read(user):
     assert "the limit is 20 (BULKQL_QUERY_DEPTH)" in answer.errors[0].message
 
 
+@pytest.mark.django_db(transaction=True)  # a long text is executed in a thread of its own
 @pytest.mark.parametrize("number", ["1" * 5_000, "-" + "9" * 30_000, "1" * 400, "1e999999", "-1e400", "1" * 4_000])
 def test_number_of_any_length_is_an_error_of_its_row_alone(user, number):
     rows = f'[{{"name": "a", "number": 1}}, {{"name": "b", "number": {number}}}, {{"name": "c"}}]'
@@ -117,6 +118,7 @@ def test_number_of_any_length_is_an_error_of_its_row_alone(user, number):
     inline = f"mutation {{ bulkUpsert(input: {{ tags: {tags} }}) {{ ...F }} }} {FAILED}"
 
     for answer in (asked(user, document, **variables), asked(user, inline)):
+        assert answer.data, answer.errors
         (told,) = answer.data.values()
         ((index, path, code),) = [tuple(edge["node"].values()) for edge in told["rowErrors"]["edges"]]
         assert (index, path) == (1, "number")
