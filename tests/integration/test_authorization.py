@@ -480,9 +480,7 @@ def test_permission_that_is_taken_while_an_operation_waits_stops_every_verb(worl
     pk = FinancialAccount.objects.get(name="secret").pk
     rows = [{"id": str(pk), "name": f"changed by {verb}"}]
     match_by = None if verb in (Verb.CREATE, Verb.UPSERT) else ["id"]
-    inputs = [
-        InputRequest(resource=resource, rows=rows, match_by=None if verb in (Verb.CREATE, Verb.UPSERT) else ["id"])
-    ]
+    inputs = [InputRequest(resource=resource, rows=rows, match_by=match_by)]
     operation, _ = accept(BulkRequest(verb=verb, user=world.owner, inputs=inputs, mode=Mode.ASYNC))
 
     world.token("unpermitted")
