@@ -139,11 +139,17 @@ class BearerMiddleware(OnTheLoop):
 
         @cache
         def user() -> Any:
-            return scope.get(FOUND) or user_of_token(token) or AnonymousUser()
+            return user_of_token(token) or AnonymousUser()
 
-        # The database is asked when somebody wants to know; always once.
-        request.user = cast("User", SimpleLazyObject(user))
-        request.auser = sync_to_async(user)
+        async def found() -> Any:
+            return scope[FOUND]
+
+        if scope.get(FOUND) is not None:
+            request.user, request.auser = scope[FOUND], found
+        else:
+            # The database is asked when somebody wants to know; always once.
+            request.user = cast("User", SimpleLazyObject(user))
+            request.auser = sync_to_async(user)
         # No browser sends a token by itself, so there is nothing to forge.
         # Private to Django, so not in the stubs: CsrfViewMiddleware reads it.
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]

@@ -38,6 +38,9 @@ class Bodies:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
         # A thread of its own, as Django gives each request: on a shared one, look-ups would wait for each other.
         async with ThreadSensitiveContext():
             await self._serve(scope, receive, send)

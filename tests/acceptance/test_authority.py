@@ -241,7 +241,7 @@ def test_mutations_side_by_side_on_one_websocket_write_each_its_own_rows(service
             socket.send(CREATE, input=one)
         wait_for(lambda: len(service.sql("SELECT 1 FROM ledger_financialtransaction")) >= 40, 20, "forty rows")
 
-    written = service.sql("SELECT amount::text FROM ledger_financialtransaction ORDER BY amount")
+    written = service.sql("SELECT amount::text FROM ledger_financialtransaction t ORDER BY t.amount")
     assert [amount for (amount,) in written] == amounts
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from django.test import AsyncClient
 
@@ -421,6 +422,7 @@ def refusal(path: str, user: Any = None) -> tuple[int, str]:
 def test_a_file_is_sent_to_those_who_may_see_the_operation(user, django_user_model):
     ann = django_user_model.objects.create_user("ann")
     staff = django_user_model.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_animal"))
     stranger = django_user_model.objects.create_user("stranger")
     operation = failing(user)
     Operation.objects.update(created_by=ann)

@@ -40,7 +40,7 @@ def test_request_error_of_ours_is_logged_without_its_message(caplog):
     try:
         quote_the_row(1)
     except Exception as error:
-        failures.log([GraphQLError("told to the client", original_error=error)])
+        failures.log([GraphQLError("told to the client", path=["bulkCreate"], original_error=error)])
 
     assert SECRET not in caplog.text
     assert "DataError at " in caplog.text

@@ -44,6 +44,7 @@ def test_request_without_a_database_goes_into_threads_for_its_begin_and_its_end_
 
     assert trips == [
         "Signal.asend.<locals>.sync_send",  # request_started: connections of the last request
+        "close_old_connections",  # before the client reads
         "HttpResponseBase.close",  # request_finished: the connection goes back to its pool
     ]
 
@@ -55,9 +56,10 @@ def test_query_goes_into_a_thread_for_its_user_and_for_its_work(user, trips):
 
     assert answer.json() == {"data": {"operations": {"totalCount": 0}}}
     assert trips == [
+        "user_of_token",  # before the body is read
         "Signal.asend.<locals>.sync_send",
-        "BearerMiddleware.process_request.<locals>.user",
         "operations_page",
+        "close_old_connections",
         "HttpResponseBase.close",
     ]
 

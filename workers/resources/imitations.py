@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from bulkql.workers.backends import backend
-from bulkql.workers.resources.registry import BulkResource, registered
+from bulkql.workers.resources.registry import BulkResource, _registry
 
 #: What their version() has, and what they are. Temporary tables ON COMMIT DROP, SET CONSTRAINTS and deferred foreign
 #: keys do not all work there, and rows that are written by COPY rely on them.
@@ -33,7 +33,8 @@ def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[Ch
 
 def imitation_errors(alias: str) -> Iterator[CheckMessage]:
     """What is not PostgreSQL in one database."""
-    resources = [resource for resource in registered() if resource.database == alias]
+    # Not in their order, which wrong registrations do not have; other checks name those.
+    resources = [resource for resource in _registry.values() if resource.database == alias]
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT version()")
         name = imitation_of(cursor.fetchone()[0])
