@@ -46,6 +46,8 @@ async def send(request: HttpRequest, operation_id: UUID, signature: str, name: s
         download = await sync_to_async(find)(user, operation_id, signature, name)
     except Forbidden as error:
         return failure(str(error), error.code, HTTPStatus.FORBIDDEN)
+    except TooManyAtOnce as error:
+        return failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
     except NotFound as error:
         status = HTTPStatus.GONE if isinstance(error, Expired) else HTTPStatus.NOT_FOUND
         return failure(str(error), error.code, status)
