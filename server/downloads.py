@@ -22,7 +22,7 @@ from bulkql.server.traffic.connections import hold
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
-from bulkql.workers.errors import Expired, Forbidden, NotFound
+from bulkql.workers.errors import Expired, Forbidden, NotFound, TooManyAtOnce
 from bulkql.workers.readers.options import FileFormat
 
 if TYPE_CHECKING:
