@@ -20,6 +20,14 @@ from bulkql.server.processes import bound
 
 #: Seconds that a server has to start, or to stop.
 SERVER_SECONDS = 60
+#: What PostgreSQL's own log leaves out: errors of statements quote rows, in their messages, details and contexts, and
+#: so do the statements. Whoever sent them is told, and logs where it happened. docker-compose.yml says the same.
+DISCREET = (
+    "log_min_messages=log",
+    "log_error_verbosity=terse",
+    "log_min_error_statement=panic",
+    "log_parameter_max_length_on_error=0",
+)
 
 
 def bound_command(command: list[str], *, number: signal.Signals = signal.SIGTERM, user: str | None = None) -> list[str]:
@@ -61,7 +69,7 @@ def postgres_command(directory: Path) -> tuple[list[str], str]:
         ensure_prefix_permissions(sockets)
         sockets.chmod(0o777)
     command = [str(server.bin_path / "postgres"), "-D", str(server.pgdata), "-k", str(sockets)]
-    command += ["-c", "listen_addresses="]
+    command += [part for setting in (*DISCREET, "listen_addresses=") for part in ("-c", setting)]
     url = f"postgresql://{server.postgres_user}:@/postgres?host={quote(str(sockets), safe='/')}"
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients.
     return bound_command(command, number=signal.SIGINT, user=server.system_user), url

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import traceback
+from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from bulkql.server.embedded import DISCREET
 from bulkql.workers import actors
 from bulkql.workers.errors import WorkFailed
+from tests import servers
 
 SECRET = "A very private name"
 
@@ -44,3 +47,33 @@ def test_request_error_of_ours_is_logged_without_its_message(caplog):
 
     assert SECRET not in caplog.text
     assert "DataError at " in caplog.text
+
+
+QUOTING = {
+    "value": "SELECT '{secret}'::int",
+    "key": "INSERT INTO ledger_financialaccount (name) VALUES ('{secret}'), ('{secret}')",
+    "row": "INSERT INTO ledger_financialaccount (id, name) VALUES (NULL, '{secret}')",
+    "exception": "DO $$ BEGIN RAISE EXCEPTION 'of {secret}'; END $$",
+    "warning": "DO $$ BEGIN RAISE WARNING 'of {secret}'; END $$",
+    "syntax": "SELEC '{secret}'",
+}
+
+
+@pytest.mark.parametrize("name", QUOTING)
+def test_log_of_the_database_itself_quotes_nothing(name):
+    if name != "warning":
+        with pytest.raises(DatabaseError), connection.cursor() as cursor:
+            cursor.execute(QUOTING[name].format(secret=SECRET))
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(QUOTING[name].format(secret=SECRET))
+
+    told = (servers.directory / "postgres.log").read_text()
+    assert "ready to accept connections" in told, "the log that is meant"
+    assert SECRET not in told
+
+
+def test_compose_has_a_log_as_discreet():
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+
+    assert [setting for setting in DISCREET if f"-c {setting}" not in compose] == []
