@@ -50,6 +50,8 @@ class Limits:
     redispatch_seconds: int = 8
     #: Times that a chunk is tried before its operation fails.
     max_attempts: int = 5
+    #: Times that the database may go away during a chunk before that counts as an attempt.
+    max_outages: int = 50
     #: Seconds that one SQL statement of a worker may take.
     statement_seconds: int = 20
     #: Seconds that a request, or one turn of a chunk, waits for rows that somebody else has locked.

@@ -81,6 +81,7 @@ class Operation(models.Model):
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    outages = models.IntegerField(default=0, db_default=0, help_text="Tries that the database's going away ended.")
     waiting_since = models.DateTimeField(null=True, help_text="Since when it waits for locks that somebody else holds.")
 
     class Meta:
@@ -127,6 +128,7 @@ class Input(models.Model):
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    outages = models.IntegerField(default=0, db_default=0, help_text="Tries that the database's going away ended.")
 
     class Meta:
         db_table = "bulkql_input"
@@ -153,6 +155,7 @@ class Chunk(models.Model):
     lease = models.UUIDField(null=True, help_text="Who is writing.")
     leased_until = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    outages = models.IntegerField(default=0, db_default=0, help_text="Tries that the database's going away ended.")
     recorded_at = models.DateTimeField(null=True)
     created = models.IntegerField(default=0)
     updated = models.IntegerField(default=0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from bulkql.workers import rescue as rescuing
+from bulkql.workers.conf import limits
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
@@ -20,7 +23,7 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import chunks, steps
 from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import resource_named
 
@@ -209,10 +212,10 @@ def test_lease_that_cannot_be_given_back_is_given_back_when_the_database_is_ther
     released = threading.Event()
     release, answers = claims.release, [OperationalError("the database is away")]
 
-    def spied(*arguments: Any) -> None:
+    def spied(*arguments: Any, **options: Any) -> None:
         if answers:
             raise answers.pop()
-        release(*arguments)
+        release(*arguments, **options)
         released.set()
 
     monkeypatch.setattr(claims, "release", spied)
@@ -235,3 +238,48 @@ def test_worker_that_stops_gives_back_what_it_has_not_finished(stored):
     stopped = Chunk.objects.get(pk=claimed.pk)
     assert (stopped.leased_until, stopped.dispatched_at) == (None, None)
     assert Operation.objects.get(pk=stored.pk).state == State.RUNNING
+
+
+def away(*_: Any, **__: Any) -> Any:
+    raise OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["chunks", "one transaction"])
+def test_outages_are_no_attempts(user, monkeypatch, options):
+    operation, _ = accept(replace(request_of(user), **options))
+    for _ in range(limits().max_attempts + 2):
+        with monkeypatch.context() as broken:
+            broken.setattr(chunks, "rows_written", away)
+            for work in works_of(operation):
+                with pytest.raises(OperationalError):
+                    work()
+
+    for work in works_of(operation):
+        work()
+
+    operation.refresh_from_db()
+    assert operation.state == State.COMPLETED
+
+
+def test_rows_that_bring_the_database_down_are_not_tried_for_ever(user, monkeypatch, settings):
+    settings.BULKQL_MAX_OUTAGES = 2
+    limits.cache_clear()
+    operation, _ = accept(request_of(user))
+    monkeypatch.setattr(chunks, "rows_written", away)
+    (first, *_) = works_of(operation)
+
+    for _ in range(limits().max_outages + limits().max_attempts):
+        with pytest.raises(OperationalError):
+            first()
+    first()
+
+    operation.refresh_from_db()
+    limits.cache_clear()
+    assert (operation.state, operation.message) == (State.FAILED, "Chunk 0 of financialAccounts failed 5 times.")
+
+
+def works_of(operation: Operation) -> list[Any]:
+    """What workers are sent messages for."""
+    if operation.is_one_transaction:
+        return [partial(steps.write_operation, operation.pk)]
+    return [partial(steps.write_chunk, pk) for pk in operation.chunks.order_by("number").values_list("pk", flat=True)]

@@ -85,8 +85,14 @@ def hold(claimed: Claimed, *conditions: Q | Exists) -> bool:
     return bool(held(claimed).filter(*conditions).update(leased_until=lease_end()))
 
 
-def release(claimed: Claimed) -> None:
-    """Give a chunk, an input or an operation back: for another try, or for its end."""
+def release(claimed: Claimed, *, was_away: bool = False) -> None:
+    """Give a chunk, an input or an operation back: for another try, or for its end.
+
+    Where the database was away, that was no attempt; but rows that bring it down are not tried for ever.
+    """
+    if was_away:
+        forgiven = held(claimed).filter(outages__lt=limits().max_outages)
+        forgiven.update(attempts=F("attempts") - 1, outages=F("outages") + 1)
     held(claimed).update(lease=None, leased_until=None)
 
 

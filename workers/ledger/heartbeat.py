@@ -38,6 +38,8 @@ class Held:
     goes_on: threading.Event = field(default_factory=threading.Event)
     #: The work is done, and the lease could not be given back: the database was away.
     is_left: bool = False
+    #: It is, because the database was away.
+    was_away: bool = False
 
 
 class Heartbeat:
@@ -61,16 +63,17 @@ class Heartbeat:
         finally:
             self._remove(held)
 
-    def give_back(self, claimed: Claimed) -> None:
+    def give_back(self, claimed: Claimed, *, was_away: bool = False) -> None:
         """Release a lease: for another try, or for its end. Where the database is away, as soon as it is back."""
         try:
             if not connection.in_atomic_block:  # Django would close a sound one
                 # What was done last may have broken the connection.
                 connection.close_if_unusable_or_obsolete()
-            claims.release(claimed)
+            claims.release(claimed, was_away=was_away)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("a lease waits to be given back: %s", type(error).__name__)
-            self._add(Held(claimed, (), time.monotonic() + limits().chunk_seconds, is_left=True))
+            ends_at = time.monotonic() + limits().chunk_seconds
+            self._add(Held(claimed, (), ends_at, is_left=True, was_away=was_away))
 
     def give_back_all(self) -> None:
         """Release all leases of a process that ends: what it has not committed, others begin anew."""
@@ -108,7 +111,7 @@ class Heartbeat:
 
     def _beat(self, held: Held) -> None:
         if held.is_left:
-            claims.release(held.claimed)
+            claims.release(held.claimed, was_away=held.was_away)
             self._remove(held)
         elif time.monotonic() > held.ends_at or not claims.hold(held.claimed, *held.conditions):
             held.goes_on.clear()

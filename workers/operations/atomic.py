@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from bulkql.workers.conf import limits
@@ -26,7 +26,7 @@ from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
-from bulkql.workers.operations.attempts import tried_again
+from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.changes import Changes
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
 
@@ -42,6 +42,7 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
         return False
     if operation.attempts > limits().max_attempts:
         raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
+    was_away = False
     try:
         kept = heartbeat.keeping(operation, ~Q(state=State.CANCELING), Q(finished_at=None), seconds=WHOLE_SECONDS)
         with Spool() as spool, kept as goes_on:
@@ -53,9 +54,12 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
         if limit == "lock_wait_seconds":
             raise GivenUp(operation.pk, str(locked)) from locked
         raise
+    except (OperationalError, InterfaceError) as error:
+        was_away = is_outage(error)
+        raise
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
-        heartbeat.give_back(operation)
+        heartbeat.give_back(operation, was_away=was_away)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 T = TypeVar("T")
 
@@ -25,3 +25,17 @@ def tried_again(attempt: Callable[[], T]) -> T:
             if getattr(error.__cause__, "sqlstate", None) not in TRY_AGAIN:
                 raise
     return attempt()
+
+
+#: It shuts down, crashed, starts up, or has no connection left; class 08 is that of lost connections:
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database went away, which says nothing of the work that it interrupted."""
+    if isinstance(error, InterfaceError):
+        return True
+    state = getattr(error.__cause__, "sqlstate", None)
+    # A connection that ends without a word has no code.
+    return isinstance(error, OperationalError) and (state is None or state.startswith(AWAY))

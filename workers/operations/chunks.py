@@ -21,7 +21,7 @@ from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations.attempts import tried_again
+from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
@@ -62,9 +62,9 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
     except Locked as locked:
         put_off(chunk, locked)
         return None
-    except BaseException:
+    except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        heartbeat.give_back(chunk)
+        heartbeat.give_back(chunk, was_away=is_outage(error))
         raise
     return chunk
 

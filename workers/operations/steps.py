@@ -25,7 +25,7 @@ from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import atomic, chunks, inline
-from bulkql.workers.operations.attempts import tried_again
+from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.validation.hooks import send_finished
 
 logger = logging.getLogger("bulkql")
@@ -215,9 +215,9 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
     except LeaseLost as lost:
         logger.warning("operation %s: %s", operation_id, lost)
         return
-    except BaseException:
+    except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
-        heartbeat.give_back(claimed)
+        heartbeat.give_back(claimed, was_away=is_outage(error))
         raise
     if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it.

@@ -57,7 +57,9 @@ def in_key_order(resource: BulkResource, table: Table) -> Table:
     key = next((key for key in resource.unique_keys if key.fields != (pk,)), None)
     if key is None:
         return table
-    return replace(table, frame=table.frame.sort([str(field_of(resource.model, name).column) for name in key.fields]))
+    columns = [str(field_of(resource.model, name).column) for name in key.fields]
+    # Of rows that collide in a way that only the database sees, the first one is written.
+    return replace(table, frame=table.frame.sort(columns, maintain_order=True))
 
 
 def given_keys(resource: BulkResource, rows: pl.DataFrame) -> list[UniqueKey]:
