@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connections
 
@@ -89,6 +90,8 @@ def test_statement_ends_with_its_client(monkeypatch):
         with pytest.raises(asyncio.CancelledError):
             await asked
         await until(lambda: asleep() == 0)
+        # Django's handler does so at the end of a request.
+        await sync_to_async(connections.close_all)()
 
     asyncio.run(leave())
 
