@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 import strawberry
+from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
@@ -103,6 +104,8 @@ class Schema(strawberry.Schema):
                 context_value = await context_value.of_operation()
             except Unauthenticated as error:
                 return refusal(context_value, error)
+            except (OperationalError, InterfaceError) as error:
+                return once(partial(refused, [GraphQLError(str(error), original_error=error)]))
         start = partial(
             super().stream,
             query,

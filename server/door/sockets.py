@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError
 from strawberry.channels.handlers.ws_handler import ChannelsWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
@@ -23,6 +24,8 @@ from bulkql.workers.errors import BadInput, place_of
 
 logger = logging.getLogger("bulkql")
 
+#: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
+FAILED, TRY_AGAIN = 1011, 1013
 #: Bytes of a closing frame's reason: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 REASON_BYTES = 123
 
@@ -58,6 +61,16 @@ class Socket(ChannelsWebSocketAdapter):
 
 class Handler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's, but that a client's mistake in one operation leaves its siblings alone, and in a frame is told."""
+
+    async def handle(self) -> None:
+        try:
+            await super().handle()
+        except Exception as error:
+            # Nobody listens to it any more: a socket that stayed open would be silent for ever.
+            await self.handle_task_exception(error)
+            is_outage = isinstance(error, OperationalError | InterfaceError)
+            code, reason = (TRY_AGAIN, "Try again later") if is_outage else (FAILED, "Something went wrong here")
+            await self.websocket.close(code=code, reason=reason)
 
     async def handle_message(self, message: Any) -> None:
         fault = fault_of(message)
