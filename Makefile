@@ -2,8 +2,6 @@
 PYTHON ?= python3
 NEWER ?= python3.12
 POSTGRES ?= /usr/lib/postgresql/15/bin
-# CI runs the tests under coverage.
-PYTEST ?= -m pytest
 V := .venv
 BIN := $(V)/bin
 WEB := server/web
@@ -38,7 +36,7 @@ up: setup ## Everything on this machine, until Ctrl-C
 	@$(BOUND) $(BIN)/bulkql up
 
 test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
-	@$(BIN)/python $(PYTEST)
+	@$(BIN)/python -m pytest
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
 WRITING := $(foreach one,create verbs lists trees atomic,tests/integration/test_$(one).py)
