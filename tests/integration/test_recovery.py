@@ -13,9 +13,10 @@ import redis
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers import rescue as rescuing
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import State, Verb
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, entries
@@ -276,6 +277,18 @@ def test_rows_that_bring_the_database_down_are_not_tried_for_ever(user, monkeypa
     operation.refresh_from_db()
     limits.cache_clear()
     assert (operation.state, operation.message) == (State.FAILED, "Chunk 0 of financialAccounts failed 5 times.")
+
+
+def test_operation_in_one_transaction_is_not_written_before_it_is_read_again(user):
+    """PostgreSQL crashed: the message is there, and the end of reading, which had not reached the disk, is not."""
+    operation, _ = accept(replace(request_of(user), on_error=OnError.REJECT_ALL))
+    operation.inputs.update(read_at=None, total=None)
+    operation.chunks.order_by("number").last().delete()
+
+    steps.write_operation(operation.pk)
+
+    operation.refresh_from_db()
+    assert (operation.state, FinancialAccount.objects.count()) == (State.QUEUED, 0)
 
 
 def works_of(operation: Operation) -> list[Any]:

@@ -51,8 +51,13 @@ def claim_chunk(chunk_id: int) -> Chunk | None:
 
 
 def claim_operation(operation_id: UUID) -> Operation | None:
-    """Take an operation to write as a whole; None if it is over, canceled or in other hands."""
-    if not take(Operation.objects.filter(~Q(state=State.CANCELING), pk=operation_id, finished_at=None)):
+    """Take an operation to write as a whole; None if it is over, canceled, in other hands or not read to its end.
+
+    Its message may know more than the database: workers do not wait for the disk, and what a crash of PostgreSQL takes
+    back, the end of reading among it, is done again. Without the last chunks, part of the rows would pass for all.
+    """
+    unread = Exists(Input.objects.filter(operation=OuterRef("pk"), read_at=None))
+    if not take(Operation.objects.filter(~Q(state=State.CANCELING), ~unread, pk=operation_id, finished_at=None)):
         return None
     claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
     start(claimed)
