@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import run
+from tests.fuzz.parsers import run
 
 
 def test_no_bytes_raise_anything_but_our_own_errors():

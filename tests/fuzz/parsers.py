@@ -1,6 +1,6 @@
 """Bytes that nobody meant -> the readers of CSV and NDJSON: rows, or an error of ours; counted.
 
-python -m tests.fuzz --cases 1000000 --seed 1
+python -m tests.fuzz.parsers --cases 1000000 --seed 1
 """
 
 from __future__ import annotations
