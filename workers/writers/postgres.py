@@ -48,16 +48,19 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
 
 
 def in_key_order(resource: BulkResource, table: Table) -> Table:
-    """The same rows by their first unique key.
+    """The same rows by their first unique key that is not made up by a default, for that is a random order.
 
     Transactions that create the same keys wait for each other. In two different orders they wait for ever, and
     PostgreSQL takes a second to see that, each time.
     """
     pk = resource.pk.name
-    key = next((key for key in resource.unique_keys if key.fields != (pk,)), None)
-    if key is None:
+    of_keys = (
+        [field_of(resource.model, name) for name in key.fields] for key in resource.unique_keys if key.fields != (pk,)
+    )
+    fields = next((fields for fields in of_keys if not any(field.has_default() for field in fields)), None)
+    if fields is None:
         return table
-    columns = [str(field_of(resource.model, name).column) for name in key.fields]
+    columns = [str(field.column) for field in fields]
     # Of rows that collide in a way that only the database sees, the first one is written.
     return replace(table, frame=table.frame.sort(columns, maintain_order=True))
 
