@@ -122,20 +122,18 @@ def refusal(error: BulkError) -> JsonResponse:
     return response
 
 
-#: In the scope of a request: the user whom its headers showed, and why it was refused (server/bodies.py).
-FOUND, REFUSED = "bulkql.found", "bulkql.refused"
+#: In the scope of a request: the user whom its headers showed (server/bodies.py).
+FOUND = "bulkql.found"
 
 
 class BearerMiddleware(OnTheLoop):
     """Signs in the user of a bearer token. A wrong token is nobody, whatever the session says."""
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+    def process_request(self, request: HttpRequest) -> None:
         scope = getattr(request, "scope", {})
-        if REFUSED in scope:
-            return refusal(scope[REFUSED])
         token = bearer(request.headers.get("Authorization"))
         if token is None:
-            return None
+            return
 
         @cache
         def user() -> Any:
@@ -153,4 +151,3 @@ class BearerMiddleware(OnTheLoop):
         # No browser sends a token by itself, so there is nothing to forge.
         # Private to Django, so not in the stubs: CsrfViewMiddleware reads it.
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
-        return None

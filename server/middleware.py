@@ -112,11 +112,24 @@ ON_THE_LOOP = {
 }
 
 
+#: In the scope of a request that was refused before its body was read: what makes the answer (server/bodies.py).
+REFUSED = "bulkql.refused"
+
+
 class Handler(ASGIHandler):
     """Django's application, with our middleware in the place of those that the settings name.
 
     The settings keep Django's names: its checks tell by them whether a deployment is safe.
     """
+
+    async def _get_response_async(self, request: Any) -> HttpResponseBase:
+        """What stands behind all middleware, whichever a project has: a refused request meets no view."""
+        if (refusal := request.scope.get(REFUSED)) is not None:
+            answer: HttpResponseBase = refusal()
+            return answer
+        # Private to Django, so not in the stubs: what the innermost middleware calls.
+        response: HttpResponseBase = await super()._get_response_async(request)  # type: ignore[misc]
+        return response
 
     def load_middleware(self, is_async: bool = False) -> None:
         named = settings.MIDDLEWARE

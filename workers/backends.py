@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from django.db import connections
@@ -28,3 +31,25 @@ BACKENDS = {
 def backend(alias: str) -> Backend:
     """What the database of an alias can do; one that is not known writes through the ORM."""
     return BACKENDS.get(connections[alias].vendor, Backend())
+
+
+_is_durable: ContextVar[bool] = ContextVar("is_durable", default=False)
+
+
+@contextmanager
+def durable() -> Iterator[None]:
+    """Transactions that begin here reach the disk before anybody is told of them, whoever commits them.
+
+    Workers do not wait for it elsewhere. But an end that was told must not be taken back by a crash of the database;
+    and since its log is written in order, all that was committed before is on the disk then, too.
+    """
+    token = _is_durable.set(True)
+    try:
+        yield
+    finally:
+        _is_durable.reset(token)
+
+
+def is_durable() -> bool:
+    """Whether what is committed now has to wait for the disk."""
+    return _is_durable.get()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from bulkql.workers.backends import backend
+from bulkql.workers.backends import backend, is_durable
 
 #: Holds for one transaction, which may be a single statement. For a session it would pass with its connection through
 #: a pooler to the next client, whose commits must be durable.
@@ -20,7 +20,8 @@ def commit_at_leisure(connection: Any, **_: Any) -> None:
     """Leases, dispatches and the reader's chunks need not reach the disk before work goes on.
 
     What a crash of the database takes of them is taken from its end, and made again: the upload is there, and the
-    rescue dispatches. Rows and their ledger entries commit durably (workers/operations/chunks.py).
+    rescue dispatches. Rows and their ledger entries commit durably (workers/operations/chunks.py), and so do the ends
+    of reading and of operations (workers/backends.py: durable).
     """
     # Statements that PostgreSQL prepares stand alone.
     is_prepared = connection.settings_dict.get("OPTIONS", {}).get("server_side_binding")
@@ -33,7 +34,7 @@ def commit_at_leisure(connection: Any, **_: Any) -> None:
 def begin_at_leisure(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Django's execute wrapper: the first statement of a transaction says how it commits, in the same trip."""
     connection = context["connection"]
-    if many or not isinstance(sql, str) or connection.connection.info.transaction_status != IDLE:
+    if is_durable() or many or not isinstance(sql, str) or connection.connection.info.transaction_status != IDLE:
         return execute(sql, params, many, context)
     if connection.get_autocommit() and not WRITES.match(sql):
         return execute(sql, params, many, context)

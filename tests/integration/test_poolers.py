@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from bulkql.server.processes.commits import begin_at_leisure, commit_at_leisure
+from bulkql.server.processes.commits import AT_LEISURE, IDLE, begin_at_leisure, commit_at_leisure
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.ledger import claims, endings
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.resources.registry import resource_named
@@ -92,3 +93,36 @@ def test_pipeline_works_through_a_pool_of_two():
 
     assert done.returncode == 0, done.stdout[-3000:]
     assert "PgBouncer: a pool of 2" in done.stdout
+
+
+ENDS = {
+    "finished": lambda operation: endings.finish(operation.pk),
+    "failed": lambda operation: endings.fail(operation.pk, "by the test"),
+    "read to its end": lambda operation: claims.read_to_end(operation.inputs.get(), 1),
+    "rolled back": lambda operation: steps.write_operation(operation.pk),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ENDS)
+def test_an_end_that_is_told_is_on_the_disk(worker, user, name):
+    inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}])]
+    request = BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, dry_run=name == "rolled back")
+    operation, _ = accept(request)
+    ends: list[bool] = []
+    is_at_leisure = False
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Whether the transaction in which something ends waits for the disk."""
+        nonlocal is_at_leisure
+        if connection.connection.info.transaction_status == IDLE:
+            is_at_leisure = sql.startswith(AT_LEISURE)
+        if '"finished_at" = ' in sql or '"read_at" = ' in sql:
+            ends.append(is_at_leisure)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        ENDS[name](operation)
+
+    assert ends
+    assert not any(ends)

@@ -12,7 +12,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from bulkql.workers.backends import backend
+from bulkql.workers.backends import backend, durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.errors import LeaseLost
@@ -133,6 +133,7 @@ def start(operation: Operation) -> None:
         )
 
 
+@durable()
 def read_to_end(claimed: Input, total: int) -> None:
     """The last chunk of an input is stored, and so its total is known."""
     held(claimed).update(read_at=timezone.now(), total=total, leased_until=None)

@@ -9,11 +9,13 @@ from django.db.models import Case, Exists, F, OuterRef, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from bulkql.workers.backends import durable
 from bulkql.workers.enums import State
 from bulkql.workers.ledger.claims import is_free, its_operation
 from bulkql.workers.models import Chunk, Input, Operation
 
 
+@durable()
 def finish(operation_id: UUID) -> bool:
     """End an operation whose every chunk is recorded; whether it was this call that did."""
     unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
@@ -39,6 +41,7 @@ def skip_canceled(operation_id: UUID) -> None:
     )
 
 
+@durable()
 @transaction.atomic
 def fail(operation_id: UUID, message: str) -> bool:
     """End an operation that cannot go on: what is written stays and is counted, the rest is skipped."""

@@ -17,6 +17,7 @@ import polars as pl
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
+from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
@@ -80,7 +81,7 @@ def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Ev
                 raise RolledBack
             entries.record_all(operation, spool.entries(), State.COMPLETED, "")
     except RolledBack:
-        with transaction.atomic():
+        with durable(), transaction.atomic():
             record_rolled_back(operation, spool, changes)
 
 

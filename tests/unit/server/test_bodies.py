@@ -1,0 +1,52 @@
+"""What is refused before its body is read is answered alike in our own deployment and in a project's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from bulkql.server.auth import BearerMiddleware
+from bulkql.server.bodies import Bodies
+from bulkql.server.middleware import Handler
+from bulkql.workers.conf import limits
+
+
+def ask(path: str, size: int) -> httpx.Response:
+    """A POST that announces so many bytes, and sends none of them."""
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(app=Bodies(Handler()))
+        headers = {"Content-Length": str(size), "Content-Type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post(path, headers=headers, content=b"")
+
+    return asyncio.run(post())
+
+
+@pytest.fixture(params=["ours", "a project's"])
+def deployment(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Our own settings, or those of a project that has none of ours."""
+    if request.param != "ours":
+        del settings.BULKQL_SIGN_IN_FIRST
+        own = f"{BearerMiddleware.__module__}.{BearerMiddleware.__name__}"
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != own]
+    return str(request.param)
+
+
+@pytest.mark.django_db
+def test_a_body_that_is_too_large_is_told_its_limit(deployment, monkeypatch):
+    answer = ask("/graphql", limits().request_bytes + 1)
+
+    expected = {"ours": (401, "UNAUTHENTICATED"), "a project's": (413, "LIMIT_EXCEEDED")}[deployment]
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == expected
+    assert answer.headers["Connection"] == "close"
+    assert "Content-Security-Policy" in answer.headers, "it passed through the middleware"
+
+
+def test_a_project_has_its_own_limits_for_its_own_pages(deployment):
+    answer = ask("/nothing", limits().form_bytes + 1)
+
+    assert answer.status_code == (413 if deployment == "ours" else 404)
