@@ -96,7 +96,8 @@ class Lane:
             self.done.append(Done("", request.verb, what(request), len(request.rows), started, wrong=[str(refused)]))
             return
         outcomes = self._follow(operation_id, request, started)
-        if outcomes is None or not request.retries:
+        # Where results are missing the judge has said so, and nobody knows what a retry would be of.
+        if outcomes is None or len(outcomes) != len(request.rows) or not request.retries:
             return
         rows = rows_to_retry(request, outcomes)
         if rows:
