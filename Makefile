@@ -10,7 +10,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite test-mariadb faults soak lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,13 +39,16 @@ test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
 	@$(BIN)/python -m pytest
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
-WRITING := $(foreach one,create verbs lists trees atomic,tests/integration/test_$(one).py)
+WRITING := $(foreach one,create verbs lists trees atomic making write_only,tests/integration/test_$(one).py)
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
 	@TEST_DATABASE=$(POSTGRES) $(BIN)/python -m pytest $(WRITING)
 
 test-sqlite: setup ## The writers' tests on SQLite
 	@TEST_DATABASE=sqlite $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
+
+test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
+	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

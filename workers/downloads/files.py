@@ -11,8 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 import polars as pl
-from django.db.models import Sum
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.downloads import failed_rows
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
 from bulkql.workers.ledger.results import result_rows
@@ -38,7 +38,9 @@ def downloads(operation_id: UUID) -> list[Download]:
     """The failed rows of each resource, and the results of all rows; none until the operation is over."""
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
-    inputs = Input.objects.filter(operation=operation_id).annotate(failed=Sum("chunks__failed")).order_by("position")
+    inputs = (
+        Input.objects.filter(operation=operation_id).annotate(failed=whole_sum("chunks__failed")).order_by("position")
+    )
     return [
         *(download for one in inputs if one.failed for download in failed_of(one, one.failed)),
         *results_of(operation_id),
@@ -68,7 +70,7 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
 
 def results_of(operation_id: UUID) -> list[Download]:
     """What became of all rows."""
-    rows = Chunk.objects.filter(operation=operation_id).aggregate(rows=Sum("row_count"))["rows"]
+    rows = Chunk.objects.filter(operation=operation_id).aggregate(rows=whole_sum("row_count"))["rows"]
     return [
         Download(
             name=f"results.{file_format.lower()}",
