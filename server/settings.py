@@ -295,6 +295,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
+        # Junk tokens are failures too, and come without a request: it would cry at each of them.
+        "axes.handlers.proxy": {"level": "CRITICAL"},
         "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
         "django": {"handlers": ["console"], "level": "WARNING"},
         "dramatiq": {"level": "WARNING"},
