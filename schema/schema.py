@@ -28,7 +28,7 @@ from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
 from bulkql.schema.rows.lane import RowLane
-from bulkql.schema.scalars import BIG_INT, BigInt
+from bulkql.schema.scalars import BIG_INT, DURATION, BigInt, Duration
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
@@ -207,4 +207,4 @@ EXTENSIONS: tuple[Any, ...] = (
     PageLimits,
     DjangoOptimizerExtension,
 )
-SCALARS: dict[Any, Any] = {BigInt: BIG_INT}
+SCALARS: dict[Any, Any] = {BigInt: BIG_INT, Duration: DURATION}

@@ -9,8 +9,9 @@ import uuid
 from typing import Any
 
 import strawberry
+from strawberry.scalars import Base64
 
-from bulkql.schema.scalars import BigInt, type_of
+from bulkql.schema.scalars import BigInt, Duration, type_of
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource, registered
@@ -99,6 +100,8 @@ EMPTY = """\
 SAMPLES: dict[Any, Any] = {
     strawberry.ID: "1",
     BigInt: "1",
+    Duration: "P1DT02H03M04S",
+    Base64: "AA==",
     bool: True,
     decimal.Decimal: "1",
     float: 1.5,
