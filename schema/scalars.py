@@ -102,6 +102,11 @@ def is_sortable(column: Column) -> bool:
     return column.target is None and has_order
 
 
+def enum_name_of(column: Column, owner: str) -> str:
+    """The name of the enum of a field's choices."""
+    return f"{owner}{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+
+
 @cache
 def enum_of(column: Column, owner: str) -> Any:
     """An enum of a field's choices: CountryContinent."""
@@ -110,7 +115,7 @@ def enum_of(column: Column, owner: str) -> Any:
         name: EnumValueDefinition(value=value, description=labels[str(value)])
         for name, value in column.choice_names.items()
     }
-    name = f"{owner}{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    name = enum_name_of(column, owner)
     # mypy wants an enum's members written out; these are known at run time.
     kind: Any = enum.Enum(name, values)  # type: ignore[misc]
     return strawberry.enum(kind, name=name, description=f"The choices of {owner}.{column.graphql_name}.")
