@@ -44,6 +44,25 @@ class FileInput:
     empty_cells: EmptyCells = strawberry.field(
         default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
     )
+    trim: bool = strawberry.field(
+        default=False,
+        description="Blanks around texts and keys do not count either; around other values they never do.",
+    )
+    decimal: str | None = strawberry.field(
+        default=None,
+        description="What stands before a number's fraction: a comma or a point. Given, thousands may be separated: "
+        "by blanks, apostrophes, or the other of the two. By default a point, and no thousands.",
+    )
+    date_format: str | None = strawberry.field(
+        default=None,
+        description="The order of day, month and year, such as %d.%m.%Y or DD.MM.YYYY. By default as ISO 8601 has it.",
+    )
+    true_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean true, in any case, such as Yes; beside true, t and 1."
+    )
+    false_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean false, in any case, such as No; beside false, f and 0."
+    )
     delimiter: str = strawberry.field(default=",", description="Between the cells of CSV: one character.")
     encoding: str = strawberry.field(default="utf-8", description="Of CSV, such as utf-8, utf-16 or cp1252.")
 

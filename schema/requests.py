@@ -14,6 +14,7 @@ from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
 from bulkql.schema.permissions import check_may_search
 from bulkql.workers.columns.column import by_name
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import InputRequest, exceeds
@@ -135,5 +136,12 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         empty_cells=file.empty_cells,
         delimiter=file.delimiter,
         encoding=file.encoding,
+        spelling=Spelling(
+            trim=file.trim,
+            decimal=file.decimal,
+            date_format=file.date_format,
+            true_values=tuple(file.true_values or ()),
+            false_values=tuple(file.false_values or ()),
+        ),
     )
     return {"upload": upload, "content": content, "file_options": options}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.bounds import check_columns, quoted
@@ -58,6 +59,7 @@ class FileOptions:
     empty_cells: EmptyCells = EmptyCells.MISSING
     delimiter: str = ","
     encoding: str = "utf-8"
+    spelling: Spelling = field(default_factory=Spelling)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,6 +73,7 @@ class FileOptions:
                 "unknown_columns": UnknownColumns(stored["unknown_columns"]),
                 "null_values": tuple(stored["null_values"]),
                 "empty_cells": EmptyCells(stored["empty_cells"]),
+                "spelling": Spelling.from_json(stored.get("spelling", {})),
             }
         )
 
