@@ -12,7 +12,7 @@ import strawberry
 from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
-from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownColumns
+from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
 from bulkql.schema.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
@@ -37,6 +37,9 @@ class FileInput:
     )
     unknown_columns: UnknownColumns = strawberry.field(
         default=UnknownColumns.REJECT, description="What becomes of columns that the resource does not have."
+    )
+    short_records: ShortRecords = strawberry.field(
+        default=ShortRecords.REJECT, description="What becomes of CSV records with fewer cells than the header."
     )
     null_values: list[str] | None = strawberry.field(
         default=None, description="Cells that mean null, such as NA. By default none."
@@ -63,8 +66,16 @@ class FileInput:
     false_values: list[str] | None = strawberry.field(
         default=None, description="Texts that mean false, in any case, such as No; beside false, f and 0."
     )
-    delimiter: str = strawberry.field(default=",", description="Between the cells of CSV: one character.")
-    encoding: str = strawberry.field(default="utf-8", description="Of CSV, such as utf-8, utf-16 or cp1252.")
+    delimiter: str | None = strawberry.field(
+        default=None,
+        description="Between the cells of CSV: one character. By default what the file says in a line such as sep=; or "
+        "by its ending .tsv, else a comma.",
+    )
+    encoding: str | None = strawberry.field(
+        default=None,
+        description="Of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default what the file's byte order mark "
+        "says, else utf-8.",
+    )
 
 
 @strawberry.input(description="How an operation is carried out.")
