@@ -103,6 +103,7 @@ class Code(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     FORBIDDEN = "FORBIDDEN"
     REJECTED = "REJECTED"
+    MALFORMED = "MALFORMED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 
 import polars as pl
@@ -73,7 +74,8 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
         names = files.FileStart(file, options).names()
-        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+        found = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+    plan = replace(found, spelling=options.spelling)
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

@@ -8,6 +8,7 @@ from typing import IO
 
 import polars as pl
 
+from bulkql.workers.columns.spelling import check_spelling
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import csv, ndjson, parquet
 from bulkql.workers.readers.bounds import bounded
@@ -68,6 +69,7 @@ class FileStart:
 def check_options(options: FileOptions) -> None:
     """Whether a file can be read so at all; raises BadInput."""
     check_encoding(options.encoding)
+    check_spelling(options.spelling)
     if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
         raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
 
