@@ -222,7 +222,7 @@ def later_takers(tables: Tables, verb: str, part: Part) -> dict[int, Key]:
             if any(isinstance(value, Reference) for value in values):
                 takes.remove((key, values))
                 is_full = {name.removesuffix("By") for name in row} >= set(key)
-                if not new.setdefault((key, values), is_full) or not is_full and new[key, values]:
+                if not new.setdefault((key, values), is_full) or (not is_full and new[key, values]):
                     raise DependsOnOrder
         if shared := [key for key in RESOURCES[part.resource].keys if any(one[0] == key for one in takes & seen)]:
             found[index] = shared[0]
