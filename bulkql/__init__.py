@@ -1,5 +1,7 @@
 """The public door: what a user's app imports."""
 
+from bulkql.operation import BulkOperation
+from bulkql.verbs import acreate, adelete, areplace, aupdate, aupsert, create, delete, replace, update, upsert
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -19,6 +21,7 @@ __all__ = [
     "ALL",
     "BadInput",
     "BulkError",
+    "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
     "Forbidden",
@@ -28,8 +31,18 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "acreate",
+    "adelete",
+    "areplace",
+    "aupdate",
+    "aupsert",
     "chunk_written",
+    "create",
+    "delete",
     "operation_finished",
     "register",
+    "replace",
     "row_errors",
+    "update",
+    "upsert",
 ]

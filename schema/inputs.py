@@ -13,7 +13,7 @@ from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
 from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
-from bulkql.schema.filters import filter_of
+from bulkql.schema.lists.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb

@@ -13,6 +13,7 @@ from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
 from bulkql.schema.permissions import check_may_search
+from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
@@ -78,10 +79,6 @@ def is_source(item: Any, name: str) -> bool:
     """Whether an input has rows in this field itself; all: false says no more than nothing."""
     value = getattr(item, name, None)
     return is_given(value) and name not in LISTS and value is not False
-
-
-#: The fields whose lists the row lane carries past the input.
-LISTS = ("rows", "keys", "ids")
 
 
 def names_of(item: Any, field: str) -> list[str] | None:

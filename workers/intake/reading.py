@@ -26,6 +26,7 @@ from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for, plan_of
 from bulkql.workers.uploads import uploads
+from bulkql.workers.validation.sealing import sealed
 
 #: Seconds between two extensions of the lease while no chunk is stored.
 HOLD_SECONDS = 1
@@ -47,7 +48,8 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     done = stored.chunks.aggregate(chunks=Count("pk"), rows=Sum("row_count", default=0))
     row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
-        frames = alive(stored, files.read(file, plan, options))
+        # Sealed before the buffer, which may put them on disk.
+        frames: Iterator[pl.DataFrame] = (sealed(plan, one) for one in alive(stored, files.read(file, plan, options)))
         with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
             frames = without_first(row_start, chain(buffer.playback(), frames))

@@ -95,14 +95,18 @@ class Plan:
     @cached_property
     def keys(self) -> list[UniqueKey]:
         """The keys of which no two rows of the request may have the same."""
-        found = [key for key in self.resource.unique_keys if set(key.fields) <= self.columns.keys()]
+        # What is stored of a write-only value is not known before it is written.
+        names = self.columns.keys() - self.resource.write_only
+        found = [key for key in self.resource.unique_keys if set(key.fields) <= names]
         match = [key for key in found if set(key.fields) == set(self.match_by)]
         return match + [key for key in found if key not in match]
 
     @property
     def kept(self) -> frozenset[str]:
         """The fields that no row of the table changes: its key, its primary key, and what the user may not write."""
-        return frozenset((*self.match_by, self.resource.pk.name)) | self.read_only
+        own = frozenset((*self.match_by, self.resource.pk.name))
+        # What no row may give, the resource's own rules may; where they do not, a replacement would empty it.
+        return own if self.resource.makes_values and self.verb != Verb.REPLACE else own | self.read_only
 
     @cached_property
     def refused(self) -> list[Column]:

@@ -50,7 +50,7 @@ def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     """Check a chunk's rows column by column; foreign keys and constraints are left to those who ask the database."""
     rows, wrong = parsed([*plan.columns.values(), *naming_columns(plan, raw)], raw)
     found = intake_errors(raw)
-    column_errors = pl.concat([wrong, *refused(plan, raw), *misnamed(plan, rows), *missing(plan, raw, rows)])
+    column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
     if RESERVED_PK in raw.columns:
         rows = rows.with_columns(raw[RESERVED_PK])
