@@ -1,5 +1,6 @@
 """The public door: what a user's app imports."""
 
+from bulkql.workers.enums import Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -15,8 +16,13 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+
 __all__ = [
     "ALL",
+    "AUTO",
+    "COPY",
+    "SAVE",
     "BadInput",
     "BulkError",
     "BulkResource",
