@@ -12,7 +12,7 @@ from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Outcome, Verb
+from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
@@ -24,6 +24,7 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.making import made, prepared
@@ -160,9 +161,19 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
         resolved = resolve(plan, Validated(level, no_errors()), user)
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         rows = as_stored(plan, made(plan, found.rows))
-        written = write_within(plan, rows, user, partial(write_level, plan, user))
+        written = in_lane(plan)(plan, rows, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
+
+
+def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """What writes clean rows in the plan's lane."""
+    return save_rows if plan.lane == Lane.SAVE else copy_rows
+
+
+def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Write clean rows as columns, within the user's bounds."""
+    return write_within(plan, rows, user, partial(write_level, plan, user))
 
 
 def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:
