@@ -38,6 +38,7 @@ describe(
     CSV="Comma-separated values, with a header.",
     NDJSON="One JSON object a line.",
     PARQUET="Apache Parquet.",
+    XLSX="A sheet of a workbook of Excel (.xlsx, .xlsm), or of LibreOffice (.ods).",
 )
 describe(
     UnknownColumns,

@@ -46,6 +46,13 @@ class FileInput:
     )
     delimiter: str = strawberry.field(default=",", description="Between the cells of CSV: one character.")
     encoding: str = strawberry.field(default="utf-8", description="Of CSV, such as utf-8, utf-16 or cp1252.")
+    sheet: str | None = strawberry.field(
+        default=None, description="The name of a workbook's sheet; by default the first that is not hidden."
+    )
+    header_row: int | None = strawberry.field(
+        default=None,
+        description="The row of a sheet that has the header, from 1; by default the first that has values.",
+    )
 
 
 @strawberry.input(description="How an operation is carried out.")

@@ -135,5 +135,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         empty_cells=file.empty_cells,
         delimiter=file.delimiter,
         encoding=file.encoding,
+        sheet=file.sheet,
+        header_row=file.header_row,
     )
     return {"upload": upload, "content": content, "file_options": options}

@@ -19,6 +19,7 @@ class FileFormat(StrEnum):
     CSV = "CSV"
     NDJSON = "NDJSON"
     PARQUET = "PARQUET"
+    XLSX = "XLSX"
 
 
 class UnknownColumns(StrEnum):
@@ -43,6 +44,9 @@ ENDINGS = {
     ".jsonl": FileFormat.NDJSON,
     ".parquet": FileFormat.PARQUET,
     ".pq": FileFormat.PARQUET,
+    ".xlsx": FileFormat.XLSX,
+    ".xlsm": FileFormat.XLSX,
+    ".ods": FileFormat.XLSX,
 }
 
 
@@ -58,6 +62,10 @@ class FileOptions:
     empty_cells: EmptyCells = EmptyCells.MISSING
     delimiter: str = ","
     encoding: str = "utf-8"
+    #: Of a workbook: by default the first that is not hidden.
+    sheet: str | None = None
+    #: The header's row, from 1: by default the first that is not empty.
+    header_row: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
