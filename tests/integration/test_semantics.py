@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulkql.workers.enums import Verb
@@ -37,7 +37,7 @@ EMPTIED = (Seal, Toy, Shelf, Chunk, Input, Operation, Upload, StoredPart, Stored
 bounded = settings(
     deadline=None,
     database=None,
-    derandomize=True, phases=[Phase.generate], print_blob=False,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 some_requests = st.lists(request(), min_size=1, max_size=3)

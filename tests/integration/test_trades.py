@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkql.workers.enums import OnError, Verb
-from tests.zoo.models import Shelf, Toy
+from tests.zoo.models import Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

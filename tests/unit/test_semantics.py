@@ -195,7 +195,9 @@ HANDS = {
     "what a bad row does not give up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "z", "stock": -1}], [
         {("sku", "ALREADY_EXISTS")}, {(None, "CONSTRAINT")},
     ]),
-    "what nobody gives up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "c"}], [{("sku", "ALREADY_EXISTS")}] * 2),
+    "what nobody gives up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "c"}], [
+        {("sku", "ALREADY_EXISTS")}, {("sku", "ALREADY_EXISTS")},
+    ]),
     "halves that come to the same": ("update", [{"id": 1, "place": 2}, {"id": 2, "shelf": 1, "place": 2}], [
         {(None, "DUPLICATE_IN_REQUEST")}, "UPDATED",
     ]),
