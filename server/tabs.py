@@ -56,6 +56,25 @@ LEDGER = """\
 }
 """
 
+#: The id of the file comes from the panel on the left (server/web/static/bulkql/upload.js).
+FILE = """\
+# 1. Drop a file on "Upload a file", the arrow on the
+#    left: its id is put into the variables below.
+# 2. Name its resource there, and run this.
+# 3. Copy the id of the answer into the variables of
+#    the tab Watch, and run that.
+mutation File(
+  $input: BulkCreateInput!
+  $options: BulkOptions
+) {
+  bulkCreate(input: $input, options: $options) {
+    id
+    state
+    total
+  }
+}
+"""
+
 #: A second run of rows that are there already would puzzle people, hence its hint.
 WATCH = """\
 # Copy an operation's id into the variables below, and
@@ -116,7 +135,8 @@ SAMPLES: dict[Any, Any] = {
 
 def default_tabs() -> list[dict[str, str]]:
     """GraphiQL's defaultTabs."""
-    return [create_tab(registered()), {"query": WATCH, "variables": '{ "id": "" }'}]
+    resources = registered()
+    return [create_tab(resources), {"query": WATCH, "variables": '{ "id": "" }'}, *file_tabs(resources)]
 
 
 def create_tab(resources: list[BulkResource]) -> dict[str, str]:
@@ -132,6 +152,20 @@ def create_tab(resources: list[BulkResource]) -> dict[str, str]:
         "options": {"mode": "ASYNC", "label": "From GraphiQL"},
     }
     return {"query": CREATE, "variables": json.dumps(variables, indent=2)}
+
+
+def file_tabs(resources: list[BulkResource]) -> list[dict[str, str]]:
+    """A bulkCreate of a file that was uploaded, where a resource can be created."""
+    names = [one.name for one in resources if Verb.CREATE in one.operations]
+    if not names:
+        return []
+    # Files hold what there is much of: the last of the resources points to the others.
+    name = "financialTransactions" if "financialTransactions" in names else names[-1]
+    variables = {
+        "input": {name: {"file": {"uploadId": ""}}},
+        "options": {"mode": "ASYNC", "label": "From GraphiQL"},
+    }
+    return [{"query": FILE, "variables": json.dumps(variables, indent=2)}]
 
 
 def is_ledger(resource: BulkResource) -> bool:
