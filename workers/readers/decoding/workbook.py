@@ -218,7 +218,11 @@ def texts_of(values: tuple[Any, ...], kind: str) -> list[str | None]:
     kinds = set(map(type, values))
     if kinds == {str}:
         return [value or None for value in values]
-    return [None if value == "" else text_of(value, kind) for value in values]
+    if len(kinds - {str}) == 1:
+        # Each value once. Where there are several kinds, True and 1.0 would be the same key.
+        texts = {value: text_of(value, kind) or None for value in set(values)}
+        return [texts[value] for value in values]
+    return [text_of(value, kind) or None for value in values]
 
 
 def text_of(value: Any, kind: str) -> str:
@@ -231,7 +235,10 @@ def number(value: float, kind: str) -> str:
     """7.0 is 7, and has no exponent; sums lose what no spreadsheet shows of them."""
     if value.is_integer():
         return str(int(value))
-    exact = Decimal(repr(value))
+    text = repr(value)
+    if len(text) <= SHOWN_DIGITS and "e" not in text:
+        return text
+    exact = Decimal(text)
     if len(exact.as_tuple().digits) > SHOWN_DIGITS:
         shown = Decimal(f"{value:.{SHOWN_DIGITS}g}").normalize()
         exact = shown if len(shown.as_tuple().digits) <= MEANT_DIGITS else exact
