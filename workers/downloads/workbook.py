@@ -27,7 +27,7 @@ NO_XML = re.compile("[\ufffe\uffff]")
 #: Days from which on all spreadsheets count alike: Excel has a 29 February 1900.
 FIRST_DAY = date(1900, 3, 1)
 
-DAY, MOMENT, AS_TEXT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "@"
+NUMBER, DAY, MOMENT, AS_TEXT = "General", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def format_of_column(column: Column | None) -> str:
     if isinstance(field, models.DateField):
         return DAY
     is_number = isinstance(field, models.IntegerField | models.FloatField | models.DecimalField | models.BooleanField)
-    return "General" if is_number and column is not None and not column.choice_names else AS_TEXT
+    return NUMBER if is_number and column is not None and not column.choice_names else AS_TEXT
 
 
 def write_cell(sheet: Any, row: int, place: int, text: str, form: str, styles: Styles, *, guilty: bool) -> None:
@@ -94,7 +94,7 @@ def write_cell(sheet: Any, row: int, place: int, text: str, form: str, styles: S
 
 def value_of_cell(text: str, form: str) -> str | float | bool | date:
     """What a cell holds, so that it is read as this text."""
-    if form == "General":
+    if form == NUMBER:
         return {"TRUE": True, "FALSE": False}.get(text, number_of(text))
     if form in (DAY, MOMENT):
         try:
@@ -111,4 +111,4 @@ def number_of(text: str) -> str | float:
         value = float(text)
     except ValueError:
         return text
-    return value if abs(value) < EXACT and number(value, "") == text else text
+    return value if abs(value) < EXACT and number(value) == text else text

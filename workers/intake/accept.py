@@ -27,6 +27,7 @@ from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for
 from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.uploads import uploads
+from bulkql.workers.validation.sealing import sealed
 
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
@@ -182,7 +183,7 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
     if item.queryset is not None:
         return pk_frames(plan, item.queryset, stored.chunk_size)
     (raw,) = bounded([raw_frame(plan, item.rows or [])], plan)
-    rows = marked(plan, raw, stored.operation.created_by)
+    rows = marked(plan, sealed(plan, raw), stored.operation.created_by)
     slices = rows.iter_slices(stored.chunk_size)
     return chain.from_iterable(in_bytes(one, limits().chunk_bytes) for one in slices)
 

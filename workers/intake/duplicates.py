@@ -18,6 +18,7 @@ from bulkql.workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.spill import Spill
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.making import prepared
 from bulkql.workers.validation.references import with_named
 from bulkql.workers.validation.values import parsed
 
@@ -105,6 +106,7 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
     """
     names = dict.fromkeys(name for key in plan.keys for field in key.fields for name in columns_of(plan, field))
     columns = [plan.all_columns[name] for name in names]
+    raw = prepared(plan, raw)
     rows, _ = parsed(columns, raw)
     for field in {field for key in plan.keys for field in key.fields}:
         rows = named_by_value(plan, field, rows, user)

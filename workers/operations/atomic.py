@@ -94,7 +94,7 @@ def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: 
         chunk = Chunk.objects.select_related("input__operation", "operation__created_by").get(pk=chunk_id)
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch)
-        entry = chunks.rows_written(chunk, plan, validated)
+        entry = chunks.rows_written_or_given_up(chunk, plan, validated)
         if operation.dry_run:
             changes.look(chunk_id, plan, entry, operation.created_by)
         spool.add(chunk_id, entry)

@@ -12,8 +12,8 @@ from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.errors import Forbidden, GivenUp, LeaseLost, Locked
+from bulkql.workers.enums import Lane, Outcome, Verb
+from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
@@ -24,11 +24,14 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
+from bulkql.workers.validation.making import made, prepared
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
-from bulkql.workers.validation.values import Validated, validate
+from bulkql.workers.validation.sealing import opened, withheld
+from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
 from bulkql.workers.writers.links import write_lists
@@ -81,7 +84,7 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watc
     """Rows and their ledger entry, in one transaction. Raises Locked."""
     with watch, transaction.atomic(using=plan.resource.database):
         set_up(plan, chunk.operation, watch)
-        entries.record(chunk, rows_written(chunk, plan, validated))
+        entries.record(chunk, rows_written_or_given_up(chunk, plan, validated))
 
 
 def planned(chunk: Chunk) -> tuple[Plan, Validated]:
@@ -94,16 +97,32 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
-    return plan, checked(plan, unpack(chunk.payload))
+    try:
+        return plan, checked(plan, unpack(chunk.payload))
+    except HookFailed as failed:
+        raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
-    """What can be known of rows without asking the database."""
-    return with_lists(plan, raw, validate(plan, raw))
+    """What can be known of rows without asking the database; raises HookFailed."""
+    sent = opened(plan, raw)
+    ready = prepared(plan, sent)
+    validated = with_lists(plan, ready, validate(plan, ready))
+    # Whether the user may give a field is asked of what was sent: what the resource makes of it is its own.
+    found = without(validated, pl.concat([no_errors(), *refused(plan, sent)]))
+    return Validated(found.rows, withheld(plan, found.errors, ready))
+
+
+def rows_written_or_given_up(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+    """The same as rows_written, for those whom nobody waits for: another try of a rule would give the same."""
+    try:
+        return rows_written(chunk, plan, validated)
+    except HookFailed as failed:
+        raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
 def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
-    """Write a chunk's rows; gives what became of them. In a transaction."""
+    """Write a chunk's rows; gives what became of them. In a transaction. Raises HookFailed."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)
     return entry
@@ -141,10 +160,20 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
-        rows = as_stored(plan, found.rows)
-        written = write_within(plan, rows, user, partial(write_level, plan, user))
-        parts += [Written(nothing().outcomes, found.errors), written]
+        rows = as_stored(plan, made(plan, found.rows))
+        written = in_lane(plan)(plan, rows, user)
+        parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
+
+
+def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """What writes clean rows in the plan's lane."""
+    return save_rows if plan.lane == Lane.SAVE else copy_rows
+
+
+def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Write clean rows as columns, within the user's bounds."""
+    return write_within(plan, rows, user, partial(write_level, plan, user))
 
 
 def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:

@@ -8,6 +8,7 @@ from typing import IO, TypeAlias
 
 import polars as pl
 
+from bulkql.workers.columns.spelling import check_spelling
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import csv, ndjson, parquet, workbooks
 from bulkql.workers.readers.bounds import bounded
@@ -74,6 +75,7 @@ class FileStart:
 def check_options(options: FileOptions) -> None:
     """Whether a file can be read so at all; raises BadInput."""
     check_encoding(options.encoding)
+    check_spelling(options.spelling)
     if options.header_row is not None and options.header_row < 1:
         raise BadInput(f"headerRow is {options.header_row}; the first row of a sheet is 1.")
     if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
