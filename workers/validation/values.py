@@ -15,6 +15,7 @@ from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import (
     ERRORS,
+    GIVES_TO,
     INTAKE_ERRORS,
     RESERVED_PK,
     ROW,
@@ -52,8 +53,9 @@ def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     found = intake_errors(raw)
     column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
-    if RESERVED_PK in raw.columns:
-        rows = rows.with_columns(raw[RESERVED_PK])
+    carried = [name for name in (RESERVED_PK, GIVES_TO) if name in raw.columns]
+    if carried:
+        rows = rows.with_columns(raw[name] for name in carried)
     return without(Validated(rows, no_errors()), errors)
 
 
