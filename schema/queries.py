@@ -25,6 +25,7 @@ from bulkql.schema.lists.filters import filter_of, order_of
 from bulkql.schema.operations import OperationQuery
 from bulkql.schema.permissions import check_may_search, check_may_view, may_view, view_forbidden
 from bulkql.schema.scalars import describe, type_of
+from bulkql.schema.templates.queries import TemplateQuery
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, Forbidden, refusals_named
@@ -89,9 +90,8 @@ def query_type(resources: list[BulkResource]) -> type:
     }
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
-    return strawberry.type(
-        type("Query", (OperationQuery, ResourceQuery, LimitQuery), namespace), description="What can be read."
-    )
+    bases = (OperationQuery, ResourceQuery, TemplateQuery, LimitQuery)
+    return strawberry.type(type("Query", bases, namespace), description="What can be read.")
 
 
 def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
