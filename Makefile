@@ -10,7 +10,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ test-newer: setup ## The checkout installed with a newer Python, and its system 
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser
+
+test-spreadsheets: setup ## Workbooks through LibreOffice and back (needs libreoffice-calc-nogui)
+	@$(BIN)/python -m pytest tests/spreadsheets
 
 SECONDS ?= 120
 SEED ?= 1

@@ -13,8 +13,9 @@ from uuid import UUID
 import polars as pl
 from django.db.models import F, Sum
 
-from bulkql.workers.downloads import csv, ndjson
+from bulkql.workers.downloads import csv, ndjson, xlsx
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
+from bulkql.workers.downloads.workbook import SHEET_ROWS
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers.formulas import neutralised
@@ -64,7 +65,18 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
             rows=rows,
             pieces=partial(ndjson.as_ndjson, stored),
         ),
+        # More rows than a sheet has would not all come back.
+        *([workbook_of_failed(stored, rows)] if rows <= SHEET_ROWS else []),
     ]
+
+
+def workbook_of_failed(stored: Input, rows: int) -> Download:
+    return Download(
+        name=f"{stored.resource}-failed.xlsx",
+        format=FileFormat.XLSX,
+        rows=rows,
+        pieces=partial(xlsx.as_xlsx, stored),
+    )
 
 
 def results_of(operation_id: UUID) -> list[Download]:
