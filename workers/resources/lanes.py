@@ -80,7 +80,7 @@ class Reason:
 def lane_of(resource: BulkResource, verb: Verb) -> Lane:
     """How a verb's rows reach the table."""
     if resource.writes != Lane.AUTO:
-        return resource.writes
+        return Lane(resource.writes)
     return Lane.SAVE if any(verb in one.verbs for one in reasons(resource)) else Lane.COPY
 
 
