@@ -1,5 +1,7 @@
 """The public door: what a user's app imports."""
 
+from bulkql.operation import BulkOperation
+from bulkql.verbs import acreate, adelete, areplace, aupdate, aupsert, create, delete, replace, update, upsert
 from bulkql.workers.enums import Lane
 from bulkql.workers.errors import (
     BadInput,
@@ -25,6 +27,7 @@ __all__ = [
     "SAVE",
     "BadInput",
     "BulkError",
+    "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
     "Forbidden",
@@ -34,8 +37,18 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "acreate",
+    "adelete",
+    "areplace",
+    "aupdate",
+    "aupsert",
     "chunk_written",
+    "create",
+    "delete",
     "operation_finished",
     "register",
+    "replace",
     "row_errors",
+    "update",
+    "upsert",
 ]

@@ -230,7 +230,7 @@ def test_targets_are_not_named_by_what_a_user_may_not_read(bulk, monkeypatch):
 
 @pytest.mark.usefixtures("_shelves", "_fields")
 def test_lists_differences_filters_and_orders_keep_to_the_fields_that_a_user_may_read(ask, bulk, user):
-    assert ask(user, "{ toys(ordering: {sku: ASC}) { sku stock price shelf { code } } }") == {
+    assert ask(user, "{ toys(order: {sku: ASC}) { sku stock price shelf { code } } }") == {
         "toys": [{"sku": sku, "stock": None, "price": "9.99", "shelf": {"code": "F"}} for sku in "ab"]
     }
     looked = bulk(Verb.UPDATE, "toys", [{"sku": "a", "name": "new", "stock": 7}], dry_run=True)
@@ -239,7 +239,7 @@ def test_lists_differences_filters_and_orders_keep_to_the_fields_that_a_user_may
     for query, how in [
         ("{ toys(filters: {stock: {gt: 0}}) { sku } }", "filtered"),
         ("{ toys(filters: {NOT: {OR: {stock: {gt: 0}}}}) { sku } }", "filtered"),
-        ("{ toys(ordering: [{sku: ASC}, {stock: DESC}]) { sku } }", "ordered"),
+        ("{ toys(order: [{sku: ASC}, {stock: DESC}]) { sku } }", "ordered"),
         ("mutation { bulkDelete(input: {toys: {where: {stock: {gt: 0}}}}) { id } }", "filtered"),
     ]:
         with pytest.raises(Refused) as refused:

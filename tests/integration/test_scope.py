@@ -184,7 +184,7 @@ def test_lists_and_filters_show_what_such_a_scope_does(ask, user):
     delete = 'mutation { bulkDelete(input: {keepers: {where: {code: {contains: "b"}}}}) { deleted failed } }'
     Keeper.objects.create(code="abe")
 
-    assert ask(user, "{ keepers(ordering: {code: ASC}) { code } }") == {"keepers": [{"code": "abe"}, {"code": "ada"}]}
+    assert ask(user, "{ keepers(order: {code: ASC}) { code } }") == {"keepers": [{"code": "abe"}, {"code": "ada"}]}
     assert ask(user, delete) == {"bulkDelete": {"deleted": 1, "failed": 0}}
     assert sorted(Keeper.objects.values_list("code", flat=True)) == ["ada", "bob"]
 

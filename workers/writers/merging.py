@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 
+from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.resources.lanes import fields_to_write
@@ -22,7 +23,7 @@ from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
-from bulkql.workers.writers.table import Table, changes_of, copy_texts, is_copyable
+from bulkql.workers.writers.table import Table, changes_of, is_copyable
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
