@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +214,14 @@ def rows_of(model: type[models.Model]) -> list[dict[str, Any]]:
 
 def test_the_checks_are_content():
     call_command("check", tags=["bulkql"], fail_level="WARNING")
+
+
+def test_the_table_is_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs/models.md").read_text()
+    shown = [line for line in page.split("## Packages")[1].split("## ")[0].splitlines() if line.startswith("|")]
+
+    assert without_versions(shown) == without_versions(table())
+
+
+def without_versions(lines: list[str]) -> list[str]:
+    return [re.sub(r"^(\| [\w-]+) [\d.]+ ", r"\1 ", line) for line in lines]
