@@ -105,9 +105,12 @@ class Column:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
             return self.checked(self.decode(text))
-        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+        except ValidationError:
+            raise
+        except Exception as error:
             # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
-            # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
+            # list, a moment past the end of the calendar; others ask for a file that is not there. One such cell would
+            # fail its whole chunk.
             raise ValidationError("This value cannot be read.", code="invalid") from error
 
     def misspelled(self) -> str:
@@ -124,7 +127,7 @@ class Column:
             value = self.value_field.to_python(value)
             self.value_field.run_validators(value)
         else:
-            value = self.field.clean(value, None)
+            value = cleaned_by(self.field, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValidationError("A finite number is expected here.", code="invalid")
         return value
@@ -190,6 +193,17 @@ class Column:
         if self.accepts == {str}:
             return "A string"
         return "A string or a number" if str in self.accepts else "A number"
+
+
+def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
+    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
+    try:
+        return field.clean(value, None)
+    except AttributeError:
+        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
+        instance = field.model()
+        setattr(instance, field.attname, field.to_python(value))
+        return field.clean(getattr(instance, field.attname), instance)
 
 
 def json_of(text: str) -> Any:
