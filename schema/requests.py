@@ -13,11 +13,13 @@ from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import FileInput
 from bulkql.schema.permissions import check_may_search
+from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import InputRequest, exceeds
-from bulkql.workers.readers.options import FileFormat, FileOptions, format_of
+from bulkql.workers.readers.options import DELIMITER, ENCODING, FileFormat, FileOptions, compression_of, format_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.scope import pks_of
@@ -79,10 +81,6 @@ def is_source(item: Any, name: str) -> bool:
     return is_given(value) and name not in LISTS and value is not False
 
 
-#: The fields whose lists the row lane carries past the input.
-LISTS = ("rows", "keys", "ids")
-
-
 def names_of(item: Any, field: str) -> list[str] | None:
     """The fields that a list of enum values names."""
     values = getattr(item, field, None)
@@ -131,9 +129,21 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         format=FileFormat(file.format) if file.format is not None else format_of(name),
         columns={one.from_: every.names.get(one.to, one.to) for one in file.columns or ()},
         unknown_columns=file.unknown_columns,
+        short_records=file.short_records,
         null_values=tuple(file.null_values or ()),
         empty_cells=file.empty_cells,
-        delimiter=file.delimiter,
-        encoding=file.encoding,
+        delimiter=DELIMITER if file.delimiter is None else file.delimiter,
+        encoding=ENCODING if file.encoding is None else file.encoding,
+        compression=compression_of(name),
+        left_out=tuple(one for one in ("delimiter", "encoding") if getattr(file, one) is None),
+        spelling=Spelling(
+            trim=file.trim,
+            decimal=file.decimal,
+            date_format=file.date_format,
+            true_values=tuple(file.true_values or ()),
+            false_values=tuple(file.false_values or ()),
+        ),
+        sheet=file.sheet,
+        header_row=file.header_row,
     )
     return {"upload": upload, "content": content, "file_options": options}

@@ -12,6 +12,10 @@ from bulkql.workers.errors import Code, RowError
 
 #: A row's own errors found while it was read (unknown field, ragged line), as `errors_to_json` writes them.
 INTAKE_ERRORS = "__errors"
+#: What an NDJSON row gives that the resource does not have, where that is left out: a JSON object.
+OTHERS = "__others"
+#: The cells of a file's column that the resource does not have, where that is left out: `ignored` names it.
+IGNORED = "__ignored:"
 #: The index of the later row that has the same key.
 SUPERSEDED_BY = "__superseded_by"
 #: The fields of that key, separated by commas.
@@ -37,6 +41,16 @@ RECORDED_ERRORS = {"index": ROW_NUMBER, **WORDS}
 def given(name: str) -> str:
     """The column that says whether a row gives a field at all."""
     return f"given:{name}"
+
+
+def ignored(place: int, name: str) -> str:
+    """The column of a raw frame for a file's column that is left out; several may have one name."""
+    return f"{IGNORED}{place}:{name}"
+
+
+def ignored_name(column: str) -> str:
+    """What the file calls such a column."""
+    return column.removeprefix(IGNORED).partition(":")[2]
 
 
 def row_numbers() -> pl.Expr:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from bulkql.workers.enums import Lane
 from bulkql.workers.frames import GIVES_TO, TAKES_FROM, pack
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.intake.reservation import with_keys
@@ -46,8 +47,8 @@ class ChunkStore:
 
 
 def with_reserved(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
-    """A raw frame, with primary keys for rows that may become new."""
-    return with_keys(plan.resource, raw) if plan.creates else raw
+    """A raw frame, with primary keys for rows that may become new. Many a save() asks whether it has one yet."""
+    return with_keys(plan.resource, raw) if plan.creates and plan.lane == Lane.COPY else raw
 
 
 def keep_together(operation: Operation, raw: pl.DataFrame, row_start: int) -> None:

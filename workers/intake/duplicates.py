@@ -20,6 +20,7 @@ from bulkql.workers.intake.spill import Spill
 from bulkql.workers.intake.trades import Trades
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.validation.making import prepared
 from bulkql.workers.validation.values import parsed
 
 if TYPE_CHECKING:
@@ -100,14 +101,15 @@ class Superseded:
 
 def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """All rows of a request in one frame, marked as Superseded.mark marks them."""
-    values = key_values(plan, raw, user) if plan.keys else raw
+    ready = prepared(plan, raw)
+    values = key_values(plan, ready, user) if plan.keys else ready
     repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
     with closing(Superseded()) as verdicts, closing(Trades(plan, user)) as trades:
         for key in repeated:
             verdicts.add(losers(hashed(plan, values, key, 0), key))
         # One row alone is in nobody's way.
         if raw.height > 1:
-            trades.add(raw, 0)
+            trades.add(ready, 0)
         settle(verdicts, trades)
         return verdicts.mark(raw, 0)
 
@@ -123,10 +125,11 @@ def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | Non
         hashes = [stack.enter_context(closing(Spill())) for _ in keys]
         row = 0
         for raw in frames:
-            values = key_values(plan, raw, user)
+            ready = prepared(plan, raw)
+            values = key_values(plan, ready, user)
             for key, spill in zip(keys, hashes, strict=True):
                 spill.add(hashed(plan, values, key, row))
-            trades.add(raw, row)
+            trades.add(ready, row)
             row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
             for part in spill.parts():

@@ -18,7 +18,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copying import copy, copy_texts, copy_values, defaults, with_defaults
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.names import columns_of, named_by_value
 from bulkql.workers.intake.spill import Spill
@@ -79,8 +79,12 @@ class Trades:
 
 
 def constraints_to_search(plan: Plan) -> list[Constraint]:
-    """Those that the rows of a request may meet in a way that the request alone does not tell."""
-    if plan.verb == Verb.DELETE or not backend(plan.resource.database).supports_copy:
+    """Those that the rows of a request may meet in a way that the request alone does not tell.
+
+    Rows that are saved one by one find what the ones before them left, as they would in a loop of save().
+    """
+    is_copied = plan.lane == Lane.COPY and backend(plan.resource.database).supports_copy
+    if plan.verb == Verb.DELETE or not is_copied:
         return []
     found = constraints_of(plan.resource.model, plan.resource.database)
     return [one for one in found if can_change(plan, one) or (plan.creates and not is_given(plan, one))]

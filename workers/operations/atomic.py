@@ -104,7 +104,8 @@ def write_chunks(
     for chunk in open_chunks(operation, goes_on):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
-        entry = chunks.rows_as_they_are(chunk, plan, validated)
+        with chunks.given_up_by_hooks(chunk):
+            entry = chunks.rows_as_they_are(chunk, plan, validated)
         if operation.dry_run:
             changes.look(chunk.pk, plan, entry, operation.created_by)
         spool.add(chunk.pk, entry)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.errors import BadInput
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.bounds import check_columns, quoted
@@ -19,6 +21,7 @@ class FileFormat(StrEnum):
     CSV = "CSV"
     NDJSON = "NDJSON"
     PARQUET = "PARQUET"
+    XLSX = "XLSX"
 
 
 class UnknownColumns(StrEnum):
@@ -35,14 +38,38 @@ class EmptyCells(StrEnum):
     NULL = "NULL"
 
 
+class ShortRecords(StrEnum):
+    """What becomes of records of CSV with fewer cells than the header."""
+
+    REJECT = "REJECT"
+    FILL = "FILL"
+
+
+class Compression(StrEnum):
+    """How a file was made smaller on its way."""
+
+    GZIP = "GZIP"
+    ZSTD = "ZSTD"
+
+
+#: What CSV is read with unless the request or the file says otherwise.
+DELIMITER = ","
+ENCODING = "utf-8"
+
+COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
+
 ENDINGS = {
     ".csv": FileFormat.CSV,
     ".tsv": FileFormat.CSV,
     ".txt": FileFormat.CSV,
     ".ndjson": FileFormat.NDJSON,
     ".jsonl": FileFormat.NDJSON,
+    ".json": FileFormat.NDJSON,
     ".parquet": FileFormat.PARQUET,
     ".pq": FileFormat.PARQUET,
+    ".xlsx": FileFormat.XLSX,
+    ".xlsm": FileFormat.XLSX,
+    ".ods": FileFormat.XLSX,
 }
 
 
@@ -54,31 +81,56 @@ class FileOptions:
     #: What the file calls a field -> what the resource calls it.
     columns: dict[str, str] = field(default_factory=dict)
     unknown_columns: UnknownColumns = UnknownColumns.REJECT
+    short_records: ShortRecords = ShortRecords.REJECT
     null_values: tuple[str, ...] = ()
     empty_cells: EmptyCells = EmptyCells.MISSING
-    delimiter: str = ","
-    encoding: str = "utf-8"
+    delimiter: str = DELIMITER
+    encoding: str = ENCODING
+    #: What the file's name says.
+    compression: Compression | None = None
+    #: Options that the sender left to the file: delimiter, encoding.
+    left_out: tuple[str, ...] = ()
+    spelling: Spelling = field(default_factory=Spelling)
+    #: Of a workbook: by default the first that is not hidden.
+    sheet: str | None = None
+    #: The header's row, from 1: by default the first that is not empty.
+    header_row: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> FileOptions:
-        return cls(
-            **{
-                **stored,
-                "format": FileFormat(stored["format"]),
-                "unknown_columns": UnknownColumns(stored["unknown_columns"]),
-                "null_values": tuple(stored["null_values"]),
-                "empty_cells": EmptyCells(stored["empty_cells"]),
-            }
-        )
+        return cls(**{name: FROM_JSON[name](value) if name in FROM_JSON else value for name, value in stored.items()})
+
+
+#: What JSON has other words for.
+FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "format": FileFormat,
+    "unknown_columns": UnknownColumns,
+    "short_records": ShortRecords,
+    "null_values": tuple,
+    "empty_cells": EmptyCells,
+    "compression": lambda name: name and Compression(name),
+    "left_out": tuple,
+    "spelling": Spelling.from_json,
+}
+
+
+def compression_of(name: str) -> Compression | None:
+    """How a file is compressed, by its name."""
+    return next((found for ending, found in COMPRESSIONS.items() if name.lower().endswith(ending)), None)
+
+
+def uncompressed(name: str) -> str:
+    """A file's name without the ending that says how it is compressed."""
+    return name[: name.rindex(".")] if compression_of(name) else name
 
 
 def format_of(name: str) -> FileFormat:
     """The format of a file by its name; raises BadInput."""
     for ending, file_format in ENDINGS.items():
-        if name.lower().endswith(ending):
+        if uncompressed(name).lower().endswith(ending):
             return file_format
     raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
 

@@ -13,16 +13,9 @@ from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copying import copy_texts, copy_values, defaults, with_defaults
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, given
+from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-
-#: Stock ways to prepare a value for saving; a field with its own needs a model instance, so the ORM.
-STOCK_PRE_SAVE = {
-    models.Field.pre_save,
-    models.DateField.pre_save,
-    models.DateTimeField.pre_save,
-    models.TimeField.pre_save,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +33,14 @@ class Table:
 
 
 def is_copyable(model: type[models.Model]) -> bool:
-    """Whether COPY writes what the ORM would write."""
-    meta = model._meta
-    return not meta.parents and all(map(has_stock_pre_save, insertable(model)))
-
-
-def has_stock_pre_save(field: models.Field[Any, Any]) -> bool:
-    return type(field).pre_save in STOCK_PRE_SAVE
-
-
-def insertable(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """The fields that an INSERT gives values for."""
-    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    """Whether no field needs an instance to make its value; COPY has none, so bulk_create writes the others."""
+    return all(map(has_stock_pre_save, fields_to_write(model)))
 
 
 def table_of(resource: BulkResource, rows: pl.DataFrame) -> Table:
     """All columns of the table: what the rows give, and defaults for the rest."""
     meta = resource.model._meta
-    fields = insertable(resource.model)
+    fields = fields_to_write(resource.model)
     series = [column_of(resource, field, rows).alias(str(field.column)) for field in fields]
     return Table(
         name=meta.db_table,
