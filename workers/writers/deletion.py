@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
     pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
-    drops = may_drop(plan.resource, Verb.DELETE)
-    visible = condition(plan.resource, pk, user) if plan.deletes_at_once and not drops else None
+    visible = condition(plan.resource, pk, user) if plan.deletes_at_once else None
     if visible is not None:
-        # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
+        # A table that Django knows nothing of may refer to some of the rows, or a trigger keep some of them: then they
+        # are looked at one by one.
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, *visible)
     is_staged = backend(plan.resource.database).supports_copy
@@ -47,7 +47,7 @@ def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     free = there.filter(~pl.col(ROW).is_in(kept.errors[ROW].implode()))
     written = delete_all(plan, free, user)
     # What a trigger deletes otherwise, such as by a mark, is still there.
-    written = but_for_kept(plan.resource, written) if drops else written
+    written = but_for_kept(plan.resource, written) if may_drop(plan.resource, Verb.DELETE) else written
     return together([not_there(plan, absent), kept, written])
 
 
@@ -71,6 +71,8 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
         return Written(deleted(rows), no_errors())
     keys = pk.comparable(pk.series(gone, [str(value) for value in gone]))
     is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
+    if may_drop(plan.resource, Verb.DELETE):
+        raise IntegrityError("a trigger may have kept some of the rows")
     return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
 
 

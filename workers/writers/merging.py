@@ -55,7 +55,6 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
 def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> Written:
     """Change the rows that are there, and insert the others if the verb does so."""
     parts: list[Written] = []
-    drops = plan.verb == Verb.UPSERT and may_drop(plan.resource, Verb.CREATE)
     for _ in range(ROUNDS):
         found = match(plan, table, rows[ROW], user)
         hidden = rows.join(found.filter(~pl.col("visible")), on=ROW, how="semi", maintain_order="left")
@@ -67,7 +66,7 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
         rich = absent.filter(~pl.col(ROW).is_in(poor.errors[ROW].implode()))
-        written = insert_all(plan, table, rich, drops=drops)
+        written = insert_all(plan, table, rich)
         parts += [poor, written]
         done = pl.concat([written.outcomes[ROW], written.errors[ROW]])
         rows = rich.filter(~pl.col(ROW).is_in(done.implode()))
@@ -212,22 +211,22 @@ def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFra
         )
 
 
-def insert_all(plan: Plan, table: Table, rows: pl.DataFrame, *, drops: bool) -> Written:
+def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
     """Insert the staged rows that are new; those that another operation inserts meanwhile are left out.
 
     Where a trigger drops rows, these are missing as those are: then they are told apart by who has their key.
     """
     written = inserted_all(plan, table, rows)
-    if not drops:
-        return written
     done = pl.concat([written.outcomes[ROW], written.errors[ROW]])
     missing = rows.filter(~pl.col(ROW).is_in(done.implode()))[ROW]
+    if missing.is_empty() or not may_drop(plan.resource, Verb.CREATE):
+        return written
     quote = connections[plan.resource.database].ops.quote_name
     sql = (
         f"SELECT s.{quote(ROW)} FROM {STAGING} s WHERE s.{quote(ROW)} = ANY('{array(missing)}'::int[])"  # noqa: S608
         f" AND NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {key_condition(plan)})"
     )
-    dropped = pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER) if len(missing) else missing
+    dropped = pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER)
     return without(plan.resource, written, dropped, "create")
 
 
