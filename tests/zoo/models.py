@@ -183,3 +183,25 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"on {self.toy_id}"
+
+
+class Locker(models.Model):
+    """Keys of many kinds, and nothing nullable, for rows that hand them on."""
+
+    number = models.PositiveIntegerField(unique=True)
+    keeper = models.OneToOneField(Keeper, on_delete=models.CASCADE)
+    floor = models.IntegerField(default=0)
+    place = models.IntegerField(default=0)
+    label = models.CharField(max_length=10)
+    badge = models.CharField(max_length=10)
+    is_open = models.BooleanField(default=True)
+
+    class Meta:
+        unique_together = [("floor", "place")]
+        constraints = [
+            models.UniqueConstraint(Lower("label"), name="label_once_in_any_case"),
+            models.UniqueConstraint(fields=["badge"], condition=models.Q(is_open=True), name="one_open_locker_a_badge"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -18,6 +18,9 @@ from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
 
+#: The column of the frames of hooks that says which row is which.
+NUMBER = "row"
+
 
 @register("bulkql")
 def check_resources(**_: Any) -> list[CheckMessage]:
@@ -83,6 +86,14 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     yield from scope_errors(resource)
     yield from password_errors(resource)
     yield from write_only_errors(resource)
+    if NUMBER in resource.fields and (hooks := frame_hooks(resource)):
+        yield Error(
+            f"{rules} names {NUMBER}, and its {' and '.join(hooks)} gets frames whose column {NUMBER} is the number of "
+            "a row.",
+            hint=f"Leave {NUMBER} out of `fields`, rename the model's field (db_column keeps the table as it is), or "
+            "use clean_row.",
+            id="bulkql.E082",
+        )
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
@@ -96,6 +107,12 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
             )
+
+
+def frame_hooks(resource: BulkResource) -> list[str]:
+    """The hooks of a resource that get rows as frames."""
+    names = ("prepare_rows", "clean_rows", "before_write")
+    return [name for name in names if getattr(type(resource), name) is not getattr(BulkResource, name)]
 
 
 def list_errors(resource: BulkResource) -> Iterator[CheckMessage]:

@@ -368,3 +368,25 @@ def test_what_is_written_in_a_way_of_its_own_is_a_text():
         )
         for name in ("number", "color")
     ]
+
+
+def test_field_named_as_the_number_of_rows_and_a_hook_with_frames_are_refused():
+    class Row(BulkResource):
+        fields = ("row",)
+
+        def clean_rows(self, rows):
+            return None
+
+    class Free(BulkResource):
+        fields = ("row",)
+
+    with isolate_apps("tests.zoo"):
+
+        class Cell(models.Model):
+            row = models.IntegerField()
+
+            class Meta:
+                app_label = "zoo"
+
+    assert [error.id for error in resource_errors(Row(Cell))] == ["bulkql.E082"]
+    assert list(resource_errors(Free(Cell))) == []
