@@ -23,6 +23,7 @@ from bulkql.workers.downloads.failed_rows import (
     left_rows,
     shape_of,
 )
+from bulkql.workers.frames import IGNORED
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import is_run, neutralised, without_guard
@@ -65,7 +66,8 @@ def layout_of(stored: Input, shape: Shape) -> Layout:
     for left in left_rows(stored, shape):
         if not is_csv:
             columns |= dict.fromkeys(fields_in(left.cells))
-        found = sender_cells(left, fields_in(left.cells), shape)
+        # What is left out gets into no table, guarded or not.
+        found = sender_cells(left, [name for name in fields_in(left.cells) if not name.startswith(IGNORED)], shape)
         runs = found.select(is_run(pl.all()).any())
         guarded |= {name for name in runs.columns if runs[name].item()}
         has_lines = has_lines or any(left.malformed())

@@ -16,9 +16,9 @@ from bulkql.workers.columns.cells import MARK, NULL, escaped_column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
-from bulkql.workers.readers.formulas import restored
+from bulkql.workers.readers.formulas import GUARD, restored
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
-from bulkql.workers.readers.returned import is_returned
+from bulkql.workers.readers.returned import columns_left_out, columns_of, unguarded_header, with_unmended
 from bulkql.workers.resources.plan import Plan
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -62,11 +62,15 @@ class CsvBeginning:
         self._blocks = chain([first[end:]], blocks)
 
     def names(self) -> list[str]:
-        """The names in the header."""
-        return self._header
+        """The names in the header, those that say that their cells are guarded without that too."""
+        return [*self._header, *(name.lstrip(GUARD) for name in self._header if name.startswith(GUARD))]
 
     def header(self, plan: Plan) -> list[str]:
-        return self._header
+        """What the file calls its columns."""
+        return self._unguarded(plan)[0]
+
+    def _unguarded(self, plan: Plan) -> tuple[list[str], list[bool]]:
+        return unguarded_header(self._header, {*plan.names, *map(str.strip, self._options.columns)})
 
     def check(self, plan: Plan) -> None:
         """Are these the resource's columns, and is there a row? Raises BadInput."""
@@ -75,12 +79,13 @@ class CsvBeginning:
 
     def frames(self, plan: Plan) -> Iterator[pl.DataFrame]:
         """Raw frames of the records; they can be had once."""
-        fields = fields_of(plan, self._header, self._options)
-        has_guards = is_returned(self._header)
+        header, guarded = self._unguarded(plan)
+        fields = fields_of(plan, header, self._options)
+        columns = columns_of(header, fields)
         line = self._line
         for block in self._blocks:
             for part in in_parts(block, len(fields)):
-                frame = parse(part, fields, self._options, line, has_guards)
+                frame = parse(part, columns, self._options, line, guarded)
                 if not frame.is_empty():
                     yield frame
                 line += part.count(b"\n")
@@ -183,15 +188,13 @@ def header_of(record: bytes, options: FileOptions) -> list[str]:
         raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
     if not any(name.strip() for name in names):
         raise UnreadableFile("Line 1 is empty; a CSV file begins with a header.")
-    header = [name.strip() for name in names]
-    return pl.select(restored(pl.lit(pl.Series(header)))).to_series().to_list() if is_returned(header) else header
+    return [name.strip() for name in names]
 
 
-def parse(block: bytes, fields: list[str | None], options: FileOptions, line: int, has_guards: bool) -> pl.DataFrame:
-    """The records of a block as a raw frame; `has_guards` where formulas were neutralised."""
+def parse(block: bytes, names: list[str], options: FileOptions, line: int, guarded: list[bool]) -> pl.DataFrame:
+    """The records of a block as a raw frame; `guarded` are the columns in which formulas were neutralised."""
     if not block.strip(b"\r\n"):
         return pl.DataFrame()
-    names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
     try:
         if begins_wide(block, len(names), options):
             block = with_one_surplus(block, len(names), options)
@@ -203,10 +206,12 @@ def parse(block: bytes, fields: list[str | None], options: FileOptions, line: in
         except (pl.exceptions.PolarsError, csv.Error) as error:
             raise unreadable(block, options, line) from error
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    if has_guards:
-        frame = frame.with_columns(restored(pl.all()))
-    cells = (with_nulls(pl.col(field), options, b"\0" in block).alias(field) for field in fields if field)
-    return frame.select(*cells, *overflowing(frame, fields))
+    frame = frame.with_columns(
+        restored(pl.col(name)) for name, is_guarded in zip(names, guarded, strict=True) if is_guarded
+    )
+    fields = (name for name in names if not name.startswith("__"))
+    cells = (with_nulls(pl.col(field), options, b"\0" in block).alias(field) for field in fields)
+    return with_unmended(frame.select(*cells, *columns_left_out(names), *overflowing(frame, names, options)))
 
 
 def table(block: bytes, names: list[str], options: FileOptions) -> pl.DataFrame:
@@ -233,14 +238,26 @@ def with_nulls(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Exp
     return column
 
 
-def overflowing(frame: pl.DataFrame, fields: list[str | None]) -> list[pl.Series]:
+def overflowing(frame: pl.DataFrame, names: list[str], options: FileOptions) -> list[pl.Series]:
     """The row errors of records with more cells than the header."""
     if frame[OVERFLOW].null_count() == frame.height:
         return []
-    message = f"The row has more than the header's {len(fields)} cells; quote cells that contain the delimiter."
+    message = f"The row has more than the header's {len(names)} cells; quote cells that contain the delimiter."
+    records = frame.select(*names, OVERFLOW)
     texts = [
-        None if extra is None else errors_to_json([RowError(None, Code.INVALID, message, extra)])
-        for extra in frame[OVERFLOW]
+        None
+        if extra is None
+        else errors_to_json(
+            [
+                RowError(
+                    None,
+                    Code.MALFORMED,
+                    message,
+                    records[row].write_csv(include_header=False, separator=options.delimiter).rstrip("\n"),
+                )
+            ]
+        )
+        for row, extra in enumerate(frame[OVERFLOW])
     ]
     return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]
 

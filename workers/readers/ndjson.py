@@ -144,9 +144,7 @@ def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]
     """The lines' values without bulkql's own; where one is not JSON, an error in its place."""
     rows, errors = decode_all(block, line)
     if b"bulkql_" in block:
-        for row in rows:
-            for name in returned.NAMES.intersection(row if isinstance(row, dict) else ()):
-                del row[name]
+        returned.without_own(rows, errors)
     return rows, errors
 
 
@@ -168,8 +166,8 @@ def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowEr
                 raise msgspec.DecodeError(too_deep())
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
-            shown = text[:200].decode(errors="replace")
-            errors[len(rows)] = [RowError(None, Code.INVALID, f"Line {number} is not JSON: {error}.", shown)]
+            sent = text.rstrip(b"\r").decode(errors="replace")
+            errors[len(rows)] = [RowError(None, Code.MALFORMED, f"Line {number} is not JSON: {error}.", sent)]
             rows.append(None)
     return rows, errors
 
