@@ -2,6 +2,7 @@
 
 from bulkql.operation import BulkOperation
 from bulkql.verbs import acreate, adelete, areplace, aupdate, aupsert, create, delete, replace, update, upsert
+from bulkql.workers.enums import Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -17,8 +18,13 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+
 __all__ = [
     "ALL",
+    "AUTO",
+    "COPY",
+    "SAVE",
     "BadInput",
     "BulkError",
     "BulkOperation",

@@ -76,6 +76,13 @@ class FileInput:
         description="Of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default what the file's byte order mark "
         "says, else utf-8.",
     )
+    sheet: str | None = strawberry.field(
+        default=None, description="The name of a workbook's sheet; by default the first that is not hidden."
+    )
+    header_row: int | None = strawberry.field(
+        default=None,
+        description="The row of a sheet that has the header, from 1; by default the first that has values.",
+    )
 
 
 @strawberry.input(description="How an operation is carried out.")

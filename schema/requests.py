@@ -143,5 +143,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
             true_values=tuple(file.true_values or ()),
             false_values=tuple(file.false_values or ()),
         ),
+        sheet=file.sheet,
+        header_row=file.header_row,
     )
     return {"upload": upload, "content": content, "file_options": options}

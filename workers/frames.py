@@ -20,6 +20,9 @@ IGNORED = "__ignored:"
 SUPERSEDED_BY = "__superseded_by"
 #: The fields of that key, separated by commas.
 SUPERSEDED_KEY = "__superseded_key"
+#: The indexes of rows that take a unique value which this one gives up, and of those from which it takes one.
+GIVES_TO = "__gives_to"
+TAKES_FROM = "__takes_from"
 #: A primary key that was reserved for the row when it was stored.
 RESERVED_PK = "__pk"
 #: The row's place in its chunk, from 0. Called so, and not "row", because a model may have a field of that name.

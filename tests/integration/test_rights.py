@@ -7,12 +7,12 @@ from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 
 from bulkql.schema.schema import schema
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.writers import cascades, merging, postgres, table
 from tests.conftest import Done
 from tests.integration.conftest import Refused
@@ -22,9 +22,11 @@ from tests.zoo.models import Note, Seal, Shelf, Tag, Toy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["COPY", "ORM"])
+@pytest.fixture(params=["COPY", "ORM", "SAVE"])
 def _lane(request, monkeypatch):
-    """Both writers."""
+    """All writers."""
+    if request.param == "SAVE":
+        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "ORM":
         for module in (postgres, merging, table):
             monkeypatch.setattr(module, "is_copyable", lambda model: False)

@@ -186,24 +186,20 @@ def taken(tables: Tables, part: Part, good: dict[int, tuple[int | None, Values]]
 
     Which keeps it, too, if it cannot have what it wants instead. What is left are the most rows that can be written.
     """
-    resource = RESOURCES[part.resource]
+    rows = tables.rows[part.resource]
+    takes, kept = {}, set().union(*(keys_in(part, row) for row in rows.values()))
+    for index, (pk, after) in good.items():
+        had, has = keys_in(part, {} if pk is None else rows[pk]), keys_in(part, after)
+        takes[index] = (has - had, had)
+        kept -= had - has
     found: dict[int, Key] = {}
-    while True:
-        changing = {pk for index, (pk, _) in good.items() if index not in found}
-        staying = [row for pk, row in tables.rows[part.resource].items() if pk not in changing]
-        kept = set().union(*(keys_in(part, row) for row in staying))
-        lost = {index for index, (_, after) in good.items() if index not in found and keys_in(part, after) & kept}
-        if not lost:
-            break
-        found |= dict.fromkeys(lost)
-    # Of several keys, the first one stands for the row; all rows that lost keep theirs.
-    own = {pk: keys_in(part, tables.rows[part.resource][pk]) for index, (pk, _) in good.items() if pk is not None}
-    for index in found:
-        pk, after = good[index]
-        others = kept - own.get(pk, set())
-        mine = dict(keys_in(part, after))
-        found[index] = next(key for key in resource.keys if (key, mine.get(key)) in others)
-    return found
+    while lost := [index for index, (wanted, _) in takes.items() if index not in found and wanted & kept]:
+        for index in lost:
+            found[index] = ()
+            kept |= takes[index][1]
+    # Of several keys, the first one stands for the row.
+    keys = RESOURCES[part.resource].keys
+    return {index: min((key for key, _ in takes[index][0] & kept), key=keys.index) for index in found}
 
 
 def later_takers(tables: Tables, verb: str, part: Part) -> dict[int, Key]:
@@ -222,8 +218,9 @@ def later_takers(tables: Tables, verb: str, part: Part) -> dict[int, Key]:
             if any(isinstance(value, Reference) for value in values):
                 takes.remove((key, values))
                 is_full = {name.removesuffix("By") for name in row} >= set(key)
-                if not new.setdefault((key, values), is_full) or (not is_full and new[key, values]):
+                if (key, values) in new and not (is_full and new[key, values]):
                     raise DependsOnOrder
+                new[key, values] = is_full
         if shared := [key for key in RESOURCES[part.resource].keys if any(one[0] == key for one in takes & seen)]:
             found[index] = shared[0]
         seen |= takes

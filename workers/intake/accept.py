@@ -169,11 +169,13 @@ def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
 def plan_of_file_request(
     operation: Operation, item: InputRequest, options: FileOptions, beginning: files.FileStart
 ) -> Plan:
-    """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    """What to do with a file's rows. What Parquet and workbooks call their columns, their reader will see."""
     verb = Verb(operation.verb)
-    if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+    is_late = options.format in (FileFormat.PARQUET, FileFormat.XLSX)
+    if is_late and item.match_by is None and verb not in (Verb.CREATE, Verb.UPSERT):
         return Plan(resource=item.resource, verb=verb)
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names(), operation.created_by)
+    names = set() if is_late else beginning.names()
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
 
 
 def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:

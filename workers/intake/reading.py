@@ -16,7 +16,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
-from bulkql.workers.intake.chunking import bytes_in, in_bytes, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
@@ -60,6 +60,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                 chunk = new_chunk(stored, number, marked, row_start)
                 with transaction.atomic():
                     claims.hold_input(stored)
+                    keep_together(stored.operation, marked, row_start)
                     chunk.save(force_insert=True)
                 yield chunk
                 row_start += frame.height

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, TypeAlias
 
 import polars as pl
 
 from bulkql.workers.columns.spelling import check_spelling
 from bulkql.workers.errors import BadInput
-from bulkql.workers.readers import csv, ndjson, parquet
+from bulkql.workers.readers import csv, ndjson, parquet, workbooks
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.options import FileFormat, FileOptions, fields_of
 from bulkql.workers.resources.plan import Plan
@@ -19,12 +19,18 @@ READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.D
     FileFormat.CSV: csv.read,
     FileFormat.NDJSON: ndjson.read,
     FileFormat.PARQUET: parquet.read,
+    FileFormat.XLSX: workbooks.read,
 }
 
-BEGINNINGS: dict[FileFormat, type[csv.CsvBeginning] | type[ndjson.NdjsonBeginning] | type[parquet.ParquetBeginning]] = {
+Beginning: TypeAlias = (
+    csv.CsvBeginning | ndjson.NdjsonBeginning | parquet.ParquetBeginning | workbooks.WorkbookBeginning
+)
+
+BEGINNINGS: dict[FileFormat, Callable[[IO[bytes], FileOptions], Beginning]] = {
     FileFormat.CSV: csv.CsvBeginning,
     FileFormat.NDJSON: ndjson.NdjsonBeginning,
     FileFormat.PARQUET: parquet.ParquetBeginning,
+    FileFormat.XLSX: workbooks.WorkbookBeginning,
 }
 
 
@@ -70,6 +76,8 @@ def check_options(options: FileOptions) -> None:
     """Whether a file can be read so at all; raises BadInput."""
     check_encoding(options.encoding)
     check_spelling(options.spelling)
+    if options.header_row is not None and options.header_row < 1:
+        raise BadInput(f"headerRow is {options.header_row}; the first row of a sheet is 1.")
     if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
         raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
 

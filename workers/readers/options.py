@@ -21,6 +21,7 @@ class FileFormat(StrEnum):
     CSV = "CSV"
     NDJSON = "NDJSON"
     PARQUET = "PARQUET"
+    XLSX = "XLSX"
 
 
 class UnknownColumns(StrEnum):
@@ -66,6 +67,9 @@ ENDINGS = {
     ".json": FileFormat.NDJSON,
     ".parquet": FileFormat.PARQUET,
     ".pq": FileFormat.PARQUET,
+    ".xlsx": FileFormat.XLSX,
+    ".xlsm": FileFormat.XLSX,
+    ".ods": FileFormat.XLSX,
 }
 
 
@@ -87,6 +91,10 @@ class FileOptions:
     #: Options that the sender left to the file: delimiter, encoding.
     left_out: tuple[str, ...] = ()
     spelling: Spelling = field(default_factory=Spelling)
+    #: Of a workbook: by default the first that is not hidden.
+    sheet: str | None = None
+    #: The header's row, from 1: by default the first that is not empty.
+    header_row: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

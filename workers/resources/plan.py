@@ -11,10 +11,11 @@ from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column, by_name, graphql_name, spelled
 from bulkql.workers.columns.lists import ListColumn, spelled_list
 from bulkql.workers.columns.spelling import Spelling
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.models import Input
 from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import read_only, tells_users_apart, unnamable, write_only
 
@@ -124,17 +125,29 @@ class Plan:
         """Rows may become new ones."""
         return self.verb in (Verb.CREATE, Verb.UPSERT)
 
+    @cached_property
+    def lane(self) -> Lane:
+        """How the rows reach the table."""
+        return lane_of(self.resource, self.verb)
+
+    @property
+    def has_levels(self) -> bool:
+        """Rows may point to those before them."""
+        return self.creates and self.resource.refers_to_itself
+
     @property
     def is_sequential(self) -> bool:
-        """Rows may point to those before them, so their chunks are written one after the other."""
-        return self.creates and self.resource.refers_to_itself
+        """The chunks are written one after the other: rows point to those before them, or a model's save() may look
+        at what the last one left (the numbers of a tree, say)."""
+        return self.has_levels or self.lane == Lane.SAVE
 
     @property
     def deletes_at_once(self) -> bool:
         """One statement finds and deletes the rows, by their primary keys."""
         resource = self.resource
         is_by_pk = self.verb == Verb.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
-        return is_by_pk and resource.is_deleted_alone and backend(resource.database).supports_copy
+        is_copied = self.lane == Lane.COPY and backend(resource.database).supports_copy
+        return is_by_pk and is_copied and resource.is_deleted_alone
 
     def requires(self, column: Column) -> bool:
         """A row must give it, whatever is in the table."""

@@ -16,7 +16,7 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
@@ -35,6 +35,9 @@ class BulkResource:
     match_fields: ClassVar[tuple[str, ...]] = ()
     #: The operations that the API offers.
     operations: ClassVar[frozenset[Verb]] = ALL
+    #: How rows reach the table. AUTO: by COPY where that does what save() and delete() would do, else by SAVE, which
+    #: calls them for each row. COPY skips what the model does there, knowingly; `bulkql check` tells what that is.
+    writes: ClassVar[Lane] = Lane.AUTO
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
     #: How values become what is stored, by field: {"password": make_password}. Nobody reads such a field.

@@ -15,6 +15,7 @@ from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import (
     ERRORS,
+    GIVES_TO,
     INTAKE_ERRORS,
     RESERVED_PK,
     ROW,
@@ -52,8 +53,9 @@ def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     found = intake_errors(raw)
     column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
-    if RESERVED_PK in raw.columns:
-        rows = rows.with_columns(raw[RESERVED_PK])
+    carried = [name for name in (RESERVED_PK, GIVES_TO) if name in raw.columns]
+    if carried:
+        rows = rows.with_columns(raw[name] for name in carried)
     return without(Validated(rows, no_errors()), errors)
 
 
@@ -243,6 +245,8 @@ def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
 def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """A row that could not be read gives nothing, nor one its cell that was too large; what it lacks is no news."""
     unreadable = found.filter(pl.col("path").is_null() | (pl.col("code") == Code.TOO_LONG.value))[ROW].unique()
+    # A cell that could not be read has said so already.
+    errors = errors.join(found.filter(pl.col("code") != Code.UNKNOWN_FIELD.value), on=[ROW, "path"], how="anti")
     if unreadable.is_empty():
         return errors
     return errors.filter((pl.col("code") != Code.REQUIRED.value) | ~pl.col(ROW).is_in(unreadable.implode()))
