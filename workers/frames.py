@@ -12,6 +12,8 @@ from bulkql.workers.errors import Code, RowError
 
 #: A row's own errors found while it was read (unknown field, ragged line), as `errors_to_json` writes them.
 INTAKE_ERRORS = "__errors"
+#: The line of its file on which a row begins, from 1.
+LINE = "__line"
 #: The index of the later row that has the same key.
 SUPERSEDED_BY = "__superseded_by"
 #: The fields of that key, separated by commas.
@@ -28,7 +30,7 @@ WORDS = {"path": pl.String, "code": pl.String, "message": pl.String, "data": pl.
 #: Row errors of a chunk while it is worked on.
 ERRORS = {ROW: ROW_NUMBER, **WORDS}
 #: Row errors in the ledger, where rows are counted from the beginning of their input.
-RECORDED_ERRORS = {"index": ROW_NUMBER, **WORDS}
+RECORDED_ERRORS = {"index": ROW_NUMBER, "line": ROW_NUMBER, **WORDS}
 
 
 def given(name: str) -> str:
