@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import polars as pl
 
 from bulkql.workers.errors import Code, RowError
-from bulkql.workers.frames import IGNORED, INTAKE_ERRORS, errors_to_json, ignored
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import GUARD, without_guard
 
 ROW = "bulkql_row"
@@ -33,18 +33,6 @@ SKIPPED = "SKIPPED"
 def is_returned(header: Iterable[str]) -> bool:
     """Whether a file with this header went out with failed rows before."""
     return not NAMES.isdisjoint(header)
-
-
-def columns_of(header: Sequence[str], fields: Sequence[str | None]) -> list[str]:
-    """The column of a raw frame for each of a file: a field's, that of one that is left out, or one of our own."""
-    return [
-        field or (own_column(place, name) if name in NAMES else ignored(place, name))
-        for place, (name, field) in enumerate(zip(header, fields, strict=True))
-    ]
-
-
-def own_column(place: int, name: str) -> str:
-    return UNMENDED if name == LINE else f"__{name}:{place}"
 
 
 def without_own(rows: Iterable[Any], errors: dict[int, list[RowError]]) -> None:
@@ -82,11 +70,6 @@ def with_unmended(frame: pl.DataFrame) -> pl.DataFrame:
 def still_malformed(text: str) -> RowError:
     message = f"This record could not be read before; write its values into their columns, and empty {LINE}."
     return RowError(None, Code.MALFORMED, message, text)
-
-
-def columns_left_out(columns: Iterable[str]) -> Iterator[str]:
-    """Those that are no fields, and whose cells are kept."""
-    return (name for name in columns if name.startswith(IGNORED) or name == UNMENDED)
 
 
 def guarded_header(names: Iterable[str], guarded: Collection[int]) -> list[str]:
