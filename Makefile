@@ -35,17 +35,21 @@ demo: setup ## The main job on real input: 235,160 rows through the public API
 up: setup ## Everything on this machine, until Ctrl-C
 	@$(BOUND) $(BIN)/bulkql up
 
+# Processes that share the tests, a file at a time. Each starts its own servers; most tests wait, so there are more than cores.
+JOBS ?= 3
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
 test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
 WRITING := $(foreach one,create verbs lists trees atomic,tests/integration/test_$(one).py)
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
-	@TEST_DATABASE=$(POSTGRES) $(BIN)/python -m pytest $(WRITING)
+	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)
 
 test-sqlite: setup ## The writers' tests on SQLite
-	@TEST_DATABASE=sqlite $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
+	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

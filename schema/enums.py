@@ -49,6 +49,7 @@ describe(
     CSV="Comma-separated values, with a header.",
     NDJSON="One JSON object a line; an array of objects, or objects that span lines, are read too.",
     PARQUET="Apache Parquet.",
+    XLSX="A sheet of a workbook of Excel (.xlsx, .xlsm), or of LibreOffice (.ods).",
 )
 describe(
     UnknownColumns,

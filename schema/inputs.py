@@ -13,7 +13,7 @@ from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
 from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
-from bulkql.schema.filters import filter_of
+from bulkql.schema.lists.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
@@ -49,6 +49,25 @@ class FileInput:
     empty_cells: EmptyCells = strawberry.field(
         default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
     )
+    trim: bool = strawberry.field(
+        default=False,
+        description="Blanks around texts and keys do not count either; around other values they never do.",
+    )
+    decimal: str | None = strawberry.field(
+        default=None,
+        description="What stands before a number's fraction: a comma or a point. Given, thousands may be separated: "
+        "by blanks, apostrophes, or the other of the two. By default a point, and no thousands.",
+    )
+    date_format: str | None = strawberry.field(
+        default=None,
+        description="The order of day, month and year, such as %d.%m.%Y or DD.MM.YYYY. By default as ISO 8601 has it.",
+    )
+    true_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean true, in any case, such as Yes; beside true, t and 1."
+    )
+    false_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean false, in any case, such as No; beside false, f and 0."
+    )
     delimiter: str | None = strawberry.field(
         default=None,
         description="Between the cells of CSV: one character. By default what the file says in a line such as sep=; or "
@@ -58,6 +77,13 @@ class FileInput:
         default=None,
         description="Of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default what the file's byte order mark "
         "says, else utf-8.",
+    )
+    sheet: str | None = strawberry.field(
+        default=None, description="The name of a workbook's sheet; by default the first that is not hidden."
+    )
+    header_row: int | None = strawberry.field(
+        default=None,
+        description="The row of a sheet that has the header, from 1; by default the first that has values.",
     )
 
 

@@ -84,7 +84,7 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
             hidden[name] = "of a resource that is registered"
         elif not may_view(user, resource):
             hidden[name] = view_permission(resource)
-        elif write_only(resource, user):
+        elif write_only(resource, user) - resource.write_only:  # which operations do not hold in the clear
             hidden[name] = "to read all of its fields"
     return hidden
 

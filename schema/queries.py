@@ -11,15 +11,17 @@ import strawberry
 import strawberry_django
 from asgiref.sync import sync_to_async
 from django.db import models
+from strawberry.annotation import StrawberryAnnotation
 from strawberry.extensions import FieldExtension
 from strawberry.types import Info
+from strawberry.types.arguments import StrawberryArgument
 from strawberry_django.fields.field import StrawberryDjangoField
 
 from bulkql.schema.checks.filters import check_filter
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.filters import filter_of, order_of
 from bulkql.schema.limits.fetching import canceled_with_client, fetch
 from bulkql.schema.limits.usage import LimitQuery
+from bulkql.schema.lists.filters import filter_of, order_of
 from bulkql.schema.operations import OperationQuery
 from bulkql.schema.permissions import check_may_search, check_may_view, may_view, view_forbidden
 from bulkql.schema.scalars import describe, type_of
@@ -96,11 +98,25 @@ def list_field(resource: BulkResource) -> type[StrawberryDjangoField]:
     """The field of a resource's list: what a client asks by is looked at before the database is asked."""
 
     class ListField(StrawberryDjangoField):
+        @property
+        def arguments(self) -> list[StrawberryArgument]:
+            """Strawberry's own name for an order of several keys is `ordering`."""
+            found = super().arguments
+            for one in found:
+                if one.python_name == "ordering":
+                    one.graphql_name = "order"
+                    one.type_annotation = StrawberryAnnotation(list[order_of(resource)] | None)  # type: ignore[misc]
+            return found
+
+        @arguments.setter
+        def arguments(self, value: list[StrawberryArgument]) -> None:
+            StrawberryDjangoField.arguments.fset(self, value)  # type: ignore[attr-defined]
+
         def get_queryset(self, queryset: Any, info: Info[Context, None], **arguments: Any) -> Any:
             user = user_of(info)
             check_may_view(user, resource)
             check_may_search(user, resource, "filtered", arguments.get("filters"))
-            check_may_search(user, resource, "ordered", arguments.get("ordering"), arguments.get("order"))
+            check_may_search(user, resource, "ordered", arguments.get("ordering"))
             check_filter(resource, arguments.get("filters"), f"{resource.name}.filters", info)
             page = page_of(resource, arguments.pop("pagination", None))
             found = super().get_queryset(queryset, info, **arguments)  # type: ignore[no-untyped-call]  # not typed there

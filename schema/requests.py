@@ -15,7 +15,9 @@ from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
 from bulkql.schema.inputs import ColumnMapping, FileInput
 from bulkql.schema.permissions import check_may_search
+from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import InputRequest, exceeds
@@ -83,10 +85,6 @@ def is_source(item: Any, name: str) -> bool:
     return is_given(value) and name not in LISTS and value is not False
 
 
-#: The fields whose lists the row lane carries past the input.
-LISTS = ("rows", "keys", "ids")
-
-
 def names_of(item: Any, field: str) -> list[str] | None:
     """The fields that a list of enum values names."""
     values = getattr(item, field, None)
@@ -143,6 +141,15 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         encoding=ENCODING if file.encoding is None else file.encoding,
         compression=compression_of(name),
         left_out=tuple(one for one in ("delimiter", "encoding") if getattr(file, one) is None),
+        spelling=Spelling(
+            trim=file.trim,
+            decimal=file.decimal,
+            date_format=file.date_format,
+            true_values=tuple(file.true_values or ()),
+            false_values=tuple(file.false_values or ()),
+        ),
+        sheet=file.sheet,
+        header_row=file.header_row,
     )
     return {"upload": upload, "content": content, "file_options": options}
 

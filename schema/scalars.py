@@ -33,8 +33,8 @@ def parse_big_int(value: object) -> int:
 #: GraphQL's Int ends at 32 bits.
 BIG_INT: ScalarDefinition = scalar(
     name="BigInt",
-    description="An integer of 64 bits: a number, or a string for clients whose numbers are floats.",
-    serialize=int,
+    description="An integer of 64 bits, as a string, which no client rounds; a number is taken too.",
+    serialize=str,
     parse_value=parse_big_int,
 )
 

@@ -27,7 +27,7 @@ from bulkql.schema.limits.pages import PageLimits
 from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.queries import query_type
-from bulkql.schema.rows import RowLane
+from bulkql.schema.rows.lane import RowLane
 from bulkql.schema.scalars import BIG_INT, BigInt
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits

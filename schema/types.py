@@ -33,8 +33,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bulkql")
 
-First = Annotated[int, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
+First = Annotated[int | None, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+
+
+#: The row errors or results of a page where nobody says how many.
+ENTRIES = 100
+
+
+def given(first: int | None, default: int) -> int:
+    """What a page's `first` says; null says no more than nothing."""
+    return default if first is None else first
 
 
 @strawberry.type(description="Why a row was not written.")
@@ -165,18 +174,18 @@ class BulkOperation:
 
     @strawberry.field(description="Why rows were not written, in input order.")
     async def row_errors(
-        self, info: Info[Context, None], first: First = 100, after: After = None
+        self, info: Info[Context, None], first: First = ENTRIES, after: After = None
     ) -> RowErrorConnection | None:
-        page = await sync_to_async(results.error_page)(self.stored, first, after)
+        page = await sync_to_async(results.error_page)(self.stored, given(first, ENTRIES), after)
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row, hidden)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
     async def results(
-        self, info: Info[Context, None], first: First = 100, after: After = None
+        self, info: Info[Context, None], first: First = ENTRIES, after: After = None
     ) -> RowResultConnection | None:
-        page = await sync_to_async(results.result_page)(self.stored, first, after)
+        page = await sync_to_async(results.result_page)(self.stored, given(first, ENTRIES), after)
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)

@@ -32,6 +32,7 @@ CONTENT_TYPES = {
     FileFormat.CSV: "text/csv",
     FileFormat.NDJSON: "application/x-ndjson",
     FileFormat.PARQUET: "application/vnd.apache.parquet",
+    FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 

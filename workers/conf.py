@@ -40,6 +40,8 @@ class Limits:
     parquet_expansion: int = 1_000
     #: Bytes of memory of the process that decodes a Parquet file.
     parquet_memory_bytes: int = 400 * 1024 * 1024
+    #: Bytes of memory of the process that reads a workbook: about 100 for each cell of a sheet.
+    workbook_memory_bytes: int = 1024 * 1024 * 1024
     #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
     #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.

@@ -82,6 +82,12 @@ class Locked(BulkError):
         self.reason = reason
 
 
+class HookFailed(BulkError):
+    """A rule of the user's project gives what nobody can write; the message names the rule, and no row."""
+
+    code = "INTERNAL"
+
+
 class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 

@@ -83,6 +83,11 @@ class Operation(models.Model):
     attempts = models.IntegerField(default=0)
     outages = models.IntegerField(default=0, db_default=0, help_text="Tries that the database's going away ended.")
     waiting_since = models.DateTimeField(null=True, help_text="Since when it waits for locks that somebody else holds.")
+    trades = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Unique values change hands between its rows: those that are not written yet go together.",
+    )
 
     class Meta:
         db_table = "bulkql_operation"
@@ -104,7 +109,7 @@ class Operation(models.Model):
     @property
     def is_one_transaction(self) -> bool:
         """All of its rows are written together, or none: its chunks are not for several workers."""
-        return self.dry_run or self.on_error == OnError.REJECT_ALL
+        return self.dry_run or self.on_error == OnError.REJECT_ALL or self.trades
 
 
 class Input(models.Model):

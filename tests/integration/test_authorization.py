@@ -125,7 +125,7 @@ ARGUMENTS = {
     "Query.operations": {"filters": '{label: "mine"}', "order": "CREATED_AT_ASC", "first": "5", "after": "null"},
     "Query.bulkResources": {},
     "Query.limits": {},
-    "Query.RESOURCE": {"filters": "{}", "ordering": "[]", "pagination": "{limit: 1}"},
+    "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -22,8 +23,12 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
-from bulkql.workers.columns.cells import MARK, kind_of
+from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
+from bulkql.workers.columns.spelling import NUMBERS, Spelling, tidy
+
+#: The code of a value that is spelled otherwise than the file's options say.
+MISSPELLED = "misspelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +59,10 @@ class Column:
     choice_names: dict[str, Any]
     #: The foreign key whose row this column names by a key of its own: `account.name` is of `account`.
     names: str | None = None
+    #: How the file spells values; None for rows that came with the request.
+    spelling: Spelling | None = None
+    #: Text in a file's spelling -> in the field's, null where the options do not allow it. None if texts may stay.
+    tidy: Parse | None = None
 
     @property
     def is_required(self) -> bool:
@@ -78,16 +87,35 @@ class Column:
 
     def clean(self, cell: str) -> Any:
         """The value of a cell, by the field's own rules; raises ValidationError."""
-        if cell.startswith(MARK):
-            raise ValidationError(f"{self.expected()} is expected here, not {kind_of(cell)}.", code="invalid")
-        if MARK in cell:
+        (text,) = self.tidied(pl.Series([cell], dtype=pl.String))
+        return self.clean_tidy(text)
+
+    def tidied(self, cells: pl.Series) -> pl.Series:
+        """Cells in the spelling that the field takes; null where the file's options do not allow theirs."""
+        tidy = self.tidy
+        return cells if tidy is None else pl.select(tidy(pl.lit(cells)).alias(cells.name)).to_series()
+
+    def clean_tidy(self, text: str | None) -> Any:
+        """The value of a cell in the field's spelling; raises ValidationError."""
+        if text is None:
+            raise ValidationError(self.misspelled(), code=MISSPELLED)
+        if text.startswith(MARK):
+            raise ValidationError(f"{self.expected()} is expected here, not {kind_of(text)}.", code="invalid")
+        if MARK in text:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
-            return self.checked(self.decode(cell))
+            return self.checked(self.decode(text))
         except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
             # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
             # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
             raise ValidationError("This value cannot be read.", code="invalid") from error
+
+    def misspelled(self) -> str:
+        """What the options of the file say of this field's values."""
+        assert self.spelling is not None
+        if self.is_number:
+            return f"A number is expected here, with {self.spelling.decimal!r} before its fraction (`decimal`)."
+        return f"A date is expected here, of the form {self.spelling.date_format} (`dateFormat`)."
 
     def checked(self, value: Any) -> Any:
         """A decoded value, by the field's own rules."""
@@ -142,12 +170,23 @@ class Column:
         prepared = [str(self.value_field.get_prep_value(value)) for value in self.python(texts)]
         return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
 
+    @property
+    def ruling_field(self) -> models.Field[Any, Any]:
+        """The field that says how values are spelled: choices are of the field itself."""
+        return self.field if self.field.choices else self.value_field
+
+    @property
+    def is_number(self) -> bool:
+        return isinstance(self.ruling_field, NUMBERS) and not self.field.choices
+
     def expected(self) -> str:
         """What the field wants, in words, with its article."""
         if self.choice_names:
             return f"One of {', '.join(self.choice_names)}"
-        if self.accepts == {bool}:
+        if bool in self.accepts and self.is_plain:
             return "A boolean"
+        if ExactFloat in self.accepts:
+            return "A string or a number"
         if self.accepts == {str}:
             return "A string"
         return "A string or a number" if str in self.accepts else "A number"
@@ -208,7 +247,35 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         is_plain=kind is not SLOW,
         choice_names=choice_names(field),
     )
-    return replace(column, parse=(path_of_choices(column),)) if field.choices and column.parse else column
+    if field.choices and column.parse:
+        column = replace(column, parse=(path_of_choices(column),))
+    expression = tidy(column.ruling_field, Spelling())
+    if expression is None:
+        return column
+    if field.choices or not column.parse:
+        return replace(column, tidy=expression)  # of choices few texts are left, each of which is cleaned once
+    # The usual spelling is tried first, as it stands.
+    return replace(column, tidy=expression, parse=(column.parse[0], composed(column.parse[-1], expression)))
+
+
+@lru_cache(maxsize=10_000)
+def spelled(column: Column, spelling: Spelling | None) -> Column:
+    """A column whose texts are spelled as a file's options say; None for rows that came with the request."""
+    if spelling is None:
+        return column
+    if not spelling.concerns(column.ruling_field):
+        return replace(column, spelling=spelling)
+    expression = tidy(column.ruling_field, spelling)
+    assert expression is not None
+    accepts = column.accepts | {str}
+    if column.is_number and spelling.decimal == ",":
+        accepts = frozenset({str, ExactFloat})  # JSON's own numbers have a point, and are marked
+    paths = tuple(composed(parse, expression) for parse in column.parse)
+    return replace(column, spelling=spelling, tidy=expression, parse=paths, accepts=accepts)
+
+
+def composed(parse: Parse, tidy: Parse) -> Parse:
+    return lambda text: parse(tidy(text))
 
 
 def naming(foreign_key: models.ForeignKey[Any, Any], field: models.Field[Any, Any]) -> Column:

@@ -11,9 +11,9 @@ from pathlib import Path
 from uuid import UUID
 
 import polars as pl
-from django.db.models import Sum
+from django.db.models import F, Sum
 
-from bulkql.workers.downloads import failed_rows
+from bulkql.workers.downloads import csv, ndjson
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
@@ -35,18 +35,19 @@ class Download:
 
 
 def downloads(operation_id: UUID) -> list[Download]:
-    """The failed rows of each resource, and the results of all rows; none until the operation is over."""
+    """The failed and skipped rows of each resource, and the results of all; none until the operation is over."""
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
-    inputs = Input.objects.filter(operation=operation_id).annotate(failed=Sum("chunks__failed")).order_by("position")
+    left = Sum(F("chunks__failed") + F("chunks__skipped"))
+    inputs = Input.objects.filter(operation=operation_id).select_related("operation").annotate(left=left)
     return [
-        *(download for one in inputs if one.failed for download in failed_of(one, one.failed)),
+        *(download for one in inputs.order_by("position") if one.left for download in failed_of(one, one.left)),
         *results_of(operation_id),
     ]
 
 
 def failed_of(stored: Input, rows: int) -> list[Download]:
-    """The failed rows of an input."""
+    """The failed rows of an input, and those that were skipped."""
     name = f"{stored.resource}-failed"
     return [
         Download(
@@ -55,13 +56,13 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
             rows=rows,
             # As Python calls it: what the sender wrote could end an HTTP header, and begin another.
             encoding=codecs.lookup(options_of(stored).encoding).name,
-            pieces=partial(failed_rows.as_csv, stored),
+            pieces=partial(csv.as_csv, stored),
         ),
         Download(
             name=f"{name}.ndjson",
             format=FileFormat.NDJSON,
             rows=rows,
-            pieces=partial(failed_rows.as_ndjson, stored),
+            pieces=partial(ndjson.as_ndjson, stored),
         ),
     ]
 

@@ -27,6 +27,7 @@ from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for
 from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.uploads import uploads
+from bulkql.workers.validation.sealing import sealed
 
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
@@ -168,11 +169,13 @@ def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
 def plan_of_file_request(
     operation: Operation, item: InputRequest, options: FileOptions, beginning: files.FileStart
 ) -> Plan:
-    """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    """What to do with a file's rows. What Parquet and workbooks call their columns, their reader will see."""
     verb = Verb(operation.verb)
-    if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+    is_late = options.format in (FileFormat.PARQUET, FileFormat.XLSX)
+    if is_late and item.match_by is None and verb not in (Verb.CREATE, Verb.UPSERT):
         return Plan(resource=item.resource, verb=verb)
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names(), operation.created_by)
+    names = set() if is_late else beginning.names()
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
 
 
 def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:
@@ -180,7 +183,7 @@ def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.Data
     if item.queryset is not None:
         return pk_frames(plan, item.queryset, stored.chunk_size)
     (raw,) = bounded([raw_frame(plan, item.rows or [])], plan)
-    rows = marked(plan, raw, stored.operation.created_by)
+    rows = marked(plan, sealed(plan, raw), stored.operation.created_by)
     slices = rows.iter_slices(stored.chunk_size)
     return chain.from_iterable(in_bytes(one, limits().chunk_bytes) for one in slices)
 

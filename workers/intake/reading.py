@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 
 import polars as pl
@@ -15,7 +16,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
-from bulkql.workers.intake.chunking import bytes_in, in_bytes, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
@@ -25,6 +26,7 @@ from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for, plan_of
 from bulkql.workers.uploads import uploads
+from bulkql.workers.validation.sealing import sealed
 
 #: Seconds between two extensions of the lease while no chunk is stored.
 HOLD_SECONDS = 1
@@ -46,7 +48,8 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     done = stored.chunks.aggregate(chunks=Count("pk"), rows=Sum("row_count", default=0))
     row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
-        frames = alive(stored, files.read(file, plan, options))
+        # Sealed before the buffer, which may put them on disk.
+        frames: Iterator[pl.DataFrame] = (sealed(plan, one) for one in alive(stored, files.read(file, plan, options)))
         with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
             frames = without_first(row_start, chain(buffer.playback(), frames))
@@ -57,6 +60,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                 chunk = new_chunk(stored, number, marked, row_start)
                 with transaction.atomic():
                     claims.hold_input(stored)
+                    keep_together(stored.operation, marked, row_start)
                     chunk.save(force_insert=True)
                 yield chunk
                 row_start += frame.height
@@ -73,7 +77,8 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
         names = files.FileStart(file, options).names()
-        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+        found = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+    plan = replace(found, spelling=options.spelling)
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.errors import Forbidden, GivenUp, LeaseLost, Locked
-from bulkql.workers.frames import LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.enums import Lane, Outcome, Verb
+from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
@@ -22,16 +23,21 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
+from bulkql.workers.validation.making import made, prepared
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
-from bulkql.workers.validation.values import Validated, validate
+from bulkql.workers.validation.sealing import opened, withheld
+from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
 from bulkql.workers.writers.links import write_lists
+from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together
 
 if TYPE_CHECKING:
@@ -81,7 +87,9 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watc
     """Rows and their ledger entry, in one transaction. Raises Locked."""
     with watch, transaction.atomic(using=plan.resource.database):
         set_up(plan, chunk.operation, watch)
-        entries.record(chunk, rows_written(chunk, plan, validated))
+        with given_up_by_hooks(chunk):
+            entry = rows_written(chunk, plan, validated)
+        entries.record(chunk, entry)
 
 
 def planned(chunk: Chunk) -> tuple[Plan, Validated]:
@@ -94,29 +102,82 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
-    return plan, checked(plan, unpack(chunk.payload))
+    with given_up_by_hooks(chunk):
+        return plan, checked(plan, unpack(chunk.payload))
 
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
-    """What can be known of rows without asking the database."""
-    return with_lists(plan, raw, validate(plan, raw))
+    """What can be known of rows without asking the database; raises HookFailed."""
+    sent = opened(plan, raw)
+    ready = prepared(plan, sent)
+    validated = with_lists(plan, ready, validate(plan, ready))
+    # Whether the user may give a field is asked of what was sent: what the resource makes of it is its own.
+    found = without(validated, pl.concat([no_errors(), *refused(plan, sent)]))
+    return Validated(found.rows, withheld(plan, found.errors, ready))
+
+
+@contextmanager
+def given_up_by_hooks(chunk: Chunk) -> Iterator[None]:
+    """Where nobody waits for the rows: a rule that raised would raise at another try too. Raises GivenUp."""
+    try:
+        yield
+    except HookFailed as failed:
+        raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
 def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
-    """Write a chunk's rows; gives what became of them. In a transaction."""
+    """Write a chunk's rows; gives what became of them. In a transaction. Raises HookFailed."""
+    if GIVES_TO not in validated.rows.columns:
+        return rows_as_they_are(chunk, plan, validated)
+    trades = Trades()
+    trades.add(chunk.input_id, chunk.row_start, validated.rows)
+
+    def attempt() -> tuple[Entry, Attempt]:
+        vacated = vacated_of(chunk, plan, validated, trades)
+        entry = rows_as_they_are(chunk, plan, validated)
+        if vacated.are_dangling:
+            check_references(plan.resource.database)
+        return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
+
+    return traded(plan.resource.database, trades, attempt)
+
+
+def rows_as_they_are(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+    """Write a chunk's rows, whatever changes hands among them."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)
     return entry
 
 
-def set_up(plan: Plan, operation: Operation, watch: Watch) -> None:
+def vacated_of(chunk: Chunk, plan: Plan, validated: Validated, trades: Trades) -> Vacated:
+    """Take away from a chunk's rows what others are to have."""
+    if GIVES_TO not in validated.rows.columns:
+        return Vacated(frozenset())
+    rows = validated.rows.filter(pl.col(GIVES_TO).list.len() > 0)
+    staying = [row - chunk.row_start for input_id, row in trades.staying if input_id == chunk.input_id]
+    free = rows.filter(~pl.col(ROW).is_in(pl.Series(staying, dtype=ROW_NUMBER).implode()))
+    return vacate(plan, free, chunk.operation.created_by)
+
+
+def rows_in(chunk: Chunk, rows: Iterable[int]) -> set[Row]:
+    """Places in a chunk as rows of the operation."""
+    return {(chunk.input_id, chunk.row_start + row) for row in rows}
+
+
+def failed_of(chunk: Chunk, entry: Entry) -> set[Row]:
+    """The bad rows of a chunk."""
+    failed = entry.outcomes.filter(pl.col("outcome") == Outcome.FAILED.value)
+    return {(chunk.input_id, index) for index in failed["index"]}
+
+
+def set_up(plan: Plan, operation: Operation, watch: Watch, *, is_dangling: bool = False) -> None:
     """What the transaction needs: foreign keys checked where rows can still be named, bounded waits, a durable end.
 
     And a name, by which those who wait for it are told what holds them up.
     """
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
-        checks = "DEFERRED" if plan.verb == Verb.DELETE else "IMMEDIATE"
+        checks = "DEFERRED" if plan.verb == Verb.DELETE or is_dangling else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
@@ -141,10 +202,20 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
-        rows = as_stored(plan, found.rows)
-        written = write_within(plan, rows, user, partial(write_level, plan, user))
-        parts += [Written(nothing().outcomes, found.errors), written]
+        rows = as_stored(plan, made(plan, found.rows))
+        written = in_lane(plan)(plan, rows, user)
+        parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
+
+
+def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """What writes clean rows in the plan's lane."""
+    return save_rows if plan.lane == Lane.SAVE else copy_rows
+
+
+def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Write clean rows as columns, within the user's bounds."""
+    return write_within(plan, rows, user, partial(write_level, plan, user))
 
 
 def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:

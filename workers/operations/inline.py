@@ -9,12 +9,16 @@ from django.utils import timezone
 
 from bulkql.workers.enums import State
 from bulkql.workers.intake.authority import check_authority_again
-from bulkql.workers.intake.chunking import ChunkStore, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import ChunkStore, is_trading, new_chunk, with_reserved
 from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.resources.plan import Plan
+
+
+class NotInline(Exception):
+    """Unique values change hands between the request's chunks, so that they have to be written as one."""
 
 
 class InlineChunks(ChunkStore):
@@ -24,6 +28,11 @@ class InlineChunks(ChunkStore):
         self.watch = watch
         self.counts: Counter[str] = Counter()
         self.recorded = 0
+
+    def note_trades(self, stored: Input, raw: pl.DataFrame, row_start: int) -> None:
+        """Each chunk is written for itself here. Raises NotInline."""
+        if is_trading(raw, row_start):
+            raise NotInline
 
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""

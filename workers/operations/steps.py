@@ -37,7 +37,10 @@ def run(request: BulkRequest) -> Operation:
     Once it is stored nothing is raised: a client that is told of an error would send its rows again.
     """
     try:
-        return write_inline(request) if is_inline(request) else accept_and_go_on(request)
+        if is_inline(request):
+            with suppress(inline.NotInline):
+                return write_inline(request)
+        return accept_and_go_on(request)
     except (OperationalError, InterfaceError):
         # The connection may have been lost in the midst of the commit; then only the ledger knows whether it was made.
         with suppress(django.db.Error, Operation.DoesNotExist):
@@ -140,6 +143,7 @@ def write_now(operation: Operation) -> None:
     """The whole operation, in the caller's time."""
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
+    operation.refresh_from_db(fields=["trades"])
     if operation.is_one_transaction:
         write_operation(operation.pk, "lock_seconds")
         return

@@ -11,9 +11,9 @@ import polars as pl
 from bulkql.workers.columns.cells import MARK
 from bulkql.workers.errors import BadInput, NoKnownColumn, UnreadableFile
 from bulkql.workers.readers.bounds import quoted
-from bulkql.workers.readers.formulas import restored
+from bulkql.workers.readers.formulas import GUARD
 from bulkql.workers.readers.options import FileOptions, fields_of
-from bulkql.workers.readers.returned import is_returned
+from bulkql.workers.readers.returned import unguarded_header
 from bulkql.workers.readers.text.blocks import Blocks, check_record
 from bulkql.workers.readers.text.decoding import decoded, pieces_of
 from bulkql.workers.readers.text.pieces import Pieces
@@ -53,11 +53,15 @@ class CsvBeginning:
         self._header_line, self._line = self._line, self._line + self._record.count(b"\n")
 
     def names(self) -> list[str]:
-        """The names in the header."""
-        return self._header
+        """The names in the header, those that say that their cells are guarded without that too."""
+        return [*self._header, *(name.lstrip(GUARD) for name in self._header if name.startswith(GUARD))]
 
     def header(self, plan: Plan) -> list[str]:
-        return self._header
+        """What the file calls its columns."""
+        return self._unguarded(plan)[0]
+
+    def _unguarded(self, plan: Plan) -> tuple[list[str], list[bool]]:
+        return unguarded_header(self._header, {*plan.names, *map(str.strip, self._options.columns)})
 
     def check(self, plan: Plan) -> None:
         """Are these the resource's columns, and is there a row? Raises BadInput."""
@@ -66,11 +70,13 @@ class CsvBeginning:
 
     def frames(self, plan: Plan) -> Iterator[pl.DataFrame]:
         """Raw frames of the records; they can be had once."""
+        header, guarded = self._unguarded(plan)
         try:
-            fields = fields_of(plan, self._header, self._options)
+            fields = fields_of(plan, header, self._options)
         except NoKnownColumn as error:
             raise NoKnownColumn(f"{error} {self._readings()}".rstrip()) from None
-        blocks = Blocks(self._header, fields, self._options, self.delimiter, self._line)
+        columns = list(zip(header, fields, strict=True))
+        blocks = Blocks(columns, guarded, self._options, self.delimiter, self._line)
         yield from blocks.frames(self._buffer, self._pieces)
 
     def _take_sep_line(self) -> None:
@@ -141,4 +147,4 @@ def header_of(cells: list[bytes], line: int) -> list[str]:
     names = [unquoted(cell).strip() for cell in cells]
     if not any(names):
         raise UnreadableFile(f"Line {line} is empty; a CSV file begins with a header.")
-    return pl.select(restored(pl.lit(pl.Series(names)))).to_series().to_list() if is_returned(names) else names
+    return names

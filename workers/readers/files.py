@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import IO
+from typing import IO, TypeAlias
 
 import polars as pl
 
+from bulkql.workers.columns.spelling import check_spelling
 from bulkql.workers.errors import BadInput, UnreadableFile
-from bulkql.workers.readers import csv, ndjson, parquet
+from bulkql.workers.readers import csv, ndjson, parquet, workbooks
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.options import (
     FileFormat,
@@ -28,12 +29,18 @@ READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.D
     FileFormat.CSV: csv.read,
     FileFormat.NDJSON: ndjson.read,
     FileFormat.PARQUET: parquet.read,
+    FileFormat.XLSX: workbooks.read,
 }
 
-BEGINNINGS: dict[FileFormat, type[csv.CsvBeginning] | type[ndjson.NdjsonBeginning] | type[parquet.ParquetBeginning]] = {
+Beginning: TypeAlias = (
+    csv.CsvBeginning | ndjson.NdjsonBeginning | parquet.ParquetBeginning | workbooks.WorkbookBeginning
+)
+
+BEGINNINGS: dict[FileFormat, Callable[[IO[bytes], FileOptions], Beginning]] = {
     FileFormat.CSV: csv.CsvBeginning,
     FileFormat.NDJSON: ndjson.NdjsonBeginning,
     FileFormat.PARQUET: parquet.ParquetBeginning,
+    FileFormat.XLSX: workbooks.WorkbookBeginning,
 }
 
 
@@ -106,4 +113,7 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
 def check_options(options: FileOptions) -> None:
     """Whether a file can be read so at all; raises BadInput."""
     check_encoding(options.encoding)
+    check_spelling(options.spelling)
+    if options.header_row is not None and options.header_row < 1:
+        raise BadInput(f"headerRow is {options.header_row}; the first row of a sheet is 1.")
     csv.check_delimiter(options.delimiter)

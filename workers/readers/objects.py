@@ -15,6 +15,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.bounds import QUOTED
+from bulkql.workers.readers.listed import TYPENAME, as_written
 from bulkql.workers.resources.plan import Plan
 
 
@@ -38,7 +39,7 @@ def raw_frame(
         keys = set().union(*rows)
     known = {**plan.names, **(names or {})}
     # A key may hold half a surrogate pair, which no frame takes.
-    unknown = {key: key.encode(errors="backslashreplace").decode() for key in sorted(keys - known.keys())}
+    unknown = {key: key.encode(errors="backslashreplace").decode() for key in sorted(keys - known.keys() - {TYPENAME})}
     if unknown and not ignore_unknown:
         find_unknown(plan, rows, unknown, errors)
     series = []
@@ -46,6 +47,7 @@ def raw_frame(
         aliases = [key for key in known if key in keys and known[key] == column.name]
         if aliases:
             values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
+            values = as_written(column, values)
             series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
     if errors:
         texts = [errors_to_json(errors[index]) if index in errors else None for index in range(len(rows))]
@@ -95,7 +97,7 @@ def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, lis
         if key not in plan.by_names:
             flat[key] = value
         elif isinstance(value, dict) and value:
-            flat |= {f"{in_graphql(key)}.{name}": part for name, part in value.items()}
+            flat |= {f"{in_graphql(key)}.{name}": part for name, part in value.items() if name != TYPENAME}
         elif value is None:
             flat.setdefault(in_graphql(key).removesuffix("By"), None)
         else:

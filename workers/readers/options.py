@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.errors import BadInput, NoKnownColumn
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.bounds import check_columns, quoted
@@ -21,6 +22,7 @@ class FileFormat(StrEnum):
     CSV = "CSV"
     NDJSON = "NDJSON"
     PARQUET = "PARQUET"
+    XLSX = "XLSX"
 
 
 class UnknownColumns(StrEnum):
@@ -66,6 +68,9 @@ ENDINGS = {
     ".json": FileFormat.NDJSON,
     ".parquet": FileFormat.PARQUET,
     ".pq": FileFormat.PARQUET,
+    ".xlsx": FileFormat.XLSX,
+    ".xlsm": FileFormat.XLSX,
+    ".ods": FileFormat.XLSX,
 }
 
 
@@ -86,6 +91,11 @@ class FileOptions:
     compression: Compression | None = None
     #: Options that the sender left to the file: delimiter, encoding.
     left_out: tuple[str, ...] = ()
+    spelling: Spelling = field(default_factory=Spelling)
+    #: Of a workbook: by default the first that is not hidden.
+    sheet: str | None = None
+    #: The header's row, from 1: by default the first that is not empty.
+    header_row: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,6 +114,7 @@ FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "empty_cells": EmptyCells,
     "compression": lambda name: name and Compression(name),
     "left_out": tuple,
+    "spelling": Spelling.from_json,
 }
 
 

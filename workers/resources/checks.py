@@ -81,6 +81,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     yield from list_errors(resource)
     yield from scope_errors(resource)
     yield from password_errors(resource)
+    yield from write_only_errors(resource)
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
@@ -149,11 +150,13 @@ def password_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     rules, meta = type(resource).__qualname__, resource.model._meta
     fields = {field.name: field for field in meta.concrete_fields if field.name in resource.fields}
     for name, field in fields.items():
-        if holds_password(field) and name not in resource.written_as:
+        is_made = name in resource.write_only_fields and resource.makes_values
+        if holds_password(field) and name not in resource.written_as and not is_made:
             yield Error(
                 f"{rules} names {name}, which holds passwords: they would be stored and shown as they come.",
                 hint=f"Leave it out of `fields`, or say how it is written: "
-                f'written_as = {{"{name}": make_password}} (django.contrib.auth.hashers).',
+                f'written_as = {{"{name}": make_password}} (django.contrib.auth.hashers), or '
+                f'write_only_fields = ("{name}",) and a before_write that hashes it.',
                 id="bulkql.E018",
             )
     for name in resource.written_as:
@@ -162,6 +165,26 @@ def password_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 f"{rules} says how {name} is written, which is no text among its fields.",
                 hint=f"Take {name} out of `written_as`, or add it to `fields`.",
                 id="bulkql.E019",
+            )
+
+
+def write_only_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Write-only fields that are no values of their own, or that would have to be read to find rows."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
+    values = {one.name for one in meta.concrete_fields if one.name in resource.fields and not one.is_relation}
+    for name in resource.write_only_fields:
+        if name not in values:
+            yield Error(
+                f"{rules} has the write-only field {name}, which is no value among its fields.",
+                hint=f"Take {name} out of `write_only_fields`, or add it to `fields`. Relations are hidden by "
+                "readable_fields.",
+                id="bulkql.E050",
+            )
+        elif name in resource.match_fields or name == resource.pk.name:
+            yield Error(
+                f"{rules} has the write-only field {name}, by which rows are found.",
+                hint=f"Take {name} out of `write_only_fields`, or out of `match_fields`; primary keys are shown.",
+                id="bulkql.E051",
             )
 
 

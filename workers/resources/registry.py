@@ -16,7 +16,7 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
@@ -35,10 +35,16 @@ class BulkResource:
     match_fields: ClassVar[tuple[str, ...]] = ()
     #: The operations that the API offers.
     operations: ClassVar[frozenset[Verb]] = ALL
+    #: How rows reach the table. AUTO: by COPY where that does what save() and delete() would do, else by SAVE, which
+    #: calls them for each row. COPY skips what the model does there, knowingly; `bulkql check` tells what that is.
+    writes: ClassVar[Lane] = Lane.AUTO
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
     #: How values become what is stored, by field: {"password": make_password}. Nobody reads such a field.
     written_as: ClassVar[Mapping[str, Callable[[str], str]]] = {}
+    #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
+    #: encrypted. The table gets what before_write makes of them.
+    write_only_fields: ClassVar[tuple[str, ...]] = ()
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
@@ -81,6 +87,26 @@ class BulkResource:
         """
         target: Any = field_of(self.model, field).related_model
         return cast("models.QuerySet[Any]", target._base_manager.all())
+
+    def prepare_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make other values of what rows give, before it is validated; a frame in, the frame out.
+
+        `rows` has `row`, for each field its text as it was sent (null where a row gives none, or an explicit null) and
+        `given:FIELD` whether a row gives it; `account.name` and the like where some row names a target so. A value that
+        the answer has where there was none counts as given. Numbers, dates and booleans are taken as well as texts.
+        It is called for any number of rows, and more than once for the same: what becomes of a row is decided by that
+        row alone. A delete is not prepared.
+        """
+        return rows
+
+    def before_write(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make other values of valid rows, just before they are written, in their transaction; a frame in and out.
+
+        `rows` are what clean_rows gets, and the answer has the same rows and types: hash a password, fill in what no
+        row gave. A value where there was none counts as given. It runs again with the chunk when that is tried again,
+        and in dry runs. What is normalised so is compared with nothing: make keys in prepare_rows.
+        """
+        return rows
 
     def clean_rows(self, rows: pl.DataFrame) -> pl.DataFrame | None:
         """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.
@@ -142,8 +168,21 @@ class BulkResource:
 
     @cached_property
     def given_keys(self) -> tuple[UniqueKey, ...]:
-        """The unique keys that rows give themselves."""
-        return tuple(key for key in self.unique_keys if set(key.fields) <= self.columns.keys())
+        """The unique keys that rows give themselves, and by which they are found."""
+        names = self.columns.keys() - self.write_only
+        return tuple(key for key in self.unique_keys if set(key.fields) <= names)
+
+    @property
+    def write_only(self) -> frozenset[str]:
+        """The fields that nobody reads."""
+        return frozenset(self.write_only_fields) | self.written_as.keys()
+
+    @property
+    def makes_values(self) -> bool:
+        """What is written is not always what rows give."""
+        rules = type(self)
+        is_prepared = rules.prepare_rows is not BulkResource.prepare_rows
+        return is_prepared or rules.before_write is not BulkResource.before_write
 
     @cached_property
     def refers_to_itself(self) -> bool:

@@ -28,7 +28,7 @@ def has_field_rights(resource: BulkResource) -> bool:
     """Whether the resource tells users apart by its fields, or has fields that nobody reads."""
     rules = type(resource)
     is_written = rules.writable_fields is not BulkResource.writable_fields
-    return is_written or rules.readable_fields is not BulkResource.readable_fields or bool(resource.written_as)
+    return is_written or rules.readable_fields is not BulkResource.readable_fields or bool(resource.write_only)
 
 
 def tells_users_apart(resource: BulkResource) -> bool:
@@ -49,7 +49,7 @@ def write_only(resource: BulkResource, user: User | None) -> frozenset[str]:
     """The fields that this user may not read, filter by or find rows by."""
     if not has_field_rights(resource):
         return frozenset()
-    return (frozenset(resource.fields) - frozenset(resource.readable_fields(user))) | resource.written_as.keys()
+    return (frozenset(resource.fields) - frozenset(resource.readable_fields(user))) | resource.write_only
 
 
 def unreadable_fields(resource: BulkResource, user: User | None) -> frozenset[str]:

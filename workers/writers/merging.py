@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 
+from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
+from bulkql.workers.resources.lanes import fields_to_write
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within, scope_of
@@ -21,7 +23,7 @@ from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
-from bulkql.workers.writers.table import Table, changes_of, copy_texts, insertable, is_copyable
+from bulkql.workers.writers.table import Table, changes_of, is_copyable
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
@@ -165,7 +167,7 @@ def new_value(plan: Plan, table: Table, column: str) -> str:
 def clock_values(plan: Plan, changed: list[str]) -> dict[str, str | None]:
     """The fields that tell when a row was last saved (auto_now), by column."""
     model = plan.resource.model
-    clocks = [one for one in insertable(model) if getattr(one, "auto_now", False) and one.column not in changed]
+    clocks = [one for one in fields_to_write(model) if getattr(one, "auto_now", False) and one.column not in changed]
     alias = plan.resource.database
     return {str(one.column): copy_texts(one, [one.pre_save(model(), add=False)], alias)[0] for one in clocks}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, transaction
 
+from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, given, no_errors
 from bulkql.workers.resources.keys import UniqueKey
@@ -15,7 +16,7 @@ from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, field_of
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.merging import merge
-from bulkql.workers.writers.table import Table, copy, is_copyable, table_of
+from bulkql.workers.writers.table import Table, is_copyable, table_of
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written
 

@@ -10,10 +10,10 @@ import polars as pl
 from bulkql.workers.columns.cells import NULL, escaped_column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_to_json
+from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_to_json, ignored
+from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import restored
 from bulkql.workers.readers.options import EmptyCells, FileOptions, ShortRecords, UnknownColumns
-from bulkql.workers.readers.returned import is_returned
 from bulkql.workers.readers.text.decoding import BOM
 from bulkql.workers.readers.text.pieces import Pieces
 from bulkql.workers.readers.text.strict import Malformed, StrictReader, Walked, last_record_end, lines_in
@@ -31,17 +31,31 @@ class Blocks:
     """Reads the records behind a header, and knows on which line it is."""
 
     def __init__(
-        self, header: list[str], fields: list[str | None], options: FileOptions, delimiter: str, line: int
+        self,
+        columns: list[tuple[str, str | None]],
+        guarded: list[bool],
+        options: FileOptions,
+        delimiter: str,
+        line: int,
     ) -> None:
+        """`columns`: what the file calls each, and its field; `guarded` are those with neutralised formulas."""
+        header = [name for name, _ in columns]
         named = [place for place, name in enumerate(header, start=1) if name]
         fills = options.short_records == ShortRecords.FILL
         self._reader = StrictReader(delimiter=delimiter, columns=len(header), needed=1 if fills else named[-1])
-        self._names = [field or f"__ignored_{place}" for place, field in enumerate(fields)]
-        self._fields = [field for field in fields if field]
+        self._names = [field or ignored(place, name) for place, (name, field) in enumerate(columns)]
+        self._fields = [field for _, field in columns if field]
+        is_kept = options.unknown_columns == UnknownColumns.IGNORE
+        #: Columns that are left out, but go back with rows that fail.
+        self._others = [
+            ignored(place, name)
+            for place, (name, field) in enumerate(columns)
+            if is_kept and field is None and name not in returned.NAMES
+        ]
+        self._guarded = [name for name, is_guarded in zip(self._names, guarded, strict=True) if is_guarded]
         #: Columns without a name, which may have no values.
         self._nameless = [name for name, column in zip(self._names, header, strict=True) if not column]
         self._options = options
-        self._has_guards = is_returned(header)
         self._line = line
 
     def frames(self, rest: bytes, pieces: Pieces) -> Iterator[pl.DataFrame]:
@@ -126,11 +140,11 @@ class Blocks:
         """Cells with their lines as a raw frame, without the records that are empty."""
         own = [name for name in (LINE, PLACE) if name in cells.columns]
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
-        if self._has_guards:
-            cells = cells.with_columns(restored(pl.exclude(own)))
+        if self._guarded:
+            cells = cells.with_columns(restored(pl.col(self._guarded)))
         has_marks = any(cells.select(pl.col(self._fields).str.contains("\0", literal=True).any()).row(0))
         values = (with_nulls(pl.col(field), self._options, has_marks).alias(field) for field in self._fields)
-        return cells.select(*values, *own, *self._nameless_errors(cells))
+        return cells.select(*values, *self._others, *own, *self._nameless_errors(cells))
 
     def _nameless_errors(self, cells: pl.DataFrame) -> list[pl.Series]:
         """The row errors of values in columns that have no name."""
@@ -140,7 +154,7 @@ class Blocks:
         if all(column.null_count() == cells.height for column in found):
             return []
         texts = [
-            value and errors_to_json([RowError(None, Code.MALFORMED, f"Line {line:,}: {NAMELESS}", value)])
+            value and errors_to_json([RowError(None, Code.INVALID, f"Line {line:,}: {NAMELESS}", value)])
             for value, line in zip(found.select(pl.coalesce(pl.all())).to_series(), cells[LINE], strict=True)
         ]
         return [pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)]

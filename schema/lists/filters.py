@@ -25,6 +25,7 @@ def filter_of(resource: BulkResource) -> Any:
     )(kind)
 
 
+@cache
 def order_of(resource: BulkResource) -> Any:
     """FinancialTransactionOrder: by any column."""
     annotations = dict.fromkeys(searchable(resource), strawberry.auto)

@@ -1,0 +1,197 @@
+"""A sheet of a workbook, XLSX or ODS -> raw frames."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile
+
+import polars as pl
+from django.db import models
+
+from bulkql.workers.columns.cells import NULL
+from bulkql.workers.columns.column import Column
+from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.errors import Code, RowError, UnreadableFile
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
+from bulkql.workers.readers.decoding import workbook as workbook_process
+from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
+from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
+from bulkql.workers.readers.faults import Faults, faults_of
+from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
+from bulkql.workers.resources.plan import Plan
+
+FRAME_BYTES = 8 * 1024 * 1024
+SUFFIX = ".xlsx"
+
+#: What a cell's value is written as depends on the field that takes it: the first class decides.
+KINDS: tuple[tuple[type[models.Field[Any, Any]], str], ...] = (
+    (models.DateTimeField, "datetime"),
+    (models.DateField, "date"),
+    (models.TimeField, "time"),
+    (models.DurationField, "duration"),
+    (models.FloatField, "float"),
+)
+TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the header of a sheet is, and what it says."""
+
+    sheet: str
+    #: The place of its first column, from 0.
+    left: int
+    #: Its row, from 0.
+    line: int
+    #: "" for a column that has none.
+    names: list[str]
+
+
+def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
+    """Raw frames of the rows below the header; empty rows are none. Raises UnreadableFile."""
+    with opened(file, options) as (path, decoding, header):
+        fields = places_of(plan, header, options)
+        faults = broken_cells(path, header)
+        kinds = [None if field is None else kind_of(plan.all_columns[field]) for field in fields]
+        lines = sorted({line for line, _ in faults})
+        for data in decoding.streams({"kinds": kinds, "lines": lines}):
+            yield cells_of(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, faults, header)
+
+
+class WorkbookBeginning:
+    """A workbook is read whole before its first cell is known: only those who must know its header do so."""
+
+    def __init__(self, file: IO[bytes], options: FileOptions) -> None:
+        self._file, self._options = file, options
+
+    def names(self) -> list[str]:
+        """The names in the header; raises UnreadableFile."""
+        with opened(self._file, self._options) as (_, _, header):
+            return [name for name in header.names if name]
+
+    def header(self, plan: Plan) -> None:
+        """The file's reader will see it."""
+
+    def check(self, plan: Plan) -> None:
+        """Workbooks are ZIP archives; raises UnreadableFile."""
+        self._file.seek(0)
+        if self._file.read(4) != b"PK\x03\x04":
+            raise UnreadableFile("This is no workbook: neither XLSX nor ODS.")
+
+
+@contextmanager
+def opened(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
+    """A workbook on disk, the process that reads it, and its header."""
+    with spooled(file, SUFFIX) as path:
+        arguments = {
+            "path": str(path),
+            "sheet": options.sheet,
+            "header_row": options.header_row,
+            "memory_bytes": limits().workbook_memory_bytes,
+            "frame_bytes": FRAME_BYTES,
+        }
+        module, memory_bytes = workbook_process.__file__, limits().workbook_memory_bytes
+        with Decoder(module, memory_bytes, arguments, refusal) as decoding:
+            yield path, decoding, Header(**decoding.header())
+
+
+def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
+    """Why a workbook was not read to its end."""
+    if letter == workbook_process.Unsuitable.letter:
+        return UnreadableFile(f"{words}.")
+    if letter != MEMORY:
+        return UnreadableFile(f"The workbook is damaged: {words}.")
+    return UnreadableFile(
+        f"The workbook takes more than {limits().workbook_memory_bytes:,} bytes of memory to read "
+        f"({setting_name('workbook_memory_bytes')}): is there a cell far below the others, or far to their right, as "
+        f"far as XFD1048576? Delete the rows and columns around the data, or send it as CSV."
+    )
+
+
+def places_of(plan: Plan, header: Header, options: FileOptions) -> list[str | None]:
+    """The field of each column of a sheet; None for one without a name, or to ignore. Raises BadInput."""
+    found = iter(fields_of(plan, [name for name in header.names if name], options))
+    return [next(found) if name else None for name in header.names]
+
+
+def kind_of(column: Column) -> str:
+    """What a column's values are written as."""
+    return next((kind for field, kind in KINDS if isinstance(column.value_field, field)), TEXT)
+
+
+def broken_cells(path: Path, header: Header) -> Faults:
+    """The cells below the header that have no value to read; raises UnreadableFile."""
+    try:
+        found = faults_of(path, header.sheet)
+    except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
+        raise UnreadableFile(f"The workbook is damaged: {error}.") from error
+    width = range(header.left, header.left + len(header.names))
+    return {(line, column): shown for (line, column), shown in found.items() if line > header.line and column in width}
+
+
+def cells_of(
+    frame: pl.DataFrame, plan: Plan, fields: list[str | None], options: FileOptions, faults: Faults, header: Header
+) -> pl.DataFrame:
+    """The texts of a frame as cells, and what is wrong with its rows."""
+    names = {str(place): field for place, field in enumerate(fields) if field}
+    errors = row_errors(frame, plan, fields, faults, header)
+    shown: dict[str, dict[int, str]] = {}
+    for (line, column), text in faults.items():
+        shown.setdefault(str(column - header.left), {})[line + 1] = text or "="
+    return frame.select(
+        *(with_nulls(pl.col(place), shown.get(place, {}), options).alias(field) for place, field in names.items()),
+        *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []),
+    )
+
+
+def with_nulls(cell: pl.Expr, shown: dict[int, str], options: FileOptions) -> pl.Expr:
+    """A column's cells with what broken ones show, and the nulls that the options ask for."""
+    if shown:
+        cell = cell.fill_null(pl.col(LINE).replace_strict(shown, default=None, return_dtype=pl.String))
+    if options.null_values:
+        cell = pl.when(cell.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(cell)
+    if options.empty_cells == EmptyCells.NULL:
+        cell = cell.fill_null(NULL)
+    return cell
+
+
+def row_errors(
+    frame: pl.DataFrame, plan: Plan, fields: list[str | None], faults: Faults, header: Header
+) -> list[str | None]:
+    """What cannot be read of each row."""
+    broken: dict[int, list[RowError]] = {}
+    for (line, column), shown in faults.items():
+        field = fields[column - header.left]
+        if field is not None:
+            broken.setdefault(line + 1, []).append(broken_cell(line, column, plan.all_columns[field], shown))
+    found: list[str | None] = []
+    for line, told in frame.select(LINE, FAULTS).iter_rows():
+        errors = [
+            RowError(path_of(plan, fields, place), Code.INVALID, message, data)
+            for place, message, data in json.loads(told or "[]")
+        ]
+        errors += broken.get(line, [])
+        found.append(errors_to_json(errors) if errors else None)
+    return found
+
+
+def path_of(plan: Plan, fields: list[str | None], place: int | None) -> str | None:
+    field = None if place is None else fields[place]
+    return None if field is None else plan.all_columns[field].graphql_name
+
+
+def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
+    """The error of a cell without a value."""
+    name = f"{letters_of(column)}{line + 1}"
+    if shown:
+        return RowError(
+            field.graphql_name, Code.INVALID, f"The cell {name} has the error {shown}; mend its formula.", shown
+        )
+    message = f"The cell {name} has a formula that was never computed; open the file in a spreadsheet, and save it."
+    return RowError(field.graphql_name, Code.INVALID, message, "=")
