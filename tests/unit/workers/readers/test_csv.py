@@ -416,7 +416,12 @@ def test_a_column_that_is_mapped_must_be_there():
 def test_unknown_columns_may_be_ignored():
     frame = read(b"colour,char,,char 2\nred,ab,x,y\n,,,\n,cd,,\nblue,,,\n", unknown_columns=UnknownColumns.IGNORE)
 
-    assert frame.to_dict(as_series=False) == {"char": ["ab", "cd", None]}
+    assert frame.to_dict(as_series=False) == {
+        "char": ["ab", "cd", None],
+        "__ignored:0:colour": ["red", None, "blue"],
+        "__ignored:2:": ["x", None, None],
+        "__ignored:3:char 2": ["y", None, None],
+    }
 
 
 def test_a_file_of_unknown_columns_alone_is_refused():

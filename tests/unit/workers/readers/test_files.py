@@ -227,7 +227,7 @@ def test_a_format_that_nothing_tells_is_asked_for():
 
     assert str(caught.value) == (
         "The name rows.dat tells no format, and neither does the file, which begins with 'char,text'; give `format`: "
-        "CSV, NDJSON, PARQUET."
+        "CSV, NDJSON, PARQUET, XLSX."
     )
 
 
