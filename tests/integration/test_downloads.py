@@ -91,7 +91,7 @@ def test_csv_has_the_senders_header_delimiter_and_encoding(user):
     operation = imported(user, content, options)
 
     assert fetched(operation, "animals-failed.csv").decode("cp1252") == (
-        "'colour;Größe;'=Name;text;bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
+        "colour;Größe;'=Name;text;bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
         '\'=blue;5;büd;"a;b";1;INVALID;integer;5 is not even.\n'
         'red;x;u;"";2;"INVALID; INVALID";"char; integer";'
         '"Ensure this value has at least 2 characters (it has 1).; “x” value must be an integer."\n'
@@ -234,7 +234,7 @@ def test_a_record_with_too_many_cells_has_them_still_and_fails_again(user):
 
     assert failed.decode() == (
         "char,text,bulkql_row,bulkql_code,bulkql_path,bulkql_message,bulkql_line\n"
-        "cd,y,1,MALFORMED,,The row has more than the header's 2 cells; quote cells that contain the delimiter.,"
+        'cd,y,1,MALFORMED,,"Line 3: the record has 3 cells, and the header 2; quote cells that contain the delimiter.",'
         '"cd,y,""=z,z""","\'=z,z"\n'
         "g,,3,INVALID,char,Ensure this value has at least 2 characters (it has 1).,\n"
     )

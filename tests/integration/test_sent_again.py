@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
+from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
+from django.core.files.base import ContentFile
 
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import OnError, State
@@ -16,6 +20,7 @@ from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.uploads import uploads
 from tests.integration.test_downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request
 from tests.zoo.models import Animal
 
@@ -203,3 +208,58 @@ def test_after_a_cancel_every_row_that_was_left_arrives(user):
     assert operation.state == State.CANCELED
     assert Animal.objects.count() == 59
     assert_all_arrive(user, operation)
+
+
+def test_the_options_of_a_file_tell_how_its_values_are_spelled(user, ask):
+    content = (
+        b"char;decimal;date;boolean;integer\n A ;1.234,50;31.12.2024;Yes; 2 \nB1;1.5;2024-12-31;no;4\nC1;;;maybe;2\n"
+    )
+    upload = uploads.fill(uploads.announce(user, "german.csv", None), ContentFile(content))
+    options = (
+        'delimiter: ";", trim: true, decimal: ",", dateFormat: "%d.%m.%Y", trueValues: ["yes"], falseValues: ["No"]'
+    )
+
+    told = ask(user, f"""mutation {{
+        bulkCreate(
+            input: {{ animals: {{ file: {{ uploadId: "{upload.pk}", {options} }} }} }}, options: {{ mode: SYNC }}
+        ) {{
+            created failed rowErrors {{ edges {{ node {{ index path message }} }} }}
+        }}
+    }}""")["bulkCreate"]  # fmt: skip
+
+    errors = [tuple(edge["node"].values()) for edge in told["rowErrors"]["edges"]]
+    assert errors == [
+        (0, "char", "Ensure this value has at least 2 characters (it has 1)."),
+        (1, "decimal", "A number is expected here, with ',' before its fraction (`decimal`). "
+         'With `decimal: "."` it is 1.5.'),
+        (2, "boolean", "“maybe” means neither true (true, True, TRUE, t, 1, yes) nor false (false, False, FALSE, f, 0, "
+         "No); `trueValues` and `falseValues` name others."),
+    ]  # fmt: skip
+    assert Animal.objects.count() == 0
+
+
+FLOATS = pl.DataFrame(
+    {
+        "char": ["a1", "b2", "c3"],
+        "text": [123.0, None, 2.0**60],
+        "decimal": pl.Series(["1.50", "2.25", "3"]).cast(pl.Decimal(38, 18)),
+        "date": [dt.datetime(2024, 12, 31), None, None],
+    }
+)
+
+
+def test_typed_columns_of_parquet_are_what_they_mean(user):
+    buffer = io.BytesIO()
+    FLOATS.write_parquet(buffer)
+
+    operation = imported(user, buffer.getvalue(), FileOptions(
+        format=FileFormat.PARQUET, spelling=Spelling(decimal=",", date_format="%d.%m.%Y")
+    ))  # fmt: skip
+
+    assert list(Animal.objects.order_by("pk").values_list("char", "text", "decimal", "date")) == [
+        ("a1", "123", Decimal("1.50"), dt.date(2024, 12, 31)),
+        ("b2", "", Decimal("2.25"), None),
+    ]
+    (row,) = failed_objects(operation)
+    assert row["bulkql_errors"][0]["message"] == "A string is expected here, not a number."
+    assert b",3,000000000000000000," in fetched(operation, "animals-failed.csv").replace(b'"', b"")
