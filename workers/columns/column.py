@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
-from bulkql.workers.columns.spelling import NUMBERS, Spelling, tidy
+from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
 from bulkql.workers.errors import place_of
 
 logger = logging.getLogger("bulkql")
@@ -186,6 +186,17 @@ class Column:
     def ruling_field(self) -> models.Field[Any, Any]:
         """The field that says how values are spelled: choices are of the field itself."""
         return self.field if self.field.choices else self.value_field
+
+    @property
+    def date_format(self) -> DateFormat | None:
+        """How the file writes this field's dates; None for ISO 8601, and for what is no date."""
+        written = self.spelling.date_format if self.spelling is not None else None
+        is_date = isinstance(self.ruling_field, models.DateField) and not self.field.choices
+        return DateFormat.of(written) if written is not None and is_date else None
+
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self.value_field, models.CharField | models.TextField) and not self.choice_names
 
     @property
     def is_number(self) -> bool:

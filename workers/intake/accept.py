@@ -113,7 +113,7 @@ def store_file(
         beginning = files.FileStart(file, options)
         plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
-        header = beginning.header(plan)
+        header, options = beginning.header(plan), beginning.options
         check_columns(plan, header or [])
     file_options = options.as_json()
     new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
