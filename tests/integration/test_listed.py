@@ -128,3 +128,18 @@ def test_null_leaves_a_choice_blank(ask, bulk, user, monkeypatch):
 
     assert done.errors == []
     assert ask(user, "{ countries { continent } }") == {"countries": [{"continent": None}]}
+
+
+def test_null_is_as_not_given(ask, user):
+    document = """{
+      operations(filters: null, order: null, first: null, after: null) {
+        totalCount edges { node { rowErrors(first: null) { totalCount } results(first: null) { totalCount } } }
+      }
+      tags(filters: null, order: null, pagination: null) { name }
+    }"""
+
+    assert ask(user, document) == {"operations": {"totalCount": 0, "edges": []}, "tags": []}
+    created = ask(
+        user, 'mutation { bulkCreate(input: {tags: {rows: [{name: "a"}]}}) { results(first: null) { totalCount } } }'
+    )
+    assert created == {"bulkCreate": {"results": {"totalCount": 1}}}
