@@ -109,3 +109,23 @@ def test_our_types_take_a_prefix(settings):
     assert "BulkBulkOperation" not in types
     settings.BULKQL_TYPE_PREFIX = "a b"
     assert [error.id for error in building_errors([])] == ["bulkql.E044"]
+
+
+@isolate_apps("tests.zoo")
+def test_a_choice_that_is_called_as_a_type_of_its_own_resource_has_another_name():
+    class Parcel(models.Model):
+        order = models.CharField(max_length=1, choices=[("a", "First")])
+        create_row = models.CharField(max_length=1, choices=[("a", "First")])
+
+        class Meta:
+            app_label = "zoo"
+
+        def __str__(self) -> str:
+            return self.order
+
+    class Parcels(BulkResource):
+        fields = ("order", "create_row")
+
+    assert list(building_errors([Parcels(Parcel)])) == []
+    types = built([Parcels(Parcel)])._schema.type_map
+    assert {"ParcelOrder", "ParcelOrderChoice", "ParcelCreateRow", "ParcelCreateRowChoice"} <= types.keys()
