@@ -53,6 +53,11 @@ def serve(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
 ) -> None:
     """Run the web tier against DATABASE_URL and REDIS_URL."""
+    set_up(None)
+    from django.core.management.base import BaseCommand
+
+    # Here a wrong registration is a message; in the web process it would be a traceback, again and again.
+    BaseCommand().check(tags=["bulkql"])
     command = stack.web_command(host, port, stack.drain_seconds())
     os.execv(command[0], command)  # noqa: S606
 

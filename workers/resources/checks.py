@@ -31,7 +31,7 @@ def check_resources(**_: Any) -> list[CheckMessage]:
                 found.append(
                     Error(
                         f"{resource.label} and {seen[name].label} share the GraphQL name {name}.",
-                        hint="Give one of them another `name`." if attribute == "name" else "Rename one of the models.",
+                        hint=f"Give one of them another `{attribute}`.",
                         id="bulkql.E001",
                     )
                 )

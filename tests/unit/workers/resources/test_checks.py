@@ -142,7 +142,9 @@ def test_type_names_in_graphql_are_shared_by_none(registry):
 
     registry.update({Keeper: Keepers(Keeper), Keeper2: Keepers(Keeper2)})
 
-    assert [(error.id, error.hint) for error in check_resources()] == [("bulkql.E001", "Rename one of the models.")]
+    assert [(error.id, error.hint) for error in check_resources()] == [
+        ("bulkql.E001", "Give one of them another `type_name`.")
+    ]
 
 
 def test_a_resource_has_fields():
