@@ -125,7 +125,7 @@ class ResourceCounts:
 @strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv and .ndjson, results.csv, .ndjson, .parquet."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")

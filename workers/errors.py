@@ -28,6 +28,15 @@ class BadInput(BulkError):
     """The request contradicts itself or the schema's rules."""
 
 
+class PersistedQueryNotSupported(BulkError):
+    """A query by its hash alone, which is not kept here: the client is to send the text, and hashes no more.
+
+    Clients know this answer by its message or its code: https://www.apollographql.com/docs/apollo-server/performance/apq
+    """
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+
 class Unauthenticated(BulkError):
     """Nobody is signed in."""
 
@@ -70,6 +79,12 @@ class IdempotencyConflict(BulkError):
     """The idempotency key was used before, with another input."""
 
     code = "IDEMPOTENCY_CONFLICT"
+
+
+class Unshowable(BulkError):
+    """A value of the table that its field's type does not have; its row and its neighbours are shown."""
+
+    code = "INTERNAL"
 
 
 class Locked(BulkError):

@@ -48,8 +48,10 @@ def file(user: Any, content: bytes, options: FileOptions, resource: str = "anima
     return InputRequest(resource=resource_named(resource), upload=upload, file_options=options)
 
 
-def imported(user: Any, content: bytes, options: FileOptions = CSV, **more: Any) -> Operation:
-    return run(request(user, file(user, content, options), **more))
+def imported(
+    user: Any, content: bytes, options: FileOptions = CSV, resource: str = "animals", **more: Any
+) -> Operation:
+    return run(request(user, file(user, content, options, resource), **more))
 
 
 def fetched(operation: Operation, name: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkql.workers.enums import Verb
-from tests.zoo.models import Keeper, Note, Shelf, Tag, Toy
+from tests.zoo.models import Animal, Keeper, Note, Shelf, Tag, Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,3 +41,72 @@ def test_objects_that_were_read_stand_for_their_keys(bulk):
 
     assert (notes.errors, toys.errors, animals.errors) == ([], [], [])
     assert wrong.codes == [(0, "shelf", "INVALID")]
+
+
+FIELDS = (
+    "id big binary boolean char date datetime decimal duration email number address integer json positive shout size "
+    "slug plate text time token keeper { id code } born"
+)
+VALUES = [
+    {"char": "ab"},
+    {
+        "char": "cd",
+        "big": 2**63 - 1,
+        "binary": b"\x00\xff",
+        "date": "0001-01-01",
+        "datetime": "9999-12-31T23:59:59.999999Z",
+        "decimal": "12.50",
+        "duration": "-P3DT04H00M00.000001S",
+        "number": -0.1,
+        "address": "2001:db8::1",
+        "json": {"a": [1, None, "x"]},
+        "size": 2,
+        "plate": "AB-1",
+        "time": "23:59:59.5",
+        "keeper_id": "ada",
+    },
+]
+
+
+def animals(ask, user, filters=None):
+    document = f"query ($filters: AnimalFilter) {{ animals(filters: $filters, order: [{{id: ASC}}]) {{ {FIELDS} }} }}"
+    return ask(user, document, filters=filters)["animals"]
+
+
+@pytest.fixture
+def _animals():
+    Keeper.objects.create(code="ada")
+    for values in VALUES:
+        Animal.objects.create(**{name: python_of(name, value) for name, value in values.items()})
+
+
+def python_of(name, value):
+    return value if name in ("binary", "keeper_id") else Animal._meta.get_field(name).to_python(value)
+
+
+@pytest.mark.usefixtures("_animals")
+@pytest.mark.parametrize("match_by", [["id"], ["token"]])
+def test_a_page_of_every_field_is_sent_back_and_changes_nothing(ask, bulk, user, match_by):
+    read = animals(ask, user)
+    sent = [{name: value for name, value in row.items() if name != "id" or match_by == ["id"]} for row in read]
+
+    done = bulk(Verb.UPDATE, "animals", sent, match_by)
+
+    assert done.errors == []
+    assert done.outcomes == ["UNCHANGED", "UNCHANGED"]
+    assert (read[1]["big"], read[1]["duration"], read[1]["binary"]) == (str(2**63 - 1), "-P3DT04H00M00.000001S", "AP8=")
+    assert (read[1]["size"], read[1]["address"], read[1]["keeper"]["code"]) == ("LARGE", "2001:db8::1", "ada")
+
+
+@pytest.mark.usefixtures("_animals")
+def test_a_filter_finds_a_value_as_it_was_told(ask, user):
+    _, full = animals(ask, user)
+    values = {name: value for name, value in full.items() if name not in ("json", "shout", "email", "slug", "text")}
+    keeper = values.pop("keeper")
+
+    for name, value in values.items():
+        found = animals(ask, user, {name: {"inList": [value]}})
+        assert full["id"] in [one["id"] for one in found], name
+    assert [one["id"] for one in animals(ask, user, {"duration": {"lt": "P0D"}})] == [full["id"]]
+    assert animals(ask, user, {"keeper": {"exact": keeper["code"]}}) == [full]
+    assert animals(ask, user, {"json": {"isNull": False}}) == [full]

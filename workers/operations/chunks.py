@@ -23,6 +23,7 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
@@ -55,10 +56,8 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
     if chunk is None:
         return None
     if chunk.attempts > limits().max_attempts:
-        raise GivenUp(
-            chunk.operation_id,
-            f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
-        )
+        remedy = "Smaller chunks take less of it: give chunkSize."
+        raise failed_too_often(chunk.operation, name_of_chunk(chunk), chunk.attempts - 1, remedy)
     try:
         with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):
             write_claimed(chunk)
@@ -70,9 +69,16 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
         return None
     except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
+        note_failure(chunk.operation_id, name_of_chunk(chunk), error)
         heartbeat.give_back(chunk, was_away=is_outage(error))
         raise
     return chunk
+
+
+def name_of_chunk(chunk: Chunk) -> str:
+    """What a client can find in his rows."""
+    last = chunk.row_start + chunk.row_count - 1
+    return f"Chunk {chunk.number} of {chunk.input.resource} (rows {chunk.row_start} to {last})"
 
 
 def write_claimed(chunk: Chunk) -> None:
@@ -88,7 +94,7 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watc
     with watch, transaction.atomic(using=plan.resource.database):
         set_up(plan, chunk.operation, watch)
         with given_up_by_hooks(chunk):
-            entry = rows_written(chunk, plan, validated)
+            entry = rows_traded(chunk, plan, validated)
         entries.record(chunk, entry)
 
 
@@ -125,16 +131,16 @@ def given_up_by_hooks(chunk: Chunk) -> Iterator[None]:
         raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows; gives what became of them. In a transaction. Raises HookFailed."""
     if GIVES_TO not in validated.rows.columns:
-        return rows_as_they_are(chunk, plan, validated)
+        return rows_written(chunk, plan, validated)
     trades = Trades()
     trades.add(chunk.input_id, chunk.row_start, validated.rows)
 
     def attempt() -> tuple[Entry, Attempt]:
         vacated = vacated_of(chunk, plan, validated, trades)
-        entry = rows_as_they_are(chunk, plan, validated)
+        entry = rows_written(chunk, plan, validated)
         if vacated.are_dangling:
             check_references(plan.resource.database)
         return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
@@ -142,7 +148,7 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return traded(plan.resource.database, trades, attempt)
 
 
-def rows_as_they_are(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows, whatever changes hands among them."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)

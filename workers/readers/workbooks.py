@@ -18,7 +18,8 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
+from bulkql.workers.readers import returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
@@ -27,7 +28,9 @@ from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
 from bulkql.workers.resources.plan import Plan
 
 FRAME_BYTES = 8 * 1024 * 1024
-SUFFIX = ".xlsx"
+#: Calamine tells the two by their endings; ODS begins with its MIME type.
+XLSX_SUFFIX, ODS_SUFFIX = ".xlsx", ".ods"
+ODS_MARK, BEGINNING_BYTES = b"application/vnd.oasis.opendocument", 256
 
 #: What a cell's value is written as depends on the field that takes it: the first class decides.
 KINDS: tuple[tuple[type[models.Field[Any, Any]], str], ...] = (
@@ -37,7 +40,7 @@ KINDS: tuple[tuple[type[models.Field[Any, Any]], str], ...] = (
     (models.DurationField, "duration"),
     (models.FloatField, "float"),
 )
-TEXT = "text"
+TEXT, IGNORED_KIND = "text", "ignored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     with opened(file, options) as (path, decoding, header):
         fields = places_of(plan, header, options)
         faults = broken_cells(path, header)
-        kinds = [None if field is None else kind_of(plan.all_columns[field]) for field in fields]
+        kinds = list(kinds_of(plan, header, fields, options))
         lines = sorted({line for line, _ in faults})
         for data in decoding.streams({"kinds": kinds, "lines": lines}):
             yield cells_of(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, faults, header)
@@ -88,7 +91,9 @@ class WorkbookBeginning:
 @contextmanager
 def opened(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
     """A workbook on disk, the process that reads it, and its header."""
-    with spooled(file, SUFFIX) as path:
+    file.seek(0)
+    suffix = ODS_SUFFIX if ODS_MARK in file.read(BEGINNING_BYTES) else XLSX_SUFFIX
+    with spooled(file, suffix) as path:
         arguments = {
             "path": str(path),
             "sheet": options.sheet,
@@ -120,9 +125,20 @@ def places_of(plan: Plan, header: Header, options: FileOptions) -> list[str | No
     return [next(found) if name else None for name in header.names]
 
 
-def kind_of(column: Column) -> str:
+def kinds_of(plan: Plan, header: Header, fields: list[str | None], options: FileOptions) -> Iterator[str | None]:
+    """What the values of each column are written as; None for those without a name, and for bulkql's own."""
+    for name, field in zip(header.names, fields, strict=True):
+        if field is not None:
+            yield kind_of_values(plan.all_columns[field], options)
+        else:
+            yield IGNORED_KIND if name and name not in returned.NAMES else None
+
+
+def kind_of_values(column: Column, options: FileOptions) -> str:
     """What a column's values are written as."""
-    return next((kind for field, kind in KINDS if isinstance(column.value_field, field)), TEXT)
+    kind = next((kind for field, kind in KINDS if isinstance(column.value_field, field)), TEXT)
+    # Numbers are no texts, which may have a comma before their fraction.
+    return f"marked {kind}" if column.is_number and options.spelling.decimal is not None else kind
 
 
 def broken_cells(path: Path, header: Header) -> Faults:
@@ -139,7 +155,11 @@ def cells_of(
     frame: pl.DataFrame, plan: Plan, fields: list[str | None], options: FileOptions, faults: Faults, header: Header
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
-    names = {str(place): field for place, field in enumerate(fields) if field}
+    names = {
+        str(place): field or ignored(place, name)
+        for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
+        if field or str(place) in frame.columns
+    }
     errors = row_errors(frame, plan, fields, faults, header)
     shown: dict[str, dict[int, str]] = {}
     for (line, column), text in faults.items():

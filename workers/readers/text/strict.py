@@ -115,7 +115,9 @@ class StrictReader:
         end = newline + 1 if newline >= 0 else len(buffer)
         was_in_doubt, self.is_in_doubt = self.is_in_doubt, False
         if buffer.find(b'"', start, end) < 0:
-            return end, *self._unquoted(buffer[start:end])
+            kept, reason = self._unquoted(buffer[start:end])
+            self.is_in_doubt = was_in_doubt and not kept
+            return end, kept, reason
         try:
             cells, end = cells_at(buffer, start, self.delimiter, is_last)
             # An inch mark there is more likely one within the broken cell.
@@ -126,7 +128,9 @@ class StrictReader:
             self.is_in_doubt = True
             opened = line + buffer.count(b"\n", start, broken.cell)
             return end, b"", broken.reason.format(line=f"{opened:,}")
-        return end, *self._quoted(cells, buffer[start:end])
+        kept, reason = self._quoted(cells)
+        self.is_in_doubt = was_in_doubt and not kept
+        return end, kept, reason
 
     def _unquoted(self, record: bytes) -> tuple[bytes, str | None]:
         """A line without quotes."""
@@ -141,7 +145,7 @@ class StrictReader:
             return text + b"\n", None
         return b"", self._wrong_count(count)
 
-    def _quoted(self, cells: list[bytes], record: bytes) -> tuple[bytes, str | None]:
+    def _quoted(self, cells: list[bytes]) -> tuple[bytes, str | None]:
         """A record with quotes, by its cells."""
         if not self.needed <= len(cells) <= self.columns:
             return b"", self._wrong_count(len(cells))

@@ -15,9 +15,10 @@ import xlsxwriter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from bulkql.workers.columns.cells import NULL
+from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json
+from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json, ignored
 from bulkql.workers.readers import workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
@@ -242,7 +243,7 @@ def test_columns_without_a_name_are_passed_over_while_they_are_empty():
 def test_columns_are_those_of_any_file():
     data = stored(sheet(["Größe", "bulkql_row", "note"], [4, 0, "x"]))
 
-    assert read(data, columns={"Größe": "integer"}, unknown_columns=UnknownColumns.IGNORE).rows() == [("4",)]
+    assert read(data, columns={"Größe": "integer"}, unknown_columns=UnknownColumns.IGNORE)["integer"].to_list() == ["4"]
     with pytest.raises(BadInput, match="animals has no field for the column 'note'"):
         read(data, columns={"Größe": "integer"})
 
@@ -318,3 +319,23 @@ def test_names_are_asked_of_the_header_alone():
     )
 
     assert beginning.names() == ["char", "integer"]
+
+
+def test_numbers_are_numbers_whatever_stands_before_the_fraction_of_texts():
+    data = stored(sheet(["decimal", "char"], [1.5, 1.5], ["1,5", "1,5"], [1234.5, "xx"], ["1.234,5", "xx"]))
+
+    frame = read(data, spelling=Spelling(decimal=","))
+
+    plan = replace(creating(resource_named("animals")), spelling=Spelling(decimal=","))
+    rows = validate(plan, frame).rows
+    assert rows["decimal"].to_list() == ["1.5", "1.5", "1234.5", "1234.5"]
+    assert frame["char"].to_list() == ["1.5", "1,5", "xx", "xx"]
+
+
+def test_columns_that_are_left_out_keep_their_cells_for_the_failed_rows():
+    data = stored(sheet(["char", "note", "bulkql_row", None], ["a", 2**60, 0, None]))
+
+    frame = read(data, unknown_columns=UnknownColumns.IGNORE)
+
+    assert frame.columns == ["char", ignored(1, "note")]
+    assert frame.row(0) == ("a", "1152921504606846976")
