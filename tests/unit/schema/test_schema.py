@@ -113,6 +113,8 @@ def test_options_and_file_input_have_the_promised_fields(schema):
         "falseValues",
         "delimiter",
         "encoding",
+        "sheet",
+        "headerRow",
     }
     assert {"mode", "chunkSize", "idempotencyKey", "label"} <= set(schema.type_map["BulkOptions"].fields)
 
