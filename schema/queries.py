@@ -15,6 +15,7 @@ from bulkql.schema.limits.usage import LimitQuery
 from bulkql.schema.lists.fields import list_field
 from bulkql.schema.lists.types import row_types
 from bulkql.schema.operations import OperationQuery
+from bulkql.schema.templates.queries import TemplateQuery
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import read_only, write_only
@@ -73,6 +74,5 @@ def query_type(resources: list[BulkResource]) -> type:
     }
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
-    return strawberry.type(
-        type("Query", (OperationQuery, ResourceQuery, LimitQuery), namespace), description="What can be read."
-    )
+    bases = (OperationQuery, ResourceQuery, TemplateQuery, LimitQuery)
+    return strawberry.type(type("Query", bases, namespace), description="What can be read.")

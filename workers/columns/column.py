@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
-from bulkql.workers.columns.spelling import NUMBERS, Spelling, tidy
+from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
 from bulkql.workers.errors import place_of
 
 logger = logging.getLogger("bulkql")
@@ -134,7 +134,7 @@ class Column:
             value = self.value_field.to_python(value)
             self.value_field.run_validators(value)
         else:
-            value = self.field.clean(value, None)
+            value = cleaned_by(self.field, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValidationError("A finite number is expected here.", code="invalid")
         return value
@@ -188,6 +188,17 @@ class Column:
         return self.field if self.field.choices else self.value_field
 
     @property
+    def date_format(self) -> DateFormat | None:
+        """How the file writes this field's dates; None for ISO 8601, and for what is no date."""
+        written = self.spelling.date_format if self.spelling is not None else None
+        is_date = isinstance(self.ruling_field, models.DateField) and not self.field.choices
+        return DateFormat.of(written) if written is not None and is_date else None
+
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self.value_field, models.CharField | models.TextField) and not self.choice_names
+
+    @property
     def is_number(self) -> bool:
         return isinstance(self.ruling_field, NUMBERS) and not self.field.choices
 
@@ -202,6 +213,17 @@ class Column:
         if self.accepts == {str}:
             return "A string"
         return "A string or a number" if str in self.accepts else "A number"
+
+
+def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
+    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
+    try:
+        return field.clean(value, None)
+    except AttributeError:
+        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
+        instance = field.model()
+        setattr(instance, field.attname, field.to_python(value))
+        return field.clean(getattr(instance, field.attname), instance)
 
 
 @lru_cache(maxsize=1_000)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 from typing import Any
@@ -44,9 +44,6 @@ class Spelling:
     date_format: str | None = None
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Spelling:
@@ -192,6 +189,11 @@ class DateFormat:
     def is_like_iso(self) -> bool:
         """Whether an ISO date may be meant by this format otherwise: 2024-02-01 is the second of January."""
         return re.match(self.pattern, "2024-12-12") is not None
+
+    @property
+    def directives(self) -> str:
+        """The same for strftime, where a dash stands between the parts."""
+        return "-".join(f"%{one}" for one in self.order)
 
     def iso(self, text: pl.Expr) -> pl.Expr:
         """Dates of this format as ISO 8601 has them, with what follows them; ISO's own where none can be mistaken."""

@@ -15,7 +15,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
-from bulkql.workers.frames import GIVES_TO, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
@@ -236,6 +236,13 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
     return postgres.write if backend(plan.resource.database).supports_copy else orm.write
 
 
+def lines_of(chunk: Chunk, rows: pl.Series) -> pl.Series:
+    """The line of the file on which each of these rows begins; none where they came without lines."""
+    if rows.len() and LINE in (raw := unpack(chunk.payload)).columns:
+        return raw[LINE].gather(rows).alias("line")
+    return pl.Series("line", [None] * rows.len(), dtype=ROW_NUMBER)
+
+
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
     # The only place where a row's place in its chunk becomes its index in the input: if a step before this one added
@@ -248,6 +255,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
         pk="pk",
     )
     # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
+    lines = lines_of(chunk, written.errors[ROW])
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
-    errors = written.errors.with_columns(index, texts).select(*RECORDED_ERRORS)
+    errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
     return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

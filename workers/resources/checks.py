@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
 
@@ -100,7 +101,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             id="bulkql.E012",
         )
     for field in meta.concrete_fields:
-        if field.name not in resource.fields and owes_a_value(field):
+        if field.name not in resource.fields and owes_a_value(field) and not may_be_filled(resource, field):
             yield Error(
                 f"{rules} leaves out {field.name}, which every new row of {resource.label} needs.",
                 hint="Add it to `fields`, or give the model's field a default.",
@@ -218,12 +219,6 @@ PASSWORDS = r"(^|_)(password|passwd|passphrase)(_hash|_digest)?\d*$"
 def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What no BulkResource could make of this model."""
     meta = resource.model._meta
-    if meta.parents:
-        yield Error(
-            f"{resource.label} inherits from another table, which bulk writes cannot fill.",
-            hint="Register the parent model, or make it abstract.",
-            id="bulkql.E006",
-        )
     if type(meta.pk).__name__ == "CompositePrimaryKey":
         yield Error(
             f"{resource.label} has a composite primary key, which bulkql does not support.",

@@ -26,6 +26,10 @@ FRAME_CELLS = 200_000
 HELP = "\N{CIRCLED LATIN SMALL LETTER I}"
 #: Whole numbers from here on have no cells of their own: 9,007,199,254,740,993 is stored as ...992.
 EXACT = 2.0**53
+#: Kinds of columns that take them as they are: floats, and what is left out.
+INEXACT = ("float", "marked float", "ignored")
+#: Before a number that is no text, where texts have a comma before their fraction; as it stands in cells of frames.
+MARK = "\0"
 #: The day of a time without a date, and that of the first date.
 EPOCH, FIRST = datetime(1899, 12, 30), datetime(1900, 1, 1)
 #: Digits of a number that spreadsheets show; what a sum has beyond them is noise.
@@ -183,7 +187,7 @@ class Sheet:
         self, lines: Iterable[int], values: tuple[Any, ...], place: int, kind: str, found: dict[int, list[Any]]
     ) -> None:
         """Whole numbers with more digits than a cell keeps; as floats they are what they say."""
-        if kind == "float":
+        if kind in INEXACT:
             return
         for line, value in zip(lines, values, strict=True):
             if type(value) is float and abs(value) >= EXACT:
@@ -218,7 +222,11 @@ def texts_of(values: tuple[Any, ...], kind: str) -> list[str | None]:
     kinds = set(map(type, values))
     if kinds == {str}:
         return [value or None for value in values]
-    return [None if value == "" else text_of(value, kind) for value in values]
+    if len(kinds - {str}) == 1:
+        # Each value once. Where there are several kinds, True and 1.0 would be the same key.
+        texts = {value: text_of(value, kind) or None for value in set(values)}
+        return [texts[value] for value in values]
+    return [text_of(value, kind) or None for value in values]
 
 
 def text_of(value: Any, kind: str) -> str:
@@ -227,11 +235,19 @@ def text_of(value: Any, kind: str) -> str:
     return str(value) if write is None else write(value, kind)
 
 
-def number(value: float, kind: str) -> str:
+def marked_number(value: float, kind: str) -> str:
+    """A number for a field that takes numbers from texts of another spelling."""
+    return f"{MARK if kind.startswith('marked') else ''}{number(value)}"
+
+
+def number(value: float) -> str:
     """7.0 is 7, and has no exponent; sums lose what no spreadsheet shows of them."""
     if value.is_integer():
         return str(int(value))
-    exact = Decimal(repr(value))
+    text = repr(value)
+    if len(text) <= SHOWN_DIGITS and "e" not in text:
+        return text
+    exact = Decimal(text)
     if len(exact.as_tuple().digits) > SHOWN_DIGITS:
         shown = Decimal(f"{value:.{SHOWN_DIGITS}g}").normalize()
         exact = shown if len(shown.as_tuple().digits) <= MEANT_DIGITS else exact
@@ -273,7 +289,7 @@ def duration(value: timedelta, kind: str) -> str:
 
 
 WRITERS: dict[type, Callable[[Any, str], str]] = {
-    float: number,
+    float: marked_number,
     bool: boolean,
     datetime: moment,
     date: day,

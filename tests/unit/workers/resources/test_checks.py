@@ -222,14 +222,6 @@ def test_a_field_is_owed_that_nobody_gives():
     assert owed == ["text", "number", "blank_number"]
 
 
-def test_tables_do_not_inherit():
-    assert found(Child, fields=("name", "toy"))[-1] == (
-        "bulkql.E006",
-        "zoo.Child inherits from another table, which bulk writes cannot fill.",
-        "Register the parent model, or make it abstract.",
-    )
-
-
 def test_primary_keys_are_of_one_field():
     assert found(Composite, fields=("a", "b"))[-1] == (
         "bulkql.E007",
