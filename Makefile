@@ -10,7 +10,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-packaging test-newer test-postgres test-sqlite test-mariadb faults soak lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean test-packages test-mariadb
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,17 +35,25 @@ demo: setup ## The main job on real input: 235,160 rows through the public API
 up: setup ## Everything on this machine, until Ctrl-C
 	@$(BOUND) $(BIN)/bulkql up
 
-test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
-	@$(BIN)/python -m pytest
+# Processes that share the tests, a file at a time. Each starts its own servers; most tests wait, so there are more than cores.
+JOBS ?= 3
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+test: setup test-packaging test-packages ## The tests, on a real PostgreSQL and a real Redis
+	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
 WRITING := $(foreach one,create verbs lists trees atomic making write_only,tests/integration/test_$(one).py)
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
-	@TEST_DATABASE=$(POSTGRES) $(BIN)/python -m pytest $(WRITING)
+	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)
 
 test-sqlite: setup ## The writers' tests on SQLite
-	@TEST_DATABASE=sqlite $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
+	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
+
+# They need apps and settings that the other tests do not have. Their own migrations are not what is tested.
+test-packages: setup ## The models of twenty packages: every verb beside a loop of save(), printed as a table
+	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -s tests/ecosystem
 
 test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
 	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
@@ -63,6 +71,9 @@ test-newer: setup ## The checkout installed with a newer Python, and its system 
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser
+
+test-spreadsheets: setup ## Workbooks through LibreOffice and back (needs libreoffice-calc-nogui)
+	@$(BIN)/python -m pytest tests/spreadsheets
 
 SECONDS ?= 120
 SEED ?= 1

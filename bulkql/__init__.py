@@ -1,5 +1,8 @@
 """The public door: what a user's app imports."""
 
+from bulkql.operation import BulkOperation
+from bulkql.verbs import acreate, adelete, areplace, aupdate, aupsert, create, delete, replace, update, upsert
+from bulkql.workers.enums import Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -15,10 +18,16 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+
 __all__ = [
     "ALL",
+    "AUTO",
+    "COPY",
+    "SAVE",
     "BadInput",
     "BulkError",
+    "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
     "Forbidden",
@@ -28,8 +37,18 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "acreate",
+    "adelete",
+    "areplace",
+    "aupdate",
+    "aupsert",
     "chunk_written",
+    "create",
+    "delete",
     "operation_finished",
     "register",
+    "replace",
     "row_errors",
+    "update",
+    "upsert",
 ]

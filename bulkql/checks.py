@@ -81,6 +81,19 @@ def schema_errors() -> Iterator[CheckMessage]:
         )
 
 
+@register("bulkql")
+def check_schema(**_: Any) -> list[CheckMessage]:
+    """The schema of the registered resources, built: what fails here would fail the web process."""
+    from bulkql.workers.resources.checks import check_resources
+    from bulkql.workers.resources.registry import registered
+
+    if check_resources():
+        return []  # each of them says itself what is wrong
+    from bulkql.schema.checks.building import building_errors
+
+    return list(building_errors(registered()))
+
+
 def websocket_warnings() -> Iterator[CheckMessage]:
     """Under WSGI there are no websockets."""
     if getattr(settings, "ASGI_APPLICATION", None) is None:

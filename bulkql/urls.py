@@ -14,5 +14,6 @@ urlpatterns = [
     path("graphql", GraphQLView.as_view(), name="graphql"),
     path("graphiql", GraphiQLView.as_view(), name="graphiql"),
     path("uploads/<uuid:upload_id>", uploads.receive, name="upload"),
+    path("files/templates/<str:signature>/<str:name>", downloads.send_template, name="template"),
     path("files/<uuid:operation_id>/<str:signature>/<str:name>", downloads.send, name="file"),
 ]

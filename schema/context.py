@@ -44,7 +44,7 @@ class Context:
     has_files: bool = False
     #: The resources whose rows were asked for along with others', and which the user may not view.
     hidden: set[str] = field(default_factory=set)
-    #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows.py).
+    #: Inline rows, by the response key of their mutation and the resource, and by their field (schema/rows/).
     rows: dict[tuple[str, str], dict[str, list[Any]]] = field(default_factory=dict)
     #: The fields that the user may not read, by resource: asked anew with each query of rows (schema/queries.py).
     unreadable: dict[str, frozenset[str]] = field(default_factory=dict)

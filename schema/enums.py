@@ -10,9 +10,20 @@ import strawberry
 from bulkql.workers.enums import OnError, Outcome, State, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.intake.requests import Mode
-from bulkql.workers.readers.options import EmptyCells, FileFormat, UnknownColumns
+from bulkql.workers.readers.options import EmptyCells, FileFormat, ShortRecords, UnknownColumns
 
-__all__ = ["Code", "EmptyCells", "FileFormat", "Mode", "OnError", "Outcome", "State", "UnknownColumns", "Verb"]
+__all__ = [
+    "Code",
+    "EmptyCells",
+    "FileFormat",
+    "Mode",
+    "OnError",
+    "Outcome",
+    "ShortRecords",
+    "State",
+    "UnknownColumns",
+    "Verb",
+]
 
 
 def describe(kind: EnumMeta, name: str, description: str, **values: str) -> None:
@@ -36,8 +47,9 @@ describe(
     "FileFormat",
     "The format of a file.",
     CSV="Comma-separated values, with a header.",
-    NDJSON="One JSON object a line.",
+    NDJSON="One JSON object a line; an array of objects, or objects that span lines, are read too.",
     PARQUET="Apache Parquet.",
+    XLSX="A sheet of a workbook of Excel (.xlsx, .xlsm), or of LibreOffice (.ods).",
 )
 describe(
     UnknownColumns,
@@ -45,6 +57,13 @@ describe(
     "What becomes of a file's columns that the resource does not have.",
     REJECT="The file is refused.",
     IGNORE="They are left out.",
+)
+describe(
+    ShortRecords,
+    "ShortRecords",
+    "What becomes of CSV records with fewer cells than the header.",
+    REJECT="They are row errors.",
+    FILL="The row does not give the fields of the cells that are not there.",
 )
 describe(
     EmptyCells,
@@ -109,5 +128,6 @@ describe(
     CONSTRAINT="The row violates a constraint, or other rows protect it from being deleted.",
     NOT_FOUND="The table has no row with this key, or the user may not see it.",
     FORBIDDEN="The user may not change the row with this key.",
+    MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
 )

@@ -12,8 +12,8 @@ import strawberry
 from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
-from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, UnknownColumns
-from bulkql.schema.filters import filter_of
+from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
+from bulkql.schema.lists.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
@@ -31,12 +31,17 @@ class ColumnMapping:
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
     upload_id: strawberry.ID | None = strawberry.field(default=None, description="An upload made by createUpload.")
-    format: FileFormat | None = strawberry.field(default=None, description="By default, the file's name tells.")
+    format: FileFormat | None = strawberry.field(
+        default=None, description="By default what the file's name says, else its first bytes where these are certain."
+    )
     columns: list[ColumnMapping] | None = strawberry.field(
         default=None, description="Columns whose names are not the resource's."
     )
     unknown_columns: UnknownColumns = strawberry.field(
         default=UnknownColumns.REJECT, description="What becomes of columns that the resource does not have."
+    )
+    short_records: ShortRecords = strawberry.field(
+        default=ShortRecords.REJECT, description="What becomes of CSV records with fewer cells than the header."
     )
     null_values: list[str] | None = strawberry.field(
         default=None, description="Cells that mean null, such as NA. By default none."
@@ -44,8 +49,42 @@ class FileInput:
     empty_cells: EmptyCells = strawberry.field(
         default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
     )
-    delimiter: str = strawberry.field(default=",", description="Between the cells of CSV: one character.")
-    encoding: str = strawberry.field(default="utf-8", description="Of CSV, such as utf-8, utf-16 or cp1252.")
+    trim: bool = strawberry.field(
+        default=False,
+        description="Blanks around texts and keys do not count either; around other values they never do.",
+    )
+    decimal: str | None = strawberry.field(
+        default=None,
+        description="What stands before a number's fraction: a comma or a point. Given, thousands may be separated: "
+        "by blanks, apostrophes, or the other of the two. By default a point, and no thousands.",
+    )
+    date_format: str | None = strawberry.field(
+        default=None,
+        description="The order of day, month and year, such as %d.%m.%Y or DD.MM.YYYY. By default as ISO 8601 has it.",
+    )
+    true_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean true, in any case, such as Yes; beside true, t and 1."
+    )
+    false_values: list[str] | None = strawberry.field(
+        default=None, description="Texts that mean false, in any case, such as No; beside false, f and 0."
+    )
+    delimiter: str | None = strawberry.field(
+        default=None,
+        description="Between the cells of CSV: one character. By default what the file says in a line such as sep=; or "
+        "by its ending .tsv, else a comma.",
+    )
+    encoding: str | None = strawberry.field(
+        default=None,
+        description="Of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default what the file's byte order mark "
+        "says, else utf-8.",
+    )
+    sheet: str | None = strawberry.field(
+        default=None, description="The name of a workbook's sheet; by default the first that is not hidden."
+    )
+    header_row: int | None = strawberry.field(
+        default=None,
+        description="The row of a sheet that has the header, from 1; by default the first that has values.",
+    )
 
 
 @strawberry.input(description="How an operation is carried out.")

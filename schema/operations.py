@@ -17,7 +17,7 @@ from bulkql.schema.context import Context, user_of
 from bulkql.schema.enums import State, Verb
 from bulkql.schema.order import OperationOrder, Place, ordering
 from bulkql.schema.permissions import operation_for, visible_operations
-from bulkql.schema.types import After, BulkOperation, First, snapshot
+from bulkql.schema.types import After, BulkOperation, First, given, snapshot
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import check_text, exceeds
 from bulkql.workers.models import Operation
@@ -54,9 +54,14 @@ class BulkOperationConnection:
     total_count: int = strawberry.field(description="All operations that the filters let through.")
 
 
+#: The operations of a page where nobody says how many.
+OPERATIONS = 20
+
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 Filters = Annotated[OperationFilter | None, strawberry.argument(description="Which operations; by default all.")]
-Order = Annotated[OperationOrder, strawberry.argument(description="In which order; a cursor is good in its own only.")]
+Order = Annotated[
+    OperationOrder | None, strawberry.argument(description="In which order; a cursor is good in its own only.")
+]
 
 
 @strawberry.type
@@ -71,10 +76,12 @@ class OperationQuery:
         info: Info[Context, None],
         filters: Filters = None,
         order: Order = OperationOrder.CREATED_AT_DESC,
-        first: First = 20,
+        first: First = OPERATIONS,
         after: After = None,
     ) -> BulkOperationConnection:
-        return await sync_to_async(operations_page)(user_of(info), filters, order, first, after)
+        return await sync_to_async(operations_page)(
+            user_of(info), filters, order or OperationOrder.CREATED_AT_DESC, given(first, OPERATIONS), after
+        )
 
 
 def operations_page(

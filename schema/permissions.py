@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import strawberry
@@ -15,7 +15,7 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
 from bulkql.workers.models import Operation
-from bulkql.workers.resources.registry import BulkResource, registered
+from bulkql.workers.resources.registry import BulkResource, registered, resource_of
 from bulkql.workers.resources.rights import may, permission_to, write_only
 
 if TYPE_CHECKING:
@@ -92,27 +92,49 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
 def check_may_search(user: User, resource: BulkResource, how: str, *given: object) -> None:
     """Whether a user may read what these filters or orders name: to search is to read. Raises Forbidden."""
     check_may_view(user, resource)
-    refused = sorted({name for one in given for name in names_in(one)} & write_only(resource, user))
+    named = [found for one in given for found in named_in(one)]
+    refused = sorted({name for name, _ in named} & write_only(resource, user))
     if refused:
         names = ", ".join(map(graphql_name, refused))
         raise Forbidden(f"{resource.name} cannot be {how} by {names}, which you may not read.")
+    for name, value in named:
+        check_may_search_target(user, resource, how, name, value)
 
 
-def names_in(given: object) -> Iterator[str]:
-    """The fields that a filter or an order names, in its junctions too."""
+def check_may_search_target(user: User, resource: BulkResource, how: str, name: str, value: object) -> None:
+    """The same of what a foreign key or a list points to: by a target's own keys, or by the one that rows give."""
+    field: Any = resource.model._meta.get_field(name)
+    target = resource_of(field.related_model) if field.related_model is not None else None
+    if target is None:
+        return
+    check_may_view(user, target)
+    asked = {one for one, _ in named_in(value)}
+    read = asked - REFERENCE | ({field.target_field.name} if asked & {"exact", "in_list"} else set())
+    refused = sorted(read & write_only(target, user))
+    if refused:
+        names = ", ".join(f"{graphql_name(name)}.{graphql_name(one)}" for one in refused)
+        raise Forbidden(f"{resource.name} cannot be {how} by {names}, which you may not read.")
+
+
+#: What a lookup of a foreign key asks by, besides the fields of its target's keys.
+REFERENCE = frozenset({"exact", "in_list", "is_null", "pk"})
+
+
+def named_in(given: object) -> Iterator[tuple[str, object]]:
+    """The fields that a filter or an order names, in its junctions too, with what it asks of them."""
     if isinstance(given, list):
         for one in given:
-            yield from names_in(one)
+            yield from named_in(one)
         return
     definition = get_object_definition(given)
     for one in definition.fields if definition is not None else ():
         value = getattr(given, one.name)
-        if value is None or value is strawberry.UNSET:
+        if value is None or value is strawberry.UNSET or one.name == "DISTINCT":
             continue
         if one.name in JUNCTIONS:
-            yield from names_in(value)
+            yield from named_in(value)
         else:
-            yield one.name
+            yield one.name, value
 
 
 JUNCTIONS = ("AND", "OR", "NOT")

@@ -11,12 +11,15 @@ from typing import Any, NewType
 
 import strawberry
 from django.db import models
-from strawberry.scalars import JSON
+from django.utils import dateparse
+from django.utils.duration import duration_iso_string
+from strawberry.scalars import JSON, Base64
 from strawberry.types.enum import EnumValueDefinition
 from strawberry.types.scalar import ScalarDefinition, scalar
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.enums import Verb
 
 BigInt = NewType("BigInt", int)
 
@@ -33,9 +36,35 @@ def parse_big_int(value: object) -> int:
 #: GraphQL's Int ends at 32 bits.
 BIG_INT: ScalarDefinition = scalar(
     name="BigInt",
-    description="An integer of 64 bits: a number, or a string for clients whose numbers are floats.",
-    serialize=int,
+    description="An integer of 64 bits, as a string, which no client rounds; a number is taken too.",
+    serialize=str,
     parse_value=parse_big_int,
+)
+
+Duration = NewType("Duration", datetime.timedelta)
+
+
+def parse_duration(value: object) -> datetime.timedelta:
+    found = dateparse.parse_duration(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"Duration cannot represent {str(value)[:100]!r}: P1DT2H3M4S and 1 02:03:04 are durations")
+    return found
+
+
+#: Django takes what it writes itself, ISO 8601 and PostgreSQL's own texts.
+DURATION: ScalarDefinition = scalar(
+    name="Duration",
+    description="A span of time as ISO 8601 writes it: P1DT02H03M04S. `1 02:03:04` is taken too.",
+    serialize=duration_iso_string,
+    parse_value=parse_duration,
+)
+
+#: What follows a resource's own name in the names of its types.
+ENDINGS = frozenset(
+    {
+        *("By", "Field", "Filter", "Key", "Lookup", "Order"),
+        *(f"{verb.title()}{row}" for verb in Verb for row in ("", "Row")),
+    }
 )
 
 #: The first class that a field is an instance of decides.
@@ -56,8 +85,9 @@ TYPES: tuple[tuple[type[models.Field[Any, Any]], Any], ...] = (
     (models.CharField, str),
     (models.TextField, str),
     (models.GenericIPAddressField, str),
-    (models.DurationField, str),
-    (models.BinaryField, str),
+    (models.DurationField, Duration),
+    (models.BinaryField, Base64),
+    (models.FileField, str),
 )
 
 
@@ -67,7 +97,24 @@ def type_of(column: Column, owner: str) -> Any:
         return strawberry.ID
     if column.choice_names:
         return enum_of(column, owner)
-    return next((kind for field, kind in TYPES if isinstance(column.field, field)), JSON)
+    return kind_of(column)
+
+
+def kind_of(column: Column) -> Any:
+    """The GraphQL type of a column's values, whatever part they play; JSON for fields that are not known here."""
+    return next((kind for field, kind in TYPES if isinstance(column.value_field, field)), JSON)
+
+
+def is_sortable(column: Column) -> bool:
+    """Whether rows can be put in the order of a column."""
+    has_order = column.is_plain or isinstance(column.field, models.DurationField | models.GenericIPAddressField)
+    return column.target is None and has_order
+
+
+def enum_name_of(column: Column, owner: str) -> str:
+    """The name of the enum of a field's choices: ShopOrderState, and for a field that is called `filter` another."""
+    ending = f"{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    return f"{owner}{ending}Choice" if ending in ENDINGS else f"{owner}{ending}"
 
 
 @cache
@@ -78,16 +125,22 @@ def enum_of(column: Column, owner: str) -> Any:
         name: EnumValueDefinition(value=value, description=labels[str(value)])
         for name, value in column.choice_names.items()
     }
-    name = f"{owner}{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    name = enum_name_of(column, owner)
     # mypy wants an enum's members written out; these are known at run time.
     kind: Any = enum.Enum(name, values)  # type: ignore[misc]
     return strawberry.enum(kind, name=name, description=f"The choices of {owner}.{column.graphql_name}.")
 
 
+def purpose(column: Column) -> str:
+    """What a field is for, in the model's own words."""
+    field = column.field
+    return str(field.help_text).rstrip(".") if field.help_text else str(field.verbose_name).capitalize()
+
+
 def describe(column: Column, *, is_required: bool = True) -> str:
     """What a field is for, and what its values must be."""
     field = column.field
-    sentences = [str(field.help_text).rstrip(".")] if field.help_text else [str(field.verbose_name).capitalize()]
+    sentences = [purpose(column)]
     if isinstance(column, ListColumn) and column.target is not None:
         sentences.append(f"The ids of all its {column.target._meta.verbose_name_plural}")
     elif column.target is not None:

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import StreamResult
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -26,13 +27,14 @@ from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, 
 from bulkql.schema.limits.pages import PageLimits
 from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
+from bulkql.schema.names import Prefixed, type_prefix
 from bulkql.schema.queries import query_type
-from bulkql.schema.rows import RowLane
-from bulkql.schema.scalars import BIG_INT, BigInt
+from bulkql.schema.rows.lane import RowLane
+from bulkql.schema.scalars import BIG_INT, DURATION, BigInt, Duration
 from bulkql.schema.subscriptions import Subscription
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
-from bulkql.workers.resources.registry import registered
+from bulkql.workers.resources.registry import BulkResource, registered
 
 
 class Schema(strawberry.Schema):
@@ -53,6 +55,9 @@ class Schema(strawberry.Schema):
     ) -> None:
         config = config or StrawberryConfig()
         config.scalar_map = {**SCALARS, **config.scalar_map}
+        # A project's own names for types go before ours.
+        if type_prefix() and type(config.name_converter) is NameConverter:
+            config.name_converter = Prefixed(config.name_converter.auto_camel_case)
         super().__init__(query, mutation, subscription, extensions=[*extensions, *EXTENSIONS], config=config, **options)
         descriptions.complete(self._schema)
 
@@ -188,7 +193,11 @@ async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, No
 @cache
 def schema() -> Schema:
     """The schema of all registered resources; built once, after Django's apps are ready."""
-    resources = registered()
+    return built(registered())
+
+
+def built(resources: list[BulkResource]) -> Schema:
+    """A schema of these resources."""
     return Schema(
         query=query_type(resources),
         mutation=mutation_type(resources),
@@ -207,4 +216,4 @@ EXTENSIONS: tuple[Any, ...] = (
     PageLimits,
     DjangoOptimizerExtension,
 )
-SCALARS: dict[Any, Any] = {BigInt: BIG_INT}
+SCALARS: dict[Any, Any] = {BigInt: BIG_INT, Duration: DURATION}

@@ -33,13 +33,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bulkql")
 
-First = Annotated[int, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
+First = Annotated[int | None, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+
+
+#: The row errors or results of a page where nobody says how many.
+ENTRIES = 100
+
+
+def given(first: int | None, default: int) -> int:
+    """What a page's `first` says; null says no more than nothing."""
+    return default if first is None else first
 
 
 @strawberry.type(description="Why a row was not written.")
 class RowError:
     index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    line: int | None = strawberry.field(
+        description="The line of the file on which the row begins, from 1; null for rows that have no lines."
+    )
     resource: str = strawberry.field(description="The resource's name.")
     path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
     code: Code = strawberry.field(description="What is wrong, for programs.")
@@ -113,7 +125,7 @@ class ResourceCounts:
 @strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv and .ndjson, results.csv, .ndjson, .parquet."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
@@ -162,18 +174,18 @@ class BulkOperation:
 
     @strawberry.field(description="Why rows were not written, in input order.")
     async def row_errors(
-        self, info: Info[Context, None], first: First = 100, after: After = None
+        self, info: Info[Context, None], first: First = ENTRIES, after: After = None
     ) -> RowErrorConnection | None:
-        page = await sync_to_async(results.error_page)(self.stored, first, after)
+        page = await sync_to_async(results.error_page)(self.stored, given(first, ENTRIES), after)
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row, hidden)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
     @strawberry.field(description="What became of each row, in input order.")
     async def results(
-        self, info: Info[Context, None], first: First = 100, after: After = None
+        self, info: Info[Context, None], first: First = ENTRIES, after: After = None
     ) -> RowResultConnection | None:
-        page = await sync_to_async(results.result_page)(self.stored, first, after)
+        page = await sync_to_async(results.result_page)(self.stored, given(first, ENTRIES), after)
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
@@ -207,10 +219,10 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
 
 
 def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:
-    """A row error as the ledger has it: index, resource, path, code, message, data; without what is hidden."""
+    """A row error as the ledger has it: index, line, resource, path, code, message, data; without what is hidden."""
     if (permission := hidden.get(row["resource"])) is not None:
         row = {**row, "message": f"Reading this needs the permission {permission}.", "data": None}
-    return RowError(**{**row, "code": Code(row["code"])})
+    return RowError(**{"line": None, **row, "code": Code(row["code"])})
 
 
 def row_result(row: dict[str, Any], hidden: Mapping[str, str]) -> RowResult:

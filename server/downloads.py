@@ -1,8 +1,8 @@
-"""GET /files/ID/SIGNATURE/NAME: a file of a finished operation, written while it is sent, in flat memory."""
+"""GET /files/ID/SIGNATURE/NAME: a file of a finished operation, or a template, written while it is sent."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from bulkql.schema.context import SIGN_IN
 from bulkql.schema.limits.shares import DOWNLOADS
 from bulkql.schema.permissions import hidden_contents, operation_for
+from bulkql.schema.templates.columns import named_template, template_of
 from bulkql.server.auth import failure, user_of_request
 from bulkql.server.traffic.connections import hold
 from bulkql.workers.downloads import signatures
@@ -24,6 +25,7 @@ from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.downloads.files import Download, downloads
 from bulkql.workers.errors import Expired, Forbidden, NotFound, TooManyAtOnce
 from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.resources.registry import registered
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,18 +34,30 @@ CONTENT_TYPES = {
     FileFormat.CSV: "text/csv",
     FileFormat.NDJSON: "application/x-ndjson",
     FileFormat.PARQUET: "application/vnd.apache.parquet",
+    FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 
 @require_http_methods(["GET"])
 async def send(request: HttpRequest, operation_id: UUID, signature: str, name: str) -> HttpResponseBase:
     """A file to those who may see its operation, while the link is good."""
+    return await answer(request, lambda user: find(user, operation_id, signature, name))
+
+
+@require_http_methods(["GET"])
+async def send_template(request: HttpRequest, signature: str, name: str) -> HttpResponseBase:
+    """A workbook to fill in, to those who may write its resource's rows, while the link is good."""
+    return await answer(request, lambda user: find_template(user, signature, name))
+
+
+async def answer(request: HttpRequest, find_for: Callable[[User], Download]) -> HttpResponseBase:
+    """What is found for the user of a request; or why it is not."""
     user = await user_of_request(request)
     if not user.is_authenticated:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
         await hold(request, DOWNLOADS.taken(user.pk))
-        download = await sync_to_async(find)(user, operation_id, signature, name)
+        download = await sync_to_async(find_for)(user)
     except Forbidden as error:
         return failure(str(error), error.code, HTTPStatus.FORBIDDEN)
     except TooManyAtOnce as error:
@@ -64,6 +78,17 @@ def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
     if found is None:
         raise NotFound(f"Operation {operation.pk} has no file {name}.")
     return found
+
+
+def find_template(user: User, signature: str, name: str) -> Download:
+    """The template of a good link, as the user's rights are now; raises NotFound, Expired, Forbidden."""
+    try:
+        signatures.check(signatures.TEMPLATES, name, signature)
+    except Expired:
+        raise Expired("This link has expired; ask for the resourceTemplate again.") from None
+    except NotFound:
+        raise NotFound("There is no such template; ask for a resourceTemplate.") from None
+    return template_of(*named_template(name, registered()), user)
 
 
 def headers_of(download: Download) -> dict[str, str]:

@@ -12,7 +12,7 @@ from django.views.generic import TemplateView
 
 from bulkql.server.tabs import default_tabs
 
-#: What `make setup` builds with npm.
+#: What `make setup` builds with npm. What is ours stands in static/bulkql/.
 ASSETS = (
     "graphiql/react.production.min.js",
     "graphiql/react-dom.production.min.js",

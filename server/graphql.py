@@ -45,7 +45,15 @@ from bulkql.server.door.sockets import Handler, Socket
 from bulkql.server.traffic.connections import hold
 from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, BulkError, LimitExceeded, TooManyAtOnce, Unauthenticated, place_of
+from bulkql.workers.errors import (
+    BadInput,
+    BulkError,
+    LimitExceeded,
+    PersistedQueryNotSupported,
+    TooManyAtOnce,
+    Unauthenticated,
+    place_of,
+)
 
 logger = logging.getLogger("bulkql")
 
@@ -132,6 +140,9 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             response = failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
         except LimitExceeded as error:
             response = failure(str(error), error.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except PersistedQueryNotSupported as error:
+            # A well-formed request, and an answer that its client waits for: some read it with this status only.
+            response = failure(str(error), error.code, HTTPStatus.OK)
         except BulkError as error:
             response = failure(str(error), error.code, HTTPStatus.BAD_REQUEST)
         except MALFORMED as error:

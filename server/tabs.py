@@ -9,8 +9,9 @@ import uuid
 from typing import Any
 
 import strawberry
+from strawberry.scalars import Base64
 
-from bulkql.schema.scalars import BigInt, type_of
+from bulkql.schema.scalars import BigInt, Duration, type_of
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource, registered
@@ -52,6 +53,25 @@ LEDGER = """\
     }
   },
   "options": { "mode": "ASYNC", "label": "From GraphiQL" }
+}
+"""
+
+#: The id of the file comes from the panel on the left (server/web/static/bulkql/upload.js).
+FILE = """\
+# 1. Drop a file on "Upload a file", the arrow on the
+#    left: its id is put into the variables below.
+# 2. Name its resource there, and run this.
+# 3. Copy the id of the answer into the variables of
+#    the tab Watch, and run that.
+mutation File(
+  $input: BulkCreateInput!
+  $options: BulkOptions
+) {
+  bulkCreate(input: $input, options: $options) {
+    id
+    state
+    total
+  }
 }
 """
 
@@ -99,6 +119,8 @@ EMPTY = """\
 SAMPLES: dict[Any, Any] = {
     strawberry.ID: "1",
     BigInt: "1",
+    Duration: "P1DT02H03M04S",
+    Base64: "AA==",
     bool: True,
     decimal.Decimal: "1",
     float: 1.5,
@@ -113,7 +135,8 @@ SAMPLES: dict[Any, Any] = {
 
 def default_tabs() -> list[dict[str, str]]:
     """GraphiQL's defaultTabs."""
-    return [create_tab(registered()), {"query": WATCH, "variables": '{ "id": "" }'}]
+    resources = registered()
+    return [create_tab(resources), {"query": WATCH, "variables": '{ "id": "" }'}, *file_tabs(resources)]
 
 
 def create_tab(resources: list[BulkResource]) -> dict[str, str]:
@@ -129,6 +152,20 @@ def create_tab(resources: list[BulkResource]) -> dict[str, str]:
         "options": {"mode": "ASYNC", "label": "From GraphiQL"},
     }
     return {"query": CREATE, "variables": json.dumps(variables, indent=2)}
+
+
+def file_tabs(resources: list[BulkResource]) -> list[dict[str, str]]:
+    """A bulkCreate of a file that was uploaded, where a resource can be created."""
+    names = [one.name for one in resources if Verb.CREATE in one.operations]
+    if not names:
+        return []
+    # Files hold what there is much of: the last of the resources points to the others.
+    name = "financialTransactions" if "financialTransactions" in names else names[-1]
+    variables = {
+        "input": {name: {"file": {"uploadId": ""}}},
+        "options": {"mode": "ASYNC", "label": "From GraphiQL"},
+    }
+    return [{"query": FILE, "variables": json.dumps(variables, indent=2)}]
 
 
 def is_ledger(resource: BulkResource) -> bool:

@@ -34,10 +34,14 @@ class Limits:
     unknown_fields: int = 10
     #: Characters of a value or a message that a row error shows.
     error_characters: int = 1_000
+    #: Bytes that a gzip or zstd file may expand to, for each byte that it has beyond its first 64 kB.
+    compression_expansion: int = 200
     #: Bytes that a Parquet file may decode to, for each byte that it has beyond its first 64 kB.
     parquet_expansion: int = 1_000
     #: Bytes of memory of the process that decodes a Parquet file.
     parquet_memory_bytes: int = 400 * 1024 * 1024
+    #: Bytes of memory of the process that reads a workbook: about 100 for each cell of a sheet.
+    workbook_memory_bytes: int = 1024 * 1024 * 1024
     #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
     #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.

@@ -15,6 +15,16 @@ class Verb(models.TextChoices):
     DELETE = "DELETE"
 
 
+class Lane(models.TextChoices):
+    """How rows reach the table. AUTO is what a resource may say: COPY where it does what save() would do, else SAVE."""
+
+    AUTO = "AUTO"
+    #: As columns: by COPY, or by the ORM's bulk methods where the database has none.
+    COPY = "COPY"
+    #: One by one: full_clean() and save(), or delete(), of an instance each.
+    SAVE = "SAVE"
+
+
 class OnError(models.TextChoices):
     """What bad rows do to the others."""
 

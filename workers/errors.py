@@ -28,6 +28,15 @@ class BadInput(BulkError):
     """The request contradicts itself or the schema's rules."""
 
 
+class PersistedQueryNotSupported(BulkError):
+    """A query by its hash alone, which is not kept here: the client is to send the text, and hashes no more.
+
+    Clients know this answer by its message or its code: https://www.apollographql.com/docs/apollo-server/performance/apq
+    """
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+
 class Unauthenticated(BulkError):
     """Nobody is signed in."""
 
@@ -72,6 +81,12 @@ class IdempotencyConflict(BulkError):
     code = "IDEMPOTENCY_CONFLICT"
 
 
+class Unshowable(BulkError):
+    """A value of the table that its field's type does not have; its row and its neighbours are shown."""
+
+    code = "INTERNAL"
+
+
 class Locked(BulkError):
     """Somebody else holds locks for longer than they are waited for; `reason` says who."""
 
@@ -92,6 +107,10 @@ class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 
 
+class NoKnownColumn(BadInput):
+    """None of a file's columns is the resource's: its header may have been read wrongly."""
+
+
 class Code(StrEnum):
     """What is wrong with a row."""
 
@@ -109,6 +128,7 @@ class Code(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     FORBIDDEN = "FORBIDDEN"
     REJECTED = "REJECTED"
+    MALFORMED = "MALFORMED"
 
 
 @dataclass(frozen=True, slots=True)

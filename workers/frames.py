@@ -12,10 +12,19 @@ from bulkql.workers.errors import Code, RowError
 
 #: A row's own errors found while it was read (unknown field, ragged line), as `errors_to_json` writes them.
 INTAKE_ERRORS = "__errors"
+#: The line of its file on which a row begins, from 1.
+LINE = "__line"
+#: What an NDJSON row gives that the resource does not have, where that is left out: a JSON object.
+OTHERS = "__others"
+#: The cells of a file's column that the resource does not have, where that is left out: `ignored` names it.
+IGNORED = "__ignored:"
 #: The index of the later row that has the same key.
 SUPERSEDED_BY = "__superseded_by"
 #: The fields of that key, separated by commas.
 SUPERSEDED_KEY = "__superseded_key"
+#: The indexes of rows that take a unique value which this one gives up, and of those from which it takes one.
+GIVES_TO = "__gives_to"
+TAKES_FROM = "__takes_from"
 #: A primary key that was reserved for the row when it was stored.
 RESERVED_PK = "__pk"
 #: The row's place in its chunk, from 0. Called so, and not "row", because a model may have a field of that name.
@@ -28,12 +37,22 @@ WORDS = {"path": pl.String, "code": pl.String, "message": pl.String, "data": pl.
 #: Row errors of a chunk while it is worked on.
 ERRORS = {ROW: ROW_NUMBER, **WORDS}
 #: Row errors in the ledger, where rows are counted from the beginning of their input.
-RECORDED_ERRORS = {"index": ROW_NUMBER, **WORDS}
+RECORDED_ERRORS = {"index": ROW_NUMBER, "line": ROW_NUMBER, **WORDS}
 
 
 def given(name: str) -> str:
     """The column that says whether a row gives a field at all."""
     return f"given:{name}"
+
+
+def ignored(place: int, name: str) -> str:
+    """The column of a raw frame for a file's column that is left out; several may have one name."""
+    return f"{IGNORED}{place}:{name}"
+
+
+def ignored_name(column: str) -> str:
+    """What the file calls such a column."""
+    return column.removeprefix(IGNORED).partition(":")[2]
 
 
 def row_numbers() -> pl.Expr:

@@ -20,6 +20,9 @@ class Upload(models.Model):
     name = models.CharField(max_length=255)
     size = models.BigIntegerField(null=True, help_text="Bytes, as announced and later as stored.")
     path = models.CharField(max_length=255, blank=True, help_text="The name of the stored file in the storage.")
+    digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where the storage told."
+    )
     # A deleted user's uploads wait for the purge: it alone deletes their bytes too, and operations may still need them.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -83,6 +86,11 @@ class Operation(models.Model):
     attempts = models.IntegerField(default=0)
     outages = models.IntegerField(default=0, db_default=0, help_text="Tries that the database's going away ended.")
     waiting_since = models.DateTimeField(null=True, help_text="Since when it waits for locks that somebody else holds.")
+    trades = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Unique values change hands between its rows: those that are not written yet go together.",
+    )
 
     class Meta:
         db_table = "bulkql_operation"
@@ -104,7 +112,7 @@ class Operation(models.Model):
     @property
     def is_one_transaction(self) -> bool:
         """All of its rows are written together, or none: its chunks are not for several workers."""
-        return self.dry_run or self.on_error == OnError.REJECT_ALL
+        return self.dry_run or self.on_error == OnError.REJECT_ALL or self.trades
 
 
 class Input(models.Model):

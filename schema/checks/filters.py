@@ -20,6 +20,7 @@ from strawberry_django.fields.filter_types import RangeLookup
 from strawberry_django.filters import lookup_name_conversion_map, resolve_value
 
 from bulkql.schema.context import Context
+from bulkql.schema.lists.lookups import FOR_NOBODY
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import exceeds
 from bulkql.workers.resources.registry import BulkResource
@@ -42,7 +43,7 @@ def check_where(resource: BulkResource, where: object, info: Info[Context, None]
             raise BadInput(f"{part} is empty, and filters nothing. Give it a lookup, or leave it out. {WAY_OUT}")
     # The rows of all users, and of no manager: what the filter itself says is judged, and nothing else.
     everything: models.QuerySet[Any] = models.QuerySet(resource.model)
-    chosen = strawberry_django.filters.apply(where, everything, info)
+    chosen = strawberry_django.filters.apply(where, everything, FOR_NOBODY)
     compiler = chosen.query.get_compiler(using=resource.database)
     if lets_through(chosen.query.where, compiler):
         raise BadInput(f"{path} filters nothing, and would delete all rows. {WAY_OUT}")

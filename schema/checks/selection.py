@@ -39,8 +39,8 @@ def check_selection(info: Info[Context, None]) -> None:
                 for one in node.arguments or ()
             }
             # A variable that is not given leaves its argument to its default.
-            first, after = (given.get(name, Undefined) for name in ("first", "after"))
-            check_page(first if first is not Undefined else 0, after if after is not Undefined else None)
+            first, after = (None if given.get(name) is Undefined else given.get(name) for name in ("first", "after"))
+            check_page(first or 0, after)
 
 
 def selected(nodes: Any, fragments: dict[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:

@@ -10,12 +10,22 @@ from threading import Lock
 from typing import Any
 
 import psycopg
-from django.db import OperationalError, close_old_connections, connections, models, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    models,
+    transaction,
+)
 from psycopg.errors import QueryCanceled
 
+from bulkql.schema.lists.tolerance import tolerated
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.errors import LimitExceeded
+from bulkql.workers.errors import BulkError, LimitExceeded
 
 #: Seconds in which the database has to take the wish to stop.
 CANCEL_SECONDS = 2
@@ -68,7 +78,25 @@ async def canceled_with_client(result: Awaitable[Any]) -> Any:
 
 
 def fetch(rows: models.QuerySet[Any], name: str) -> None:
-    """Read a list's rows into the queryset; raises LimitExceeded where that takes too long."""
+    """Read a list's rows into the queryset, whatever a value of theirs is.
+
+    Raises LimitExceeded where that takes too long.
+    """
+    try:
+        read(rows, name)
+    except (DatabaseError, InterfaceError, BulkError) as error:
+        # psycopg has no value of Python for one of PostgreSQL's; what the database itself refuses has a state.
+        if not isinstance(error, DataError) or getattr(error.__cause__, "sqlstate", None) is not None:
+            raise
+        with tolerated(rows):
+            read(rows, name)
+    except Exception:
+        with tolerated(rows):
+            read(rows, name)
+
+
+def read(rows: models.QuerySet[Any], name: str) -> None:
+    """The same, as long as all values can be read."""
     abilities = backend(rows.db)
     if not abilities.supports_transaction_settings:
         len(rows)

@@ -119,7 +119,7 @@ def page_size(node: FieldNode, definition: GraphQLField, variables: dict[str, An
     given = plain(value, variables) if value is not None else Undefined
     if name == "pagination" and isinstance(given, dict):
         given = given.get("limit")
-    if given is Undefined:
+    if given is Undefined or given is None:
         given = definition.args[name].default_value
     return max(given, 0) if isinstance(given, int) else limits().default_page_rows
 

@@ -11,18 +11,20 @@ from typing import Any, cast
 
 from strawberry.http import GraphQLRequestData
 
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, PersistedQueryNotSupported
 
 #: What JSON calls the types of Python.
 NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
 
 def request_data(body: object) -> GraphQLRequestData:
-    """The parameters of a request; raises BadInput."""
+    """The parameters of a request; raises BadInput, PersistedQueryNotSupported."""
     if not isinstance(body, dict):
         hint = " Send one request at a time." if isinstance(body, list) else ""
         raise BadInput(f"The body is {name_of(body)}; a JSON object with `query` is expected.{hint}")
     query = body.get("query")
+    if query is None and isinstance(extensions := body.get("extensions"), dict) and "persistedQuery" in extensions:
+        raise PersistedQueryNotSupported("PersistedQueryNotSupported")
     if not isinstance(query, str) or not query.strip():
         given = "missing" if query is None else "empty" if isinstance(query, str) else name_of(query)
         raise BadInput(f"`query` is {given}; the text of a GraphQL document is expected.")

@@ -20,7 +20,7 @@ from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import Context
 from bulkql.schema.failures import coded
 from bulkql.server.door.requests import request_data
-from bulkql.workers.errors import BadInput, place_of
+from bulkql.workers.errors import BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -80,7 +80,7 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
         if message["type"] == "subscribe" and self.connection_acknowledged and message["id"] not in self.operations:
             try:
                 request_data(message["payload"])
-            except BadInput as error:
+            except BulkError as error:
                 await self.send_message({"id": message["id"], "type": "error", "payload": [formatted(error)]})
                 return
         await super().handle_message(message)
@@ -107,5 +107,5 @@ def fault_of(message: Any) -> str | None:
     return None
 
 
-def formatted(error: BadInput) -> Any:
+def formatted(error: BulkError) -> Any:
     return GraphQLError(str(error), extensions={"code": error.code}).formatted

@@ -82,7 +82,7 @@ def test_list_query_filters_orders_and_pages(service):
     service.create({"mode": "SYNC"}, financialTransactions={"rows": transactions(30)})
 
     rows = service.post(
-        """{ financialTransactions(filters: { amount: { gte: "10" } }, ordering: [{ amount: DESC }],
+        """{ financialTransactions(filters: { amount: { gte: "10" } }, order: [{ amount: DESC }],
              pagination: { offset: 1, limit: 2 }) { amount } }"""
     )["data"]["financialTransactions"]
 

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP and graphql-transport-ws, as their own authors' programs from npm see them."""
+"""GraphQL over HTTP and graphql-transport-ws, as their authors' programs and frontends' clients from npm see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent / "npm"
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("npm") is None, reason="npm is not here: graphql-http's audit and graphql-ws's client are left out"
+    shutil.which("npm") is None, reason="npm is not here: what comes from there is left out"
 )
 
 
@@ -21,8 +21,9 @@ pytestmark = pytest.mark.skipif(
 def programs(tmp_path_factory) -> Path:
     """The programs with their packages, as the lock file pins them."""
     directory = tmp_path_factory.mktemp("npm")
-    for name in ("package.json", "package-lock.json", ".npmrc", "audit.mjs", "sockets.mjs"):
-        shutil.copy(HERE / name, directory)
+    for file in HERE.iterdir():
+        if file.is_file():
+            shutil.copy(file, directory)
     subprocess.run(["npm", "ci", "--silent"], cwd=directory, check=True, timeout=120)
     return directory
 
@@ -82,3 +83,33 @@ def test_what_is_no_frame_closes_the_socket_with_a_reason(service, programs, pla
     came = socket(service, programs, f"frame{place}")
 
     assert (came["code"], came["reason"] != "") == (4400, True)
+
+
+@pytest.mark.parametrize("client", ["apollo", "urql"])
+def test_frontends_query_by_get_ask_by_hash_send_back_what_they_read_and_watch(service, programs, client):
+    (came,) = run(programs, "frontends.mjs", service.url, service.token, "Account 1", client)
+
+    # Told once that hashes are not known here, they send the text; and what changes rows never goes by GET.
+    assert came["sent"] == ["GET hash", "GET query", "GET query", "POST query"]
+    assert [one["name"] for one in came["read"]] == ["Account 1"]
+    assert came["same"]
+    done = came["bulkUpdate"]
+    assert (done["state"], done["unchanged"], done["failed"]) == ("COMPLETED", 1, 0)
+    assert (came["operation"]["state"], came["operation"]["total"]) == ("COMPLETED", 1)
+
+
+def test_graphql_codegen_makes_types_that_a_frontend_compiles_against(service, programs):
+    (made,) = run(programs, "codegen.mjs", service.url, service.token)
+
+    options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler"]
+    compiled = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc", *options, "frontend.ts", "schema.ts"],
+        cwd=programs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert made["types"] > 100
+    assert (compiled.returncode, compiled.stdout) == (0, "")

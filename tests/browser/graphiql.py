@@ -57,7 +57,7 @@ class GraphiQL:
 
     def open(self, url: str) -> None:
         self.browser.get(url)
-        self.until(lambda: self.tabs == ["Create", "Watch"] and self.is_idle, "GraphiQL with its first tabs")
+        self.until(lambda: self.tabs == ["Create", "Watch", "File"] and self.is_idle, "GraphiQL with its first tabs")
 
     @property
     def tabs(self) -> list[str]:

@@ -99,3 +99,31 @@ def text_of(graphiql, selector):
 
 def stored(graphiql):
     return graphiql.browser.execute_script("return JSON.stringify(localStorage)")
+
+
+def test_a_dropped_file_is_uploaded_and_its_id_is_in_the_variables(graphiql, tmp_path):
+    path = tmp_path / "statuses.csv"
+    path.write_text("name\nDropped\n")
+    graphiql.select("File")
+    graphiql.variables = {"input": {"classificationStatuses": {"file": {}}}, "options": {"mode": "SYNC"}}
+    graphiql.press("Show Upload a file")
+
+    graphiql.browser.find_element(By.CSS_SELECTOR, ".bulkql-upload input[type=file]").send_keys(str(path))
+    graphiql.until(lambda: "It is in the variables." in text_of(graphiql, ".bulkql-upload"), "the upload's end")
+    done = graphiql.run_to_the_end()["data"]["bulkCreate"]
+
+    assert (done["state"], done["total"]) == ("COMPLETED", 1)
+    assert graphiql.browser.get_log("browser") == [], "the console is clean"
+
+
+def test_a_file_that_is_refused_says_why(graphiql, tmp_path, monkeypatch):
+    graphiql.press("Show Upload a file")
+    # A token of a session of another time.
+    graphiql.browser.execute_script("document.cookie = 'csrftoken=; expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/'")
+    path = tmp_path / "a.csv"
+    path.write_text("name\n")
+
+    graphiql.browser.find_element(By.CSS_SELECTOR, ".bulkql-upload input[type=file]").send_keys(str(path))
+    graphiql.until(lambda: text_of(graphiql, ".bulkql-upload [role=alert]"), "the refusal")
+
+    assert "X-CSRFToken" in text_of(graphiql, ".bulkql-upload [role=alert]")

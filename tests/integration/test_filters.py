@@ -193,7 +193,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"decimal": {"exact": "Infinity"}}, None),
     ({"decimal": {"gt": "1e999999"}}, "animals.filters: "),
     ({"integer": {"inList": list(range(10_001))}}, "10,001 values of animals.filters.integer.inList exceed"),
-    ({"keeper": {"pk": "x" * 10}}, None),
+    ({"keeper": {"exact": "x" * 10}}, None),
 ]
 
 

@@ -57,7 +57,7 @@ def test_page_without_end_is_bad_input(ask, admin):
 
 def test_aliases_share_one_limit_and_nothing_is_executed(ask, admin, monkeypatch):
     monkeypatch.setattr(fetching, "fetch", lambda *_: pytest.fail("a list was read"))
-    monkeypatch.setattr("bulkql.schema.queries.fetch", lambda *_: pytest.fail("a list was read"))
+    monkeypatch.setattr("bulkql.schema.lists.fields.fetch", lambda *_: pytest.fail("a list was read"))
     aliases = " ".join(f"a{n}: classificationStatuses(pagination: {{limit: 1000}}) {{ id }}" for n in range(26))
 
     with pytest.raises(Refused, match=r"LIMIT_EXCEEDED.*26,000 rows in one answer.*BULKQL_ANSWER_ROWS"):
@@ -70,7 +70,7 @@ def test_list_that_takes_too_long_is_ended(ask, monkeypatch):
     given = replace(conf.limits(), list_seconds=1)
     monkeypatch.setattr(fetching, "limits", lambda: given)
     user = User.objects.create_superuser("reader")
-    monkeypatch.setattr("bulkql.schema.queries.fetch", sleeping(5))
+    monkeypatch.setattr("bulkql.schema.lists.fields.fetch", sleeping(5))
 
     with pytest.raises(Refused, match=r"LIMIT_EXCEEDED.*takes longer than the limit of 1 seconds .BULKQL_LIST_SECONDS"):
         ask(user, "{ classificationStatuses { id } }")
@@ -80,7 +80,7 @@ def test_list_that_takes_too_long_is_ended(ask, monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_statement_ends_with_its_client(monkeypatch):
     user = User.objects.create_superuser("reader")
-    monkeypatch.setattr("bulkql.schema.queries.fetch", sleeping(50))
+    monkeypatch.setattr("bulkql.schema.lists.fields.fetch", sleeping(50))
 
     async def leave() -> None:
         context = Context(request=None, user=user)

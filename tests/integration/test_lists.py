@@ -12,12 +12,12 @@ from django.db import connection
 
 import bulkql
 from bulkql.workers.downloads.files import downloads
-from bulkql.workers.enums import OnError, State, Verb
+from bulkql.workers.enums import Lane, OnError, State, Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.steps import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.uploads import uploads
 from bulkql.workers.writers import links, orm
 from tests.conftest import Done
@@ -27,9 +27,11 @@ from tests.zoo.models import Keeper, Note, Tag
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["postgres", "orm"], autouse=True)
+@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
 def _writer(request, monkeypatch):
-    """Everything by COPY and by the ORM."""
+    """Everything by COPY, by the ORM's bulk methods, and one by one."""
+    if request.param == "save":
+        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "orm":
         by_verb = chunks.writer
         monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
@@ -328,6 +330,7 @@ def test_rejected_rows_leave_lists_as_they_are(bulk, tags, note):
     assert table() == {"first": "ab"}
 
 
+@pytest.mark.parametrize("_writer", ["postgres", "orm"], indirect=True)
 def test_statements_do_not_grow_with_rows(bulk, tags, django_assert_max_num_queries):
     def statements(count):
         rows = [{"title": f"{count} {place}", "tags": tags[: place % 4], "keepers": []} for place in range(count)]

@@ -7,12 +7,12 @@ from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 
 from bulkql.schema.schema import schema
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.writers import cascades, merging, postgres, table
 from tests.conftest import Done
 from tests.integration.conftest import Refused
@@ -22,9 +22,11 @@ from tests.zoo.models import Note, Seal, Shelf, Tag, Toy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["COPY", "ORM"])
+@pytest.fixture(params=["COPY", "ORM", "SAVE"])
 def _lane(request, monkeypatch):
-    """Both writers."""
+    """All writers."""
+    if request.param == "SAVE":
+        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "ORM":
         for module in (postgres, merging, table):
             monkeypatch.setattr(module, "is_copyable", lambda model: False)
@@ -228,7 +230,7 @@ def test_targets_are_not_named_by_what_a_user_may_not_read(bulk, monkeypatch):
 
 @pytest.mark.usefixtures("_shelves", "_fields")
 def test_lists_differences_filters_and_orders_keep_to_the_fields_that_a_user_may_read(ask, bulk, user):
-    assert ask(user, "{ toys(ordering: {sku: ASC}) { sku stock price shelf { code } } }") == {
+    assert ask(user, "{ toys(order: {sku: ASC}) { sku stock price shelf { code } } }") == {
         "toys": [{"sku": sku, "stock": None, "price": "9.99", "shelf": {"code": "F"}} for sku in "ab"]
     }
     looked = bulk(Verb.UPDATE, "toys", [{"sku": "a", "name": "new", "stock": 7}], dry_run=True)
@@ -237,7 +239,7 @@ def test_lists_differences_filters_and_orders_keep_to_the_fields_that_a_user_may
     for query, how in [
         ("{ toys(filters: {stock: {gt: 0}}) { sku } }", "filtered"),
         ("{ toys(filters: {NOT: {OR: {stock: {gt: 0}}}}) { sku } }", "filtered"),
-        ("{ toys(ordering: [{sku: ASC}, {stock: DESC}]) { sku } }", "ordered"),
+        ("{ toys(order: [{sku: ASC}, {stock: DESC}]) { sku } }", "ordered"),
         ("mutation { bulkDelete(input: {toys: {where: {stock: {gt: 0}}}}) { id } }", "filtered"),
     ]:
         with pytest.raises(Refused) as refused:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.db import models
 
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.operations import steps
-from bulkql.workers.resources.registry import _registry
+from bulkql.workers.resources.registry import BulkResource, _registry
 from bulkql.workers.resources.scope import is_all
 from bulkql.workers.writers import merging, postgres, table
 from tests.conftest import Done
@@ -20,9 +20,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FORBIDDEN = [(1, None, "FORBIDDEN")]
 
 
-@pytest.fixture(params=["COPY", "ORM"])
+@pytest.fixture(params=["COPY", "ORM", "SAVE"])
 def _lane(request, monkeypatch):
-    """Both writers."""
+    """All writers."""
+    if request.param == "SAVE":
+        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "ORM":
         for module in (postgres, merging, table):
             monkeypatch.setattr(module, "is_copyable", lambda model: False)
@@ -182,7 +184,7 @@ def test_lists_and_filters_show_what_such_a_scope_does(ask, user):
     delete = 'mutation { bulkDelete(input: {keepers: {where: {code: {contains: "b"}}}}) { deleted failed } }'
     Keeper.objects.create(code="abe")
 
-    assert ask(user, "{ keepers(ordering: {code: ASC}) { code } }") == {"keepers": [{"code": "abe"}, {"code": "ada"}]}
+    assert ask(user, "{ keepers(order: {code: ASC}) { code } }") == {"keepers": [{"code": "abe"}, {"code": "ada"}]}
     assert ask(user, delete) == {"bulkDelete": {"deleted": 1, "failed": 0}}
     assert sorted(Keeper.objects.values_list("code", flat=True)) == ["ada", "bob"]
 

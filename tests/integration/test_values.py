@@ -167,7 +167,7 @@ def test_upload_that_several_send_at_once_is_stored_once(user):
     assert StoredFile.objects.count() == 1
 
 
-TOYS = "{ toys(ordering: [{ sku: ASC }]) { sku shelf { code } } }"
+TOYS = "{ toys(order: [{ sku: ASC }]) { sku shelf { code } } }"
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from django.db import connection
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.examples.places.models import City, Country
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.operations import chunks
+from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers import orm
 from tests.zoo.models import Animal, Keeper
 
@@ -20,9 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["postgres", "orm"], autouse=True)
+@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
 def _writer(request, monkeypatch):
-    """Everything by COPY and by the ORM."""
+    """Everything by COPY, by the ORM's bulk methods, and one by one."""
+    if request.param == "save":
+        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "orm":
         by_verb = chunks.writer
         monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)

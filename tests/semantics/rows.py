@@ -135,16 +135,30 @@ def keys_of(tables: Tables, verb: str, part: Part, row: Any) -> dict[Key, Any]:
     What is missing, null or unreadable is equal to nothing. A name and the primary key that it stands for are the same;
     a name that stands for nothing is itself.
     """
-    values, _ = read(verb, part, row)
-    for name, value in values.items():
-        if isinstance(value, Reference) and value.by != "id":
-            values[name] = value.target(tables) or (value.by, value.value)
-        elif isinstance(value, Reference):
-            values[name] = value.value
+    values = values_in_keys(tables, verb, part, row)
     keys: dict[Key, Any] = {}
     for key in dict.fromkeys([match_key(verb, part), *RESOURCES[part.resource].keys]):
         with suppress(KeyError):
             given = tuple(values[name] for name in key)
-            if key and None not in given:
+            if key and not any(value is None or isinstance(value, Unreadable) for value in given):
                 keys[key] = given
     return keys
+
+
+class Unreadable:
+    """A value that is equal to nothing."""
+
+
+def values_in_keys(tables: Tables, verb: str, part: Part, row: Any) -> Values:
+    """What a row gives, as it counts in keys: a name and the primary key that it stands for are the same."""
+    values, _ = read(verb, part, row)
+    for name, value in values.items():
+        if isinstance(value, Reference):
+            target = value.value if value.by == "id" else value.target(tables)
+            values[name] = value if target is None else target
+    given = list(row) if isinstance(row, dict) else []
+    fields = [name.removesuffix("By") for name in given]
+    for name in fields_of(verb, part):
+        if name in fields and (name not in values or fields.count(name) > 1):
+            values[name] = Unreadable()
+    return values

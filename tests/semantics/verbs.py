@@ -1,32 +1,33 @@
 """What a bulk request does: resource after resource, row after row. The pipeline must come to the same end.
 
-There are no chunks here, no workers and no SQL: what a request does depends on none of them. Where it would, because a
-row takes a key that another one of the same request gives up, the model refuses the request: DependsOnOrder.
+There are no chunks here, no workers and no SQL: what a request does depends on none of them. A row may take a key that
+another one of the same request gives up: what counts is how the table ends. Only where a row takes half of a key from
+the table, and the other half from a row that is not there yet, the model refuses the request: DependsOnOrder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from decimal import Decimal
-from itertools import permutations
 from typing import Any
 
 from tests.semantics.resources import RESOURCES, Bad, Key, Values
-from tests.semantics.rows import match_key, read, resolve, superseded
+from tests.semantics.rows import Reference, match_key, read, resolve, superseded, values_in_keys
 from tests.semantics.tables import Change, Part, Request, Tables, Told
 
 
 class DependsOnOrder(Exception):
-    """Which rows are good depends on which are written first, or together: on chunks and workers."""
+    """Which rows are good depends on which are written first."""
 
 
 def perform(tables: Tables, request: Request) -> tuple[Tables, Told]:
     """The tables after a request, and what is told of it."""
     after, told = deepcopy(tables), Told()
     for part in in_order(request):
-        perform_part(after, request.verb, part, told)
+        losers = later_takers(tables, request.verb, part) | superseded(tables, request.verb, part)
+        perform_part(after, request.verb, part, losers, told)
     if request.rejects_all and told.errors:
         # Every row was tried, so that all errors are known; and nothing was done.
         told.state = "FAILED"
@@ -49,15 +50,14 @@ def in_order(request: Request) -> list[Part]:
     return ordered[::-1] if request.verb == "delete" else ordered
 
 
-def perform_part(tables: Tables, verb: str, part: Part, told: Told) -> None:
-    """Row after row. A bad row keeps nobody else out, and changes nothing.
+def perform_part(tables: Tables, verb: str, part: Part, losers: dict[int, Key], told: Told) -> None:
+    """All rows as one. A bad row keeps nobody else out, and changes nothing. Of a key that rows share, some are losers.
 
     A row goes from step to step until one finds fault with it; what later ones would have found is not told.
     """
-    losers = superseded(tables, verb, part)
-    refuse_races(tables, verb, part, losers)
+    good: dict[int, tuple[int | None, Values]] = {}
     for index, row in enumerate(part.rows):
-        try:
+        with failing(part, index, told):
             values, errors = read(verb, part, row)
             if index in losers:
                 errors.append((path_of(losers[index]), "DUPLICATE_IN_REQUEST"))
@@ -68,14 +68,29 @@ def perform_part(tables: Tables, verb: str, part: Part, told: Told) -> None:
                 told.outcomes[part.resource, index] = ("DELETED", delete(tables, part, values, told))
                 continue
             pk, after = VERBS[verb](tables, part, values)
-            before = {} if pk is None else tables.rows[part.resource][pk]
-            outcome, pk = write(tables, part, pk, after)
-            told.outcomes[part.resource, index] = (outcome, pk)
-            if outcome == "UPDATED":
-                told.changes[part.resource, index] = differences(before, after)
-        except Bad as bad:
-            told.outcomes[part.resource, index] = ("FAILED", None)
-            told.errors[part.resource, index] = set(bad.errors)
+            if not RESOURCES[part.resource].is_allowed(after):
+                raise Bad((None, "CONSTRAINT"))
+            good[index] = pk, after
+    for index, key in taken(tables, part, good).items():
+        with failing(part, index, told):
+            raise Bad((path_of(key), "ALREADY_EXISTS"))
+        del good[index]
+    for index, (pk, after) in good.items():
+        before = {} if pk is None else tables.rows[part.resource][pk]
+        outcome = "CREATED" if pk is None else "UNCHANGED" if after == before else "UPDATED"
+        told.outcomes[part.resource, index] = (outcome, tables.write(part.resource, pk, after))
+        if outcome == "UPDATED":
+            told.changes[part.resource, index] = differences(before, after)
+
+
+@contextmanager
+def failing(part: Part, index: int, told: Told) -> Iterator[None]:
+    """Tell what is wrong with a row."""
+    try:
+        yield
+    except Bad as bad:
+        told.outcomes[part.resource, index] = ("FAILED", None)
+        told.errors[part.resource, index] = set(bad.errors)
 
 
 def differences(before: Values, after: Values) -> set[Change]:
@@ -147,18 +162,6 @@ def found(tables: Tables, part: Part, key: Key, values: Values) -> int:
     return pk
 
 
-def write(tables: Tables, part: Part, pk: int | None, row: Values) -> tuple[str, int]:
-    """Check constraints come first, then keys, also those of rows that nobody sees. What is so already is UNCHANGED."""
-    resource = RESOURCES[part.resource]
-    if not resource.is_allowed(row):
-        raise Bad((None, "CONSTRAINT"))
-    for key in resource.keys:
-        if tables.find(part.resource, key, row) not in (None, pk):
-            raise Bad((path_of(key), "ALREADY_EXISTS"))
-    outcome = "CREATED" if pk is None else "UNCHANGED" if row == tables.rows[part.resource][pk] else "UPDATED"
-    return outcome, tables.write(part.resource, pk, row)
-
-
 def delete(tables: Tables, part: Part, values: Values, told: Told) -> int:
     """The row goes, and what hangs on it: toys with their shelf. A seal keeps its toy, and so the toy's shelf."""
     pk = found(tables, part, match_key("delete", part), values)
@@ -175,28 +178,74 @@ def delete(tables: Tables, part: Part, values: Values, told: Told) -> int:
     return pk
 
 
-# ---- What depends on chunks ------------------------------------------------------------------------------------------
+# ---- Keys that rows take -------------------------------------------------------------------------------------------
 
 
-def refuse_races(tables: Tables, verb: str, part: Part, losers: dict[int, Key]) -> None:
-    """Raise DependsOnOrder where a row takes a key that another one gives up, or takes, too.
+def taken(tables: Tables, part: Part, good: dict[int, tuple[int | None, Values]]) -> dict[int, Key]:
+    """The rows that cannot have a key because another row of the table, also one that nobody sees, keeps it.
 
-    (Not by giving it in full, for then the last row supersedes the others; but a row may give half of a key.)
+    Which keeps it, too, if it cannot have what it wants instead. What is left are the most rows that can be written.
     """
-    if verb == "delete":
-        return
-    moves = []
-    for index, row in enumerate(part.rows):
-        values, errors = read(verb, part, row)
-        if index not in losers and not errors:
-            with suppress(Bad):
-                pk, after = VERBS[verb](tables, part, resolve(tables, values))
-                had = keys_in(part, {} if pk is None else tables.rows[part.resource][pk])
-                has = keys_in(part, after)
-                moves.append((has - had, had - has))
-    for (taken, _), (taken_by_another, given_up) in permutations(moves, 2):
-        if taken & (taken_by_another | given_up):
-            raise DependsOnOrder
+    rows = tables.rows[part.resource]
+    takes, kept = {}, set().union(*(keys_in(part, row) for row in rows.values()))
+    for index, (pk, after) in good.items():
+        had, has = keys_in(part, {} if pk is None else rows[pk]), keys_in(part, after)
+        takes[index] = (has - had, had)
+        kept -= had - has
+    found: dict[int, Key] = {}
+    while lost := [index for index, (wanted, _) in takes.items() if index not in found and wanted & kept]:
+        for index in lost:
+            found[index] = ()
+            kept |= takes[index][1]
+    # Of several keys, the first one stands for the row.
+    keys = RESOURCES[part.resource].keys
+    return {index: min((key for key, _ in takes[index][0] & kept), key=keys.index) for index in found}
+
+
+def later_takers(tables: Tables, verb: str, part: Part) -> dict[int, Key]:
+    """Rows that take a key which a later one takes too, also where they give half of it and the table has the rest.
+
+    A row that only keeps what it has takes nothing.
+    """
+    found: dict[int, Key] = {}
+    seen: set[tuple[Key, Any]] = set()
+    #: Keys of rows that are not there yet, and whether a row gives them in full.
+    new: dict[tuple[Key, Any], bool] = {}
+    for index, row in reversed(list(enumerate(part.rows if verb != "delete" else ()))):
+        before, after = would_be(tables, verb, part, row)
+        takes = keys_in(part, after) - keys_in(part, before)
+        for key, values in list(takes):
+            if any(isinstance(value, Reference) for value in values):
+                takes.remove((key, values))
+                is_full = {name.removesuffix("By") for name in row} >= set(key)
+                if (key, values) in new and not (is_full and new[key, values]):
+                    raise DependsOnOrder
+                new[key, values] = is_full
+        if shared := [key for key in RESOURCES[part.resource].keys if any(one[0] == key for one in takes & seen)]:
+            found[index] = shared[0]
+        seen |= takes
+    return found
+
+
+def would_be(tables: Tables, verb: str, part: Part, row: Any) -> tuple[Values, Values]:
+    """What a row of the request finds in the table and what it would make of it, be it good or bad.
+
+    A value that nobody can read is equal to nothing; a name that stands for nothing is itself.
+    """
+    if not isinstance(row, dict):
+        return {}, {}
+    values = values_in_keys(tables, verb, part, row)
+    key = match_key(verb, part)
+    is_whole = all(name in values and not isinstance(values[name], Reference) for name in key)
+    pk = tables.find(part.resource, key, values) if key and is_whole else None
+    if pk is None:
+        return {}, RESOURCES[part.resource].defaults | values if verb in ("create", "upsert") else {}
+    if not tables.shows(part.resource, pk):
+        return {}, {}
+    if verb == "upsert" and part.update_fields is not None:
+        values = {name: value for name, value in values.items() if name in part.update_fields}
+    before = tables.rows[part.resource][pk]
+    return before, before | (RESOURCES[part.resource].defaults if verb == "replace" else {}) | values
 
 
 def keys_in(part: Part, row: Values) -> set[tuple[Key, tuple[Any, ...]]]:

@@ -187,15 +187,37 @@ def test_toys_go_with_their_shelf_unless_one_is_sealed():
     assert (kept, codes(refused)) == (sealed, [(0, None, "CONSTRAINT")])
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [{"id": 1, "sku": "b"}, {"id": 2, "sku": "z"}],
-        [{"id": 1, "sku": "b"}, {"id": 2, "sku": "a"}],
-        [{"id": 2, "shelf": 1, "place": 1}, {"id": 1, "place": 2}],
-        [{"id": 1, "place": 2}, {"id": 2, "shelf": 1, "place": 2}],
-    ],
-)
-def test_what_depends_on_which_row_is_written_first_is_nothing_to_say_about(rows):
+#: Toys by what they were: 1 is car on place 1 of shelf 1, 2 is ball, both places are free.
+HANDS = {
+    "a swap": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "a"}], ["UPDATED"] * 2),
+    "what is given up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "z"}], ["UPDATED"] * 2),
+    "half of a key": ("update", [{"id": 2, "shelf": 1, "place": 1}, {"id": 1, "place": 2}], ["UPDATED"] * 2),
+    "what a bad row does not give up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "z", "stock": -1}], [
+        {("sku", "ALREADY_EXISTS")}, {(None, "CONSTRAINT")},
+    ]),
+    "what nobody gives up": ("update", [{"id": 1, "sku": "b"}, {"id": 2, "sku": "c"}], [
+        {("sku", "ALREADY_EXISTS")}, {("sku", "ALREADY_EXISTS")},
+    ]),
+    "halves that come to the same": ("update", [{"id": 1, "place": 2}, {"id": 2, "shelf": 1, "place": 2}], [
+        {(None, "DUPLICATE_IN_REQUEST")}, "UPDATED",
+    ]),
+    "a new row": ("upsert", [NEW | {"shelf": 1, "place": 1}, {"sku": "a", "place": 2}], ["CREATED", "UPDATED"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HANDS)
+def test_what_changes_hands(case):
+    verb, rows, expected = HANDS[case]
+
+    _, told = toys(verb, rows)
+
+    assert [
+        told.errors[row] if outcome == "FAILED" else outcome for row, (outcome, _) in sorted(told.outcomes.items())
+    ] == expected
+
+
+def test_half_of_a_key_of_a_row_that_is_not_there_yet_is_nothing_to_say_about():
+    rows = [{"sku": "a", "shelfBy": {"code": "Z"}}, {"sku": "b", "shelfBy": {"code": "Z"}, "place": 1}]
+
     with pytest.raises(DependsOnOrder):
-        toys("update", rows)
+        toys("upsert", rows)

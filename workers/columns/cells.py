@@ -34,9 +34,10 @@ class ExactFloat(float):
 def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = False) -> pl.Series:
     """The cells of one column.
 
-    `values` are decoded JSON, with `...` where a row does not give the field; `accepts` are the kinds whose text is
-    the value (a number for a decimal field); `as_json` is for fields whose text is JSON itself. A number with a
-    fraction or an exponent may come as its digits, in bytes.
+    `values` are decoded JSON, with `...` where a row does not give the field. `accepts` are the kinds whose text is the
+    value (a number for a decimal field); with ExactFloat among them, numbers are marked, and keep their digits.
+    `as_json` is for fields whose text is JSON itself. A number with a fraction or an exponent may come as its digits,
+    in bytes.
     """
     quick = None if as_json else of_one_kind(values, accepts)
     return series_of([cell(value, accepts, as_json) for value in values]) if quick is None else quick
@@ -89,7 +90,9 @@ def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
     if as_json:
         return json.dumps(value)
     if isinstance(value, bytes):
-        return value.decode() if float in accepts else f"{MARK}{json.dumps(float(value))}"
+        value = ExactFloat(value.decode())
+    if isinstance(value, ExactFloat) and ExactFloat in accepts:
+        return f"{MARK}{value.text}"
     kind = float if isinstance(value, float) else type(value)
     if kind not in accepts or (kind is str and value.startswith(MARK)):
         return f"{MARK}{json.dumps(value)}"

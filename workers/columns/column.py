@@ -8,22 +8,31 @@ type is refused, and no rule is written twice.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
 import polars as pl
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DatabaseError, InterfaceError, models
 from django.utils import timezone
 
-from bulkql.workers.columns.cells import MARK, kind_of
+from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
+from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
+from bulkql.workers.errors import place_of
+
+logger = logging.getLogger("bulkql")
+
+#: The code of a value that is spelled otherwise than the file's options say.
+MISSPELLED = "misspelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +63,10 @@ class Column:
     choice_names: dict[str, Any]
     #: The foreign key whose row this column names by a key of its own: `account.name` is of `account`.
     names: str | None = None
+    #: How the file spells values; None for rows that came with the request.
+    spelling: Spelling | None = None
+    #: Text in a file's spelling -> in the field's, null where the options do not allow it. None if texts may stay.
+    tidy: Parse | None = None
 
     @property
     def is_required(self) -> bool:
@@ -78,16 +91,41 @@ class Column:
 
     def clean(self, cell: str) -> Any:
         """The value of a cell, by the field's own rules; raises ValidationError."""
-        if cell.startswith(MARK):
-            raise ValidationError(f"{self.expected()} is expected here, not {kind_of(cell)}.", code="invalid")
-        if MARK in cell:
+        (text,) = self.tidied(pl.Series([cell], dtype=pl.String))
+        return self.clean_tidy(text)
+
+    def tidied(self, cells: pl.Series) -> pl.Series:
+        """Cells in the spelling that the field takes; null where the file's options do not allow theirs."""
+        tidy = self.tidy
+        return cells if tidy is None else pl.select(tidy(pl.lit(cells)).alias(cells.name)).to_series()
+
+    def clean_tidy(self, text: str | None) -> Any:
+        """The value of a cell in the field's spelling; raises ValidationError."""
+        if text is None:
+            raise ValidationError(self.misspelled(), code=MISSPELLED)
+        if text.startswith(MARK):
+            raise ValidationError(f"{self.expected()} is expected here, not {kind_of(text)}.", code="invalid")
+        if MARK in text:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
-            return self.checked(self.decode(cell))
-        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-            # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
-            # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
+            value = self.checked(self.decode(text))
+            # What goes wrong on a value's way to the database is known here, where it has a name.
+            self.value_field.get_prep_value(value)
+        except (ValidationError, DatabaseError, InterfaceError):
+            raise
+        except Exception as error:
+            # A field's code may raise anything, and one such cell would fail its whole chunk: base64 with a digit too
+            # many, a moment past the end of the calendar, an amount without its currency, a file that is not there.
+            note_refusal(self.field, error)
             raise ValidationError("This value cannot be read.", code="invalid") from error
+        return value
+
+    def misspelled(self) -> str:
+        """What the options of the file say of this field's values."""
+        assert self.spelling is not None
+        if self.is_number:
+            return f"A number is expected here, with {self.spelling.decimal!r} before its fraction (`decimal`)."
+        return f"A date is expected here, of the form {self.spelling.date_format} (`dateFormat`)."
 
     def checked(self, value: Any) -> Any:
         """A decoded value, by the field's own rules."""
@@ -96,7 +134,7 @@ class Column:
             value = self.value_field.to_python(value)
             self.value_field.run_validators(value)
         else:
-            value = self.field.clean(value, None)
+            value = cleaned_by(self.field, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValidationError("A finite number is expected here.", code="invalid")
         return value
@@ -139,18 +177,65 @@ class Column:
         if self.is_plain:
             return values
         texts = values.unique().drop_nulls()
-        prepared = [str(self.value_field.get_prep_value(value)) for value in self.python(texts)]
+        # A field may make null of the empty text, which is equal to no other then.
+        found = [self.value_field.get_prep_value(value) for value in self.python(texts)]
+        prepared = [None if value is None else str(value) for value in found]
         return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
+
+    @property
+    def ruling_field(self) -> models.Field[Any, Any]:
+        """The field that says how values are spelled: choices are of the field itself."""
+        return self.field if self.field.choices else self.value_field
+
+    @property
+    def date_format(self) -> DateFormat | None:
+        """How the file writes this field's dates; None for ISO 8601, and for what is no date."""
+        written = self.spelling.date_format if self.spelling is not None else None
+        is_date = isinstance(self.ruling_field, models.DateField) and not self.field.choices
+        return DateFormat.of(written) if written is not None and is_date else None
+
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self.value_field, models.CharField | models.TextField) and not self.choice_names
+
+    @property
+    def is_number(self) -> bool:
+        return isinstance(self.ruling_field, NUMBERS) and not self.field.choices
 
     def expected(self) -> str:
         """What the field wants, in words, with its article."""
         if self.choice_names:
             return f"One of {', '.join(self.choice_names)}"
-        if self.accepts == {bool}:
+        if bool in self.accepts and self.is_plain:
             return "A boolean"
+        if ExactFloat in self.accepts:
+            return "A string or a number"
         if self.accepts == {str}:
             return "A string"
         return "A string or a number" if str in self.accepts else "A number"
+
+
+def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
+    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
+    try:
+        return field.clean(value, None)
+    except AttributeError:
+        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
+        instance = field.model()
+        setattr(instance, field.attname, field.to_python(value))
+        return field.clean(getattr(instance, field.attname), instance)
+
+
+@lru_cache(maxsize=1_000)
+def warn_once(field: str, place: str) -> None:
+    """A file may have a million such cells."""
+    logger.warning("%s refuses values by %s", field, place)
+
+
+def note_refusal(field: models.Field[Any, Any], error: Exception) -> None:
+    """Tell the log what a field's code raised and where, but for what parsers raise of any wrong value."""
+    if not isinstance(error, ArithmeticError | RecursionError | TypeError | ValueError):
+        warn_once(str(field), place_of(error))
 
 
 def json_of(text: str) -> Any:
@@ -208,7 +293,35 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         is_plain=kind is not SLOW,
         choice_names=choice_names(field),
     )
-    return replace(column, parse=(path_of_choices(column),)) if field.choices and column.parse else column
+    if field.choices and column.parse:
+        column = replace(column, parse=(path_of_choices(column),))
+    expression = tidy(column.ruling_field, Spelling())
+    if expression is None:
+        return column
+    if field.choices or not column.parse:
+        return replace(column, tidy=expression)  # of choices few texts are left, each of which is cleaned once
+    # The usual spelling is tried first, as it stands.
+    return replace(column, tidy=expression, parse=(column.parse[0], composed(column.parse[-1], expression)))
+
+
+@lru_cache(maxsize=10_000)
+def spelled(column: Column, spelling: Spelling | None) -> Column:
+    """A column whose texts are spelled as a file's options say; None for rows that came with the request."""
+    if spelling is None:
+        return column
+    if not spelling.concerns(column.ruling_field):
+        return replace(column, spelling=spelling)
+    expression = tidy(column.ruling_field, spelling)
+    assert expression is not None
+    accepts = column.accepts | {str}
+    if column.is_number and spelling.decimal == ",":
+        accepts = frozenset({str, ExactFloat})  # JSON's own numbers have a point, and are marked
+    paths = tuple(composed(parse, expression) for parse in column.parse)
+    return replace(column, spelling=spelling, tidy=expression, parse=paths, accepts=accepts)
+
+
+def composed(parse: Parse, tidy: Parse) -> Parse:
+    return lambda text: parse(tidy(text))
 
 
 def naming(foreign_key: models.ForeignKey[Any, Any], field: models.Field[Any, Any]) -> Column:

@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.column import Column, by_name, column_for, graphql_name
+from bulkql.workers.columns.column import Column, by_name, column_for, graphql_name, spelled
+from bulkql.workers.columns.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +44,12 @@ class ListColumn(Column):
     def expected(self) -> str:
         """What the field wants, in words, with its article."""
         return "A list"
+
+
+def spelled_list(column: ListColumn, spelling: Spelling | None) -> ListColumn:
+    """A list whose members are spelled as a file's options say."""
+    keys = tuple(tuple(spelled(one, spelling) for one in key) for key in column.keys)
+    return replace(column, spelling=spelling, keys=keys)
 
 
 def list_columns(

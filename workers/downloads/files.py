@@ -13,8 +13,9 @@ from uuid import UUID
 import polars as pl
 
 from bulkql.workers.backends import whole_sum
-from bulkql.workers.downloads import failed_rows
+from bulkql.workers.downloads import csv, ndjson, xlsx
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
+from bulkql.workers.downloads.workbook import SHEET_ROWS
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers.formulas import neutralised
@@ -35,20 +36,22 @@ class Download:
 
 
 def downloads(operation_id: UUID) -> list[Download]:
-    """The failed rows of each resource, and the results of all rows; none until the operation is over."""
+    """The failed and skipped rows of each resource, and the results of all; none until the operation is over."""
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
     inputs = (
-        Input.objects.filter(operation=operation_id).annotate(failed=whole_sum("chunks__failed")).order_by("position")
+        Input.objects.filter(operation=operation_id)
+        .select_related("operation")
+        .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )
     return [
-        *(download for one in inputs if one.failed for download in failed_of(one, one.failed)),
+        *(download for one in inputs.order_by("position") if one.left for download in failed_of(one, one.left)),
         *results_of(operation_id),
     ]
 
 
 def failed_of(stored: Input, rows: int) -> list[Download]:
-    """The failed rows of an input."""
+    """The failed rows of an input, and those that were skipped."""
     name = f"{stored.resource}-failed"
     return [
         Download(
@@ -57,15 +60,26 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
             rows=rows,
             # As Python calls it: what the sender wrote could end an HTTP header, and begin another.
             encoding=codecs.lookup(options_of(stored).encoding).name,
-            pieces=partial(failed_rows.as_csv, stored),
+            pieces=partial(csv.as_csv, stored),
         ),
         Download(
             name=f"{name}.ndjson",
             format=FileFormat.NDJSON,
             rows=rows,
-            pieces=partial(failed_rows.as_ndjson, stored),
+            pieces=partial(ndjson.as_ndjson, stored),
         ),
+        # More rows than a sheet has would not all come back.
+        *([workbook_of_failed(stored, rows)] if rows <= SHEET_ROWS else []),
     ]
+
+
+def workbook_of_failed(stored: Input, rows: int) -> Download:
+    return Download(
+        name=f"{stored.resource}-failed.xlsx",
+        format=FileFormat.XLSX,
+        rows=rows,
+        pieces=partial(xlsx.as_xlsx, stored),
+    )
 
 
 def results_of(operation_id: UUID) -> list[Download]:

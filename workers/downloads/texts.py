@@ -17,18 +17,23 @@ from bulkql.workers.columns.lists import ListColumn
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
-def texts(cells: pl.Series, null: str | None) -> pl.Series:
-    """A column as CSV gives it, where null in the series is an empty cell; `null` stands for an explicit one."""
+def texts(cells: pl.Series, null: str | None, decimal: str = ".") -> pl.Series:
+    """A column as CSV gives it, where null in the series is an empty cell; `null` stands for an explicit one.
+
+    `decimal` stands before the fraction of numbers, as the file that is written is to be read.
+    """
     marked = cells.filter(cells.str.starts_with(MARK)).unique()
     if marked.is_empty():
         return cells
-    found = [null if cell == NULL else json_as_text(cell) for cell in marked]
+    found = [null if cell == NULL else json_as_text(cell, decimal) for cell in marked]
     return cells.replace(marked, pl.Series(found, dtype=pl.String))
 
 
-def json_as_text(marked_cell: str) -> str:
+def json_as_text(marked_cell: str, decimal: str = ".") -> str:
     """JSON of another kind than the field's as text, which is all that CSV has."""
     value = value_of(marked_cell)
+    if isinstance(value, float):
+        return shown(marked_cell).replace(".", decimal)
     return value if isinstance(value, str) and is_encodable(value) else shown(marked_cell)
 
 

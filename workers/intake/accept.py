@@ -17,6 +17,7 @@ from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
+from bulkql.workers.intake.pace import rows_in_time
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
@@ -100,7 +101,7 @@ def chunk_size(plan: Plan, requested: int | None) -> int:
     size = plan.resource.size_of_chunks(requested)
     if requested is None and plan.deletes_at_once:
         return min(DELETES_FOR_A_ROW * size, limits().max_chunk_size)
-    return size
+    return size if requested or plan.resource.chunk_size else rows_in_time(plan, size)
 
 
 def store_file(
@@ -112,7 +113,7 @@ def store_file(
         beginning = files.FileStart(file, options)
         plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
-        header = beginning.header(plan)
+        header, options = beginning.header(plan), beginning.options
         check_columns(plan, header or [])
     file_options = options.as_json()
     new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
@@ -169,11 +170,13 @@ def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
 def plan_of_file_request(
     operation: Operation, item: InputRequest, options: FileOptions, beginning: files.FileStart
 ) -> Plan:
-    """What to do with a file's rows. What a Parquet file calls its columns, its reader will see."""
+    """What to do with a file's rows. What Parquet and workbooks call their columns, their reader will see."""
     verb = Verb(operation.verb)
-    if options.format == FileFormat.PARQUET and item.match_by is None and verb != Verb.UPSERT:
+    is_late = options.format in (FileFormat.PARQUET, FileFormat.XLSX)
+    if is_late and item.match_by is None and verb not in (Verb.CREATE, Verb.UPSERT):
         return Plan(resource=item.resource, verb=verb)
-    return plan_for(verb, item.resource, item.match_by, item.update_fields, beginning.names(), operation.created_by)
+    names = set() if is_late else beginning.names()
+    return plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
 
 
 def frames_of(stored: Input, plan: Plan, item: InputRequest) -> Iterator[pl.DataFrame]:

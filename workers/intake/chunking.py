@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import polars as pl
 
-from bulkql.workers.frames import pack
+from bulkql.workers.enums import Lane
+from bulkql.workers.frames import GIVES_TO, TAKES_FROM, pack
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.intake.reservation import with_keys
-from bulkql.workers.models import Chunk, Input
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import Plan
 
 T = TypeVar("T")
@@ -29,11 +30,16 @@ class ChunkStore:
         for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
             found = []
             for number, frame in some:
+                self.note_trades(stored, frame, total)
                 found.append(self.chunk_of(stored, plan, number, frame, total))
                 total += frame.height
             Chunk.objects.bulk_create(found)
             check_rows_limit(plan.resource, total)
         return total
+
+    def note_trades(self, stored: Input, raw: pl.DataFrame, row_start: int) -> None:
+        """Unique values that change hands between chunks keep these together."""
+        keep_together(stored.operation, raw, row_start)
 
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk of a frame, about to be stored."""
@@ -41,8 +47,28 @@ class ChunkStore:
 
 
 def with_reserved(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
-    """A raw frame, with primary keys for rows that may become new."""
-    return with_keys(plan.resource, raw) if plan.creates else raw
+    """A raw frame, with primary keys for rows that may become new. Many a save() asks whether it has one yet."""
+    return with_keys(plan.resource, raw) if plan.creates and plan.lane == Lane.COPY else raw
+
+
+def keep_together(operation: Operation, raw: pl.DataFrame, row_start: int) -> None:
+    """Have an operation written in one transaction, if rows of this chunk take what rows of another one give up.
+
+    Before the chunk is there for anybody to write it. Those that are written already traded with no other.
+    """
+    if operation.trades or GIVES_TO not in raw.columns:
+        return
+    if operation.is_one_transaction or is_trading(raw, row_start):
+        Operation.objects.filter(pk=operation.pk).update(trades=True)
+        operation.trades = True
+
+
+def is_trading(raw: pl.DataFrame, row_start: int) -> bool:
+    """Whether unique values change hands between rows of this chunk and others."""
+    if GIVES_TO not in raw.columns:
+        return False
+    others = pl.concat([raw[GIVES_TO].explode(), raw[TAKES_FROM].explode()]).drop_nulls()
+    return not others.is_between(row_start, row_start + raw.height - 1).all()
 
 
 def new_chunk(stored: Input, number: int, frame: pl.DataFrame, row_start: int) -> Chunk:

@@ -1,7 +1,7 @@
-"""Raw frames of a request -> which rows are superseded by a later row of the same key.
+"""Raw frames of a request -> which rows are superseded by a later row of the same key, and whose values change hands.
 
 All rows of a request count, whichever chunk they fall in, and whether or not they turn out to be valid: so the
-verdict depends on the request alone, and never on the size of chunks or on who writes first.
+verdict never depends on the size of chunks or on who writes first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import polars as pl
 
 from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY, given
+from bulkql.workers.frames import GIVES_TO, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, given
+from bulkql.workers.intake.names import columns_of, named_by_value
 from bulkql.workers.intake.spill import Spill
+from bulkql.workers.intake.trades import Trades
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.making import prepared
-from bulkql.workers.validation.references import with_named
 from bulkql.workers.validation.values import parsed
 
 if TYPE_CHECKING:
@@ -36,16 +37,45 @@ class Superseded:
 
     def __init__(self) -> None:
         self._verdicts = Spill()
+        self._trades = Spill()
         self._span: tuple[int, pl.DataFrame] | None = None
 
     def add(self, verdicts: pl.DataFrame) -> None:
         """Verdicts: `row`, and the two columns that mark gives a raw frame."""
         self._verdicts.add(verdicts.with_columns(bucket=pl.col("row") // SPAN))
 
+    def add_trades(self, pairs: pl.DataFrame) -> None:
+        """Rows of which one gives up what the other takes: `gives`, `takes`."""
+        for row, other in (("gives", "takes"), ("takes", "gives")):
+            is_giving = pl.lit(row == "gives")
+            columns = {"row": row, "other": other, "is_giving": is_giving, "bucket": pl.col(row) // SPAN}
+            self._trades.add(pairs.select(**columns))
+
     def mark(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
-        """A raw frame whose superseded rows say by which row and by which key."""
+        """A raw frame whose superseded rows say by which row and by which key, and others with whom they trade."""
         if raw.is_empty():
             return raw
+        return self._mark_trades(self._mark_superseded(raw, row_start), row_start)
+
+    def _mark_trades(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
+        spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
+        found = [part for span in spans if not (part := self._trades.read(span)).is_empty()]
+        rows = pl.DataFrame({"row": pl.int_range(row_start, row_start + raw.height, eager=True)})
+        of_frame = [part.join(rows, on="row", how="semi") for part in found]
+        if all(part.is_empty() for part in of_frame):
+            return raw
+        others = (
+            pl.concat(of_frame)
+            .group_by("row")
+            .agg(
+                pl.col("other").filter("is_giving").alias(GIVES_TO),
+                pl.col("other").filter(~pl.col("is_giving")).alias(TAKES_FROM),
+            )
+        )
+        marks = rows.join(others, on="row", how="left", maintain_order="left")
+        return raw.with_columns(marks[GIVES_TO], marks[TAKES_FROM])
+
+    def _mark_superseded(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
         spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
         verdicts = pl.concat([self._read(span) for span in spans])
         verdicts = verdicts.filter(pl.col("row").is_between(row_start, row_start + raw.height - 1))
@@ -59,6 +89,7 @@ class Superseded:
 
     def close(self) -> None:
         self._verdicts.close()
+        self._trades.close()
 
     def _read(self, span: int) -> pl.DataFrame:
         if self._span is None or self._span[0] != span:
@@ -69,33 +100,49 @@ class Superseded:
 
 
 def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """All rows of a request in one frame, those superseded by a later one marked as Superseded.mark marks them."""
-    values = key_values(plan, raw, user) if plan.keys else raw
+    """All rows of a request in one frame, marked as Superseded.mark marks them."""
+    ready = prepared(plan, raw)
+    values = key_values(plan, ready, user) if plan.keys else ready
     repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
-    with closing(Superseded()) as verdicts:
+    with closing(Superseded()) as verdicts, closing(Trades(plan, user)) as trades:
         for key in repeated:
             verdicts.add(losers(hashed(plan, values, key, 0), key))
-        return verdicts.mark(raw, 0) if repeated else raw
+        # One row alone is in nobody's way.
+        if raw.height > 1:
+            trades.add(ready, 0)
+        settle(verdicts, trades)
+        return verdicts.mark(raw, 0)
 
 
 def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | None) -> Superseded:
     """Read all frames once, and find the rows whose key comes again later; `user` is whose rows they may name."""
     keys = plan.keys
     verdicts = Superseded()
-    if not keys:
-        return verdicts
     with ExitStack() as stack:
+        trades = stack.enter_context(closing(Trades(plan, user)))
+        if not keys and not trades.constraints:
+            return verdicts
         hashes = [stack.enter_context(closing(Spill())) for _ in keys]
         row = 0
         for raw in frames:
-            values = key_values(plan, raw, user)
+            ready = prepared(plan, raw)
+            values = key_values(plan, ready, user)
             for key, spill in zip(keys, hashes, strict=True):
                 spill.add(hashed(plan, values, key, row))
+            trades.add(ready, row)
             row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
             for part in spill.parts():
                 verdicts.add(losers(part, key))
+        settle(verdicts, trades)
     return verdicts
+
+
+def settle(verdicts: Superseded, trades: Trades) -> None:
+    """Add what the database told."""
+    for superseded, pairs in trades.results():
+        verdicts.add(superseded)
+        verdicts.add_trades(pairs)
 
 
 def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
@@ -106,36 +153,20 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
     """
     names = dict.fromkeys(name for key in plan.keys for field in key.fields for name in columns_of(plan, field))
     columns = [plan.all_columns[name] for name in names]
-    raw = prepared(plan, raw)
     rows, _ = parsed(columns, raw)
     for field in {field for key in plan.keys for field in key.fields}:
         rows = named_by_value(plan, field, rows, user)
     series = [one.comparable(rows[one.name]).alias(one.name) for one in columns]
     nulls = [
-        (raw[one.name] == NULL).fill_null(False) if one.name in raw.columns else rows[given(one.name)]
-        for one in columns
+        # The second is what a field makes null of.
+        (raw[one.name] == NULL).fill_null(False) | (values.is_null() & rows[one.name].is_not_null())
+        if one.name in raw.columns
+        else rows[given(one.name)]
+        for one, values in zip(columns, series, strict=True)
     ]
     return pl.DataFrame(
         [*series, *(null.alias(explicit_null(one.name)) for one, null in zip(columns, nulls, strict=True))]
     )
-
-
-def named_by_value(plan: Plan, field: str, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """A foreign key's values in place of names: a row that gives 7 and one that gives the 7th's name mean the same."""
-    # A target that the user may not name so is not looked for: which row it is would be told by the verdict.
-    named = [one for one in plan.naming_columns.get(field, []) if one.name not in plan.unnamable]
-    if not any(rows[given(one.name)].any() for one in named):
-        return rows
-    filled, _ = with_named(plan, plan.columns[field], named, rows, user)
-    keeps_name = rows[given(field)] | ~filled[given(field)]
-    return rows.with_columns(
-        filled[field], *(pl.when(keeps_name).then(pl.col(one.name)).alias(one.name) for one in named)
-    )
-
-
-def columns_of(plan: Plan, field: str) -> list[str]:
-    """The columns in which rows may give a field."""
-    return [field, *(column.name for column in plan.naming_columns.get(field, ()))]
 
 
 def columns_of_key(plan: Plan, key: UniqueKey) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 
 import polars as pl
@@ -16,7 +17,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
-from bulkql.workers.intake.chunking import bytes_in, in_bytes, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
@@ -60,6 +61,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                 chunk = new_chunk(stored, number, marked, row_start)
                 with transaction.atomic():
                     claims.hold_input(stored)
+                    keep_together(stored.operation, marked, row_start)
                     chunk.save(force_insert=True)
                 yield chunk
                 row_start += frame.height
@@ -76,7 +78,8 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     assert stored.upload is not None
     with uploads.open_upload(stored.upload) as file:
         names = files.FileStart(file, options).names()
-        plan = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+        found = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
+    plan = replace(found, spelling=options.spelling)
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

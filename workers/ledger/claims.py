@@ -41,7 +41,7 @@ def its_operation(*conditions: Q, **fields: object) -> Exists:
 
 def claim_chunk(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
-    goes_on = its_operation(finished_at=None) & ~its_operation(state=State.CANCELING)
+    goes_on = its_operation(finished_at=None, trades=False) & ~its_operation(state=State.CANCELING)
     if not take(Chunk.objects.filter(goes_on, pk=chunk_id, recorded_at=None)):
         return None
     chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)

@@ -72,12 +72,17 @@ def send_readers(operation_id: UUID) -> None:
 
 def send_writers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
-    operation = Operation.objects.get(pk=operation_id)
-    if not operation.is_one_transaction:
+    if Operation.objects.get(pk=operation_id).is_one_transaction:
+        send_whole(operation_id)
+    else:
         send_chunks(operation_id)
-    elif not operation.inputs.filter(read_at=None).exists():
-        waiting = Operation.objects.filter(pk=operation_id, finished_at=None)
-        dispatch_once(waiting, partial(send, "write_operation", str(operation_id)))
+
+
+def send_whole(operation_id: UUID) -> None:
+    """A message for the one who writes all of it, once its files are read; raises NotDispatched."""
+    unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
+    waiting = Operation.objects.filter(~Exists(unread), pk=operation_id, finished_at=None)
+    dispatch_once(waiting, partial(send, "write_operation", str(operation_id)))
 
 
 def send_chunks(operation_id: UUID) -> None:
@@ -95,6 +100,10 @@ def send_chunks(operation_id: UUID) -> None:
         .first()
     )
     if frontier is None:
+        return
+    if frontier.operation.is_one_transaction:
+        # A file that was read meanwhile has rows that are to be written together.
+        send_whole(operation_id)
         return
     # While it waits for somebody's locks, one worker that waits is enough: the others are for other operations.
     is_single = plan_of(frontier).is_sequential or frontier.operation.waiting_since is not None

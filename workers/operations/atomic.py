@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
+from bulkql.workers.frames import unpack
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
@@ -29,7 +30,12 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.changes import Changes
+from bulkql.workers.operations.failures import failed_too_often, note_failure
+from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
+
+#: What an operation in one transaction is called where it fails.
+WHOLE = "Writing all rows in one transaction"
 
 
 class RolledBack(Exception):
@@ -42,7 +48,8 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
     if operation is None:
         return False
     if operation.attempts > limits().max_attempts:
-        raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
+        remedy = "It may take less to send fewer rows at once."
+        raise failed_too_often(operation, WHOLE, operation.attempts - 1, remedy)
     was_away = False
     try:
         kept = heartbeat.keeping(operation, ~Q(state=State.CANCELING), Q(finished_at=None), seconds=WHOLE_SECONDS)
@@ -55,8 +62,11 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
         if limit == "lock_wait_seconds":
             raise GivenUp(operation.pk, str(locked)) from locked
         raise
-    except (OperationalError, InterfaceError) as error:
+    except GivenUp:
+        raise
+    except BaseException as error:
         was_away = is_outage(error)
+        note_failure(operation.pk, WHOLE, error)
         raise
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
@@ -75,7 +85,10 @@ def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Ev
     changes = Changes()
     try:
         with watch, transaction.atomic():
-            write_chunks(operation, spool, changes, goes_on, watch)
+            if operation.trades:
+                write_trades(operation, spool, changes, goes_on, watch)
+            else:
+                write_chunks(operation, spool, changes, goes_on, watch)
             go_on(operation, watch)
             if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
                 raise RolledBack
@@ -85,19 +98,68 @@ def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Ev
             record_rolled_back(operation, spool, changes)
 
 
-def write_chunks(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event, watch: Watch) -> None:
-    """All chunks in their order, one of them in memory at a time."""
-    ids = list(operation.chunks.order_by("input__position", "number").values_list("pk", flat=True))
-    for chunk_id in ids:
+def write_chunks(
+    operation: Operation,
+    spool: Spool,
+    changes: Changes,
+    goes_on: threading.Event,
+    watch: Watch,
+    *,
+    is_dangling: bool = False,
+) -> set[Row]:
+    """All chunks in their order, one of them in memory at a time; gives the bad rows that might trade."""
+    failed: set[Row] = set()
+    for chunk in open_chunks(operation, goes_on):
+        plan, validated = chunks.planned(chunk)
+        chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
+        with chunks.given_up_by_hooks(chunk):
+            entry = chunks.rows_written(chunk, plan, validated)
+        if operation.dry_run:
+            changes.look(chunk.pk, plan, entry, operation.created_by)
+        spool.add(chunk.pk, entry)
+        if operation.trades:
+            failed |= chunks.failed_of(chunk, entry)
+    return failed
+
+
+def open_chunks(operation: Operation, goes_on: threading.Event) -> Iterator[Chunk]:
+    """The chunks that are not recorded, one after the other; raises LeaseLost.
+
+    They are locked: one that a worker had begun before it was known that rows trade, is written by one of the two.
+    """
+    open_ones = operation.chunks.filter(recorded_at=None).order_by("input__position", "number")
+    for chunk_id in list(open_ones.values_list("pk", flat=True)):
         if not goes_on.is_set():
             raise LeaseLost(f"operation {operation.pk} was canceled, or taken over by another worker")
-        chunk = Chunk.objects.select_related("input__operation", "operation__created_by").get(pk=chunk_id)
-        plan, validated = chunks.planned(chunk)
-        chunks.set_up(plan, operation, watch)
-        entry = chunks.rows_written_or_given_up(chunk, plan, validated)
-        if operation.dry_run:
-            changes.look(chunk_id, plan, entry, operation.created_by)
-        spool.add(chunk_id, entry)
+        found = Chunk.objects.select_related("input__operation", "operation__created_by").filter(recorded_at=None)
+        if operation.trades and connection.features.has_select_for_update:
+            found = found.select_for_update(of=("self",))
+        if (chunk := found.filter(pk=chunk_id).first()) is not None:
+            yield chunk
+
+
+def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event, watch: Watch) -> None:
+    """All chunks, of which rows take what rows of others give up."""
+    trades = Trades()
+    for chunk in open_chunks(operation, goes_on):
+        trades.add(chunk.input_id, chunk.row_start, unpack(chunk.payload))
+
+    def attempt() -> tuple[None, Attempt]:
+        spool.clear()
+        vacated: set[Row] = set()
+        is_dangling = False
+        for chunk in open_chunks(operation, goes_on):
+            plan, validated = chunks.planned(chunk)
+            chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
+            found = chunks.vacated_of(chunk, plan, validated, trades)
+            vacated |= chunks.rows_in(chunk, found.rows)
+            is_dangling |= found.are_dangling
+        failed = write_chunks(operation, spool, changes, goes_on, watch, is_dangling=is_dangling)
+        if is_dangling:
+            check_references(connection.alias)
+        return None, Attempt(vacated, failed)
+
+    traded(connection.alias, trades, attempt)
 
 
 def record_rolled_back(operation: Operation, spool: Spool, changes: Changes) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,22 @@ from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Outcome, Verb
+from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
-from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
+from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.failures import failed_too_often, note_failure
+from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.making import made, prepared
@@ -34,6 +39,7 @@ from bulkql.workers.validation.values import Validated, refused, validate, witho
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
 from bulkql.workers.writers.links import write_lists
+from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together
 
 if TYPE_CHECKING:
@@ -51,10 +57,8 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
     if chunk is None:
         return None
     if chunk.attempts > limits().max_attempts:
-        raise GivenUp(
-            chunk.operation_id,
-            f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
-        )
+        remedy = "Smaller chunks take less of it: give chunkSize."
+        raise failed_too_often(chunk.operation, name_of_chunk(chunk), chunk.attempts - 1, remedy)
     try:
         with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):
             write_claimed(chunk)
@@ -66,9 +70,16 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
         return None
     except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
+        note_failure(chunk.operation_id, name_of_chunk(chunk), error)
         heartbeat.give_back(chunk, was_away=is_outage(error))
         raise
     return chunk
+
+
+def name_of_chunk(chunk: Chunk) -> str:
+    """What a client can find in his rows."""
+    last = chunk.row_start + chunk.row_count - 1
+    return f"Chunk {chunk.number} of {chunk.input.resource} (rows {chunk.row_start} to {last})"
 
 
 def write_claimed(chunk: Chunk) -> None:
@@ -83,7 +94,9 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watc
     """Rows and their ledger entry, in one transaction. Raises Locked."""
     with watch, transaction.atomic(using=plan.resource.database):
         set_up(plan, chunk.operation, watch)
-        entries.record(chunk, rows_written_or_given_up(chunk, plan, validated))
+        with given_up_by_hooks(chunk):
+            entry = rows_traded(chunk, plan, validated)
+        entries.record(chunk, entry)
 
 
 def planned(chunk: Chunk) -> tuple[Plan, Validated]:
@@ -96,10 +109,8 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
-    try:
+    with given_up_by_hooks(chunk):
         return plan, checked(plan, unpack(chunk.payload))
-    except HookFailed as failed:
-        raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
@@ -112,29 +123,68 @@ def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
     return Validated(found.rows, withheld(plan, found.errors, ready))
 
 
-def rows_written_or_given_up(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
-    """The same as rows_written, for those whom nobody waits for: another try of a rule would give the same."""
+@contextmanager
+def given_up_by_hooks(chunk: Chunk) -> Iterator[None]:
+    """Where nobody waits for the rows: a rule that raised would raise at another try too. Raises GivenUp."""
     try:
-        return rows_written(chunk, plan, validated)
+        yield
     except HookFailed as failed:
         raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows; gives what became of them. In a transaction. Raises HookFailed."""
+    if GIVES_TO not in validated.rows.columns:
+        return rows_written(chunk, plan, validated)
+    trades = Trades()
+    trades.add(chunk.input_id, chunk.row_start, validated.rows)
+
+    def attempt() -> tuple[Entry, Attempt]:
+        vacated = vacated_of(chunk, plan, validated, trades)
+        entry = rows_written(chunk, plan, validated)
+        if vacated.are_dangling:
+            check_references(plan.resource.database)
+        return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
+
+    return traded(plan.resource.database, trades, attempt)
+
+
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+    """Write a chunk's rows, whatever changes hands among them."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)
     return entry
 
 
-def set_up(plan: Plan, operation: Operation, watch: Watch) -> None:
+def vacated_of(chunk: Chunk, plan: Plan, validated: Validated, trades: Trades) -> Vacated:
+    """Take away from a chunk's rows what others are to have."""
+    if GIVES_TO not in validated.rows.columns:
+        return Vacated(frozenset())
+    rows = validated.rows.filter(pl.col(GIVES_TO).list.len() > 0)
+    staying = [row - chunk.row_start for input_id, row in trades.staying if input_id == chunk.input_id]
+    free = rows.filter(~pl.col(ROW).is_in(pl.Series(staying, dtype=ROW_NUMBER).implode()))
+    return vacate(plan, free, chunk.operation.created_by)
+
+
+def rows_in(chunk: Chunk, rows: Iterable[int]) -> set[Row]:
+    """Places in a chunk as rows of the operation."""
+    return {(chunk.input_id, chunk.row_start + row) for row in rows}
+
+
+def failed_of(chunk: Chunk, entry: Entry) -> set[Row]:
+    """The bad rows of a chunk."""
+    failed = entry.outcomes.filter(pl.col("outcome") == Outcome.FAILED.value)
+    return {(chunk.input_id, index) for index in failed["index"]}
+
+
+def set_up(plan: Plan, operation: Operation, watch: Watch, *, is_dangling: bool = False) -> None:
     """What the transaction needs: foreign keys checked where rows can still be named, bounded waits, a durable end.
 
     And a name, by which those who wait for it are told what holds them up.
     """
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
-        checks = "DEFERRED" if plan.verb == Verb.DELETE else "IMMEDIATE"
+        checks = "DEFERRED" if plan.verb == Verb.DELETE or is_dangling else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
@@ -160,9 +210,22 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
         resolved = resolve(plan, Validated(level, no_errors()), user)
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         rows = as_stored(plan, made(plan, found.rows))
-        written = write_within(plan, rows, user, partial(write_level, plan, user))
+        written = in_lane(plan)(plan, rows, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
+
+
+def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
+    """What writes clean rows in the plan's lane."""
+    return save_rows if plan.lane == Lane.SAVE else copy_rows
+
+
+def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
+    """Write clean rows as columns, within the user's bounds."""
+    # Rows that were stored while their model was to be saved have no keys yet.
+    if plan.creates and RESERVED_PK not in rows.columns and not rows.is_empty():
+        rows = with_keys(plan.resource, rows)
+    return write_within(plan, rows, user, partial(write_level, plan, user))
 
 
 def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:
@@ -177,6 +240,13 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
     return postgres.write if backend(plan.resource.database).supports_copy else orm.write
 
 
+def lines_of(chunk: Chunk, rows: pl.Series) -> pl.Series:
+    """The line of the file on which each of these rows begins; none where they came without lines."""
+    if rows.len() and LINE in (raw := unpack(chunk.payload)).columns:
+        return raw[LINE].gather(rows).alias("line")
+    return pl.Series("line", [None] * rows.len(), dtype=ROW_NUMBER)
+
+
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
     # The only place where a row's place in its chunk becomes its index in the input: if a step before this one added
@@ -189,6 +259,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
         pk="pk",
     )
     # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
+    lines = lines_of(chunk, written.errors[ROW])
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
-    errors = written.errors.with_columns(index, texts).select(*RECORDED_ERRORS)
+    errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
     return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

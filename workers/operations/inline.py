@@ -9,12 +9,16 @@ from django.utils import timezone
 
 from bulkql.workers.enums import State
 from bulkql.workers.intake.authority import check_authority_again
-from bulkql.workers.intake.chunking import ChunkStore, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import ChunkStore, is_trading, new_chunk, with_reserved
 from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.resources.plan import Plan
+
+
+class NotInline(Exception):
+    """Unique values change hands between the request's chunks, so that they have to be written as one."""
 
 
 class InlineChunks(ChunkStore):
@@ -25,13 +29,18 @@ class InlineChunks(ChunkStore):
         self.counts: Counter[str] = Counter()
         self.recorded = 0
 
+    def note_trades(self, stored: Input, raw: pl.DataFrame, row_start: int) -> None:
+        """Each chunk is written for itself here. Raises NotInline."""
+        if is_trading(raw, row_start):
+            raise NotInline
+
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""
         check_authority_again(stored.operation, stored.resource)
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, row_start)
         chunks.set_up(plan, stored.operation, self.watch)
-        entry = chunks.rows_written(chunk, plan, chunks.checked(plan, frame))
+        entry = chunks.rows_traded(chunk, plan, chunks.checked(plan, frame))
         for name, value in entry.columns().items():
             setattr(chunk, name, value)
         self.recorded += 1

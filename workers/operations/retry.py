@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
-from bulkql.workers.frames import RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, unpack
+from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, unpack
 from bulkql.workers.intake.chunking import ChunkStore
+from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_permissions
 from bulkql.workers.ledger.results import one_by_one, result_rows
@@ -83,9 +85,20 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         update_fields=old.update_fields,
         header=old.header,
     )
-    total = ChunkStore().store(stored, plan_of(stored), chain([first], slices))
+    plan = plan_of(stored)
+    # Keys that these rows give in full are settled; what the table has by now may bring others together.
+    with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
+        total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)))
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
     return total
+
+
+def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The rows in their chunks, with what was found of them."""
+    row_start = 0
+    for frame in slices:
+        yield verdicts.mark(frame, row_start)
+        row_start += frame.height
 
 
 def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
@@ -118,4 +131,5 @@ def rows_to_retry(chunk: Chunk) -> pl.DataFrame:
     is_left = result_rows(chunk)["outcome"].is_in([Outcome.FAILED.value, Outcome.SKIPPED.value])
     if SUPERSEDED_BY in raw.columns:
         is_left &= raw[SUPERSEDED_BY].is_null()
-    return raw.filter(is_left).drop(RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, strict=False)
+    marks = (RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, GIVES_TO, TAKES_FROM)
+    return raw.filter(is_left).drop(marks, strict=False)

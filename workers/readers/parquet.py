@@ -4,54 +4,40 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import NULL, escaped_column
+from bulkql.workers.columns.cells import MARK, NULL, ExactFloat, escaped_column
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
-from bulkql.workers.readers import parquet_process
+from bulkql.workers.readers.decoding import parquet as parquet_process
+from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
-from bulkql.workers.readers.parquet_process import MESSAGE
 from bulkql.workers.resources.plan import Plan
 
 #: Bytes of a frame. Each is decoded when the one before has been taken.
 FRAME_BYTES = 8 * 1024 * 1024
 #: Bytes of a file that may decode to as much as the limit allows for so many, however few it has.
 LEAST_BYTES = 64 * 1024
+SUFFIX = ".parquet"
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's rows. Parquet is read from its end, so it is spooled to disk first."""
-    with spooled(file) as path, Decoder(path) as decoder:
-        header = decoder.header()
+    with spooled(file, SUFFIX) as path, decoder(path) as decoding:
+        header = decoding.header()
         fields = fields_of(plan, header, options)
         names = {name: field for name, field in zip(header, fields, strict=True) if field}
-        for frame in decoder.frames(list(names)):
+        for frame in frames(decoding, list(names), path.stat().st_size):
             yield frame.select(
                 typed_cells(pl.col(name), frame.schema[name], plan.all_columns[field], options)
                 for name, field in names.items()
             )
-
-
-@contextmanager
-def spooled(file: IO[bytes]) -> Iterator[Path]:
-    """The file on disk, for as long as it is read."""
-    with tempfile.NamedTemporaryFile(suffix=".parquet") as local:
-        shutil.copyfileobj(file, local, 1024 * 1024)
-        local.flush()
-        yield Path(local.name)
 
 
 class ParquetBeginning:
@@ -62,9 +48,9 @@ class ParquetBeginning:
 
     def names(self) -> list[str]:
         """The names of the file's columns; raises UnreadableFile."""
-        self._file.seek(0)
-        with spooled(self._file) as path, Decoder(path) as decoder:
-            return decoder.header()
+        with spooled(self._file, SUFFIX) as path, decoder(path) as decoding:
+            names: list[str] = decoding.header()
+            return names
 
     def header(self, plan: Plan) -> None:
         """The file's reader will see it."""
@@ -76,86 +62,39 @@ class ParquetBeginning:
             raise UnreadableFile("This is not a Parquet file.")
 
 
-class Decoder:
-    """The process that decodes a file (parquet_process.py), and what it says; it ends with this object."""
+def decoder(path: Path) -> Decoder:
+    """The process that decodes a file (decoding/parquet.py)."""
+    arguments = {"path": str(path), "frame_bytes": FRAME_BYTES, "record_bytes": limits().record_bytes}
+    return Decoder(parquet_process.__file__, limits().parquet_memory_bytes, arguments, refusal)
 
-    def __init__(self, path: Path) -> None:
-        self._most = limits().parquet_expansion * max(path.stat().st_size, LEAST_BYTES)
-        # Python itself, with a path that we made.
-        self._process = subprocess.Popen(  # noqa: S603
-            [
-                *(sys.executable, "-I", parquet_process.__file__, str(path)),
-                *map(str, (limits().parquet_memory_bytes, FRAME_BYTES, limits().record_bytes)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A library's own words, as it dies of its limit.
-            stderr=subprocess.DEVNULL,
-            # The system's allocator fails where there is no more; others abort, or hold what was given back.
-            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"},
-        )
 
-    def __enter__(self) -> Decoder:
-        return self
+def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.DataFrame]:
+    """The rows of some columns; raises UnreadableFile."""
+    most = limits().parquet_expansion * max(file_bytes, LEAST_BYTES)
+    decoded = 0
+    for data in decoding.streams(names):
+        decoded += len(data)
+        if decoded > most:
+            raise UnreadableFile(
+                f"The Parquet file decodes to more than {most:,} bytes, {limits().parquet_expansion:,} for "
+                f"each of its own ({setting_name('parquet_expansion')}); send it as CSV."
+            )
+        yield pl.read_ipc_stream(io.BytesIO(data))
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
 
-    def header(self) -> list[str]:
-        """The names of the file's columns; raises UnreadableFile."""
-        kind, data = self._message()
-        if kind == b"E" and data[:1] == b"D":
-            raise UnreadableFile(f"This is not a Parquet file: {data[1:].decode()}.")
-        if kind != b"H":
-            raise self._refusal(data)
-        names: list[str] = json.loads(data)
-        return names
-
-    def frames(self, names: list[str]) -> Iterator[pl.DataFrame]:
-        """The rows of some columns; raises UnreadableFile."""
-        assert self._process.stdin is not None
-        decoded = 0
-        with suppress(BrokenPipeError):  # it has died, and will say nothing
-            self._process.stdin.write(json.dumps(names).encode() + b"\n")
-            self._process.stdin.flush()
-        while True:
-            kind, data = self._message()
-            if kind == b"Z":
-                return
-            if kind != b"F":
-                raise self._refusal(data)
-            decoded += len(data)
-            if decoded > self._most:
-                raise UnreadableFile(
-                    f"The Parquet file decodes to more than {self._most:,} bytes, {limits().parquet_expansion:,} for "
-                    f"each of its own ({setting_name('parquet_expansion')}); send it as CSV."
-                )
-            yield pl.read_ipc_stream(io.BytesIO(data))
-
-    def _message(self) -> tuple[bytes, bytes]:
-        """The next message; an error without words where the process died."""
-        assert self._process.stdout is not None
-        head = self._process.stdout.read(MESSAGE.size)
-        if len(head) < MESSAGE.size:
-            return b"E", b"M"
-        kind, size = MESSAGE.unpack(head)
-        data = self._process.stdout.read(size)
-        return (kind, data) if len(data) == size else (b"E", b"M")
-
-    def _refusal(self, data: bytes) -> UnreadableFile:
-        """Why the process stopped."""
-        reason, words = data[:1], data[1:].decode()
-        if reason == b"R":
-            most = limits().record_bytes
-            return UnreadableFile(f"{words}; {most:,} are the most ({setting_name('record_bytes')}).")
-        if reason == b"D":
-            return UnreadableFile(f"The Parquet file is damaged: {words}.")
-        most = limits().parquet_memory_bytes
-        return UnreadableFile(
-            f"The Parquet file takes more than {most:,} bytes of memory to decode "
-            f"({setting_name('parquet_memory_bytes')}); write it with smaller pages and shorter lists, or as CSV."
-        )
+def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
+    """Why a Parquet file was not decoded to its end."""
+    if letter == parquet_process.TooLarge.letter:
+        most = limits().record_bytes
+        return UnreadableFile(f"{words}; {most:,} are the most ({setting_name('record_bytes')}).")
+    if letter != MEMORY:
+        is_what = "The Parquet file is damaged" if has_header else "This is not a Parquet file"
+        return UnreadableFile(f"{is_what}: {words}.")
+    most = limits().parquet_memory_bytes
+    return UnreadableFile(
+        f"The Parquet file takes more than {most:,} bytes of memory to decode "
+        f"({setting_name('parquet_memory_bytes')}); write it with smaller pages and shorter lists, or as CSV."
+    )
 
 
 def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
@@ -175,7 +114,7 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         # pandas writes nanoseconds, which databases do not have.
         values = values.dt.cast_time_unit("us")
-        if dtype.time_zone is None:
+        if dtype.time_zone is None or column.dtype == pl.Date:  # a date is midnight where it was written
             return values.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
         return values.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     if isinstance(dtype, pl.Time):
@@ -186,7 +125,33 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
         return values.bin.encode("base64")
     if dtype.is_nested():
         return values.map_batches(as_json, return_dtype=pl.String)
+    if dtype == pl.Date and (date_format := column.date_format) is not None and date_format.is_like_iso:
+        return values.dt.strftime(date_format.directives)
+    if dtype.is_numeric() and ExactFloat in column.accepts:
+        return pl.format("{}{}", pl.lit(MARK), values.cast(pl.String))  # no text, and its point is one
+    if dtype.is_float() and column.is_text:
+        return codes(values, dtype)
     return values.cast(pl.String)
+
+
+def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Floats of a text's column: 123.0 is the code 123, as pandas writes whole numbers beside nulls.
+
+    Past the numbers that a float tells apart they are marked, and errors of their rows: nobody knows their last digits.
+    """
+    text = values.cast(pl.String)
+    is_exact = values.is_finite() & (values.abs() <= 2 ** (24 if dtype == pl.Float32 else 53))
+    whole = values.cast(pl.Int64, strict=False).cast(pl.String)
+    number = pl.when(values.is_finite()).then(text).otherwise(pl.format('"{}"', text))
+    return (
+        pl.when(values.is_null())
+        .then(None)
+        .when(is_exact & (values == values.round()))
+        .then(whole)
+        .when(is_exact)
+        .then(text)
+        .otherwise(pl.format("{}{}", pl.lit(MARK), number))
+    )
 
 
 def as_json(values: pl.Series) -> pl.Series:

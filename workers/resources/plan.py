@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bulkql.workers.backends import backend
-from bulkql.workers.columns.column import Column, by_name, graphql_name
-from bulkql.workers.columns.lists import ListColumn
-from bulkql.workers.enums import Verb
+from bulkql.workers.columns.column import Column, by_name, graphql_name, spelled
+from bulkql.workers.columns.lists import ListColumn, spelled_list
+from bulkql.workers.columns.spelling import Spelling
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.models import Input
 from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import read_only, tells_users_apart, unnamable, write_only
 
@@ -35,12 +37,15 @@ class Plan:
     read_only: frozenset[str] = frozenset()
     #: The columns that find the target of a foreign key or a list by a field that this user may not read.
     unnamable: frozenset[str] = frozenset()
+    #: How a file spells values; None for rows that came with the request.
+    spelling: Spelling | None = None
 
     @cached_property
     def columns(self) -> dict[str, Column]:
         """The table's columns that rows may give, by field name."""
-        known = self.resource.columns
-        by_pk = {self.resource.pk.name: self.resource.pk} if self.match_by == (self.resource.pk.name,) else {}
+        known = {name: spelled(column, self.spelling) for name, column in self.resource.columns.items()}
+        pk = spelled(self.resource.pk, self.spelling)
+        by_pk = {pk.name: pk} if self.match_by == (pk.name,) else {}
         if self.verb == Verb.DELETE:
             return {name: ({**known, **by_pk})[name] for name in self.match_by}
         return {**by_pk, **known}
@@ -48,12 +53,21 @@ class Plan:
     @cached_property
     def naming_columns(self) -> dict[str, list[Column]]:
         """The columns in which rows may name the targets of foreign keys instead."""
-        return {name: named for name, named in self.resource.naming_columns.items() if name in self.columns}
+        return {
+            name: [spelled(column, self.spelling) for column in named]
+            for name, named in self.resource.naming_columns.items()
+            if name in self.columns
+        }
 
     @cached_property
     def lists(self) -> dict[str, tuple[ListColumn, ...]]:
         """The columns in which rows may give many-to-many fields, which are no columns of the table."""
-        return {} if self.verb == Verb.DELETE else self.resource.lists
+        if self.verb == Verb.DELETE:
+            return {}
+        return {
+            name: tuple(spelled_list(column, self.spelling) for column in columns)
+            for name, columns in self.resource.lists.items()
+        }
 
     @cached_property
     def all_columns(self) -> dict[str, Column]:
@@ -111,17 +125,29 @@ class Plan:
         """Rows may become new ones."""
         return self.verb in (Verb.CREATE, Verb.UPSERT)
 
+    @cached_property
+    def lane(self) -> Lane:
+        """How the rows reach the table."""
+        return lane_of(self.resource, self.verb)
+
+    @property
+    def has_levels(self) -> bool:
+        """Rows may point to those before them."""
+        return self.creates and self.resource.refers_to_itself
+
     @property
     def is_sequential(self) -> bool:
-        """Rows may point to those before them, so their chunks are written one after the other."""
-        return self.creates and self.resource.refers_to_itself
+        """The chunks are written one after the other: rows point to those before them, or a model's save() may look
+        at what the last one left (the numbers of a tree, say)."""
+        return self.has_levels or self.lane == Lane.SAVE
 
     @property
     def deletes_at_once(self) -> bool:
         """One statement finds and deletes the rows, by their primary keys."""
         resource = self.resource
         is_by_pk = self.verb == Verb.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
-        return is_by_pk and resource.is_deleted_alone and backend(resource.database).supports_copy
+        is_copied = self.lane == Lane.COPY and backend(resource.database).supports_copy
+        return is_by_pk and is_copied and resource.is_deleted_alone
 
     def requires(self, column: Column) -> bool:
         """A row must give it, whatever is in the table."""
@@ -139,19 +165,20 @@ class Plan:
 def plan_of(stored: Input) -> Plan:
     """The plan of an accepted request, with its user's rights as they are now."""
     resource = resource_named(stored.resource)
-    return Plan(
+    plan = Plan(
         resource=resource,
         verb=Verb(stored.operation.verb),
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
-        # Most resources do not ask who it is: then the user is not asked for, either.
-        **(rights_of(resource, stored.operation.created_by) if tells_users_apart(resource) else {}),
+        spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
     )
+    # Most resources do not ask who it is: then the user is not asked for, either.
+    return with_rights(plan, stored.operation.created_by) if tells_users_apart(resource) else plan
 
 
-def rights_of(resource: BulkResource, user: User | None) -> dict[str, frozenset[str]]:
-    """What a plan says of a user's rights."""
-    return {"read_only": read_only(resource, user), "unnamable": unnamable(resource, user)}
+def with_rights(plan: Plan, user: User | None) -> Plan:
+    """A plan that says what its user may not."""
+    return replace(plan, read_only=read_only(plan.resource, user), unnamable=unnamable(plan.resource, user))
 
 
 def plan_for(
@@ -169,8 +196,8 @@ def plan_for(
         verb=verb,
         match_by=key_for(verb, resource, match_by, names),
         update_fields=None if update_fields is None else tuple(dict.fromkeys(update_fields)),
-        **rights_of(resource, user),
     )
+    plan = with_rights(plan, user)
     check_field_rights(plan, user)
     return plan
 

@@ -16,7 +16,7 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
@@ -35,8 +35,13 @@ class BulkResource:
     match_fields: ClassVar[tuple[str, ...]] = ()
     #: The operations that the API offers.
     operations: ClassVar[frozenset[Verb]] = ALL
+    #: How rows reach the table. AUTO: by COPY where that does what save() and delete() would do, else by SAVE, which
+    #: calls them for each row. COPY skips what the model does there, knowingly; `bulkql check` tells what that is.
+    writes: ClassVar[Lane] = Lane.AUTO
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
+    #: The name of one row's type in GraphQL, with which those of its inputs begin; by default the model's.
+    type_name: str = ""
     #: How values become what is stored, by field: {"password": make_password}. Nobody reads such a field.
     written_as: ClassVar[Mapping[str, Callable[[str], str]]] = {}
     #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
@@ -50,6 +55,7 @@ class BulkResource:
     def __init__(self, model: type[models.Model]) -> None:
         self.model = model
         self.name = self.name or camel_case(str(model._meta.verbose_name_plural))
+        self.type_name = self.type_name or model.__name__
 
     def get_queryset(self, user: User | None) -> models.QuerySet[Any]:
         """The rows that this user may see and touch, before a write and after it. By default all of them.
@@ -127,11 +133,6 @@ class BulkResource:
         """
 
     @cached_property
-    def type_name(self) -> str:
-        """The name of one row's type in GraphQL."""
-        return self.model.__name__
-
-    @cached_property
     def columns(self) -> dict[str, Column]:
         """The columns of the table that rows may give, by field name."""
         fields = (field_of(self.model, name) for name in self.fields)
@@ -145,8 +146,14 @@ class BulkResource:
 
     @cached_property
     def pk(self) -> Column:
-        """The primary key, by which rows of the table are found; not always among `columns`."""
-        return column_for(field_of(self.model, self.model._meta.pk.name))
+        """The primary key, by which rows of the table are found; not always among `columns`.
+
+        Of a model that inherits from another table, it is that one's: `id`, and not the link to it.
+        """
+        pk: Any = self.model._meta.pk
+        while getattr(pk.remote_field, "parent_link", False):
+            pk = pk.target_field
+        return column_for(pk)
 
     @cached_property
     def naming_columns(self) -> dict[str, list[Column]]:

@@ -19,6 +19,7 @@ CODES = {
     "max_whole_digits": Code.OUT_OF_RANGE,
     "max_decimal_places": Code.OUT_OF_RANGE,
     "invalid_choice": Code.NOT_A_CHOICE,
+    **dict.fromkeys(("unique", "unique_together", "unique_for_date"), Code.ALREADY_EXISTS),
 }
 #: Clients know RowErrorCode and nothing else: a rule's own code must not break their query for row errors.
 OTHER = Code.INVALID

@@ -17,7 +17,7 @@ from bulkql.workers.resources.plan import Plan
 
 def levels(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The rows in one piece, or, where they may point to each other, in as many as it takes."""
-    if not plan.is_sequential:
+    if not plan.has_levels:
         yield rows
         return
     number = level_of_rows(plan, rows)

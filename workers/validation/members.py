@@ -19,6 +19,7 @@ from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ERRORS, ROW, ROW_NUMBER, WORDS, errors_at, errors_of, given, no_errors, row_numbers
+from bulkql.workers.readers.listed import TYPENAME
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.references import comparable_keys, found_targets
 from bulkql.workers.validation.values import Validated, parsed, without
@@ -179,10 +180,11 @@ def by_object(column: ListColumn, value: Any) -> dict[str, str] | RowError:
         return RowError(column.graphql_name, Code.INVALID, message, json.dumps(value))
     parts = {name: one for one in column.parts for name in (one.name, graphql_name(one.name))}
     known = ", ".join(graphql_name(one.name) for one in column.parts)
-    for name in value.keys() - parts.keys():
+    for name in value.keys() - parts.keys() - {TYPENAME}:
         path = f"{column.graphql_name}.{name}".encode(errors="backslashreplace").decode()
         return RowError(path, Code.UNKNOWN_FIELD, f"The fields of its keys are {known}.", json.dumps(value[name]))
-    cells = {parts[name].name: cell_of(parts[name], given) for name, given in value.items() if given is not None}
+    given = {parts[name]: part for name, part in value.items() if name != TYPENAME and part is not None}
+    cells = {one.name: cell_of(one, part) for one, part in given.items()}
     if not any(cells.keys() == {one.name for one in key} for key in column.keys):
         ways = " or ".join(", ".join(graphql_name(one.name) for one in key) for key in column.keys)
         message = f"The fields of one key are expected here: {ways}."

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import polars as pl
 from django.core.exceptions import ValidationError
 
+from bulkql.workers.columns.advice import advised
 from bulkql.workers.columns.cells import NULL, shown
 from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import (
     ERRORS,
+    GIVES_TO,
     INTAKE_ERRORS,
     RESERVED_PK,
     ROW,
@@ -51,8 +53,9 @@ def validate(plan: Plan, raw: pl.DataFrame) -> Validated:
     found = intake_errors(raw)
     column_errors = pl.concat([wrong, *misnamed(plan, rows), *missing(plan, raw, rows)])
     errors = pl.concat([found, superseded(raw), but_for_unreadable(column_errors, found)])
-    if RESERVED_PK in raw.columns:
-        rows = rows.with_columns(raw[RESERVED_PK])
+    carried = [name for name in (RESERVED_PK, GIVES_TO) if name in raw.columns]
+    if carried:
+        rows = rows.with_columns(raw[name] for name in carried)
     return without(Validated(rows, no_errors()), errors)
 
 
@@ -97,7 +100,7 @@ def parsed(columns: list[Column], raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     return rows.with_columns(*(values for values, _ in slow)), pl.concat([no_errors(), *(errors for _, errors in slow)])
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def fast(column: Column, is_present: bool) -> tuple[pl.Expr, pl.Expr]:
     """A column's values where they are certainly valid, and whether rows give it."""
     if not is_present:
@@ -132,20 +135,24 @@ def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Seri
     """What the fast path left, through the field itself: each distinct text once."""
     frame = pl.DataFrame({"cell": cells, "value": values}).with_columns(row_numbers())
     left = frame.filter(pl.col("value").is_null() & (pl.col("cell") != NULL)).select(ROW, "cell")
-    good_texts: list[str] = []
+    good: list[tuple[str, str]] = []
     good_values: list[object] = []
     bad: list[tuple[str, RowError]] = []
-    for cell in left["cell"].unique():
+    cells = left["cell"].unique()
+    for cell, text in zip(cells, column.tidied(cells), strict=True):
         try:
-            good_values.append(column.clean(cell))
-            good_texts.append(cell)
+            good_values.append(column.clean_tidy(text))
+            good.append((cell, text))
         except ValidationError as error:
             bad.extend(
-                (cell, RowError(column.graphql_name, code_of(one), message_of(one), shown(cell)))
+                (cell, RowError(column.graphql_name, code_of(one), valid_text(advised(column, cell, one)), shown(cell)))
                 for one in ValidationError([error]).error_list
             )
     found = pl.DataFrame(
-        {"cell": pl.Series(good_texts, dtype=pl.String), "value": column.series(good_values, good_texts)}
+        {
+            "cell": pl.Series([cell for cell, _ in good], dtype=pl.String),
+            "value": column.series(good_values, [text for _, text in good]),
+        }
     )
     rescued = left.join(found, on="cell", how="inner")
     if not rescued.is_empty():
@@ -160,8 +167,13 @@ def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Seri
 
 
 def message_of(error: ValidationError) -> str:
-    """The field's words; they may quote half a surrogate pair, which no frame takes."""
-    return " ".join(error.messages).encode(errors="backslashreplace").decode()
+    """The words of a rule."""
+    return valid_text(" ".join(error.messages))
+
+
+def valid_text(words: str) -> str:
+    """Words that may quote half a surrogate pair, which no frame takes."""
+    return words.encode(errors="backslashreplace").decode()
 
 
 def missing(plan: Plan, raw: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -233,6 +245,8 @@ def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
 def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """A row that could not be read gives nothing, nor one its cell that was too large; what it lacks is no news."""
     unreadable = found.filter(pl.col("path").is_null() | (pl.col("code") == Code.TOO_LONG.value))[ROW].unique()
+    # A cell that could not be read has said so already.
+    errors = errors.join(found.filter(pl.col("code") != Code.UNKNOWN_FIELD.value), on=[ROW, "path"], how="anti")
     if unreadable.is_empty():
         return errors
     return errors.filter((pl.col("code") != Code.REQUIRED.value) | ~pl.col(ROW).is_in(unreadable.implode()))

@@ -58,7 +58,12 @@ def out_of_scope(plan: Plan, written: Written, user: User | None) -> pl.Series:
 
 
 def forbidden(resource: BulkResource, rows: pl.Series) -> Written:
-    """Their row errors. Which of a row's values is at fault, only get_queryset knows."""
+    """Their row errors."""
+    return Written(nothing().outcomes, errors_at(rows, beyond_reach(resource)))
+
+
+def beyond_reach(resource: BulkResource) -> RowError:
+    """The row error of a stray. Which of its values is at fault, only get_queryset knows."""
     name = resource.model._meta.verbose_name
     message = f"This {name} would be out of your reach: it has to be one of those that you may see."
-    return Written(nothing().outcomes, errors_at(rows, RowError(None, Code.FORBIDDEN, message)))
+    return RowError(None, Code.FORBIDDEN, message)

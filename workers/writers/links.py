@@ -12,12 +12,12 @@ import polars as pl
 from django.db import IntegrityError, OperationalError, models
 
 from bulkql.workers.backends import backend
+from bulkql.workers.columns.copying import copy, copy_texts
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import KEYS_A_QUERY, batches, pks_within, targets_of
-from bulkql.workers.writers.table import copy, copy_texts
 from bulkql.workers.writers.written import Written
 
 if TYPE_CHECKING:

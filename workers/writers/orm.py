@@ -14,11 +14,12 @@ from django.db import connections, models
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
+from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.resources.scope import batches, pks_within, scope_of
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
-from bulkql.workers.writers.table import has_stock_pre_save, insertable, is_set_once
+from bulkql.workers.writers.table import is_set_once
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def insert(resource: BulkResource, rows: pl.DataFrame) -> pl.DataFrame:
 
 def instances_of(resource: BulkResource, rows: pl.DataFrame) -> list[models.Model]:
     """Model instances; a field that a row does not give takes its default, as Django gives it."""
+    return [resource.model(**attributes) for attributes in attributes_of(resource, rows)]
+
+
+def attributes_of(resource: BulkResource, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """What each row gives, by the attributes of the model."""
     columns = [
         (column.field.attname, column.python(rows[column.name]), rows[given(column.name)].to_list())
         for column in resource.columns.values()
@@ -60,7 +66,7 @@ def instances_of(resource: BulkResource, rows: pl.DataFrame) -> list[models.Mode
     if RESERVED_PK in rows.columns:
         for row, key in zip(attributes, rows[RESERVED_PK], strict=True):
             row.setdefault(resource.model._meta.pk.attname, key)
-    return [resource.model(**row) for row in attributes]
+    return attributes
 
 
 def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
@@ -172,7 +178,7 @@ def save(plan: Plan, columns: list[Column], instances: list[models.Model]) -> No
     """Write the changed rows, with the fields that look after themselves at every save."""
     model = plan.resource.model
     fields = {str(one.field.name): one.field for one in columns}
-    selves = [one for one in insertable(model) if getattr(one, "auto_now", False) or not has_stock_pre_save(one)]
+    selves = [one for one in fields_to_write(model) if getattr(one, "auto_now", False) or not has_stock_pre_save(one)]
     for instance in instances:
         for one in selves:
             one.pre_save(instance, add=False)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
-from django.db import connections, models
-from psycopg.adapt import PyFormat, Transformer
+from django.db import models
 
-from bulkql.workers.columns.column import Column, text_of
+from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.copying import copy_texts, copy_values, defaults, with_defaults
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, given
+from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-
-if TYPE_CHECKING:
-    from psycopg import abc
-
-#: Stock ways to prepare a value for saving; a field with its own needs a model instance, so the ORM.
-STOCK_PRE_SAVE = {
-    models.Field.pre_save,
-    models.DateField.pre_save,
-    models.DateTimeField.pre_save,
-    models.TimeField.pre_save,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +33,14 @@ class Table:
 
 
 def is_copyable(model: type[models.Model]) -> bool:
-    """Whether COPY writes what the ORM would write."""
-    meta = model._meta
-    return not meta.parents and all(map(has_stock_pre_save, insertable(model)))
-
-
-def has_stock_pre_save(field: models.Field[Any, Any]) -> bool:
-    return type(field).pre_save in STOCK_PRE_SAVE
-
-
-def insertable(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """The fields that an INSERT gives values for."""
-    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    """Whether no field needs an instance to make its value; COPY has none, so bulk_create writes the others."""
+    return all(map(has_stock_pre_save, fields_to_write(model)))
 
 
 def table_of(resource: BulkResource, rows: pl.DataFrame) -> Table:
     """All columns of the table: what the rows give, and defaults for the rest."""
     meta = resource.model._meta
-    fields = insertable(resource.model)
+    fields = fields_to_write(resource.model)
     series = [column_of(resource, field, rows).alias(str(field.column)) for field in fields]
     return Table(
         name=meta.db_table,
@@ -83,7 +62,9 @@ def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
         return replace(table, **with_given(columns, rows, series))
     if plan.verb == Verb.UPDATE:
         columns = [one for one in columns if one.name in plan.match_by or rows[given(one.name)].any()]
-        series = [copy_values(plan.resource, one, rows).alias(str(one.field.column)) for one in columns]
+        series = [
+            copy_values(one, rows[one.name], plan.resource.database).alias(str(one.field.column)) for one in columns
+        ]
         given_by_some = with_given(columns, rows, series)
     else:
         series = [filled(plan, one, rows).alias(str(one.field.column)) for one in columns]
@@ -97,7 +78,7 @@ def changes_of(plan: Plan, rows: pl.DataFrame) -> Table:
 def filled(plan: Plan, column: Column, rows: pl.DataFrame) -> pl.Series:
     """A column's values, with defaults for the rows that do not give it."""
     if column.name in plan.match_by:
-        return copy_values(plan.resource, column, rows)
+        return values_of(plan.resource, column, rows)
     return column_of(plan.resource, column.field, rows)
 
 
@@ -113,84 +94,21 @@ def with_given(columns: list[Column], rows: pl.DataFrame, series: list[pl.Series
 
 def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.DataFrame) -> pl.Series:
     """One column of the table."""
-    column = resource.columns.get(field.name)
+    column, alias = resource.columns.get(field.name), resource.database
     if field.primary_key and RESERVED_PK in rows.columns:
         given_pk = rows[column.name] if column is not None else None
         return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
     if column is None:
-        return pl.Series(copy_texts(field, defaults(resource, field, rows.height), resource.database), dtype=pl.String)
-    values = copy_values(resource, column, rows)
+        return pl.Series(
+            copy_texts(field, defaults(resource.database, field, rows.height), resource.database), dtype=pl.String
+        )
+    values = copy_values(column, rows[column.name], resource.database)
     is_given = rows[given(column.name)]
     if is_given.all():
         return values
-    return with_defaults(resource, column, values, is_given)
+    return with_defaults(column, values, is_given, alias)
 
 
-def copy_values(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
+def values_of(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
     """What rows give for a column, as COPY takes it."""
-    if column.is_plain:
-        return rows[column.name]
-    return pl.Series(copy_texts(column.field, column.python(rows[column.name]), resource.database), dtype=pl.String)
-
-
-def with_defaults(resource: BulkResource, column: Column, values: pl.Series, is_given: pl.Series) -> pl.Series:
-    """Defaults for the rows that do not give the column."""
-    default = defaults(resource, column.field, len(values))
-    if column.is_plain and column.dtype != pl.String:
-        filling = pl.Series(default, dtype=column.dtype)
-    elif column.is_plain:
-        filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
-    else:
-        filling = pl.Series(copy_texts(column.field, default, resource.database), dtype=pl.String)
-    return values.zip_with(is_given, filling)
-
-
-def defaults(resource: BulkResource, field: models.Field[Any, Any], count: int) -> list[Any]:
-    """As many defaults as there are rows: from the clock, the database or the field."""
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        return [field.pre_save(resource.model(), add=True)] * count
-    if field.has_db_default():
-        return database_defaults(resource.database, field, count)
-    if field.has_default() and callable(field.default):
-        return [field.get_default() for _ in range(count)]
-    return [field.get_default()] * count
-
-
-def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
-    """What the database gives by default, computed once a row."""
-    with connections[alias].schema_editor(collect_sql=True, atomic=False) as editor:
-        sql, params = editor.db_default_sql(field)
-    with connections[alias].cursor() as cursor:
-        cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
-        return [value for (value,) in cursor.fetchall()]
-
-
-def copy_texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:
-    """Python values -> what PostgreSQL reads in COPY, by the field's and psycopg's own rules."""
-    connection = connections[alias]
-    connection.ensure_connection()
-    transformer = Transformer.from_context(connection.connection)
-    return [text(field.get_db_prep_save(value, connection), transformer) for value in values]
-
-
-def text(value: Any, transformer: abc.Transformer) -> str | None:
-    """One value in PostgreSQL's text format."""
-    if value is None:
-        return None
-    return bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
-
-
-def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) -> None:
-    """COPY a frame into a table; raises Django's database errors."""
-    connection = connections[alias]
-    quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
-    statement = f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)"
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
-        stream.write(as_csv(frame.select(columns)))
-
-
-def as_csv(frame: pl.DataFrame) -> bytes:
-    """CSV in which null and the empty text stay two things: nothing, and two quotes."""
-    buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
-    return buffer.getvalue()
+    return copy_values(column, rows[column.name], resource.database)

@@ -13,7 +13,9 @@ from graphql.execution.values import get_variable_values
 from strawberry.scalars import JSON
 
 from bulkql.schema.context import Context
-from bulkql.schema.rows import Lane, RowLane, operation_of, strip_input
+from bulkql.schema.rows.fragments import operation_of
+from bulkql.schema.rows.lane import Lane, RowLane
+from bulkql.schema.rows.variables import strip_input
 from bulkql.workers.columns.cells import ExactFloat
 
 

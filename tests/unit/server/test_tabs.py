@@ -27,11 +27,11 @@ def resource(request):
 
 
 def test_first_tabs_are_valid():
-    assert [errors_of(tab) for tab in default_tabs()] == [[], []]
+    assert [errors_of(tab) for tab in default_tabs()] == [[], [], []]
 
 
 def test_the_ledger_is_the_example_where_it_is_served():
-    create, _ = default_tabs()
+    create, *_ = default_tabs()
 
     assert list(json.loads(create["variables"])["input"]) == ["financialAccounts", "classificationStatuses"]
 

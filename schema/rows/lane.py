@@ -8,7 +8,7 @@ Rows in variables and rows written into the query take this same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -20,8 +20,6 @@ from graphql import (
     EnumValueNode,
     FieldNode,
     FloatValueNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     IntValueNode,
     ListValueNode,
@@ -33,23 +31,21 @@ from graphql import (
     StringValueNode,
     ValueNode,
     VariableNode,
-    Visitor,
-    visit,
 )
 from strawberry.extensions import SchemaExtension
 
 from bulkql.schema.context import Context
+from bulkql.schema.rows.fragments import fragments_of, operation_of, used_variables
+from bulkql.schema.rows.variables import (
+    LISTS,
+    Rows,
+    RowsByField,
+    RowsByResource,
+    strip_input,
+    strip_resource,
+    strip_rows,
+)
 from bulkql.workers.columns.cells import ExactFloat
-
-#: The fields of a resource's input that hold rows.
-LISTS = ("rows", "keys", "ids")
-
-#: What the client sent as rows: any JSON.
-Rows = list[Any]
-#: The rows of one resource's input, by the field that held them.
-RowsByField = dict[str, Rows]
-#: The rows of one mutation's argument.
-RowsByResource = dict[str, RowsByField]
 
 Found = TypeVar("Found")
 
@@ -86,12 +82,6 @@ def refuse_files(rows: dict[tuple[str, str], RowsByField]) -> None:
         if isinstance(value, dict | list):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             waiting += [(f"{path}.{key}", item) for key, item in items]
-
-
-def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
-    """The operation of a document that is to be executed."""
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    return next((node for node in operations if name is None or (node.name and node.name.value == name)), None)
 
 
 @dataclass
@@ -258,80 +248,3 @@ class Lane:
             if one.variable.name.value not in unused
         )
         return replace(node, variable_definitions=tuple(kept))
-
-
-def strip_input(value: Any) -> tuple[Any, RowsByResource]:
-    """A variable in the place of a mutation's argument: its value without its rows, and the rows."""
-    if not isinstance(value, dict):
-        return value, {}
-    stripped_by_name, found = {}, {}
-    for name, item in value.items():
-        stripped_by_name[name], rows = strip_resource(item)
-        if rows is not None:
-            found[name] = rows
-    return stripped_by_name, found
-
-
-def strip_resource(value: Any) -> tuple[Any, RowsByField | None]:
-    """A variable in the place of one resource's input: its value without its rows, and the rows."""
-    if not isinstance(value, dict):
-        return value, None
-    stripped_by_name, found = dict(value), {}
-    for name in LISTS:
-        if name in value:
-            stripped_by_name[name], rows = strip_rows(value[name])
-            if rows is not None:
-                found[name] = rows
-    return stripped_by_name, found or None
-
-
-def strip_rows(value: Any) -> tuple[list[Any] | None, Rows | None]:
-    """A variable in the place of rows: an empty list, and the rows."""
-    if value is None:
-        return None, None
-    # As graphql-core does, one value stands for a list of one.
-    return [], value if isinstance(value, list) else [value]
-
-
-def fragments_of(document: DocumentNode, operation: OperationDefinitionNode) -> list[FragmentDefinitionNode]:
-    """The fragments that an operation spreads, and those that they spread in turn."""
-    unreached = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    reached: list[FragmentDefinitionNode] = []
-    waiting: list[OperationDefinitionNode | FragmentDefinitionNode] = [operation]
-    while waiting and unreached:
-        names = spread_in(waiting.pop())
-        found = [unreached.pop(name) for name in names if name in unreached]
-        reached += found
-        waiting += found
-    return reached
-
-
-def spread_in(node: OperationDefinitionNode | FragmentDefinitionNode) -> list[str]:
-    """The names of the fragments that a definition spreads."""
-    names: dict[str, None] = {}
-
-    class Spreads(Visitor):
-        def enter_argument(self, *_: Any) -> bool:
-            return False
-
-        def enter_fragment_spread(self, spread: FragmentSpreadNode, *_: Any) -> None:
-            names[spread.name.value] = None
-
-    visit(node, Spreads())
-    return list(names)
-
-
-def used_variables(nodes: Iterable[OperationDefinitionNode | FragmentDefinitionNode]) -> set[str]:
-    """The variables that definitions use, outside of their own heads."""
-    used: set[str] = set()
-
-    class Uses(Visitor):
-        def enter_variable_definition(self, *_: Any) -> bool:
-            return False
-
-        def enter_variable(self, node: VariableNode, *_: Any) -> None:
-            used.add(node.name.value)
-
-    for node in nodes:
-        visit(node, Uses())
-    return used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkql.workers.downloads.failed_rows import nested
+from bulkql.workers.downloads.ndjson import nested
 
 
 def test_the_fields_of_a_key_stand_together_in_an_object():

@@ -1,27 +1,16 @@
-"""A Parquet file -> Arrow streams of a few megabytes each, in a process that may take only so much memory.
+"""A Parquet file -> Arrow streams of a few megabytes each; run by process.py, which bounds its memory.
 
-What a few kilobytes of Parquet decode to is not written in them: a page of 2 GB, a text that is repeated a million
-times, a list without an end. So they are decoded where the system bounds the memory, and nothing else is lost when it
-runs out.
-Started as a script, by its path, so that it imports neither Django nor bulkql:
-
-    python parquet_process.py FILE MEMORY_BYTES FRAME_BYTES RECORD_BYTES
-
-It writes messages, each a letter, a length and so many bytes: H and the names of the columns as JSON; then, once it was
-told by a line of JSON which of them are wanted, F and an Arrow stream for each frame, and Z. In place of any of these
-may come E and why it stops: a letter (M memory, R a row too large, D damaged), and words.
+First H and the names of the columns as JSON; then, once a line of JSON has told which of them are wanted, F and an
+Arrow stream for each frame, and Z.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import struct
 import sys
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
-MESSAGE = struct.Struct("<cQ")
 #: Most rows of a frame.
 BATCH_ROWS = 50_000
 #: Encodings that can be kept as they are.
@@ -32,41 +21,26 @@ DICTIONARY_BYTES = 16 * 1024 * 1024
 CELL_BYTES = 32
 
 
-def main(path: str, memory_bytes: int, frame_bytes: int, record_bytes: int) -> None:
-    # Before anything is allocated; what a thread or a library maps for itself counts too.
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        work(path, frame_bytes, record_bytes)
-    except MemoryError:
-        send(b"E", b"M")
-    except BrokenPipeError:
-        pass  # whoever read is gone
-    except TooLarge as error:
-        send(b"E", b"R" + str(error).encode())
-    # Whatever a library raises over bytes that it does not like.
-    except Exception as error:
-        send(b"E", b"D" + (str(error).splitlines() or [type(error).__name__])[0][:300].encode(errors="replace"))
-
-
 class TooLarge(Exception):
     """A row that is larger than a record may be: (what it is)."""
 
+    letter = "R"
 
-def work(path: str, frame_bytes: int, record_bytes: int) -> None:
-    """Tell the columns, ask which, and send them."""
+
+def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[bytes, Any]]:
+    """The columns; and the rows of those that are wanted."""
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
-    send(b"H", json.dumps(schema.names).encode())
+    yield b"H", json.dumps(schema.names).encode()
     wanted = json.loads(sys.stdin.readline() or "[]")
     if wanted:
         first = 0
         for batch in batches(path, schema, wanted, frame_bytes):
             for part in parts(batch, frame_bytes, record_bytes, first):
-                send(b"F", stream_of(part))
+                yield b"F", stream_of(part)
             first += batch.num_rows
-    send(b"Z", b"")
+    yield b"Z", b""
 
 
 def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
@@ -166,14 +140,3 @@ def plain(column: Any) -> Any:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def send(kind: bytes, data: Any) -> None:
-    out: BinaryIO = sys.stdout.buffer
-    out.write(MESSAGE.pack(kind, len(data)))
-    out.write(data)
-    out.flush()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -1,0 +1,133 @@
+"""An operation, as Python code looks at it: its totals, row errors and results, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+
+if TYPE_CHECKING:
+    from bulkql.workers.ledger.totals import Progress
+    from bulkql.workers.models import Operation
+
+
+class BulkOperation:
+    """What GraphQL's BulkOperation tells, under the same names in snake_case.
+
+    The totals are those of the moment at which it was made, or of the last `refresh`, `wait` or `cancel`.
+    """
+
+    def __init__(self, stored: Operation) -> None:
+        self._stored = stored
+        self._totals = totals_of(stored)
+
+    @property
+    def id(self) -> UUID:
+        return self._stored.pk
+
+    @property
+    def state(self) -> str:
+        """QUEUED, RUNNING, CANCELING, CANCELED, COMPLETED or FAILED."""
+        return self._totals.state.value
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is COMPLETED, CANCELED or FAILED."""
+        return self._totals.state in type(self._totals.state).final()
+
+    @property
+    def message(self) -> str:
+        """Why it FAILED, or what it waits for."""
+        return self._totals.message
+
+    @property
+    def total(self) -> int | None:
+        """All rows; None until the end of the last file is known."""
+        return self._totals.total
+
+    @property
+    def created(self) -> int:
+        return self._totals.created
+
+    @property
+    def updated(self) -> int:
+        return self._totals.updated
+
+    @property
+    def unchanged(self) -> int:
+        return self._totals.unchanged
+
+    @property
+    def deleted(self) -> int:
+        return self._totals.deleted
+
+    @property
+    def failed(self) -> int:
+        return self._totals.failed
+
+    @property
+    def skipped(self) -> int:
+        return self._totals.skipped
+
+    @property
+    def cascades(self) -> dict[str, int]:
+        """Rows that were deleted along with its own, by model."""
+        from bulkql.workers.ledger.totals import cascades
+
+        return cascades(self._stored)
+
+    def row_errors(self) -> Iterator[dict[str, Any]]:
+        """All row errors, in input order: resource, index, path, code, message, data; a chunk at a time in memory."""
+        from bulkql.workers.ledger.results import chunk_errors, walk
+
+        chunks = self._stored.chunks.filter(error_count__gt=0)
+        return (row for _, row in walk(chunks, chunk_errors, None))
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """What became of each row, in input order: resource, index, outcome, pk; a chunk at a time in memory."""
+        from bulkql.workers.ledger.results import result_rows, walk
+
+        chunks = self._stored.chunks.filter(recorded_at__isnull=False)
+        return (row for _, row in walk(chunks, result_rows, None))
+
+    def refresh(self) -> Self:
+        """Read the totals again."""
+        self._stored.refresh_from_db()
+        self._totals = totals_of(self._stored)
+        return self
+
+    def wait(self, seconds: float | None = None) -> Self:
+        """Until it is over; raises TimeoutError after so many seconds, and the operation goes on all the same."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self.refresh().is_over:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and goes on.")
+            time.sleep(0.1)  # the database does not call back
+        return self
+
+    async def await_end(self, seconds: float | None = None) -> Self:
+        """The same as `wait`, for async code."""
+        return await sync_to_async(self.wait, thread_sensitive=False)(seconds)
+
+    def cancel(self) -> Self:
+        """Stop it at its next chunk: what is written stays, the rest is SKIPPED."""
+        from bulkql.workers.operations import steps
+
+        steps.cancel(self.id)
+        return self.refresh()
+
+    def __repr__(self) -> str:
+        counts = {
+            name: getattr(self, name) for name in ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+        }
+        told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        return f"<BulkOperation {self.id} {self.state}{f': {told}' if told else ''}>"
+
+
+def totals_of(stored: Operation) -> Progress:
+    from bulkql.workers.ledger.totals import progress
+
+    return progress(stored.pk)

@@ -1,0 +1,144 @@
+"""A Python program's rows -> what a request brings for one resource.
+
+Objects with Python values become decoded JSON, as clients of GraphQL send it; frames, and more rows than a request may
+bring inline, become a file.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import chain, islice
+from typing import IO, TYPE_CHECKING, Any
+from uuid import UUID
+
+import polars as pl
+from django.core.files.base import File
+from django.db.models import DecimalField, Model, QuerySet
+from django.utils.duration import duration_string
+from django.utils.functional import Promise
+
+from bulkql.workers.columns.column import Column
+from bulkql.workers.conf import limits
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput
+from bulkql.workers.intake.requests import InputRequest
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.scope import pks_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@contextmanager
+def input_of(
+    verb: Verb,
+    resource: BulkResource,
+    rows: Any,
+    user: User,
+    match_by: Sequence[str] | None,
+    update_fields: Sequence[str] | None,
+    empty_cells: EmptyCells,
+) -> Iterator[InputRequest]:
+    """One resource's rows, for as long as the request is being stored; raises BadInput."""
+    how: dict[str, Any] = {"resource": resource, "match_by": match_by, "update_fields": update_fields}
+    if isinstance(rows, QuerySet):
+        yield InputRequest(**how | {"queryset": touchable(verb, resource, rows, user), "match_by": [resource.pk.name]})
+    elif isinstance(rows, pl.LazyFrame) or hasattr(rows, "__arrow_c_stream__"):
+        with temporary() as file:
+            frame = rows.lazy() if isinstance(rows, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(rows).lazy()
+            frame.sink_parquet(file)
+            yield file_input(file, FileFormat.PARQUET, empty_cells, how)
+    else:
+        objects = objects_of(verb, resource, rows)
+        few = list(islice(objects, limits().inline_rows + 1))
+        if verb == Verb.DELETE and match_by is None:
+            how["match_by"] = key_of(resource, few)
+        if len(few) <= limits().inline_rows:
+            yield InputRequest(**how, rows=few)
+        else:
+            with temporary() as file:
+                file.writelines(f"{json.dumps(row)}\n".encode() for row in chain(few, objects))
+                yield file_input(file, FileFormat.NDJSON, EmptyCells.MISSING, how)
+
+
+def touchable(verb: Verb, resource: BulkResource, found: QuerySet[Any], user: User) -> QuerySet[Any]:
+    """The rows of a queryset that the user may delete."""
+    if verb != Verb.DELETE:
+        raise BadInput(f"{verb.title()} takes rows, not a queryset; a queryset tells which rows to delete.")
+    if found.model is not resource.model:
+        raise BadInput(f"The queryset has rows of {found.model._meta.label}, not of {resource.label}.")
+    mine: QuerySet[Any] = resource.model._base_manager.filter(pk__in=pks_of(resource.get_queryset(user)))
+    return mine.filter(pk__in=pks_of(found))
+
+
+def temporary() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="bulkql-rows-")
+
+
+def file_input(file: IO[bytes], file_format: FileFormat, empty_cells: EmptyCells, how: dict[str, Any]) -> InputRequest:
+    """Rows that were written to a file."""
+    file.seek(0)
+    content: File[bytes] = File(file, name=f"rows.{file_format.lower()}")
+    options = FileOptions(format=file_format, empty_cells=empty_cells)
+    return InputRequest(**how, content=content, file_options=options)
+
+
+def key_of(resource: BulkResource, rows: Sequence[Any]) -> list[str] | None:
+    """The key by which rows to delete are named, as GraphQL's `keys` and `ids` do it."""
+    from bulkql.schema.requests import key_of as key_named
+
+    is_by_pk = rows and isinstance(rows[0], dict) and set(rows[0]) == {resource.pk.name}
+    return [resource.pk.name] if is_by_pk else key_named(resource, list(rows))
+
+
+def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Iterator[Any]:
+    """Rows as decoded JSON; primary keys and instances name the rows to delete."""
+    if isinstance(rows, str | bytes | Mapping):
+        raise BadInput(f"The rows of {resource.name} are a {type(rows).__name__}; give a list of dicts, or a frame.")
+    columns = {name: one for one in resource.columns.values() for name in (one.name, one.graphql_name)}
+    for index, row in enumerate(rows):
+        if isinstance(row, Mapping):
+            yield {name: plain(value, columns.get(name), f"rows.{index}.{name}") for name, value in row.items()}
+        elif verb == Verb.DELETE:
+            yield {resource.pk.name: plain(row, resource.pk, f"rows.{index}")}
+        else:
+            raise BadInput(f"rows.{index} is a {type(row).__name__}; a row is a dict of fields and values.")
+
+
+def plain(value: Any, column: Column | None, path: str) -> Any:
+    """A Python value as decoded JSON; raises BadInput for one that has no such form."""
+    if value is None or isinstance(value, bool) or type(value) in (int, float, str):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value, column, path)
+    if isinstance(value, Model):
+        return plain(value.pk, column, path)
+    if isinstance(value, Decimal):
+        return number(value, column)
+    if isinstance(value, date | time | datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_string(value)
+    if isinstance(value, UUID | Promise | str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(one, None, f"{path}.{name}") for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one, None, f"{path}.{place}") for place, one in enumerate(value)]
+    if hasattr(value, "item"):  # a number of NumPy's
+        return plain(value.item(), column, path)
+    raise BadInput(f"{path} is a {type(value).__name__}, which has no form in JSON; give text or a number.")
+
+
+def number(value: Decimal, column: Column | None) -> Any:
+    """A Decimal: all digits where the field keeps them."""
+    if column is None or isinstance(column.field, DecimalField) or not value.is_finite():
+        return str(value)
+    return int(value) if value == value.to_integral_value() else float(value)

@@ -1,0 +1,167 @@
+"""The bulk mutations for Python code: management commands, notebooks, tests. A model and its rows -> an operation.
+
+The same pipeline, rules and records as over GraphQL: `user` asks, whose permissions and get_queryset count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
+
+from asgiref.sync import sync_to_async
+
+from bulkql.operation import BulkOperation
+from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.errors import BadInput
+
+if TYPE_CHECKING:
+    import polars as pl
+    from django.contrib.auth.models import User
+    from django.db.models import Model, QuerySet
+
+    from bulkql.workers.resources.registry import BulkResource
+
+    #: Dicts of Python values, or a frame: of polars, or of any library that speaks Arrow.
+    Rows: TypeAlias = Iterable[Any] | pl.DataFrame | pl.LazyFrame
+    #: One model, or several with the rows of each: one operation, parents before children.
+    Models: TypeAlias = type[Model] | Mapping[type[Model], Rows]
+
+
+class Options(TypedDict, total=False):
+    """What every verb takes beside its rows."""
+
+    #: SYNC writes before it returns; ASYNC leaves it to the workers; AUTO asks how many rows there are.
+    mode: Literal["SYNC", "ASYNC", "AUTO"]
+    on_error: Literal["SKIP_ROWS", "REJECT_ALL"]
+    dry_run: bool
+    chunk_size: int | None
+    label: str
+    idempotency_key: str | None
+    #: What a null of a frame says: that the row does not give the field, or that it is null.
+    empty_cells: Literal["MISSING", "NULL"]
+
+
+def create(model: Models, rows: Rows | None = None, *, user: User, **options: Unpack[Options]) -> BulkOperation:
+    """Create rows; raises BulkError with nothing stored."""
+    return perform(Verb.CREATE, model, rows, user, options)
+
+
+def update(
+    model: Models,
+    rows: Rows | None = None,
+    *,
+    user: User,
+    match_by: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> BulkOperation:
+    """Set the fields that each row gives, and no other; raises BulkError with nothing stored."""
+    return perform(Verb.UPDATE, model, rows, user, options, match_by)
+
+
+def replace(
+    model: Models,
+    rows: Rows | None = None,
+    *,
+    user: User,
+    match_by: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> BulkOperation:
+    """Set all fields: those that a row does not give take their defaults; raises BulkError with nothing stored."""
+    return perform(Verb.REPLACE, model, rows, user, options, match_by)
+
+
+def upsert(
+    model: Models,
+    rows: Rows | None = None,
+    *,
+    user: User,
+    match_by: Sequence[str] | None = None,
+    update_fields: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> BulkOperation:
+    """Update the rows that are there, and create the others; raises BulkError with nothing stored."""
+    return perform(Verb.UPSERT, model, rows, user, options, match_by, update_fields)
+
+
+def delete(
+    model: Models,
+    rows: Rows | QuerySet[Any] | None = None,
+    *,
+    user: User,
+    match_by: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> BulkOperation:
+    """Delete rows, named by primary keys, instances, dicts of a key, or a queryset; raises BulkError."""
+    return perform(Verb.DELETE, model, rows, user, options, match_by)
+
+
+async def acreate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+    """`create` for async code."""
+    return await sync_to_async(create)(model, rows, **options)
+
+
+async def aupdate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+    """`update` for async code."""
+    return await sync_to_async(update)(model, rows, **options)
+
+
+async def areplace(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+    """`replace` for async code."""
+    return await sync_to_async(replace)(model, rows, **options)
+
+
+async def aupsert(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+    """`upsert` for async code."""
+    return await sync_to_async(upsert)(model, rows, **options)
+
+
+async def adelete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
+    """`delete` for async code."""
+    return await sync_to_async(delete)(model, rows, **options)
+
+
+def perform(
+    verb: Verb,
+    model: Models,
+    rows: Any,
+    user: User,
+    options: Options,
+    match_by: Sequence[str] | None = None,
+    update_fields: Sequence[str] | None = None,
+) -> BulkOperation:
+    """Carry out one bulk request."""
+    # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
+    from bulkql.rows import input_of
+    from bulkql.workers.intake.requests import BulkRequest, Mode
+    from bulkql.workers.operations import steps
+    from bulkql.workers.readers.options import EmptyCells
+
+    given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
+    if isinstance(model, Mapping) and (rows is not None or match_by is not None or update_fields is not None):
+        raise BadInput("With several models the first argument has the rows of each; it takes no rows or keys beside.")
+    how: dict[str, Any] = {**options}
+    empty_cells = EmptyCells(how.pop("empty_cells", EmptyCells.MISSING))
+    mode, on_error = Mode(how.pop("mode", Mode.SYNC)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
+    with ExitStack() as stack:
+        inputs = [
+            stack.enter_context(
+                input_of(verb, resource_for(one, verb), its_rows, user, match_by, update_fields, empty_cells)
+            )
+            for one, its_rows in given.items()
+        ]
+        request = BulkRequest(verb=verb, user=user, inputs=inputs, mode=mode, on_error=on_error, **how)
+        return BulkOperation(steps.run(request))
+
+
+def resource_for(model: type[Model], verb: Verb) -> BulkResource:
+    """A model's resource, which must offer the verb; raises BadInput."""
+    from bulkql.workers.resources.registry import resource_of
+
+    resource = resource_of(model)
+    if resource is None:
+        app = model._meta.app_label
+        raise BadInput(f"{model._meta.label} is not registered; add it to {app}/bulk.py.")
+    if verb not in resource.operations:
+        raise BadInput(f"{resource.name} does not offer {verb.lower()}; add it to the resource's operations.")
+    return resource

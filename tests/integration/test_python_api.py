@@ -1,0 +1,204 @@
+"""The verbs for Python code: the same outcomes, records and rules as over GraphQL."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from asgiref.sync import async_to_sync
+
+import bulkql
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.models import Operation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cash() -> FinancialAccount:
+    return FinancialAccount.objects.create(name="Cash")
+
+
+@pytest.fixture
+def opened() -> ClassificationStatus:
+    return ClassificationStatus.objects.create(name="open")
+
+
+def transaction_of(account, status, **values):
+    return {
+        "amount": Decimal("12.50"),
+        "description": "coffee",
+        "datetime": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        "financial_account": account,
+        "classification_status": status,
+        **values,
+    }
+
+
+def test_python_values_arrive_as_they_are(user, cash, opened):
+    operation = bulkql.create(FinancialTransaction, [transaction_of(cash, opened)], user=user, label="by hand")
+
+    stored = FinancialTransaction.objects.get()
+    assert (operation.state, operation.created, operation.total) == ("COMPLETED", 1, 1)
+    assert stored.amount == Decimal("12.50")
+    assert stored.datetime == datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    assert stored.financial_account == cash
+    assert list(operation.results()) == [
+        {"resource": "financialTransactions", "index": 0, "outcome": "CREATED", "pk": str(stored.pk)}
+    ]
+    assert Operation.objects.get(pk=operation.id).label == "by hand"
+
+
+def test_bad_rows_are_named_and_their_neighbours_written(user):
+    operation = bulkql.create(FinancialAccount, [{"name": "Cash"}, {"name": "x" * 101}, {"nam": "Bank"}], user=user)
+
+    assert (operation.created, operation.failed) == (1, 2)
+    assert [(one["index"], one["path"], one["code"]) for one in operation.row_errors()] == [
+        (1, "name", "TOO_LONG"),
+        (2, "nam", "UNKNOWN_FIELD"),
+        (2, "name", "REQUIRED"),
+    ]
+    assert repr(operation) == f"<BulkOperation {operation.id} COMPLETED: 1 created, 2 failed>"
+
+
+def test_a_dict_of_models_is_one_operation_parents_first(user, opened):
+    row = transaction_of(None, opened)
+    del row["financial_account"]
+
+    rows = {
+        FinancialTransaction: [{**row, "financial_account_by": {"name": "Cash"}}],
+        FinancialAccount: [{"name": "Cash"}],
+    }
+    operation = bulkql.create(rows, user=user, on_error="REJECT_ALL")
+
+    assert (operation.state, operation.created) == ("COMPLETED", 2)
+    assert FinancialTransaction.objects.get().financial_account.name == "Cash"
+
+
+@pytest.mark.parametrize("kind", ["frame", "lazy frame", "generator"])
+def test_many_rows_are_written_whatever_brings_them(user, kind):
+    count = 12_000
+    names = [f"account {number}" for number in range(count)]
+    frame = pl.DataFrame({"name": names})
+    rows = {"frame": frame, "lazy frame": frame.lazy(), "generator": ({"name": name} for name in names)}[kind]
+
+    operation = bulkql.create(FinancialAccount, rows, user=user)
+
+    assert (operation.state, operation.created) == ("COMPLETED", count)
+    assert set(FinancialAccount.objects.values_list("name", flat=True)) == set(names)
+
+
+def test_upsert_and_update_find_rows_by_a_key(user, cash):
+    upserted = bulkql.upsert(FinancialAccount, [{"name": "Cash"}, {"name": "Bank"}], user=user, match_by=["name"])
+    updated = bulkql.update(FinancialAccount, [{"id": cash.pk, "name": "Till"}], user=user)
+
+    assert (upserted.created, upserted.unchanged) == (1, 1)
+    assert updated.updated == 1
+    assert set(FinancialAccount.objects.values_list("name", flat=True)) == {"Till", "Bank"}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda cash: [cash.pk],
+        lambda cash: [cash],
+        lambda cash: [{"name": "Cash"}],
+        lambda cash: FinancialAccount.objects.filter(name="Cash"),
+        lambda cash: pl.DataFrame({"id": [cash.pk]}),
+    ],
+    ids=["primary keys", "instances", "keys", "queryset", "frame"],
+)
+def test_rows_to_delete_are_named_in_any_way(user, cash, opened, named):
+    FinancialAccount.objects.create(name="Bank")
+    FinancialTransaction.objects.create(**transaction_of(cash, opened))
+
+    operation = bulkql.delete(FinancialAccount, named(cash), user=user)
+
+    assert operation.deleted == 1
+    assert operation.cascades == {"ledger.FinancialTransaction": 1}
+    assert [account.name for account in FinancialAccount.objects.all()] == ["Bank"]
+
+
+def test_dry_run_writes_nothing(user):
+    operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, dry_run=True)
+
+    assert operation.created == 1
+    assert not FinancialAccount.objects.exists()
+
+
+def test_same_idempotency_key_gives_the_first_operation(user):
+    first, second = (
+        bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, idempotency_key="once") for _ in range(2)
+    )
+
+    assert first.id == second.id
+    assert FinancialAccount.objects.count() == 1
+
+
+def test_permissions_count(django_user_model):
+    nobody = django_user_model.objects.create_user("nobody")
+
+    with pytest.raises(bulkql.Forbidden, match=r"needs the permission ledger\.add_financialaccount"):
+        bulkql.create(FinancialAccount, [{"name": "Cash"}], user=nobody)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda user: bulkql.create(Operation, [{}], user=user), "bulkql.Operation is not registered"),
+        (lambda user: bulkql.create(FinancialAccount, [], user=user), "financialAccounts.rows is empty"),
+        (lambda user: bulkql.create(FinancialAccount, {"name": "Cash"}, user=user), "are a dict; give a list of dicts"),
+        (lambda user: bulkql.create(FinancialAccount, ["Cash"], user=user), r"rows\.0 is a str; a row is a dict"),
+        (lambda user: bulkql.create(FinancialAccount, [{"name": object()}], user=user), r"rows\.0\.name is a object"),
+        (
+            lambda user: bulkql.create(FinancialAccount, FinancialAccount.objects.all(), user=user),
+            "Create takes rows, not a queryset",
+        ),
+        (
+            lambda user: bulkql.delete(FinancialAccount, ClassificationStatus.objects.all(), user=user),
+            "The queryset has rows of ledger.ClassificationStatus",
+        ),
+        (
+            lambda user: bulkql.update({FinancialAccount: []}, user=user, match_by=["name"]),
+            "With several models the first argument has the rows of each",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
+    with pytest.raises(bulkql.BadInput, match=message):
+        call(user)
+
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_code_creates_rows(user):
+    operation = async_to_sync(bulkql.acreate)(FinancialAccount, [{"name": uuid.UUID(int=1)}], user=user)
+
+    assert operation.created == 1
+    assert FinancialAccount.objects.filter(name=str(uuid.UUID(int=1))).exists()
+
+
+def test_waiting_ends_with_the_operation_or_its_time(user):
+    operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, mode="ASYNC")
+
+    with pytest.raises(TimeoutError, match=r"is QUEUED after 0 seconds, and goes on"):
+        operation.wait(0)
+
+    assert operation.cancel().state == "CANCELED"
+    assert operation.wait(0).skipped == 1
+
+
+def test_the_examples_of_the_guide_run(user, opened):
+    guide = (Path(__file__).parents[2] / "docs/python.md").read_text()
+    names = {"ada": user}
+
+    for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
+        exec(block, names)  # the guide is our own text
+
+    assert names["operation"].state == "COMPLETED"

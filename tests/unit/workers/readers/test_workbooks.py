@@ -1,0 +1,411 @@
+"""Workbooks as raw frames."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+import time
+import zipfile
+from dataclasses import replace
+
+import openpyxl
+import polars as pl
+import pytest
+import xlsxwriter
+from openpyxl.worksheet.formula import ArrayFormula
+
+from bulkql.workers.columns.cells import NULL
+from bulkql.workers.columns.spelling import Spelling
+from bulkql.workers.conf import limits
+from bulkql.workers.errors import BadInput, UnreadableFile
+from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json, ignored
+from bulkql.workers.readers import faults, workbooks
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.validation.values import validate
+from tests.plans import creating
+
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+
+
+def stored(book):
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def sheet(*rows):
+    """A workbook of one sheet, by openpyxl."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    return book
+
+
+def read(data, **options):
+    plan = creating(resource_named("animals"))
+    found = list(workbooks.read(io.BytesIO(data), plan, FileOptions(format=FileFormat.XLSX, **options)))
+    return pl.concat(found, how="diagonal")
+
+
+def cells(name, *values, **formats):
+    """What the cells of one column are read as."""
+    book = sheet([name], *([value] for value in values))
+    for row, form in formats.items():
+        book.active[row].number_format = form
+    frame = read(stored(book))
+    assert INTAKE_ERRORS not in frame.columns
+    return frame[name].to_list()
+
+
+def errors(frame):
+    """Path, message and data of what is wrong with each row."""
+    told = frame[INTAKE_ERRORS] if INTAKE_ERRORS in frame.columns else [None] * frame.height
+    return [[(one.path, one.message, one.data) for one in errors_from_json(text or "[]")] for text in told]
+
+
+def refused(data, **options):
+    with pytest.raises(UnreadableFile) as caught:
+        read(data, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "texts"),
+    [
+        ("char", ["00123", "1e5", "=", " a ", "ä\n'x", "x"], ["00123", "1e5", "=", " a ", "ä\n'x", "x"]),
+        ("char", [5, "00123", 5.5, True, dt.date(2024, 2, 29), "x"], ["5", "00123", "5.5", "TRUE", "2024-02-29", "x"]),
+        ("char", [dt.datetime(2024, 2, 29, 12, 30)], ["2024-02-29 12:30:00"]),
+        ("char", ["2024-01-02 00:00:00", "1899-12-31 01:00:00"], ["2024-01-02 00:00:00", "1899-12-31 01:00:00"]),
+        ("integer", [5, -7.0, 0, "7", 1e15], ["5", "-7", "0", "7", "1000000000000000"]),
+        ("number", [1e-7, 1e22, 0.1 + 0.2, 1 / 3], ["0.0000001", "1" + "0" * 22, "0.3", "0.3333333333333333"]),
+        ("decimal", [1.1, 100.25, "1.50"], ["1.1", "100.25", "1.50"]),
+        ("boolean", [True, False, "yes"], ["TRUE", "FALSE", "yes"]),
+        ("date", [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29), "2024-02-29"], ["2024-02-29"] * 3),
+        ("date", [dt.datetime(2024, 2, 29, 12)], ["2024-02-29 12:00:00"]),
+        (
+            "datetime",
+            [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 1, 2, 3, 500_000)],
+            ["2024-02-29T00:00:00", "2024-02-29T01:02:03.500000"],
+        ),
+        ("time", [dt.time(1, 2, 3), dt.timedelta(hours=1)], ["01:02:03", "01:00:00"]),
+        (
+            "duration",
+            [dt.timedelta(hours=30, minutes=1), dt.time(1, 2, 3), dt.timedelta(0)],
+            ["1 06:01:00", "01:02:03", "00:00:00"],
+        ),
+    ],
+)
+def test_a_cell_is_read_by_its_own_kind(name, values, texts):
+    assert cells(name, *values) == texts
+
+
+def test_what_a_cell_looks_like_is_not_its_value():
+    assert cells("number", 0.25, 45350.5, A2="0%", A3="#,##0.00 €") == ["0.25", "45350.5"]
+
+
+def test_days_of_the_other_calendar():
+    data = io.BytesIO()
+    book = xlsxwriter.Workbook(data, {"date_1904": True})
+    page = book.add_worksheet()
+    page.write_row(0, 0, ["date", "datetime"])
+    page.write_datetime(1, 0, dt.datetime(2024, 2, 29), book.add_format({"num_format": "yyyy-mm-dd"}))
+    page.write_datetime(1, 1, dt.datetime(2024, 2, 29, 12), book.add_format({"num_format": "d.m.yy h:mm"}))
+    book.close()
+
+    assert read(data.getvalue()).rows() == [("2024-02-29", "2024-02-29T12:00:00")]
+
+
+def test_empty_cells_are_missing_and_empty_rows_are_none():
+    data = stored(sheet(["char", "integer"], ["a", None], [None, None], ["  ", None], [None, 4], ["NA", 5]))
+
+    assert read(data).rows() == [("a", None), (None, "4"), ("NA", "5")]
+    assert read(data, empty_cells=EmptyCells.NULL, null_values=("NA",)).rows() == [
+        ("a", NULL),
+        (NULL, "4"),
+        (NULL, "5"),
+    ]
+
+
+def test_a_table_may_begin_anywhere():
+    book = openpyxl.Workbook()
+    for place, value in {"C4": "char", "E4": "integer", "C5": "a", "E5": 2, "C9": "b"}.items():
+        book.active[place] = value
+
+    assert read(stored(book)).rows() == [("a", "2"), ("b", None)]
+
+
+def test_lines_above_the_header_are_passed_over():
+    data = stored(sheet(["Animals of 2024"], [], ["char", "integer"], ["a", 2]))
+
+    assert read(data, header_row=3).rows() == [("a", "2")]
+    with pytest.raises(BadInput, match="None of the file's columns \\('Animals of 2024'\\) is a field of animals"):
+        read(data)
+    assert refused(data, header_row=2) == "Row 2 of the sheet 'Sheet' is empty; `headerRow` names the header's."
+    assert refused(data, header_row=9) == (
+        "The sheet 'Sheet' ends before row 9, where `headerRow` says that its header is."
+    )
+
+
+def test_hidden_sheets_are_read_by_name_alone():
+    book = sheet(["char"], ["hidden"])
+    book.active.sheet_state = "hidden"
+    for name in ("Süd & <Nord>", "Last"):
+        book.create_sheet(name).append(["char"])
+        book[name].append([name])
+
+    assert read(stored(book)).rows() == [("Süd & <Nord>",)]
+    assert read(stored(book), sheet="last").rows() == [("Last",)]
+    assert read(stored(book), sheet="Sheet").rows() == [("hidden",)]
+    assert refused(stored(book), sheet="x") == (
+        "The workbook has no sheet 'x'; it has 'Sheet' (hidden), 'Süd & <Nord>', 'Last'."
+    )
+
+
+def test_formulas_have_the_value_that_was_computed():
+    data = io.BytesIO()
+    book = xlsxwriter.Workbook(data)
+    page = book.add_worksheet()
+    page.write_row(0, 0, ["char", "integer", "text"])
+    page.write_formula(1, 0, '="a"&"b"', None, "ab")
+    page.write_formula(1, 1, "=1+1", None, 2)
+    page.write_formula(1, 2, '=""', None, "")
+    book.close()
+
+    # XlsxWriter leaves out the kind of an empty text, so that some spreadsheets compute it.
+    computed = rewritten(
+        data.getvalue(), "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b'"C2">', b'"C2" t="str">')
+    )
+
+    assert read(computed).rows() == [("ab", "2", None)]
+
+
+def test_a_cell_without_a_value_to_read_is_an_error_of_its_row():
+    book = sheet(["char", "integer", "text"], ["a", 2, "x"], ["=1+1", 4, None], ["c", "#N/A", "#DIV/0!"], ["=A1"])
+    book.active["C3"] = ArrayFormula("C3", "=SUM(A1:A2*1)")
+
+    frame = read(stored(book))
+
+    never = "has a formula that was never computed; open the file in a spreadsheet, and save it."
+    assert errors(frame) == [
+        [],
+        [("char", f"The cell A3 {never}", "="), ("text", f"The cell C3 {never}", "=")],
+        [
+            ("integer", "The cell B4 has the error #N/A; mend its formula.", "#N/A"),
+            ("text", "The cell C4 has the error #DIV/0!; mend its formula.", "#DIV/0!"),
+        ],
+        [("char", f"The cell A5 {never}", "=")],
+    ]
+    assert frame.drop(INTAKE_ERRORS).rows() == [
+        ("a", "2", "x"), ("=", "4", "="), ("c", "#N/A", "#DIV/0!"), ("=", None, None),
+    ]  # fmt: skip
+    found = validate(creating(resource_named("animals")), frame).errors
+    assert found.filter(pl.col("path") == "integer")["message"].to_list() == [
+        "The cell B4 has the error #N/A; mend its formula."
+    ]
+
+
+def test_a_number_with_more_digits_than_a_cell_keeps_is_an_error():
+    data = stored(sheet(["char", "number"], [2**53 - 1, 2**53], [9_007_199_254_740_993, 2**60]))
+
+    frame = read(data)
+
+    assert errors(frame) == [
+        [],
+        [("char", "Number cells keep 15 digits, and this one has more: format it as text, and type it again.",
+          "9007199254740992")],
+    ]  # fmt: skip
+    assert frame["number"].to_list() == ["9007199254740992", "1152921504606846976"]
+
+
+def test_merged_rows_share_their_value_and_merged_columns_are_errors(monkeypatch):
+    book = sheet(["char", "integer", "text"], ["a", 1, "x"], [None, 2, "y"], ["b", 3, None], ["c", 4, "z"])
+    book.active.merge_cells("A2:A3")
+    book.active.merge_cells("B4:C5")
+
+    frame = read(stored(book))
+
+    assert frame["char"].to_list() == ["a", "a", "b", "c"]
+    message = "The cells B4:C5 are merged over several columns; nobody can tell whose value they have."
+    assert errors(frame) == [[], [], [(None, message, None)], [(None, message, None)]]
+
+
+def test_columns_without_a_name_are_passed_over_while_they_are_empty():
+    data = stored(sheet(["char", None, "integer", " ", None], ["a", None, 1, None, None], ["b", None, 2, None, "note"]))
+
+    frame = read(data)
+
+    message = "The cell E3 has a value, and its column no name in the header (row 1)."
+    assert errors(frame) == [[], [(None, message, "note")]]
+    assert frame["integer"].to_list() == ["1", "2"]
+
+
+def test_columns_are_those_of_any_file():
+    data = stored(sheet(["Größe", "bulkql_row", "note"], [4, 0, "x"]))
+
+    assert read(data, columns={"Größe": "integer"}, unknown_columns=UnknownColumns.IGNORE)["integer"].to_list() == ["4"]
+    with pytest.raises(BadInput, match="animals has no field for the column 'note'"):
+        read(data, columns={"Größe": "integer"})
+
+
+def test_a_line_of_help_is_no_row():
+    data = stored(sheet(["char", "integer"], ["ⓘ A name. Required.", "ⓘ A number."], ["a", 1], ["ⓘ x", 2]))
+
+    assert read(data).rows() == [("a", "1"), ("ⓘ x", "2")]
+
+
+def test_what_is_no_workbook_says_what_it_is():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as one:
+        one.writestr("animals.csv", "char\na\n")
+    plain = stored(sheet(["char"], ["a"]))
+
+    assert refused(archive.getvalue()) == "This is a ZIP archive, and no workbook."
+    assert refused(b"char,integer\n") == "This is no workbook: neither XLSX nor ODS."
+    assert refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) == (
+        "This is a workbook with a password, or of Excel 97 (.xls); save it as .xlsx, without one."
+    )
+    assert refused(plain[: len(plain) // 2]) == "This is no workbook: neither XLSX nor ODS."
+    assert refused(stored(openpyxl.Workbook())) == "The sheet 'Sheet' is empty; a sheet begins with a header."
+
+
+def rewritten(data, part, change):
+    """A workbook with one of its parts changed."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name == part else old.read(name))
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize("place", ["XFD1048576", "XFD900000"])
+def test_one_cell_far_away_ends_with_words_and_not_with_the_memory(place):
+    book = sheet(["char"], ["a"])
+    book.active[place] = "x"
+
+    assert re.match(
+        r"The workbook takes more than 1,073,741,824 bytes of memory to read \(BULKQL_WORKBOOK_MEMORY_BYTES\): is there"
+        r" a cell far below the others, or far to their right",
+        refused(stored(book)),
+    )
+
+
+def test_a_cell_far_to_the_right_alone_is_an_error_of_its_row():
+    book = sheet(["char"], ["a"], ["b"])
+    book.active["XFD2"] = "x"
+
+    assert [len(found) for found in errors(read(stored(book)))] == [1, 0]
+
+
+def test_xml_that_unpacks_to_more_than_the_memory_is_refused(monkeypatch):
+    most = replace(limits(), workbook_memory_bytes=64 * 1024 * 1024)
+    monkeypatch.setattr(workbooks, "limits", lambda: most)
+    blanks = b" " * (4 * most.workbook_memory_bytes)
+    bomb = rewritten(stored(sheet(["char"], ["a"])), "xl/styles.xml", lambda xml: xml + blanks)
+
+    assert len(bomb) < 512 * 1024
+    assert "takes more than 67,108,864 bytes of memory" in refused(bomb)
+
+
+def test_damaged_parts_are_told():
+    data = rewritten(stored(sheet(["char"], ["a"])), "xl/worksheets/sheet1.xml", lambda xml: xml[: len(xml) // 2])
+
+    assert "damaged" in refused(data)
+
+
+def test_names_are_asked_of_the_header_alone():
+    beginning = workbooks.WorkbookBeginning(
+        io.BytesIO(stored(sheet(["char", None, "integer"], ["a", None, 1]))), FileOptions(format=FileFormat.XLSX)
+    )
+
+    assert beginning.names() == ["char", "integer"]
+
+
+def test_numbers_are_numbers_whatever_stands_before_the_fraction_of_texts():
+    data = stored(sheet(["decimal", "char"], [1.5, 1.5], ["1,5", "1,5"], [1234.5, "xx"], ["1.234,5", "xx"]))
+
+    frame = read(data, spelling=Spelling(decimal=","))
+
+    plan = replace(creating(resource_named("animals")), spelling=Spelling(decimal=","))
+    rows = validate(plan, frame).rows
+    assert rows["decimal"].to_list() == ["1.5", "1.5", "1234.5", "1234.5"]
+    assert frame["char"].to_list() == ["1.5", "1,5", "xx", "xx"]
+
+
+def test_columns_that_are_left_out_keep_their_cells_for_the_failed_rows():
+    data = stored(sheet(["char", "note", "bulkql_row", None], ["a", 2**60, 0, None]))
+
+    frame = read(data, unknown_columns=UnknownColumns.IGNORE)
+
+    assert frame.columns == ["char", ignored(1, "note")]
+    assert frame.row(0) == ("a", "1152921504606846976")
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def test_other_writers_spell_xml_otherwise():
+    book = sheet(["char", "integer"], ["ab", "=1+1"], ["cd", "#N/A"])
+
+    def prefixed(xml):
+        return re.sub(rb"<(/?)(?=[a-z])", rb"<\1x:", xml).replace(b'xmlns="', b'xmlns:x="')
+
+    data = rewritten(rewritten(stored(book), SHEET, prefixed), SHEET, lambda xml: xml.replace(b't="e"', b"t='e'"))
+
+    assert [[message for _, message, _ in found] for found in errors(read(data))] == [
+        ["The cell B2 has a formula that was never computed; open the file in a spreadsheet, and save it."],
+        ["The cell B3 has the error #N/A; mend its formula."],
+    ]
+
+
+def test_cells_that_do_not_say_where_they_are_cannot_be_told():
+    book = sheet(["char", "integer"], ["ab", "#N/A"])
+    data = rewritten(stored(book), SHEET, lambda xml: re.sub(rb' r="[A-Z]+\d+"', b"", xml))
+
+    assert refused(data) == (
+        "The sheet has cells with errors, or formulas without values; save it anew in a spreadsheet."
+    )
+
+
+def test_dates_of_strict_workbooks_are_dates():
+    data = rewritten(
+        stored(sheet(["date", "datetime"], ["x", "y"])),
+        SHEET,
+        lambda xml: re.sub(
+            rb'<c r="A2".*?</c><c r="B2".*?</c>',
+            b'<c r="A2" t="d"><v>2024-02-29</v></c><c r="B2" t="d"><v>2024-02-29T12:30:00</v></c>',
+            xml,
+        ),
+    )
+
+    rows = validate(creating(resource_named("animals")), read(data).with_columns(char=pl.lit("ab"))).rows
+    assert rows["date"].to_list() == [dt.date(2024, 2, 29)]
+    assert rows["datetime"].to_list() == [dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC)]
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"<c " * 1_000_000,
+        b'<c r="A1"><f/>' + b" " * 3_000_000,
+        b'<c r="A1"><f>' + b"x" * 3_000_000,
+        b' t="e"' * 500_000 + b"<f",
+        b"<" + b"a:" * 1_500_000 + b'<f t="e"',
+        b'<c t="e" r="A1">' * 200_000,
+        b"<" + b"a" * 3_000_000 + b'<f t="e"',
+    ],
+)
+def test_no_xml_takes_longer_than_its_length(xml):
+    started = time.process_time()
+
+    faults.in_piece(xml)
+
+    assert time.process_time() - started < 5
+
+
+def test_a_sheet_of_nothing_but_errors_is_refused(monkeypatch):
+    monkeypatch.setattr(faults, "MOST_FAULTS", 2)
+    data = stored(sheet(["char"], ["#N/A"], ["#N/A"], ["#N/A"]))
+
+    assert refused(data).startswith("The sheet 'Sheet' has more than 2 cells with errors, or with formulas")

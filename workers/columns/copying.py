@@ -1,0 +1,87 @@
+"""Values of columns -> what PostgreSQL's COPY reads."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from django.db import connections, models
+from psycopg.adapt import PyFormat, Transformer
+
+from bulkql.workers.columns.column import Column, text_of
+
+if TYPE_CHECKING:
+    from psycopg import abc
+
+
+def copy_values(column: Column, values: pl.Series, alias: str) -> pl.Series:
+    """What rows give for a column, as COPY takes it."""
+    if column.is_plain:
+        return values
+    return pl.Series(copy_texts(column.field, column.python(values), alias), dtype=pl.String)
+
+
+def with_defaults(column: Column, values: pl.Series, is_given: pl.Series, alias: str) -> pl.Series:
+    """Defaults for the rows that do not give the column."""
+    default = defaults(alias, column.field, len(values))
+    if column.is_plain and column.dtype != pl.String:
+        filling = pl.Series(default, dtype=column.dtype)
+    elif column.is_plain:
+        filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
+    else:
+        filling = pl.Series(copy_texts(column.field, default, alias), dtype=pl.String)
+    return values.zip_with(is_given, filling)
+
+
+def defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
+    """As many defaults as there are rows: from the clock, the database or the field."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return [field.pre_save(field.model(), add=True)] * count
+    if field.has_db_default():
+        return database_defaults(alias, field, count)
+    if field.has_default() and callable(field.default):
+        return [field.get_default() for _ in range(count)]
+    return [field.get_default()] * count
+
+
+def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
+    """What the database gives by default, computed once a row."""
+    with connections[alias].schema_editor(collect_sql=True, atomic=False) as editor:
+        sql, params = editor.db_default_sql(field)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def copy_texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:
+    """Python values -> what PostgreSQL reads in COPY, by the field's and psycopg's own rules."""
+    connection = connections[alias]
+    connection.ensure_connection()
+    transformer = Transformer.from_context(connection.connection)
+    return [text(field.get_db_prep_save(value, connection), transformer) for value in values]
+
+
+def text(value: Any, transformer: abc.Transformer) -> str | None:
+    """One value in PostgreSQL's text format."""
+    if value is None:
+        return None
+    return bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
+
+
+def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) -> int:
+    """COPY a frame into a table; gives how many rows the table took, and raises Django's database errors."""
+    connection = connections[alias]
+    quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
+    statement = f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)"
+    with connection.cursor() as cursor:
+        with connection.wrap_database_errors, cursor.copy(statement) as stream:
+            stream.write(as_csv(frame.select(columns)))
+        return int(cursor.rowcount)
+
+
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """CSV in which null and the empty text stay two things: nothing, and two quotes."""
+    buffer = io.BytesIO()
+    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    return buffer.getvalue()

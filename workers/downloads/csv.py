@@ -1,0 +1,153 @@
+"""The rows that an input left -> CSV, as it was sent: with its header, byte order mark, delimiter and encoding.
+
+Behind the sender's columns stand bulkql's, and behind those the cells that a record had too many. Where some record
+could not be read, the column bulkql_line has its text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+
+import polars as pl
+
+from bulkql.workers.downloads import texts
+from bulkql.workers.downloads.failed_rows import (
+    Left,
+    Pieces,
+    Shape,
+    columns_of_header,
+    fields_in,
+    left_rows,
+    shape_of,
+)
+from bulkql.workers.frames import IGNORED
+from bulkql.workers.models import Input
+from bulkql.workers.readers import returned
+from bulkql.workers.readers.formulas import is_run, neutralised, without_guard
+from bulkql.workers.readers.options import FileFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The columns of a file of left rows: the sender's, and bulkql's own."""
+
+    #: Columns of raw frames, and what the sender calls them.
+    columns: list[str]
+    titles: list[str]
+    #: The places of columns some of whose cells a spreadsheet would run.
+    guarded: frozenset[int]
+    own: list[str]
+
+
+def as_csv(stored: Input) -> Pieces:
+    """The rows that an input left."""
+    shape = shape_of(stored)
+    layout = layout_of(stored, shape)
+    # The cells came in this encoding; only messages may have characters that it lacks.
+    encoder = codecs.getincrementalencoder(shape.options.encoding)("replace")
+    header = [*returned.guarded_header(layout.titles, layout.guarded), *layout.own]
+    names = pl.DataFrame({str(place): name for place, name in enumerate(header)})
+    yield encoder.encode(records_of(names, shape))
+    for left in left_rows(stored, shape):
+        yield encoder.encode(csv_of(left, layout, shape))
+    yield encoder.encode("", final=True)
+
+
+def layout_of(stored: Input, shape: Shape) -> Layout:
+    """The columns, for which all rows have to be looked at: a later one may give more, or be the first of its kind."""
+    is_csv = bool(shape.header) and shape.options.format == FileFormat.CSV
+    fields = [field for _, field in shape.header if field is not None]
+    columns = dict.fromkeys(columns_of_header(shape) if is_csv else fields)
+    guarded: set[str] = set()
+    has_lines = False
+    for left in left_rows(stored, shape):
+        if not is_csv:
+            columns |= dict.fromkeys(fields_in(left.cells))
+        # What is left out gets into no table, guarded or not.
+        found = sender_cells(left, [name for name in fields_in(left.cells) if not name.startswith(IGNORED)], shape)
+        runs = found.select(is_run(pl.all()).any())
+        guarded |= {name for name in runs.columns if runs[name].item()}
+        has_lines = has_lines or any(left.malformed())
+    return Layout(
+        columns=list(columns),
+        titles=[shape.name_of(column) for column in columns],
+        guarded=frozenset(place for place, column in enumerate(columns) if column in guarded),
+        own=[*returned.COLUMNS, *([returned.LINE] if has_lines else [])],
+    )
+
+
+def csv_of(left: Left, layout: Layout, shape: Shape) -> str:
+    """Left rows as records; one that had too many cells has so still, behind our own columns."""
+    frame = table_of(left, layout, shape)
+    surplus = {
+        place: cells
+        for place, text in enumerate(left.malformed())
+        if text is not None and (cells := cells_of(text, layout, shape))
+    }
+    parts, start = [], 0
+    for place, cells in surplus.items():
+        parts.append(records_of(frame[start:place], shape))
+        row = [*cells[: len(layout.columns)], *frame.row(place)[len(layout.columns) :], *cells[len(layout.columns) :]]
+        parts.append(record_of(row, shape))
+        start = place + 1
+    return "".join([*parts, records_of(frame[start:], shape)])
+
+
+def table_of(left: Left, layout: Layout, shape: Shape) -> pl.DataFrame:
+    """Left rows as texts, a column for each of the layout; null is an empty cell."""
+    cells = sender_cells(left, layout.columns, shape)
+    own = own_cells(left)
+    if returned.LINE in layout.own:
+        own = own.with_columns(pl.Series(returned.LINE, list(left.malformed()), dtype=pl.String))
+    series = [*cells.get_columns(), *own.get_columns()]
+    return pl.DataFrame([one.alias(str(place)) for place, one in enumerate(series)])
+
+
+def sender_cells(left: Left, columns: list[str], shape: Shape) -> pl.DataFrame:
+    """The cells that rows gave, as texts."""
+    null = next(iter(shape.options.null_values), None)
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, left.indexes.len())
+    decimal = shape.options.spelling.decimal or "."
+    found = (
+        texts.texts(left.cells[name], null, decimal) if name in left.cells.columns else nothing for name in columns
+    )
+    return pl.DataFrame([series.alias(name) for series, name in zip(found, columns, strict=True)])
+
+
+def own_cells(left: Left) -> pl.DataFrame:
+    """bulkql's columns: a row's index, and why it was left."""
+    named = [pl.col("code"), pl.col("path").fill_null(""), pl.col("message")]
+    joined = left.reasons.group_by("index").agg(column.str.join("; ") for column in named)
+    rows = pl.DataFrame({"index": left.indexes}).join(joined, on="index", how="left", maintain_order="left")
+    # The whole row has no path: an empty cell, and no empty text.
+    return rows.select(pl.col("index").cast(pl.String), "code", pl.col("path").replace("", None), "message")
+
+
+def cells_of(text: str, layout: Layout, shape: Shape) -> list[str]:
+    """The cells of a malformed record that has too many of them; nothing for one that is malformed otherwise."""
+    if not shape.is_file or shape.options.format != FileFormat.CSV:
+        return []
+    try:
+        (cells,) = csv.reader(io.StringIO(text, newline=""), delimiter=shape.options.delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return []
+    own = {place for place, (name, _) in enumerate(shape.header) if name in returned.NAMES}
+    if own:  # it went out before, with our cells within, and those too many behind them
+        cells = [without_guard(cell) for place, cell in enumerate(cells) if place not in own]
+    return cells if len(cells) > len(layout.columns) else []
+
+
+def record_of(cells: list[str | None], shape: Shape) -> str:
+    """One record, which may have a hundred thousand cells: a frame's columns would take a gigabyte."""
+    texts = pl.select(neutralised(pl.lit(pl.Series(cells, dtype=pl.String)))).to_series()
+    file = io.StringIO()
+    csv.writer(file, delimiter=shape.options.delimiter, lineterminator="\n").writerow(texts)
+    return file.getvalue()
+
+
+def records_of(frame: pl.DataFrame, shape: Shape) -> str:
+    """A frame of texts as CSV, harmless to spreadsheets; null is an empty cell, and an empty text a quoted one."""
+    return frame.select(neutralised(pl.all())).write_csv(include_header=False, separator=shape.options.delimiter)

@@ -1,0 +1,109 @@
+"""The rows that an input left -> a workbook, the guilty cells marked, each with a comment that says why.
+
+Mended, it can be sent again as it is: bulkql's own columns are passed over. What a cell cannot hold is #N/A there, and
+refused until it is mended. An empty text is an empty cell, which is a missing one when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bulkql.workers.downloads.csv import Layout, cells_of, layout_of, table_of
+from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, shape_of
+from bulkql.workers.downloads.workbook import AS_TEXT, NUMBER, Styles, format_of_column, workbook, write_cell
+from bulkql.workers.models import Input
+from bulkql.workers.readers import returned
+
+#: Comments of a workbook, which spreadsheets hold in memory. Cells beyond them are marked; bulkql_message says why.
+COMMENTS = 5_000
+#: Characters that a column is wide.
+WIDTH, MESSAGE_WIDTH = 16, 60
+
+
+def as_xlsx(stored: Input) -> Pieces:
+    """The rows that an input left."""
+    yield from workbook(partial(write_left, stored))
+
+
+def write_left(stored: Input, book: Any, styles: Styles) -> None:
+    """One sheet: what was sent, and beside it why it was left."""
+    shape = shape_of(stored)
+    layout = layout_of(stored, shape)
+    sheet = LeftSheet(book.add_worksheet("failed"), styles, [form_of(name, shape) for name in layout.columns], COMMENTS)
+    sheet.begin(layout)
+    for left in left_rows(stored, shape):
+        why = guilty_cells(left, layout, shape)
+        for index, cells in zip(left.indexes, rows_of_cells(left, layout, shape), strict=True):
+            sheet.write(cells, why.get(index, {}))
+
+
+@dataclass(slots=True)
+class LeftSheet:
+    """A sheet that is written from its top to its bottom."""
+
+    sheet: Any
+    styles: Styles
+    #: The formats of the sender's columns.
+    forms: list[str]
+    comments: int
+    row: int = 0
+
+    def begin(self, layout: Layout) -> None:
+        """The header, which stays in sight."""
+        count = len(layout.columns)
+        for place, form in enumerate(self.forms):
+            self.sheet.set_column(place, place, WIDTH, self.styles.of(form))
+        message = count + layout.own.index(returned.MESSAGE)
+        self.sheet.set_column(message, message, MESSAGE_WIDTH)
+        self.sheet.freeze_panes(1, 0)
+        self.sheet.write_row(0, 0, layout.titles, self.styles.header())
+        self.sheet.write_row(0, count, layout.own, self.styles.header("#FFC7CE"))
+
+    def write(self, cells: list[str | None], why: dict[int, str]) -> None:
+        """A row, and what is wrong with which of its cells."""
+        self.row += 1
+        for place, text in enumerate(cells):
+            is_sent = place < len(self.forms)
+            form, is_guilty = self.forms[place] if is_sent else AS_TEXT, place in why
+            if text is not None:
+                write_cell(self.sheet, self.row, place, text, form, self.styles, guilty=is_guilty)
+            elif is_guilty:
+                self.sheet.write_blank(self.row, place, None, self.styles.of(form, is_guilty=True))
+            if is_guilty and is_sent and self.comments > 0:
+                self.comments -= 1
+                self.sheet.write_comment(self.row, place, why[place], {"x_scale": 2, "author": "bulkql"})
+
+
+def form_of(column: str, shape: Shape) -> str:
+    """How the cells of a column are written. A number cell says the same whatever stands before its fraction."""
+    form = format_of_column(shape.plan.all_columns.get(column))
+    return AS_TEXT if form == NUMBER and shape.options.spelling.decimal == "," else form
+
+
+def rows_of_cells(left: Left, layout: Layout, shape: Shape) -> Iterator[list[str | None]]:
+    """The texts of each row: its cells, bulkql's columns, and behind them the cells that it had too many."""
+    count = len(layout.columns)
+    for row, line in zip(table_of(left, layout, shape).iter_rows(), left.malformed(), strict=True):
+        cells = cells_of(line, layout, shape) if line is not None else []
+        yield [*cells[:count], *row[count:], *cells[count:]] if cells else list(row)
+
+
+def guilty_cells(left: Left, layout: Layout, shape: Shape) -> dict[int, dict[int, str]]:
+    """Index -> place -> why; where no cell of the row is at fault, its message is marked."""
+    message = len(layout.columns) + layout.own.index(returned.MESSAGE)
+    places = {name: place for place, one in enumerate(layout.columns) for name in names_of_column(one, shape)}
+    found: dict[int, dict[int, str]] = {}
+    for index, path, words in left.reasons.select("index", "path", "message").iter_rows():
+        place = places.get(path or "", places.get((path or "").partition(".")[0], message))
+        row = found.setdefault(index, {})
+        row[place] = f"{row[place]}\n{words}" if place in row else words
+    return found
+
+
+def names_of_column(name: str, shape: Shape) -> tuple[str, ...]:
+    """What paths call a column."""
+    column = shape.plan.all_columns.get(name)
+    return (name,) if column is None else (name, column.graphql_name)

@@ -1,0 +1,54 @@
+"""A file -> what a library makes of it, in messages, from a process that may take only so much memory.
+
+What a few kilobytes decode to is not written in them: a page of 2 GB, a text that is repeated a million times, a sheet
+whose last cell is in column XFD. So files are decoded where the system bounds the memory, and nothing else is lost when
+it runs out.
+Started as a script, by its path, so that it imports neither Django nor bulkql:
+
+    python process.py MODULE MEMORY_BYTES ARGUMENTS
+
+MODULE is the path of a module beside this one, and its `messages(ARGUMENTS as JSON)` are written, each a letter, a
+length and so many bytes. In place of any of them may come E and why it stops: a letter (M memory, D damaged, or what an
+exception of the module has as its `letter`), and words.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import runpy
+import struct
+import sys
+from typing import BinaryIO
+
+MESSAGE = struct.Struct("<cQ")
+DAMAGED = "D"
+
+
+def main(module: str, memory_bytes: int, arguments: str) -> None:
+    # Before anything is allocated; what a thread or a library maps for itself counts too.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        for kind, data in runpy.run_path(module)["messages"](**json.loads(arguments)):
+            send(kind, data)
+    except MemoryError:
+        send(b"E", b"M")
+    except BrokenPipeError:
+        pass  # whoever read is gone
+    # Whatever a library raises over bytes that it does not like; a library in Rust panics with what is no Exception.
+    except BaseException as error:
+        letter = getattr(error, "letter", DAMAGED)
+        words = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        send(b"E", letter.encode() + words.encode(errors="replace"))
+
+
+def send(kind: bytes, data: bytes | memoryview) -> None:
+    out: BinaryIO = sys.stdout.buffer
+    out.write(MESSAGE.pack(kind, len(data)))
+    out.write(data)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,327 @@
+"""A sheet of a workbook (XLSX, ODS) -> Arrow streams of texts; run by process.py, which bounds its memory.
+
+First H and {sheet, left, line, names} as JSON: the sheet's name, the place of its first column, the header's row, and
+the names in it, "" for columns without one. Then, once a line of JSON has told the kind of each column's values (null
+for one to leave out) and which empty rows are some all the same, F and an Arrow stream for each frame, and Z.
+A frame has a column for each that is wanted, called by its place in the header; LINE, the row of the sheet; and
+FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message, what the cell shows], ...].
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+LINE = "__line"
+FAULTS = "__faults"
+#: Cells of a frame.
+FRAME_CELLS = 200_000
+#: What begins each cell of the line below the header in which a template says what its columns are.
+HELP = "\N{CIRCLED LATIN SMALL LETTER I}"
+#: Whole numbers from here on have no cells of their own: 9,007,199,254,740,993 is stored as ...992.
+EXACT = 2.0**53
+#: Kinds of columns that take them as they are: floats, and what is left out.
+INEXACT = ("float", "marked float", "ignored")
+#: Before a number that is no text, where texts have a comma before their fraction; as it stands in cells of frames.
+MARK = "\0"
+#: The day of a time without a date, and that of the first date.
+EPOCH, FIRST = datetime(1899, 12, 30), datetime(1900, 1, 1)
+#: Digits of a number that spreadsheets show; what a sum has beyond them is noise.
+SHOWN_DIGITS = 15
+#: Digits up to which a number that loses its noise is one that somebody meant: 0.1 + 0.2.
+MEANT_DIGITS = 12
+
+#: Bytes of XML for each byte of memory: a cell has more as XML than in memory, but for empty ones.
+XML_BYTES = 4
+
+Merge = tuple[tuple[int, int], tuple[int, int]]
+
+
+class Unsuitable(Exception):
+    """A file that is whole, and has no such sheet or is no such workbook: (what it is)."""
+
+    letter = "S"
+
+
+def messages(
+    path: str, sheet: str | None, header_row: int | None, memory_bytes: int, frame_bytes: int
+) -> Iterator[tuple[bytes, Any]]:
+    """The header; and the rows of the columns that are wanted."""
+    # Its kind is looked at first: calamine would try all that it knows.
+    check(path, memory_bytes)
+    from python_calamine import CalamineWorkbook
+
+    workbook = CalamineWorkbook.from_path(path)
+    name = chosen(workbook, sheet)
+    found = Sheet(workbook.get_sheet_by_name(name), name, header_row)
+    yield b"H", json.dumps(found.header()).encode()
+    wanted = json.loads(sys.stdin.readline() or "{}")
+    if wanted:
+        for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
+            for part in parts(frame, frame_bytes):
+                yield b"F", stream_of(part)
+    yield b"Z", b""
+
+
+def check(path: str, memory_bytes: int) -> None:
+    """Whether a file is a workbook that can be read, by its names and sizes."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        beginning = file.read(8)
+    if beginning == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+        raise Unsuitable("This is a workbook with a password, or of Excel 97 (.xls); save it as .xlsx, without one")
+    if not zipfile.is_zipfile(path):
+        raise Unsuitable("This is no workbook: neither XLSX nor ODS")
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        size = sum(one.file_size for one in archive.infolist() if one.filename.endswith((".xml", ".bin")))
+    if "xl/workbook.bin" in names:
+        raise Unsuitable("This is a binary workbook (.xlsb); save it as .xlsx")
+    if not names & {"[Content_Types].xml", "content.xml"}:
+        raise Unsuitable("This is a ZIP archive, and no workbook")
+    if size > XML_BYTES * memory_bytes:
+        raise MemoryError
+
+
+def chosen(workbook: Any, wanted: str | None) -> str:
+    """The name of a sheet: as asked, or the first that is not hidden."""
+    sheets = [one for one in workbook.sheets_metadata if str(one.typ).endswith("WorkSheet")]
+    visible = [one.name for one in sheets if str(one.visible).endswith(".Visible")]
+    if wanted is None:
+        if not visible:
+            raise Unsuitable("All sheets of the workbook are hidden; name one with `sheet`")
+        return str(visible[0])
+    # No two sheets differ in nothing but capitals.
+    found = [one.name for one in sheets if one.name.casefold() == wanted.strip().casefold()]
+    if not found:
+        known = ", ".join(f"{one.name!r}{'' if one.name in visible else ' (hidden)'}" for one in sheets[:20])
+        raise Unsuitable(f"The workbook has no sheet {wanted!r}; it has {known}")
+    return str(found[0])
+
+
+class Sheet:
+    """A sheet whose header is known, and whose rows are read once."""
+
+    def __init__(self, sheet: Any, name: str, header_row: int | None) -> None:
+        self._name = name
+        self._left: int = sheet.start[1] if sheet.start else 0
+        # From the first row of the sheet on, whether it is used or not; but from its first used column.
+        self._rows = enumerate(sheet.iter_rows())
+        self._line, self._names = self._find_header(name, header_row)
+        merges: list[Merge] = sheet.merged_cell_ranges or []
+        self._merged = [one for one in merges if one[1][0] > self._line]
+        #: The values of merges that go on in the next frame.
+        self._carried: dict[Merge, Any] = {}
+
+    def header(self) -> dict[str, Any]:
+        return {"sheet": self._name, "left": self._left, "line": self._line, "names": self._names}
+
+    def _find_header(self, name: str, header_row: int | None) -> tuple[int, list[str]]:
+        """The names of columns: those in the row that was named, or in the first that has any."""
+        for line, row in self._rows:
+            if any(map(is_filled, row)) if header_row is None else line == header_row - 1:
+                names = [text_of(value, "text").strip() for value in row]
+                if not any(names):
+                    raise Unsuitable(f"Row {header_row} of the sheet {name!r} is empty; `headerRow` names the header's")
+                return line, names
+        if header_row is None:
+            raise Unsuitable(f"The sheet {name!r} is empty; a sheet begins with a header")
+        raise Unsuitable(f"The sheet {name!r} ends before row {header_row}, where `headerRow` says that its header is")
+
+    def frames(self, kinds: list[str | None], kept: frozenset[int]) -> Iterator[Any]:
+        """The rows behind the header, as tables of texts; those without a value are none, but for the ones to keep."""
+        size = max(1, FRAME_CELLS // max(1, len(kinds)))
+        last, is_first = self._line, True
+        while batch := list(islice(self._rows, size)):
+            last = batch[-1][0]
+            batch = without_help(batch) if is_first else batch
+            is_first = False
+            rows = {line: list(row) for line, row in batch if line in kept or any(map(is_filled, row))}
+            if rows:
+                yield self._frame(rows, kinds)
+        # Those that calamine does not count among the sheet's.
+        if beyond := {line: [""] * len(kinds) for line in sorted(kept) if line > last}:
+            yield self._frame(beyond, kinds)
+
+    def _frame(self, rows: dict[int, list[Any]], kinds: list[str | None]) -> Any:
+        import pyarrow as pa
+
+        found: dict[int, list[Any]] = {}
+        for merge in self._merged:
+            self._spread(merge, rows, kinds, found)
+        columns = list(zip(*rows.values(), strict=True))
+        texts: dict[str, Any] = {}
+        for place, (values, kind) in enumerate(zip(columns, kinds, strict=True)):
+            if kind is not None:
+                self._mark_inexact(rows, values, place, kind, found)
+                texts[str(place)] = pa.array(texts_of(values, kind), pa.string())
+            elif not self._names[place]:
+                self._mark_unnamed(rows, values, place, found)
+        told = [json.dumps(found[line]) if line in found else None for line in rows]
+        lines = [line + 1 for line in rows]
+        return pa.record_batch({**texts, LINE: pa.array(lines, pa.int64()), FAULTS: pa.array(told, pa.string())})
+
+    def _spread(
+        self, merge: Merge, rows: dict[int, list[Any]], kinds: list[str | None], found: dict[int, list[Any]]
+    ) -> None:
+        """The value of merged cells is that of each of their rows; of several columns, it is nobody's."""
+        (top, left), (bottom, right) = merge
+        lines = range(max(top, next(iter(rows))), min(bottom, next(reversed(rows))) + 1)
+        if left == right:
+            for line in filter(rows.__contains__, lines):
+                if line == top:
+                    self._carried[merge] = rows[line][left - self._left]
+                rows[line][left - self._left] = self._carried.get(merge, "")
+        elif sum(kind is not None for kind in kinds[left - self._left : right - self._left + 1]) > 1:
+            cells = f"{letters_of(left)}{top + 1}:{letters_of(right)}{bottom + 1}"
+            message = f"The cells {cells} are merged over several columns; nobody can tell whose value they have."
+            for line in filter(rows.__contains__, lines):
+                found.setdefault(line, []).append([None, message, None])
+
+    def _mark_inexact(
+        self, lines: Iterable[int], values: tuple[Any, ...], place: int, kind: str, found: dict[int, list[Any]]
+    ) -> None:
+        """Whole numbers with more digits than a cell keeps; as floats they are what they say."""
+        if kind in INEXACT:
+            return
+        for line, value in zip(lines, values, strict=True):
+            if type(value) is float and abs(value) >= EXACT:
+                message = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
+                found.setdefault(line, []).append([place, message, text_of(value, kind)])
+
+    def _mark_unnamed(
+        self, lines: Iterable[int], values: tuple[Any, ...], place: int, found: dict[int, list[Any]]
+    ) -> None:
+        """Values of a column that has no name."""
+        for line, value in zip(lines, values, strict=True):
+            if is_filled(value):
+                name = f"{letters_of(self._left + place)}{line + 1}"
+                message = f"The cell {name} has a value, and its column no name in the header (row {self._line + 1})."
+                found.setdefault(line, []).append([None, message, text_of(value, "text")])
+
+
+def is_filled(value: Any) -> bool:
+    return value != "" and not (isinstance(value, str) and not value.strip())
+
+
+def without_help(batch: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Rows without the line of help below a template's header."""
+    _, first = batch[0]
+    texts = [value for value in first if is_filled(value)]
+    is_help = bool(texts) and all(isinstance(text, str) and text.startswith(HELP) for text in texts)
+    return batch[1:] if is_help else batch
+
+
+def texts_of(values: tuple[Any, ...], kind: str) -> list[str | None]:
+    """The cells of a column; null where there is no value."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return [value or None for value in values]
+    if len(kinds - {str}) == 1:
+        # Each value once. Where there are several kinds, True and 1.0 would be the same key.
+        texts = {value: text_of(value, kind) or None for value in set(values)}
+        return [texts[value] for value in values]
+    return [text_of(value, kind) or None for value in values]
+
+
+def text_of(value: Any, kind: str) -> str:
+    """A value as CSV would give it to a field of this kind."""
+    write = WRITERS.get(type(value))
+    return str(value) if write is None else write(value, kind)
+
+
+def marked_number(value: float, kind: str) -> str:
+    """A number for a field that takes numbers from texts of another spelling."""
+    return f"{MARK if kind.startswith('marked') else ''}{number(value)}"
+
+
+def number(value: float) -> str:
+    """7.0 is 7, and has no exponent; sums lose what no spreadsheet shows of them."""
+    if value.is_integer():
+        return str(int(value))
+    text = repr(value)
+    if len(text) <= SHOWN_DIGITS and "e" not in text:
+        return text
+    exact = Decimal(text)
+    if len(exact.as_tuple().digits) > SHOWN_DIGITS:
+        shown = Decimal(f"{value:.{SHOWN_DIGITS}g}").normalize()
+        exact = shown if len(shown.as_tuple().digits) <= MEANT_DIGITS else exact
+    return format(exact, "f")
+
+
+def boolean(value: bool, kind: str) -> str:
+    return "TRUE" if value else "FALSE"
+
+
+def moment(value: datetime, kind: str) -> str:
+    """A date with a time, in the service's time zone. A duration of days is formatted as one by some spreadsheets."""
+    if kind == "duration":
+        return duration(value - EPOCH, kind)
+    if value < FIRST and kind == "time":
+        return value.time().isoformat()
+    return value.isoformat() if kind == "datetime" else value.isoformat(" ")
+
+
+def day(value: date, kind: str) -> str:
+    if kind in ("duration", "datetime"):
+        return moment(datetime.combine(value, time()), kind)
+    return value.isoformat()
+
+
+def hour(value: time, kind: str) -> str:
+    return value.isoformat()
+
+
+def duration(value: timedelta, kind: str) -> str:
+    """As Django writes one, whatever its length: 1 06:01:00. A time of the day may be formatted as one."""
+    if kind == "time" and timedelta() <= value < timedelta(days=1):
+        return (datetime.min + value).time().isoformat()
+    hours, rest = divmod(value.seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    days = f"{value.days} " if value.days else ""
+    fraction = f".{value.microseconds:06}" if value.microseconds else ""
+    return f"{days}{hours:02}:{minutes:02}:{seconds:02}{fraction}"
+
+
+WRITERS: dict[type, Callable[[Any, str], str]] = {
+    float: marked_number,
+    bool: boolean,
+    datetime: moment,
+    date: day,
+    time: hour,
+    timedelta: duration,
+}
+
+
+def letters_of(column: int) -> str:
+    """0 -> A, 26 -> AA, 16383 -> XFD."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def parts(batch: Any, frame_bytes: int) -> Iterator[Any]:
+    """A batch, or its halves, where it has more bytes than a frame should."""
+    if batch.nbytes > frame_bytes and batch.num_rows > 1:
+        middle = batch.num_rows // 2
+        yield from parts(batch.slice(0, middle), frame_bytes)
+        yield from parts(batch.slice(middle), frame_bytes)
+    else:
+        yield batch
+
+
+def stream_of(batch: Any) -> Any:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return memoryview(sink.getvalue())

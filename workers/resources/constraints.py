@@ -1,0 +1,101 @@
+"""A model -> all that is unique in its table, those constraints too that only the database can tell of, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.sql import Query
+
+from bulkql.workers.columns.column import graphql_name
+from bulkql.workers.resources.keys import UniqueKey, is_plain, unique_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What no two rows of a table share: unique fields together, or values of expressions, of the rows that count.
+
+    The SQL is that of one row: columns have no table before them.
+    """
+
+    #: The fields whose values are compared, alone or in expressions.
+    fields: tuple[str, ...]
+    #: The fields that say whether a row counts.
+    conditional_on: tuple[str, ...]
+    values: tuple[str, ...]
+    #: Which rows count; all, where it is None.
+    condition: str | None
+    nulls_distinct: bool
+    #: It is a key of plain fields, which rows give themselves.
+    key: UniqueKey | None
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """All fields that it depends on."""
+        return tuple(dict.fromkeys((*self.fields, *self.conditional_on)))
+
+    @property
+    def label(self) -> str:
+        """The fields as clients know them."""
+        return ", ".join(map(graphql_name, self.fields))
+
+
+@cache
+def constraints_of(model: type[models.Model], alias: str) -> tuple[Constraint, ...]:
+    """All but the primary key, plain keys first."""
+    keys = [key for key in unique_keys(model) if key.fields != (model._meta.pk.name,)]
+    return (*(plain(model, alias, key) for key in keys), *told_by_database(model, alias))
+
+
+def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
+    quote = connections[alias].ops.quote_name
+    columns = tuple(quote(str(model._meta.get_field(name).column)) for name in key.fields)  # type: ignore[union-attr]
+    return Constraint(key.fields, (), columns, None, key.nulls_distinct, key)
+
+
+def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constraint]:
+    """The constraints on expressions, and those that hold for some of the rows."""
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and not (
+            constraint.condition is None and is_plain(constraint)
+        ):
+            expressions: list[Any] = [bare(one) for one in constraint.expressions]
+            expressions += [models.F(model._meta.get_field(name).name) for name in constraint.fields]
+            condition: Any = constraint.condition
+            yield Constraint(
+                fields=names_in(model, *expressions),
+                conditional_on=() if condition is None else names_in(model, condition),
+                values=tuple(sql_of(model, alias, one) for one in expressions),
+                condition=None if condition is None else sql_of(model, alias, condition),
+                nulls_distinct=constraint.nulls_distinct is not False,
+                key=None,
+            )
+
+
+def bare(expression: Any) -> Any:
+    """An expression without the order of its index, and without its operators: -F("name"), OpClass("name", ...)."""
+    while isinstance(expression, models.expressions.OrderBy) or type(expression).__name__ == "OpClass":
+        (expression,) = expression.get_source_expressions()
+    return expression
+
+
+def names_in(model: type[models.Model], *expressions: Any) -> tuple[str, ...]:
+    """The fields that expressions and conditions name."""
+    # Private to Django, so not in the stubs; its own checks of constraints use it.
+    names = [reference[0] for one in expressions for reference in model._get_expr_references(one)]  # type: ignore[attr-defined]
+    fields = (model._meta.pk if name == "pk" else model._meta.get_field(name) for name in names)
+    return tuple(dict.fromkeys(field.name for field in fields))
+
+
+def sql_of(model: type[models.Model], alias: str, expression: Any) -> str:
+    """An expression or a condition, with its values in it, as Django writes it into an index."""
+    connection = connections[alias]
+    query = Query(model, alias_cols=False)
+    is_condition = isinstance(expression, models.Q)
+    resolved = query.build_where(expression) if is_condition else expression.resolve_expression(query)
+    sql, params = query.get_compiler(connection=connection).compile(resolved)
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        return str(sql) % tuple(editor.quote_value(value) for value in params)

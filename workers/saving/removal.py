@@ -1,0 +1,89 @@
+"""Rows of the request -> instances that are deleted, each by the model's own delete()."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from django.db import models
+from django.db.models.deletion import Collector
+
+from bulkql.workers.frames import ROW
+from bulkql.workers.resources.plan import Plan
+from bulkql.workers.saving.instances import fresh
+from bulkql.workers.writers.cascades import check_cascades, with_others_rows
+from bulkql.workers.writers.deletion import check_now, match_by_orm
+from bulkql.workers.writers.missing import not_there
+from bulkql.workers.writers.written import Written, together
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRows:
+    """`pks`: the primary key, as text, of each row that may go; `refused`: what is wrong with the others."""
+
+    pks: dict[int, str]
+    refused: Written
+
+
+def find(plan: Plan, rows: pl.DataFrame, user: User | None) -> FoundRows:
+    """The rows that are there, locked, and with which nothing goes that the user may not delete."""
+    there = rows.select(ROW).join(match_by_orm(plan, rows, user), on=ROW, maintain_order="left")
+    absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
+    kept = with_others_rows(plan, there, user)
+    free = there.filter(~pl.col(ROW).is_in(kept.errors[ROW].implode()))
+    return FoundRows(dict(free.select(ROW, "pk").iter_rows()), together([not_there(plan, absent), kept]))
+
+
+class Remover:
+    """Deletes rows, and counts what goes along."""
+
+    def __init__(self, plan: Plan, user: User | None) -> None:
+        self._plan, self._user = plan, user
+        self._own = plan.resource.model._meta.label
+        self._counts: Counter[str] = Counter()
+
+    def remove(self, pk: str) -> str:
+        """Delete a row, unless it went along with one before it; gives its key. Raises whatever refuses it."""
+        instance = fresh(self._plan, pk)
+        if instance is None:
+            self._counts[self._own] -= 1
+            return pk
+        alias = self._plan.resource.database
+        if not self._plan.resource.is_deleted_alone:
+            collector = Collector(using=alias, origin=instance)
+            collector.collect([instance])
+            check_cascades(self._plan, collector, self._user)
+        counts = counts_in(deleted_by_its_model(instance))
+        # Foreign keys that nobody told Django of are asked now, where the row can still be named.
+        check_now(alias)
+        parents = [parent._meta.label for parent in type(instance)._meta.all_parents]
+        self._counts.update({label: count for label, count in counts.items() if label not in parents})
+        self._counts[self._own] -= counts.get(self._own, 0) > 0
+        return pk
+
+    def cascades(self) -> dict[str, int]:
+        """How many rows went along, by model."""
+        return {label: count for label, count in self._counts.items() if count > 0}
+
+
+def deleted_by_its_model(instance: models.Model) -> Any:
+    """What delete() gives: the model's own, or that of its manager's querysets where only they have one."""
+    model = type(instance)
+    querysets = model._default_manager.using(instance._state.db)
+    is_own = model.delete is not models.Model.delete
+    if is_own or type(querysets).delete is models.QuerySet.delete:
+        return instance.delete()
+    return querysets.filter(pk=instance.pk).delete()
+
+
+def counts_in(answer: Any) -> dict[str, int]:
+    """The counts by model in what delete() gave; one that only marks its row may give anything."""
+    match answer:
+        case (int(), dict() as counts):
+            return counts
+    return {}
