@@ -10,7 +10,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean
+.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean test-packages test-mariadb
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,17 +39,24 @@ up: setup ## Everything on this machine, until Ctrl-C
 JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-test: setup test-packaging ## The tests, on a real PostgreSQL and a real Redis
+test: setup test-packaging test-packages ## The tests, on a real PostgreSQL and a real Redis
 	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
-WRITING := $(foreach one,create verbs lists trees atomic,tests/integration/test_$(one).py)
+WRITING := $(foreach one,create verbs lists trees atomic making write_only,tests/integration/test_$(one).py)
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
 	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)
 
 test-sqlite: setup ## The writers' tests on SQLite
 	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
+
+# They need apps and settings that the other tests do not have. Their own migrations are not what is tested.
+test-packages: setup ## The models of twenty packages: every verb beside a loop of save(), printed as a table
+	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -s tests/ecosystem
+
+test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
+	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

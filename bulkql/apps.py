@@ -21,7 +21,7 @@ class BulkqlConfig(AppConfig):
     def ready(self) -> None:
         from bulkql import checks  # noqa: F401  (the checks register themselves)
         from bulkql.workers.resources import checks as resource_checks  # noqa: F401
-        from bulkql.workers.resources import imitations  # noqa: F401
+        from bulkql.workers.resources import extensions, imitations, lane_checks, relations  # noqa: F401
 
         # As django.contrib.admin does with admin.py: importing an app's bulk.py registers its resources.
         autodiscover_modules("bulk")

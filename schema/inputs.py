@@ -31,7 +31,9 @@ class ColumnMapping:
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
     upload_id: strawberry.ID | None = strawberry.field(default=None, description="An upload made by createUpload.")
-    format: FileFormat | None = strawberry.field(default=None, description="By default, the file's name tells.")
+    format: FileFormat | None = strawberry.field(
+        default=None, description="By default what the file's name says, else its first bytes where these are certain."
+    )
     columns: list[ColumnMapping] | None = strawberry.field(
         default=None, description="Columns whose names are not the resource's."
     )

@@ -74,7 +74,5 @@ def query_type(resources: list[BulkResource]) -> type:
     }
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
-    return strawberry.type(
-        type("Query", (OperationQuery, ResourceQuery, TemplateQuery, LimitQuery), namespace),
-        description="What can be read.",
-    )
+    bases = (OperationQuery, ResourceQuery, TemplateQuery, LimitQuery)
+    return strawberry.type(type("Query", bases, namespace), description="What can be read.")

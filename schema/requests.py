@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -11,7 +13,7 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
-from bulkql.schema.inputs import FileInput
+from bulkql.schema.inputs import ColumnMapping, FileInput
 from bulkql.schema.permissions import check_may_search
 from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
@@ -19,7 +21,9 @@ from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import InputRequest, exceeds
-from bulkql.workers.readers.options import DELIMITER, ENCODING, FileFormat, FileOptions, compression_of, format_of
+from bulkql.workers.models import Upload
+from bulkql.workers.readers.files import format_of_file
+from bulkql.workers.readers.options import ENCODING, FileFormat, FileOptions, compression_of, delimiter_by_name
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.scope import pks_of
@@ -123,16 +127,17 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")
     if content is not None:
         exceeds("multipart_bytes", "bytes of a file in the request", content.size, "use createUpload")
-    name = upload.name if upload is not None else content.name
+    name = upload.name if upload is not None else content.name or ""
+    check_columns(file.columns or ())
     every = Plan(resource=resource, verb=Verb.UPDATE, match_by=(resource.pk.name,))
     options = FileOptions(
-        format=FileFormat(file.format) if file.format is not None else format_of(name),
+        format=FileFormat(file.format) if file.format is not None else format_told(name, upload, content),
         columns={one.from_: every.names.get(one.to, one.to) for one in file.columns or ()},
         unknown_columns=file.unknown_columns,
         short_records=file.short_records,
         null_values=tuple(file.null_values or ()),
         empty_cells=file.empty_cells,
-        delimiter=DELIMITER if file.delimiter is None else file.delimiter,
+        delimiter=delimiter_by_name(name) if file.delimiter is None else file.delimiter,
         encoding=ENCODING if file.encoding is None else file.encoding,
         compression=compression_of(name),
         left_out=tuple(one for one in ("delimiter", "encoding") if getattr(file, one) is None),
@@ -147,3 +152,22 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         header_row=file.header_row,
     )
     return {"upload": upload, "content": content, "file_options": options}
+
+
+def format_told(name: str, upload: Upload | None, content: Any) -> FileFormat:
+    """The format of a file, by its name or its first bytes; raises BadInput."""
+    if content is not None:
+        return format_of_file(name, content)
+    assert upload is not None
+    with uploads.open_upload(upload) as file:
+        return format_of_file(name, file)
+
+
+def check_columns(columns: Sequence[ColumnMapping]) -> None:
+    """Whether a mapping says one thing of each column; raises BadInput."""
+    for name, count in Counter(one.from_.strip() for one in columns).items():
+        if count > 1:
+            raise BadInput(f"`columns` names {name!r} {count} times; a column goes to one field.")
+    for name, count in Counter(one.to for one in columns).items():
+        if count > 1:
+            raise BadInput(f"`columns` maps {count} columns to {name}; a field takes one.")

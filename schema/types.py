@@ -49,6 +49,9 @@ def given(first: int | None, default: int) -> int:
 @strawberry.type(description="Why a row was not written.")
 class RowError:
     index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    line: int | None = strawberry.field(
+        description="The line of the file on which the row begins, from 1; null for rows that have no lines."
+    )
     resource: str = strawberry.field(description="The resource's name.")
     path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
     code: Code = strawberry.field(description="What is wrong, for programs.")
@@ -216,10 +219,10 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
 
 
 def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:
-    """A row error as the ledger has it: index, resource, path, code, message, data; without what is hidden."""
+    """A row error as the ledger has it: index, line, resource, path, code, message, data; without what is hidden."""
     if (permission := hidden.get(row["resource"])) is not None:
         row = {**row, "message": f"Reading this needs the permission {permission}.", "data": None}
-    return RowError(**{**row, "code": Code(row["code"])})
+    return RowError(**{"line": None, **row, "code": Code(row["code"])})
 
 
 def row_result(row: dict[str, Any], hidden: Mapping[str, str]) -> RowResult:

@@ -117,11 +117,15 @@ def check(
         bool, typer.Option("--deploy", help="Whether the settings are safe for production, too.")
     ] = False,
 ) -> None:
-    """Check settings and registrations; exits with 1 where something is wrong."""
+    """Check settings and registrations, and print each resource's lane; exits with 1 where something is wrong."""
     set_up(None)
     from django.core.management import execute_from_command_line
 
+    from bulkql.workers.resources.lane_checks import lane_lines
+
     execute_from_command_line(["bulkql", "check", *(["--deploy", "--fail-level", "WARNING"] if deploy else [])])
+    for line in lane_lines():
+        typer.echo(line)
 
 
 @app.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -165,6 +167,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    # PyMySQL, which needs no compiler, where mysqlclient is not installed.
+    if find_spec("MySQLdb") is None and find_spec("pymysql") is not None:
+        import_module("pymysql").install_as_MySQLdb()
+    # In strict mode a text that is too long is refused, and not cut.
+    DATABASES["default"]["OPTIONS"] = {
+        "charset": "utf8mb4",
+        "init_command": "SET SESSION sql_mode = 'TRADITIONAL'",
+        **DATABASES["default"].get("OPTIONS", {}),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

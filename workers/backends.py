@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from django.db import connections
+from django.db.models import BigIntegerField, Q, Sum
+from django.db.models.functions import Cast, Coalesce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,11 @@ BACKENDS = {
 def backend(alias: str) -> Backend:
     """What the database of an alias can do; one that is not known writes through the ORM."""
     return BACKENDS.get(connections[alias].vendor, Backend())
+
+
+def whole_sum(name: str, filter: Q | None = None) -> Cast:
+    """A sum of whole numbers as one; 0 of nothing. MariaDB, and PostgreSQL for long ones, give a Decimal."""
+    return Cast(Coalesce(Sum(name, filter=filter), 0), BigIntegerField())
 
 
 _is_durable: ContextVar[bool] = ContextVar("is_durable", default=False)

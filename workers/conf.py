@@ -34,6 +34,8 @@ class Limits:
     unknown_fields: int = 10
     #: Characters of a value or a message that a row error shows.
     error_characters: int = 1_000
+    #: Bytes that a gzip or zstd file may expand to, for each byte that it has beyond its first 64 kB.
+    compression_expansion: int = 200
     #: Bytes that a Parquet file may decode to, for each byte that it has beyond its first 64 kB.
     parquet_expansion: int = 1_000
     #: Bytes of memory of the process that decodes a Parquet file.

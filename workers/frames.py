@@ -12,6 +12,8 @@ from bulkql.workers.errors import Code, RowError
 
 #: A row's own errors found while it was read (unknown field, ragged line), as `errors_to_json` writes them.
 INTAKE_ERRORS = "__errors"
+#: The line of its file on which a row begins, from 1.
+LINE = "__line"
 #: What an NDJSON row gives that the resource does not have, where that is left out: a JSON object.
 OTHERS = "__others"
 #: The cells of a file's column that the resource does not have, where that is left out: `ignored` names it.
@@ -35,7 +37,7 @@ WORDS = {"path": pl.String, "code": pl.String, "message": pl.String, "data": pl.
 #: Row errors of a chunk while it is worked on.
 ERRORS = {ROW: ROW_NUMBER, **WORDS}
 #: Row errors in the ledger, where rows are counted from the beginning of their input.
-RECORDED_ERRORS = {"index": ROW_NUMBER, **WORDS}
+RECORDED_ERRORS = {"index": ROW_NUMBER, "line": ROW_NUMBER, **WORDS}
 
 
 def given(name: str) -> str:

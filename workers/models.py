@@ -20,6 +20,9 @@ class Upload(models.Model):
     name = models.CharField(max_length=255)
     size = models.BigIntegerField(null=True, help_text="Bytes, as announced and later as stored.")
     path = models.CharField(max_length=255, blank=True, help_text="The name of the stored file in the storage.")
+    digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where the storage told."
+    )
     # A deleted user's uploads wait for the purge: it alone deletes their bytes too, and operations may still need them.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

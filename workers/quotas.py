@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q
 from django.utils import timezone
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import LimitExceeded
 from bulkql.workers.models import Operation, Upload
@@ -57,9 +58,9 @@ def upload_quotas(user: User) -> tuple[Quota, Quota]:
     """Bytes, and uploads that wait for theirs."""
     is_waiting = Q(uploaded_at=None, created_at__gt=timezone.now() - timedelta(seconds=limits().upload_seconds))
     counted = Upload.objects.filter(created_by=user).aggregate(
-        size=Sum("size", filter=is_waiting | Q(uploaded_at__isnull=False)), waiting=Count("pk", filter=is_waiting)
+        size=whole_sum("size", filter=is_waiting | Q(uploaded_at__isnull=False)), waiting=Count("pk", filter=is_waiting)
     )
-    return Quota("user_stored_bytes", counted["size"] or 0), Quota("user_uploads_waiting", counted["waiting"])
+    return Quota("user_stored_bytes", counted["size"]), Quota("user_uploads_waiting", counted["waiting"])
 
 
 def check_new_upload(user: User, size: int | None) -> None:
@@ -126,10 +127,10 @@ def read_operations(user: User) -> Counted:
     day = datetime.combine(timezone.now().astimezone(tz=timezone.get_fixed_timezone(0)).date(), time_of_day.min)
     start = day.replace(tzinfo=timezone.get_fixed_timezone(0))
     operations = Operation.objects.filter(created_by=user)
-    rows = operations.filter(created_at__gte=start).aggregate(rows=Sum("inputs__total"))["rows"]
+    rows = operations.filter(created_at__gte=start).aggregate(rows=whole_sum("inputs__total"))["rows"]
     return Counted(
         waiting=operations.filter(finished_at=None).count(),
-        rows=int(rows or 0),
+        rows=rows,
         day_end=start + timedelta(days=1),
         read_at=time.monotonic(),
     )

@@ -19,7 +19,7 @@ from bulkql.server.auth import token_for
 from bulkql.server.downloads import in_thread
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import unpack
 from bulkql.workers.intake import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
@@ -88,14 +88,14 @@ def test_csv_has_the_senders_header_delimiter_and_encoding(user):
         delimiter=";",
         encoding="cp1252",
     )
-    content = 'colour;Größe;=Name;text\nred;4;good;x\nblue;5;büd;"a;b"\nred;x;u;""\n'.encode("cp1252")
+    content = 'colour;Größe;=Name;text\nred;4;good;x\n=blue;5;büd;"a;b"\nred;x;u;""\n'.encode("cp1252")
 
     operation = imported(user, content, options)
 
     assert fetched(operation, "animals-failed.csv").decode("cp1252") == (
-        "Größe;'=Name;text;bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
-        '5;büd;"a;b";1;INVALID;integer;5 is not even.\n'
-        'x;u;"";2;"INVALID; INVALID";"char; integer";'
+        "colour;Größe;'=Name;text;bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
+        '\'=blue;5;büd;"a;b";1;INVALID;integer;5 is not even.\n'
+        'red;x;u;"";2;"INVALID; INVALID";"char; integer";'
         '"Ensure this value has at least 2 characters (it has 1).; “x” value must be an integer."\n'
     )
 
@@ -235,10 +235,10 @@ def test_a_record_with_too_many_cells_has_them_still_and_fails_again(user):
     second = imported(user, failed)
 
     assert failed.decode() == (
-        "char,text,bulkql_row,bulkql_code,bulkql_path,bulkql_message\n"
-        "cd,y,1,INVALID,,The row has more than the header's 2 cells; quote cells that contain the delimiter.,"
-        '"\'=z,z"\n'
-        "g,,3,INVALID,char,Ensure this value has at least 2 characters (it has 1).\n"
+        "char,text,bulkql_row,bulkql_code,bulkql_path,bulkql_message,bulkql_line\n"
+        'cd,y,1,MALFORMED,,"Line 3: the record has 3 cells, and the header 2; quote cells that contain the delimiter.",'
+        '"cd,y,""=z,z""","\'=z,z"\n'
+        "g,,3,INVALID,char,Ensure this value has at least 2 characters (it has 1).,\n"
     )
     assert [(row["bulkql_row"], row["bulkql_errors"][0]["path"]) for row in failed_objects(second)] == [
         (0, None),
@@ -277,7 +277,7 @@ def test_inline_rows_come_back_in_graphqls_names(create):
         },
     ]
     assert fetched(done.operation, "animals-failed.csv").decode().splitlines()[:2] == [
-        "char,decimal,integer,json,plate,text,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
+        "char,decimal,integer,json,plate,'text,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
         f'a,1.50,4,"{{""a"": [1]}}",,\'=1,1,INVALID,char,{too_short}',
     ]
 
@@ -354,13 +354,15 @@ def test_results_are_the_same_in_every_format(user):
     assert ndjson.equals(parquet)
 
 
-def test_rows_whose_turn_did_not_come_did_not_fail(user):
+def test_rows_whose_turn_did_not_come_are_among_those_to_send_again(user):
     operation, _ = accept.accept(request(user, InputRequest(resource=resource_named("keepers"), rows=[{"code": "a"}])))
     assert downloads(operation.pk) == []
 
     endings.fail(operation.pk, "Enough.")
 
-    assert [one.name for one in downloads(operation.pk)] == ["results.csv", "results.ndjson", "results.parquet"]
+    assert fetched(operation, "keepers-failed.csv").decode() == (
+        "code,bulkql_row,bulkql_code,bulkql_path,bulkql_message\na,0,SKIPPED,,Not written: Enough.\n"
+    )
     assert fetched(operation, "results.csv").decode() == "index,resource,outcome,pk\n0,keepers,SKIPPED,\n"
 
 
@@ -516,13 +518,9 @@ def test_rows_to_update_and_to_delete_come_back_by_their_key(bulk):
     ]
 
 
-def test_what_was_rejected_and_what_was_only_tried_offer_their_failed_rows(user):
-    content = b"char\nab\na\ncd\n"
+def test_what_was_only_tried_offers_its_failed_rows(user):
+    tried = imported(user, b"char\nab\na\ncd\n", dry_run=True)
 
-    rejected = imported(user, content, on_error=OnError.REJECT_ALL)
-    tried = imported(user, content, dry_run=True)
-
-    for operation, others in ((rejected, "SKIPPED"), (tried, "CREATED")):
-        assert [(row["char"], row["bulkql_row"]) for row in failed_objects(operation)] == [("a", 1)]
-        outcomes = [row["outcome"] for row in objects(fetched(operation, "results.ndjson"))]
-        assert outcomes == [others, "FAILED", others]
+    assert [(row["char"], row["bulkql_row"]) for row in failed_objects(tried)] == [("a", 1)]
+    outcomes = [row["outcome"] for row in objects(fetched(tried, "results.ndjson"))]
+    assert outcomes == ["CREATED", "FAILED", "CREATED"]

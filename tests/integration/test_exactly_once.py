@@ -145,7 +145,11 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
 
     stored.refresh_from_db()
     progress = totals.progress(stored.pk)
-    assert (stored.state, stored.message) == (State.FAILED, "Chunk 1 of financialAccounts failed 5 times.")
+    assert (stored.state, stored.message) == (
+        State.FAILED,
+        "Chunk 1 of financialAccounts (rows 10 to 19) failed 5 times: each time its worker ended without a word, as "
+        "one does whose memory is used up. Smaller chunks take less of it: give chunkSize.",
+    )
     assert (progress.total, progress.created, progress.skipped, progress.processed) == (30, 10, 20, 30)
     assert claims.claim_chunk(waiting) is None
 

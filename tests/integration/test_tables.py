@@ -6,6 +6,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from bulkql.workers.enums import Lane
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.resources.relations import check_relations
 from bulkql.workers.resources.tables import lacking_tables
 
 pytestmark = pytest.mark.django_db
@@ -45,3 +48,21 @@ def test_app_without_migrations_is_told():
         "zoo.Note_tags has no table zoo_note_tags in the database default; "
         "run `python manage.py makemigrations zoo`, then `bulkql migrate`.",
     ]
+
+
+@pytest.mark.parametrize(("kind", "error"), [("VIEW", "bulkql.E081"), ("MATERIALIZED VIEW", "bulkql.E080")])
+def test_view_in_place_of_a_table_is_refused(monkeypatch, kind, error):
+    run("ALTER TABLE zoo_folder RENAME TO zoo_folders")
+    run(f"CREATE {kind} zoo_folder AS SELECT * FROM zoo_folders")
+
+    assert [(one.id, one.msg.partition(",")[0]) for one in check_relations(["default"])] == [
+        (error, "zoo.Folder has the table zoo_folder")
+    ]
+
+
+def test_view_is_written_to_row_by_row(monkeypatch):
+    monkeypatch.setattr(resource_named("folders"), "writes", Lane.SAVE)
+    run("ALTER TABLE zoo_folder RENAME TO zoo_folders")
+    run("CREATE VIEW zoo_folder AS SELECT * FROM zoo_folders")
+
+    assert check_relations(["default"]) == []

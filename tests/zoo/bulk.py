@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Keeper, Note, Reading, Shelf, Tag, Toy
+from .models import Animal, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy
 
 
 @bulkql.register(Keeper)
@@ -82,3 +82,15 @@ class Toys(bulkql.BulkResource):
 
     def get_queryset(self, user):
         return Toy.objects.exclude(hidden=True)
+
+
+@bulkql.register(Locker)
+class Lockers(bulkql.BulkResource):
+    fields = ("number", "keeper", "floor", "place", "label", "badge", "is_open")
+    match_fields = ("number",)
+
+
+@bulkql.register(Item)
+class Items(bulkql.BulkResource):
+    fields = ("code", "name", "qty", "big", "price", "ratio", "active", "day", "at", "note", "colour")
+    match_fields = ("code",)

@@ -183,3 +183,44 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"on {self.toy_id}"
+
+
+class Locker(models.Model):
+    """Keys of many kinds, and nothing nullable, for rows that hand them on."""
+
+    number = models.PositiveIntegerField(unique=True)
+    keeper = models.OneToOneField(Keeper, on_delete=models.CASCADE)
+    floor = models.IntegerField(default=0)
+    place = models.IntegerField(default=0)
+    label = models.CharField(max_length=10)
+    badge = models.CharField(max_length=10)
+    is_open = models.BooleanField(default=True)
+
+    class Meta:
+        unique_together = [("floor", "place")]
+        constraints = [
+            models.UniqueConstraint(Lower("label"), name="label_once_in_any_case"),
+            models.UniqueConstraint(fields=["badge"], condition=models.Q(is_open=True), name="one_open_locker_a_badge"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class Item(models.Model):
+    """What people's files are full of (tests/integration/test_cases.py)."""
+
+    code = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=200, blank=True, default="")
+    qty = models.IntegerField(null=True, blank=True)
+    big = models.BigIntegerField(null=True, blank=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    ratio = models.FloatField(null=True, blank=True)
+    active = models.BooleanField(null=True, blank=True)
+    day = models.DateField(null=True, blank=True)
+    at = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(null=True, blank=True)
+    colour = models.CharField(max_length=5, choices=[("R", "Red"), ("G", "Green")], null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.code

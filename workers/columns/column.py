@@ -8,6 +8,7 @@ type is refused, and no rule is written twice.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from contextlib import suppress
@@ -20,12 +21,15 @@ from typing import Any
 
 import polars as pl
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DatabaseError, InterfaceError, models
 from django.utils import timezone
 
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
-from bulkql.workers.columns.spelling import NUMBERS, Spelling, tidy
+from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
+from bulkql.workers.errors import place_of
+
+logger = logging.getLogger("bulkql")
 
 #: The code of a value that is spelled otherwise than the file's options say.
 MISSPELLED = "misspelled"
@@ -104,11 +108,17 @@ class Column:
         if MARK in text:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
-            return self.checked(self.decode(text))
-        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-            # Some fields let the errors of Python's parsers through: base64 with a digit too many, a number for a
-            # list, a moment past the end of the calendar. One such cell would fail its whole chunk.
+            value = self.checked(self.decode(text))
+            # What goes wrong on a value's way to the database is known here, where it has a name.
+            self.value_field.get_prep_value(value)
+        except (ValidationError, DatabaseError, InterfaceError):
+            raise
+        except Exception as error:
+            # A field's code may raise anything, and one such cell would fail its whole chunk: base64 with a digit too
+            # many, a moment past the end of the calendar, an amount without its currency, a file that is not there.
+            note_refusal(self.field, error)
             raise ValidationError("This value cannot be read.", code="invalid") from error
+        return value
 
     def misspelled(self) -> str:
         """What the options of the file say of this field's values."""
@@ -124,7 +134,7 @@ class Column:
             value = self.value_field.to_python(value)
             self.value_field.run_validators(value)
         else:
-            value = self.field.clean(value, None)
+            value = cleaned_by(self.field, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValidationError("A finite number is expected here.", code="invalid")
         return value
@@ -167,13 +177,26 @@ class Column:
         if self.is_plain:
             return values
         texts = values.unique().drop_nulls()
-        prepared = [str(self.value_field.get_prep_value(value)) for value in self.python(texts)]
+        # A field may make null of the empty text, which is equal to no other then.
+        found = [self.value_field.get_prep_value(value) for value in self.python(texts)]
+        prepared = [None if value is None else str(value) for value in found]
         return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
 
     @property
     def ruling_field(self) -> models.Field[Any, Any]:
         """The field that says how values are spelled: choices are of the field itself."""
         return self.field if self.field.choices else self.value_field
+
+    @property
+    def date_format(self) -> DateFormat | None:
+        """How the file writes this field's dates; None for ISO 8601, and for what is no date."""
+        written = self.spelling.date_format if self.spelling is not None else None
+        is_date = isinstance(self.ruling_field, models.DateField) and not self.field.choices
+        return DateFormat.of(written) if written is not None and is_date else None
+
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self.value_field, models.CharField | models.TextField) and not self.choice_names
 
     @property
     def is_number(self) -> bool:
@@ -190,6 +213,29 @@ class Column:
         if self.accepts == {str}:
             return "A string"
         return "A string or a number" if str in self.accepts else "A number"
+
+
+def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
+    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
+    try:
+        return field.clean(value, None)
+    except AttributeError:
+        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
+        instance = field.model()
+        setattr(instance, field.attname, field.to_python(value))
+        return field.clean(getattr(instance, field.attname), instance)
+
+
+@lru_cache(maxsize=1_000)
+def warn_once(field: str, place: str) -> None:
+    """A file may have a million such cells."""
+    logger.warning("%s refuses values by %s", field, place)
+
+
+def note_refusal(field: models.Field[Any, Any], error: Exception) -> None:
+    """Tell the log what a field's code raised and where, but for what parsers raise of any wrong value."""
+    if not isinstance(error, ArithmeticError | RecursionError | TypeError | ValueError):
+        warn_once(str(field), place_of(error))
 
 
 def json_of(text: str) -> Any:

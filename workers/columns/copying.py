@@ -69,13 +69,15 @@ def text(value: Any, transformer: abc.Transformer) -> str | None:
     return bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
 
 
-def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) -> None:
-    """COPY a frame into a table; raises Django's database errors."""
+def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) -> int:
+    """COPY a frame into a table; gives how many rows the table took, and raises Django's database errors."""
     connection = connections[alias]
     quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
     statement = f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)"
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
-        stream.write(as_csv(frame.select(columns)))
+    with connection.cursor() as cursor:
+        with connection.wrap_database_errors, cursor.copy(statement) as stream:
+            stream.write(as_csv(frame.select(columns)))
+        return int(cursor.rowcount)
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

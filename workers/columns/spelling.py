@@ -193,6 +193,11 @@ class DateFormat:
         """Whether an ISO date may be meant by this format otherwise: 2024-02-01 is the second of January."""
         return re.match(self.pattern, "2024-12-12") is not None
 
+    @property
+    def directives(self) -> str:
+        """The same for strftime, where a dash stands between the parts."""
+        return "-".join(f"%{one}" for one in self.order)
+
     def iso(self, text: pl.Expr) -> pl.Expr:
         """Dates of this format as ISO 8601 has them, with what follows them; ISO's own where none can be mistaken."""
         parts = text.str.extract_groups(self.pattern)

@@ -23,6 +23,7 @@ from bulkql.workers.downloads.failed_rows import (
     left_rows,
     shape_of,
 )
+from bulkql.workers.frames import IGNORED
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import is_run, neutralised, without_guard
@@ -65,7 +66,8 @@ def layout_of(stored: Input, shape: Shape) -> Layout:
     for left in left_rows(stored, shape):
         if not is_csv:
             columns |= dict.fromkeys(fields_in(left.cells))
-        found = sender_cells(left, fields_in(left.cells), shape)
+        # What is left out gets into no table, guarded or not.
+        found = sender_cells(left, [name for name in fields_in(left.cells) if not name.startswith(IGNORED)], shape)
         runs = found.select(is_run(pl.all()).any())
         guarded |= {name for name in runs.columns if runs[name].item()}
         has_lines = has_lines or any(left.malformed())
@@ -89,7 +91,7 @@ def csv_of(left: Left, layout: Layout, shape: Shape) -> str:
     for place, cells in surplus.items():
         parts.append(records_of(frame[start:place], shape))
         row = [*cells[: len(layout.columns)], *frame.row(place)[len(layout.columns) :], *cells[len(layout.columns) :]]
-        parts.append(records_of(pl.DataFrame({str(i): [cell] for i, cell in enumerate(row)}, strict=False), shape))
+        parts.append(record_of(row, shape))
         start = place + 1
     return "".join([*parts, records_of(frame[start:], shape)])
 
@@ -136,6 +138,14 @@ def cells_of(text: str, layout: Layout, shape: Shape) -> list[str]:
     if own:  # it went out before, with our cells within, and those too many behind them
         cells = [without_guard(cell) for place, cell in enumerate(cells) if place not in own]
     return cells if len(cells) > len(layout.columns) else []
+
+
+def record_of(cells: list[str | None], shape: Shape) -> str:
+    """One record, which may have a hundred thousand cells: a frame's columns would take a gigabyte."""
+    texts = pl.select(neutralised(pl.lit(pl.Series(cells, dtype=pl.String)))).to_series()
+    file = io.StringIO()
+    csv.writer(file, delimiter=shape.options.delimiter, lineterminator="\n").writerow(texts)
+    return file.getvalue()
 
 
 def records_of(frame: pl.DataFrame, shape: Shape) -> str:

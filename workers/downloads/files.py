@@ -11,8 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 import polars as pl
-from django.db.models import F, Sum
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.downloads import csv, ndjson, xlsx
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
 from bulkql.workers.downloads.workbook import SHEET_ROWS
@@ -39,8 +39,11 @@ def downloads(operation_id: UUID) -> list[Download]:
     """The failed and skipped rows of each resource, and the results of all; none until the operation is over."""
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
-    left = Sum(F("chunks__failed") + F("chunks__skipped"))
-    inputs = Input.objects.filter(operation=operation_id).select_related("operation").annotate(left=left)
+    inputs = (
+        Input.objects.filter(operation=operation_id)
+        .select_related("operation")
+        .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
+    )
     return [
         *(download for one in inputs.order_by("position") if one.left for download in failed_of(one, one.left)),
         *results_of(operation_id),
@@ -81,7 +84,7 @@ def workbook_of_failed(stored: Input, rows: int) -> Download:
 
 def results_of(operation_id: UUID) -> list[Download]:
     """What became of all rows."""
-    rows = Chunk.objects.filter(operation=operation_id).aggregate(rows=Sum("row_count"))["rows"]
+    rows = Chunk.objects.filter(operation=operation_id).aggregate(rows=whole_sum("row_count"))["rows"]
     return [
         Download(
             name=f"results.{file_format.lower()}",

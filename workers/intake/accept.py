@@ -17,6 +17,7 @@ from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
+from bulkql.workers.intake.pace import rows_in_time
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
@@ -100,7 +101,7 @@ def chunk_size(plan: Plan, requested: int | None) -> int:
     size = plan.resource.size_of_chunks(requested)
     if requested is None and plan.deletes_at_once:
         return min(DELETES_FOR_A_ROW * size, limits().max_chunk_size)
-    return size
+    return size if requested or plan.resource.chunk_size else rows_in_time(plan, size)
 
 
 def store_file(
@@ -112,7 +113,7 @@ def store_file(
         beginning = files.FileStart(file, options)
         plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
-        header = beginning.header(plan)
+        header, options = beginning.header(plan), beginning.options
         check_columns(plan, header or [])
     file_options = options.as_json()
     new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)

@@ -158,8 +158,11 @@ def key_values(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame
         rows = named_by_value(plan, field, rows, user)
     series = [one.comparable(rows[one.name]).alias(one.name) for one in columns]
     nulls = [
-        (raw[one.name] == NULL).fill_null(False) if one.name in raw.columns else rows[given(one.name)]
-        for one in columns
+        # The second is what a field makes null of.
+        (raw[one.name] == NULL).fill_null(False) | (values.is_null() & rows[one.name].is_not_null())
+        if one.name in raw.columns
+        else rows[given(one.name)]
+        for one, values in zip(columns, series, strict=True)
     ]
     return pl.DataFrame(
         [*series, *(null.alias(explicit_null(one.name)) for one, null in zip(columns, nulls, strict=True))]

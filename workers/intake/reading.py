@@ -10,8 +10,9 @@ from itertools import chain
 
 import polars as pl
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import UnreadableFile
@@ -45,7 +46,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     options = FileOptions.from_json(stored.file_options or {})
     plan = plan_of_file(stored, options)
     resource = plan.resource
-    done = stored.chunks.aggregate(chunks=Count("pk"), rows=Sum("row_count", default=0))
+    done = stored.chunks.aggregate(chunks=Count("pk"), rows=whole_sum("row_count"))
     row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         # Sealed before the buffer, which may put them on disk.

@@ -24,6 +24,7 @@ from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, permission_to
+from bulkql.workers.uploads.uploads import sealed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -159,16 +160,25 @@ def hash_of(request: BulkRequest) -> str:
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
-        upload = str(item.upload.id) if item.upload is not None else None
+        upload = digest_of(item)
         where = condition_of(item.queryset) if item.queryset is not None else None
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
         digest.update(json.dumps(what).encode())
-        if item.content is not None:
-            for piece in item.content.chunks():
-                digest.update(piece)
-            item.content.seek(0)
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()
+
+
+def digest_of(item: InputRequest) -> str | None:
+    """What tells a file's bytes, however they came: the same ones sent again are the same input."""
+    if item.upload is not None:
+        return item.upload.digest or str(item.upload.id)
+    if item.content is None:
+        return None
+    found = hashlib.sha256()
+    for piece in item.content.chunks():
+        found.update(piece)
+    item.content.seek(0)
+    return sealed(found.hexdigest())
 
 
 def condition_of(queryset: QuerySet[Any]) -> str:

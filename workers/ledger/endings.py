@@ -5,11 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.utils import timezone
 
-from bulkql.workers.backends import durable
+from bulkql.workers.backends import durable, whole_sum
 from bulkql.workers.enums import State
 from bulkql.workers.ledger.claims import is_free, its_operation
 from bulkql.workers.models import Chunk, Input, Operation
@@ -54,7 +53,7 @@ def fail(operation_id: UUID, message: str) -> bool:
     )
     for unread in Input.objects.filter(operation=operation_id, read_at=None):
         # What a broken file holds behind its break has no rows; those before it have their outcome.
-        unread.total = unread.chunks.aggregate(rows=Coalesce(Sum("row_count"), 0))["rows"]
+        unread.total = unread.chunks.aggregate(rows=whole_sum("row_count"))["rows"]
         unread.read_at = now
         unread.save(update_fields=["total", "read_at"])
     return bool(failed)

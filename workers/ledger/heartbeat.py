@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError, connection, connections
@@ -34,6 +35,8 @@ class Held:
     conditions: tuple[Q | Exists, ...]
     #: When it is extended no more, by time.monotonic(): whoever hangs that long is given up.
     ends_at: float
+    #: Seconds that it is extended for at most, from when the work last went on.
+    seconds: float = 0
     #: Set for as long as the work is to go on in these hands.
     goes_on: threading.Event = field(default_factory=threading.Event)
     #: The work is done, and the lease could not be given back: the database was away.
@@ -53,15 +56,23 @@ class Heartbeat:
     @contextmanager
     def keeping(self, claimed: Claimed, *conditions: Q | Exists, seconds: float) -> Iterator[threading.Event]:
         """Extend a lease for so many seconds at most; the event is set for as long as the work is to go on."""
-        held = Held(claimed, conditions, time.monotonic() + seconds)
+        held = Held(claimed, conditions, time.monotonic() + seconds, seconds)
         held.goes_on.set()
+        token = _in_hand.set(held)
         # SQLite has one writer, and that may be the work itself: nobody can take its lease, nor extend it.
         if backend(connection.alias).supports_concurrent_writers:
             self._add(held)
         try:
             yield held.goes_on
         finally:
+            _in_hand.reset(token)
             self._remove(held)
+
+    def goes_on(self) -> None:
+        """A part of the work in hand is done: its lease may be extended for as long again."""
+        held = _in_hand.get()
+        if held is not None:
+            held.ends_at = time.monotonic() + held.seconds
 
     def give_back(self, claimed: Claimed, *, was_away: bool = False) -> None:
         """Release a lease: for another try, or for its end. Where the database is away, as soon as it is back."""
@@ -117,5 +128,8 @@ class Heartbeat:
             held.goes_on.clear()
             self._remove(held)
 
+
+#: What this thread works on, and holds a lease of.
+_in_hand: ContextVar[Held | None] = ContextVar("in_hand", default=None)
 
 heartbeat = Heartbeat()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import BadInput, LimitExceeded
@@ -88,7 +89,8 @@ def check_page(first: int, after: str | None) -> Place | None:
 
 
 def total(chunks: QuerySet[Chunk], count: str) -> int:
-    return chunks.aggregate(total=Sum(count))["total"] or 0
+    found: int = chunks.aggregate(total=whole_sum(count))["total"]
+    return found
 
 
 def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -9,9 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
-from django.db.models.functions import Coalesce
 
+from bulkql.workers.backends import whole_sum
 from bulkql.workers.enums import State
 from bulkql.workers.models import Input, Operation
 
@@ -112,7 +111,7 @@ def cascades(operation: Operation) -> dict[str, int]:
 def counts_of(one: Input) -> dict[str, int]:
     """The sums of an input's outcomes, by COUNTS."""
     recorded = one.chunks.filter(recorded_at__isnull=False)
-    sums = recorded.aggregate(**{f"sum_{name}": Coalesce(Sum(name), 0) for name in COUNTS})
+    sums = recorded.aggregate(**{f"sum_{name}": whole_sum(name) for name in COUNTS})
     return {name: sums[f"sum_{name}"] for name in COUNTS}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import dramatiq
@@ -33,6 +35,20 @@ vars(dramatiq.worker).update(
 )
 
 
+#: Ends what hangs, each actor by its own limit.
+time_limit = TimeLimit()
+
+
+def grant_time(seconds: float) -> None:
+    """Let the message that this thread works on, if it is one, take at least so long from now."""
+    # Untyped, and under gevent, which we do not run, of another class.
+    manager: Any = time_limit.manager
+    thread = threading.get_ident()
+    ends_at = manager.deadlines.get(thread)
+    if ends_at is not None and ends_at < time.monotonic() + seconds:
+        manager.add_timeout(thread, seconds * 1_000)
+
+
 #: Ours alone: actors name it, so that the actors of a project keep the broker that the project has set.
 broker = NotifyingBroker(
     client=client_of(queue_url()),
@@ -43,7 +59,7 @@ broker = NotifyingBroker(
     heartbeat_timeout=5_000,
     middleware=[
         AgeLimit(),
-        TimeLimit(),
+        time_limit,
         ShutdownNotifications(),
         Callbacks(),
         Pipelines(),

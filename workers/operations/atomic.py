@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from bulkql.workers.backends import durable
@@ -30,8 +30,12 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.changes import Changes
+from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
+
+#: What an operation in one transaction is called where it fails.
+WHOLE = "Writing all rows in one transaction"
 
 
 class RolledBack(Exception):
@@ -44,7 +48,8 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
     if operation is None:
         return False
     if operation.attempts > limits().max_attempts:
-        raise GivenUp(operation.pk, f"Writing all rows in one transaction failed {operation.attempts - 1} times.")
+        remedy = "It may take less to send fewer rows at once."
+        raise failed_too_often(operation, WHOLE, operation.attempts - 1, remedy)
     was_away = False
     try:
         kept = heartbeat.keeping(operation, ~Q(state=State.CANCELING), Q(finished_at=None), seconds=WHOLE_SECONDS)
@@ -57,8 +62,11 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
         if limit == "lock_wait_seconds":
             raise GivenUp(operation.pk, str(locked)) from locked
         raise
-    except (OperationalError, InterfaceError) as error:
+    except GivenUp:
+        raise
+    except BaseException as error:
         was_away = is_outage(error)
+        note_failure(operation.pk, WHOLE, error)
         raise
     finally:
         # Over, canceled, or for another try: nobody has to wait for the lease to run out.
@@ -105,7 +113,7 @@ def write_chunks(
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
-            entry = chunks.rows_as_they_are(chunk, plan, validated)
+            entry = chunks.rows_written(chunk, plan, validated)
         if operation.dry_run:
             changes.look(chunk.pk, plan, entry, operation.created_by)
         spool.add(chunk.pk, entry)

@@ -15,7 +15,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
-from bulkql.workers.frames import GIVES_TO, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
@@ -23,6 +23,7 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
@@ -55,10 +56,8 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
     if chunk is None:
         return None
     if chunk.attempts > limits().max_attempts:
-        raise GivenUp(
-            chunk.operation_id,
-            f"Chunk {chunk.number} of {chunk.input.resource} failed {chunk.attempts - 1} times.",
-        )
+        remedy = "Smaller chunks take less of it: give chunkSize."
+        raise failed_too_often(chunk.operation, name_of_chunk(chunk), chunk.attempts - 1, remedy)
     try:
         with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):
             write_claimed(chunk)
@@ -70,9 +69,16 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
         return None
     except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
+        note_failure(chunk.operation_id, name_of_chunk(chunk), error)
         heartbeat.give_back(chunk, was_away=is_outage(error))
         raise
     return chunk
+
+
+def name_of_chunk(chunk: Chunk) -> str:
+    """What a client can find in his rows."""
+    last = chunk.row_start + chunk.row_count - 1
+    return f"Chunk {chunk.number} of {chunk.input.resource} (rows {chunk.row_start} to {last})"
 
 
 def write_claimed(chunk: Chunk) -> None:
@@ -88,7 +94,7 @@ def write_and_record(chunk: Chunk, plan: Plan, validated: Validated, watch: Watc
     with watch, transaction.atomic(using=plan.resource.database):
         set_up(plan, chunk.operation, watch)
         with given_up_by_hooks(chunk):
-            entry = rows_written(chunk, plan, validated)
+            entry = rows_traded(chunk, plan, validated)
         entries.record(chunk, entry)
 
 
@@ -125,16 +131,16 @@ def given_up_by_hooks(chunk: Chunk) -> Iterator[None]:
         raise GivenUp(chunk.operation_id, str(failed)) from failed
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows; gives what became of them. In a transaction. Raises HookFailed."""
     if GIVES_TO not in validated.rows.columns:
-        return rows_as_they_are(chunk, plan, validated)
+        return rows_written(chunk, plan, validated)
     trades = Trades()
     trades.add(chunk.input_id, chunk.row_start, validated.rows)
 
     def attempt() -> tuple[Entry, Attempt]:
         vacated = vacated_of(chunk, plan, validated, trades)
-        entry = rows_as_they_are(chunk, plan, validated)
+        entry = rows_written(chunk, plan, validated)
         if vacated.are_dangling:
             check_references(plan.resource.database)
         return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
@@ -142,7 +148,7 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return traded(plan.resource.database, trades, attempt)
 
 
-def rows_as_they_are(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     """Write a chunk's rows, whatever changes hands among them."""
     entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
     after(chunk, plan, entry)
@@ -230,6 +236,13 @@ def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
     return postgres.write if backend(plan.resource.database).supports_copy else orm.write
 
 
+def lines_of(chunk: Chunk, rows: pl.Series) -> pl.Series:
+    """The line of the file on which each of these rows begins; none where they came without lines."""
+    if rows.len() and LINE in (raw := unpack(chunk.payload)).columns:
+        return raw[LINE].gather(rows).alias("line")
+    return pl.Series("line", [None] * rows.len(), dtype=ROW_NUMBER)
+
+
 def entry_of(chunk: Chunk, written: Written) -> Entry:
     """The ledger's entry: the outcome of every row, and all row errors, by the rows' index in the input."""
     # The only place where a row's place in its chunk becomes its index in the input: if a step before this one added
@@ -242,6 +255,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
         pk="pk",
     )
     # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
+    lines = lines_of(chunk, written.errors[ROW])
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
-    errors = written.errors.with_columns(index, texts).select(*RECORDED_ERRORS)
+    errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
     return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)

@@ -40,7 +40,7 @@ class InlineChunks(ChunkStore):
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, row_start)
         chunks.set_up(plan, stored.operation, self.watch)
-        entry = chunks.rows_written(chunk, plan, chunks.checked(plan, frame))
+        entry = chunks.rows_traded(chunk, plan, chunks.checked(plan, frame))
         for name, value in entry.columns().items():
             setattr(chunk, name, value)
         self.recorded += 1

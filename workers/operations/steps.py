@@ -26,6 +26,7 @@ from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatc
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.validation.hooks import send_finished
 
 logger = logging.getLogger("bulkql")
@@ -204,9 +205,10 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
     claimed = claims.claim_input(input_id)
     if claimed is None:
         return
-    operation_id = claimed.operation_id
+    operation_id, what = claimed.operation_id, f"Reading {claimed.resource}"
     if claimed.attempts > limits().max_attempts:
-        give_up(operation_id, f"Reading {claimed.resource} failed {claimed.attempts - 1} times.")
+        remedy = "A file with fewer or shorter rows may take less of it."
+        give_up(*failed_too_often(claimed.operation, what, claimed.attempts - 1, remedy).args)
         return
     try:
         with heartbeat.keeping(claimed, claims.its_operation(finished_at=None), seconds=WHOLE_SECONDS):
@@ -221,6 +223,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
+        note_failure(operation_id, what, error)
         heartbeat.give_back(claimed, was_away=is_outage(error))
         raise
     if dispatches and not end(operation_id):

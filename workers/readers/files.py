@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO, TypeAlias
 
 import polars as pl
 
 from bulkql.workers.columns.spelling import check_spelling
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.readers import csv, ndjson, parquet, workbooks
 from bulkql.workers.readers.bounds import bounded
-from bulkql.workers.readers.options import FileFormat, FileOptions, fields_of
+from bulkql.workers.readers.options import (
+    FileFormat,
+    FileOptions,
+    compression_of,
+    fields_of,
+    format_by_name,
+    like,
+)
+from bulkql.workers.readers.text.compression import opened
+from bulkql.workers.readers.text.decoding import HEAD_BYTES, check_encoding, encoding_of
+from bulkql.workers.readers.text.signs import check_signs, format_by_signs
 from bulkql.workers.resources.plan import Plan
 
 READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.DataFrame]]] = {
@@ -36,32 +46,44 @@ BEGINNINGS: dict[FileFormat, Callable[[IO[bytes], FileOptions], Beginning]] = {
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of a file, in its order; raises UnreadableFile."""
-    return bounded(READERS[options.format](file, plan, options), plan)
+    return bounded(READERS[options.format](opened(file, options.compression), plan, options), plan)
 
 
 class FileStart:
     """A file's beginning, decoded once and asked three times: for its names, what it is, and its header.
 
-    Raises BadInput for options by which no file can be read.
+    `options` are those that were given, with what the file itself says. Raises BadInput for options by which no file
+    can be read, and UnreadableFile.
     """
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:
         check_options(options)
-        file.seek(0)
-        self._options = options
-        self._found = BEGINNINGS[options.format](file, options)
+        is_text = options.format in (FileFormat.CSV, FileFormat.NDJSON)
+        if options.compression is not None and not is_text:
+            raise UnreadableFile(f"A {options.format} file is compressed in itself; send it as it is.")
+        head = opened(file, options.compression).read(HEAD_BYTES)
+        check_signs(head, options.format)
+        self.options = options
+        if is_text:
+            said = None if "encoding" in options.left_out else options.encoding
+            self.options = replace(options, encoding=encoding_of(head, said))
+        self._found = BEGINNINGS[options.format](opened(file, options.compression), self.options)
+        if isinstance(self._found, csv.CsvBeginning):
+            self.options = replace(self.options, delimiter=self._found.delimiter)
 
     def names(self) -> set[str]:
         """What the file calls its columns, and what the options call them."""
         found = self._found.names()
-        return {*found, *(to for name, to in self._options.columns.items() if name in found)}
+        return {*found, *(to for name, to in self.options.columns.items() if name in found)}
 
     def check(self, plan: Plan) -> None:
         """Is it what it claims to be, and whose columns are these? Raises BadInput."""
-        wrong = sorted(set(self._options.columns.values()) - plan.all_columns.keys())
+        wrong = sorted(set(self.options.columns.values()) - plan.all_columns.keys())
         if wrong:
-            has = ", ".join((*plan.columns, *plan.lists))
-            raise BadInput(f"`columns` maps to {', '.join(wrong)}; {plan.resource.name} has {has}.")
+            has = [*plan.columns, *plan.lists]
+            raise BadInput(
+                f"`columns` maps to {', '.join(wrong)}{like(wrong[0], has)}; {plan.resource.name} has {', '.join(has)}."
+            )
         self._found.check(plan)
 
     def header(self, plan: Plan) -> list[tuple[str, str | None]] | None:
@@ -69,7 +91,23 @@ class FileStart:
         names = self._found.header(plan)
         if names is None:
             return None
-        return list(zip(names, fields_of(plan, names, self._options) if names else [], strict=True))
+        found = replace(self.options, columns={name: to for name, to in self.options.columns.items() if name in names})
+        return list(zip(names, fields_of(plan, names, found) if names else [], strict=True))
+
+
+def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
+    """The format of a file by its name, or where that says nothing by its first bytes; raises BadInput."""
+    if (named := format_by_name(name)) is not None:
+        return named
+    head = opened(file, compression_of(name)).read(HEAD_BYTES)
+    file.seek(0)
+    if (found := format_by_signs(head)) is not None:
+        return found
+    line = head.partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
+    raise BadInput(
+        f"The name {name} tells no format, and neither does the file, which begins with {line!r}; "
+        f"give `format`: {', '.join(FileFormat)}."
+    )
 
 
 def check_options(options: FileOptions) -> None:
@@ -78,14 +116,4 @@ def check_options(options: FileOptions) -> None:
     check_spelling(options.spelling)
     if options.header_row is not None and options.header_row < 1:
         raise BadInput(f"headerRow is {options.header_row}; the first row of a sheet is 1.")
-    if len(options.delimiter.encode()) != 1 or options.delimiter in '"\r\n\0':
-        raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {options.delimiter!r}.")
-
-
-def check_encoding(name: str) -> None:
-    """Whether Python can decode texts of this encoding, piece by piece; raises BadInput."""
-    try:
-        " ".encode(name).decode(name)
-        codecs.getincrementaldecoder(name)
-    except (LookupError, ValueError):
-        raise BadInput(f"There is no encoding {name}; utf-8, utf-16 and cp1252 are some.") from None
+    csv.check_delimiter(options.delimiter)

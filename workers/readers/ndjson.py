@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
-from itertools import islice
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import IO, Any
 
 import msgspec
@@ -13,11 +15,15 @@ import polars as pl
 from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
+from bulkql.workers.frames import LINE
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.bounds import is_too_deep, too_deep
 from bulkql.workers.readers.objects import flattened, raw_frame
-from bulkql.workers.readers.options import FileOptions, UnknownColumns, fields_of
+from bulkql.workers.readers.options import FileOptions, UnknownColumns, check_mapped, fields_of
 from bulkql.workers.readers.records import Records
+from bulkql.workers.readers.text.decoding import decoded
+from bulkql.workers.readers.text.strict import lines_in
+from bulkql.workers.readers.text.values import Values, is_array, spans_lines
 from bulkql.workers.resources.plan import Plan
 
 #: Blocks grow up to this size.
@@ -37,30 +43,87 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the file's lines; blank lines are none. A line that is no JSON object is a row error."""
-    line, is_first = 1, True
+    is_first = is_empty = True
     records = Records(plan, options)
-    for block in lines(file):
-        if not is_too_deep(block) and (frame := records.frame(block)) is not None:
-            yield frame
-            line += block.count(b"\n")
+    for block in blocks(file, options):
+        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None:
+            is_empty = False
+            yield block.numbered(frame)
             continue
-        rows, errors = decode(block, line)
+        rows, errors = decode(block)
         records.learn(rows)
-        if is_first and rows:
-            check_first(plan, rows[0], line + first_line(block), options)
+        if is_first and (first := first_object(rows)) is not None:
+            check_names(plan, first, options)
             is_first = False
         if rows:
+            is_empty = False
             nullified(rows, options)
-            yield raw_frame(
-                plan,
-                rows,
-                names=options.columns,
-                ignore_unknown=options.unknown_columns == UnknownColumns.IGNORE,
-                errors=errors,
+            yield block.numbered(
+                raw_frame(
+                    plan,
+                    rows,
+                    names=options.columns,
+                    ignore_unknown=options.unknown_columns == UnknownColumns.IGNORE,
+                    errors=errors,
+                )
             )
-        line += block.count(b"\n")
-    if is_first:
+    if is_empty:
         raise UnreadableFile(EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of JSON, and the line of the file on which each begins."""
+
+    data: bytes
+    lines: Sequence[int]
+
+    def numbers(self) -> Sequence[int]:
+        """The line of each value; blank lines have none."""
+        texts = self.data.split(b"\n")
+        return [number for number, text in zip(self.lines, texts, strict=False) if text.strip()]
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame of the values with their lines."""
+        numbers = self.lines if frame.height == len(self.lines) else self.numbers()
+        if isinstance(numbers, range):
+            series = pl.int_range(numbers.start, numbers.stop, dtype=pl.Int64, eager=True)
+        else:
+            series = pl.Series(numbers, dtype=pl.Int64)
+        return frame.with_columns(series.alias(LINE))
+
+
+def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
+    """The file's lines in blocks; an array, and objects that span lines, as if each were on a line of its own."""
+    pieces = text_of(file, options)
+    beginning = next(pieces, b"")
+    pieces = chain([beginning], pieces)
+    if is_array(beginning) or spans_lines(beginning):
+        for data, numbers in Values(pieces).blocks():
+            yield Block(data, numbers)
+        return
+    line = 1
+    for data in lines(pieces):
+        count = lines_in(data)
+        yield Block(data, range(line, line + count))
+        line += count
+
+
+def text_of(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
+    """The file as pieces of UTF-8, growing; a line that is no UTF-8 is left to those who read it."""
+    pieces = growing(file)
+    if codecs.lookup(options.encoding).name not in ("utf-8", "utf-8-sig"):
+        yield from decoded(pieces, options.encoding)
+        return
+    yield next(pieces, b"").removeprefix(codecs.BOM_UTF8)
+    yield from pieces
+
+
+def growing(file: IO[bytes]) -> Iterator[bytes]:
+    size = FIRST_BYTES
+    while piece := file.read(size):
+        yield piece
+        size = min(2 * size, BLOCK_BYTES)
 
 
 class NdjsonBeginning:
@@ -68,20 +131,20 @@ class NdjsonBeginning:
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:
         self._options = options
-        self._first: Any = ...
+        self._first: dict[str, Any] | None = None
+        self._refusal = EMPTY
         self._names: dict[str, None] = {}
-        #: The line of the first row.
-        self._line = line = 1
         asked = 0
-        for block in lines(file):
-            rows, _ = decode(block, line)
-            if rows and self._first is ...:
-                self._line = line + first_line(block)
-                self._first = rows[0]
+        for block in blocks(file, options):
+            rows, errors = decode(block)
+            if self._first is None:
+                self._first = first_object(rows)
+            if rows and self._refusal is EMPTY:
+                first = errors.get(0, [RowError(None, Code.MALFORMED, "")])[0].message
+                self._refusal = f"This is not an NDJSON file. {first}"
             some = list(islice((row for row in rows if isinstance(row, dict)), ROWS_ASKED - asked))
             self._names.update(dict.fromkeys(name for row in some for name in row))
             asked += len(some)
-            line += block.count(b"\n")
             if asked >= ROWS_ASKED or file.tell() >= BYTES_ASKED:
                 break
 
@@ -91,22 +154,25 @@ class NdjsonBeginning:
 
     def header(self, plan: Plan) -> list[str]:
         """The names in the first row, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
-        return list(flattened(plan, 0, self._first, {})) if isinstance(self._first, dict) else []
+        return list(flattened(plan, 0, self._first, {})) if self._first is not None else []
 
     def check(self, plan: Plan) -> None:
         """Is this such a file, and has it the resource's fields? Raises BadInput."""
-        if self._first is ...:
-            raise UnreadableFile(EMPTY)
-        check_first(plan, self._first, self._line, self._options)
+        if self._first is None:
+            raise UnreadableFile(self._refusal)
+        check_mapped(self._names, self._options, f"its first {ROWS_ASKED:,} rows")
+        check_names(plan, self._first, self._options)
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
+def first_object(rows: list[Any]) -> dict[str, Any] | None:
+    """The first row that is one; lines before it may be broken."""
+    return next((row for row in rows if isinstance(row, dict)), None)
+
+
+def lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Blocks of whole lines, none of them of more than BLOCK_LINES or so."""
-    rest, line, size = b"", 1, FIRST_BYTES
-    while piece := file.read(size):
-        if line == 1 and not rest:
-            piece = piece.removeprefix(codecs.BOM_UTF8)
-        size = min(2 * size, BLOCK_BYTES)
+    rest, line = b"", 1
+    for piece in pieces:
         block = rest + piece
         end = block.rfind(b"\n") + 1
         if end:
@@ -140,27 +206,31 @@ def halves(block: bytes) -> Iterator[bytes]:
         yield block
 
 
-def decode(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
-    """The lines' values without bulkql's own; where one is not JSON, an error in its place."""
-    rows, errors = decode_all(block, line)
-    if b"bulkql_" in block:
-        for row in rows:
-            for name in returned.NAMES.intersection(row if isinstance(row, dict) else ()):
-                del row[name]
+def decode(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
+    """The lines' values without bulkql's own; where one is no JSON object, an error in its place."""
+    rows, errors = decode_all(block)
+    if b"bulkql_" in block.data:
+        returned.without_own(rows, errors)
+    if not all(isinstance(row, dict) for row in rows):
+        texts = [text for text in block.data.split(b"\n") if text.strip()]
+        for place, number in enumerate(block.numbers()):
+            if not isinstance(rows[place], dict) and place not in errors:
+                reason = f"Line {number:,} is not a JSON object."
+                errors[place] = [RowError(None, Code.MALFORMED, reason, texts[place].decode(errors="replace"))]
     return rows, errors
 
 
-def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowError]]]:
+def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values; where one is not JSON, an error in its place."""
-    is_deep = is_too_deep(block)
+    is_deep = is_too_deep(block.data)
     try:
         if not is_deep:
-            return decoder.decode_lines(block), {}
+            return decoder.decode_lines(block.data), {}
     except UNREADABLE:
         pass
     rows: list[Any] = []
     errors: dict[int, list[RowError]] = {}
-    for number, text in enumerate(block.split(b"\n"), start=line):
+    for number, text in zip(block.lines, block.data.split(b"\n"), strict=False):
         if not text.strip():
             continue
         try:
@@ -168,23 +238,38 @@ def decode_all(block: bytes, line: int) -> tuple[list[Any], dict[int, list[RowEr
                 raise msgspec.DecodeError(too_deep())
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
-            shown = text[:200].decode(errors="replace")
-            errors[len(rows)] = [RowError(None, Code.INVALID, f"Line {number} is not JSON: {error}.", shown)]
+            reason = f"Line {number:,} is not JSON: {reason_of(text, error)}."
+            errors[len(rows)] = [RowError(None, Code.MALFORMED, reason, text.rstrip(b"\r").decode(errors="replace"))]
             rows.append(None)
     return rows, errors
 
 
-def first_line(block: bytes) -> int:
-    """The place of the first line that is not blank."""
-    return block[: len(block) - len(block.lstrip())].count(b"\n")
+def reason_of(text: bytes, error: Exception) -> str:
+    """Why a line is not JSON, and what that may come from."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as undecoded:
+        byte = text[undecoded.start]
+        return f"it is not UTF-8 (byte {byte:#04x}); give the file's `encoding`"
+    if text.rstrip().endswith(b","):
+        return "it ends with a comma; objects on lines of their own have none between them"
+    constant = CONSTANT.search(text)
+    return f"{error}; {constant[0].decode()} is no number there" if constant else str(error)
 
 
-def check_first(plan: Plan, row: Any, line: int, options: FileOptions) -> None:
-    """The first line tells whether this is such a file at all."""
-    if not isinstance(row, dict):
-        raise UnreadableFile(f"This is not an NDJSON file: line {line} is not a JSON object.")
+#: What some writers write for numbers that JSON has not.
+CONSTANT = re.compile(rb"-?\b(?:NaN|Infinity)\b")
+
+
+def check_names(plan: Plan, row: dict[str, Any], options: FileOptions) -> None:
+    """The first object tells whether the file has the resource's fields; raises BadInput."""
     if row:
-        fields_of(plan, list(flattened(plan, 0, row, {})), options)
+        fields_of(plan, list(flattened(plan, 0, row, {})), replace(options, columns=mapped_in(row, options)))
+
+
+def mapped_in(row: dict[str, Any], options: FileOptions) -> dict[str, str]:
+    """The mappings of names that a row has: others may leave these out."""
+    return {name: field for name, field in options.columns.items() if name in row}
 
 
 def nullified(rows: list[Any], options: FileOptions) -> None:

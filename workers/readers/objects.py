@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from bulkql.workers.columns.cells import cells
 from bulkql.workers.columns.column import Column, graphql_name
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import Code, RowError
-from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
+from bulkql.workers.frames import INTAKE_ERRORS, OTHERS, errors_to_json
 from bulkql.workers.readers.bounds import QUOTED
 from bulkql.workers.readers.listed import TYPENAME, as_written
 from bulkql.workers.resources.plan import Plan
@@ -49,6 +50,8 @@ def raw_frame(
             values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
             values = as_written(column, values)
             series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
+    if unknown and ignore_unknown:
+        series.append(left_out(rows, unknown))
     if errors:
         texts = [errors_to_json(errors[index]) if index in errors else None for index in range(len(rows))]
         series.append(pl.Series(INTAKE_ERRORS, texts, dtype=pl.String))
@@ -57,6 +60,20 @@ def raw_frame(
         name = next(iter(plan.all_columns))
         series.append(pl.Series(name, [None] * len(rows), dtype=pl.String))
     return pl.DataFrame(series)
+
+
+def left_out(rows: Sequence[dict[str, Any]], unknown: dict[str, str]) -> pl.Series:
+    """What rows give that the resource does not have, kept to be given back."""
+    found = ({name: row[key] for key, name in unknown.items() if key in row} for row in rows)
+    return pl.Series(OTHERS, [exact_json(one) if one else None for one in found], dtype=pl.String)
+
+
+def exact_json(value: Any) -> str:
+    """JSON with the digits that numbers came with."""
+    try:
+        return msgspec.json.encode(value, enc_hook=lambda number: msgspec.Raw(number.text.encode())).decode()
+    except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, an integer of more than 64 bits
+        return json.dumps(value)
 
 
 def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:

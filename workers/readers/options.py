@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
 from bulkql.workers.columns.spelling import Spelling
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, NoKnownColumn
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.bounds import check_columns, quoted
 from bulkql.workers.resources.plan import Plan
@@ -127,31 +128,41 @@ def uncompressed(name: str) -> str:
     return name[: name.rindex(".")] if compression_of(name) else name
 
 
+def format_by_name(name: str) -> FileFormat | None:
+    """The format of a file by its name."""
+    return next((found for ending, found in ENDINGS.items() if uncompressed(name).lower().endswith(ending)), None)
+
+
 def format_of(name: str) -> FileFormat:
-    """The format of a file by its name; raises BadInput."""
-    for ending, file_format in ENDINGS.items():
-        if uncompressed(name).lower().endswith(ending):
-            return file_format
-    raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
+    """The same; raises BadInput where the name does not tell it."""
+    if (found := format_by_name(name)) is None:
+        raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
+    return found
+
+
+def delimiter_by_name(name: str) -> str:
+    """What stands between the cells of a CSV file of this name, unless the file itself says otherwise."""
+    return "\t" if uncompressed(name).lower().endswith(".tsv") else DELIMITER
 
 
 def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
     """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
     check_columns(header)
+    check_mapped(header, options, "the file")
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
     known = ", ".join((*plan.columns, *plan.lists))
-    unknown = [name for name, found in zip(header, fields, strict=True) if found is None and name not in returned.NAMES]
+    unknown = [name for name, found in zip(header, fields, strict=True) if found is None and is_told(name, options)]
     if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
-        raise BadInput(
+        raise NoKnownColumn(
             f"None of the file's columns ({quoted(header[:20])}) is a field of {plan.resource.name}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         raise BadInput(
             f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
-            f"{quoted(unknown[:20])}. Its fields are {known}; map others with `columns`, "
+            f"{quoted(unknown[:20])}{like(unknown[0], plan.names)}. Its fields are {known}; map others with `columns`, "
             f"or set unknownColumns: IGNORE."
         )
     counts = Counter(fields)
@@ -159,3 +170,27 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     if twice:
         raise BadInput(f"The file has more than one column for {', '.join(twice)}.")
     return fields
+
+
+def is_told(name: str, options: FileOptions) -> bool:
+    """Whether a column that is no field's is one at all: a table has columns without a name where it has nothing."""
+    is_ghost = not name.strip() and options.format not in (FileFormat.NDJSON, FileFormat.PARQUET)
+    return not is_ghost and name not in returned.NAMES
+
+
+def check_mapped(header: Iterable[str], options: FileOptions, place: str) -> None:
+    """Whether a file has the columns that are mapped; raises BadInput."""
+    names = [name.strip() for name in header]
+    missing = sorted({name.strip() for name in options.columns} - set(names))
+    if missing:
+        verb = "have" if place.endswith("rows") else "has"
+        raise BadInput(
+            f"`columns` maps {quoted(missing[:20])}, but {place} {verb} no such column{like(missing[0], names)}. "
+            f"It has {quoted(names[:20])}."
+        )
+
+
+def like(name: str, names: Iterable[str]) -> str:
+    """The name that may have been meant, as a question."""
+    found = get_close_matches(name, [one for one in names if one != name], n=1, cutoff=0.6)
+    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -11,7 +11,7 @@ from typing import IO
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import NULL, escaped_column
+from bulkql.workers.columns.cells import MARK, NULL, ExactFloat, escaped_column
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
@@ -114,7 +114,7 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         # pandas writes nanoseconds, which databases do not have.
         values = values.dt.cast_time_unit("us")
-        if dtype.time_zone is None:
+        if dtype.time_zone is None or column.dtype == pl.Date:  # a date is midnight where it was written
             return values.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
         return values.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     if isinstance(dtype, pl.Time):
@@ -125,7 +125,33 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
         return values.bin.encode("base64")
     if dtype.is_nested():
         return values.map_batches(as_json, return_dtype=pl.String)
+    if dtype == pl.Date and (date_format := column.date_format) is not None and date_format.is_like_iso:
+        return values.dt.strftime(date_format.directives)
+    if dtype.is_numeric() and ExactFloat in column.accepts:
+        return pl.format("{}{}", pl.lit(MARK), values.cast(pl.String))  # no text, and its point is one
+    if dtype.is_float() and column.is_text:
+        return codes(values, dtype)
     return values.cast(pl.String)
+
+
+def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Floats of a text's column: 123.0 is the code 123, as pandas writes whole numbers beside nulls.
+
+    Past the numbers that a float tells apart they are marked, and errors of their rows: nobody knows their last digits.
+    """
+    text = values.cast(pl.String)
+    is_exact = values.is_finite() & (values.abs() <= 2 ** (24 if dtype == pl.Float32 else 53))
+    whole = values.cast(pl.Int64, strict=False).cast(pl.String)
+    number = pl.when(values.is_finite()).then(text).otherwise(pl.format('"{}"', text))
+    return (
+        pl.when(values.is_null())
+        .then(None)
+        .when(is_exact & (values == values.round()))
+        .then(whole)
+        .when(is_exact)
+        .then(text)
+        .otherwise(pl.format("{}{}", pl.lit(MARK), number))
+    )
 
 
 def as_json(values: pl.Series) -> pl.Series:

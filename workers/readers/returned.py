@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
+from typing import Any
 
+import polars as pl
+
+from bulkql.workers.errors import Code, RowError
+from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import GUARD, without_guard
 
 ROW = "bulkql_row"
@@ -15,6 +21,8 @@ LINE = "bulkql_line"
 #: What NDJSON has for code, path and message.
 ERRORS = "bulkql_errors"
 
+#: Its cells in a raw frame of CSV, until with_unmended has looked at them.
+UNMENDED = "__unmended"
 #: The columns behind those of the sender in CSV.
 COLUMNS = (ROW, CODE, PATH, MESSAGE)
 NAMES = frozenset({*COLUMNS, LINE, ERRORS})
@@ -25,6 +33,43 @@ SKIPPED = "SKIPPED"
 def is_returned(header: Iterable[str]) -> bool:
     """Whether a file with this header went out with failed rows before."""
     return not NAMES.isdisjoint(header)
+
+
+def without_own(rows: Iterable[Any], errors: dict[int, list[RowError]]) -> None:
+    """Take our own keys out of rows; one that gives no more than the text of a broken line is broken still."""
+    for place, row in enumerate(rows):
+        own = NAMES.intersection(row) if isinstance(row, dict) else ()
+        text = row.get(LINE) if own else None
+        for name in own:
+            del row[name]
+        if text and not row:
+            errors.setdefault(place, []).append(still_malformed(text if isinstance(text, str) else json.dumps(text)))
+
+
+def with_unmended(frame: pl.DataFrame) -> pl.DataFrame:
+    """A raw frame of CSV without the column of broken records' texts, whose rows are broken still if they give nothing.
+
+    Cells that were filled in count, and what the record was before is of no interest any more.
+    """
+    if UNMENDED not in frame.columns:
+        return frame
+    fields = [name for name in frame.columns if not name.startswith("__")]
+    is_broken = pl.col(UNMENDED).is_not_null() & pl.all_horizontal(pl.col(fields).is_null())
+    texts = frame.select(pl.when(is_broken).then(UNMENDED)).to_series()
+    frame = frame.drop(UNMENDED)
+    if texts.null_count() == texts.len():
+        return frame
+    before = frame[INTAKE_ERRORS] if INTAKE_ERRORS in frame.columns else [None] * frame.height
+    found = [
+        errors_to_json([still_malformed(text)]) if text and not error else error
+        for text, error in zip(texts, before, strict=True)
+    ]
+    return frame.with_columns(pl.Series(INTAKE_ERRORS, found, dtype=pl.String))
+
+
+def still_malformed(text: str) -> RowError:
+    message = f"This record could not be read before; write its values into their columns, and empty {LINE}."
+    return RowError(None, Code.MALFORMED, message, text)
 
 
 def guarded_header(names: Iterable[str], guarded: Collection[int]) -> list[str]:

@@ -14,8 +14,12 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
+
+#: The column of the frames of hooks that says which row is which.
+NUMBER = "row"
 
 
 @register("bulkql")
@@ -82,6 +86,14 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     yield from scope_errors(resource)
     yield from password_errors(resource)
     yield from write_only_errors(resource)
+    if NUMBER in resource.fields and (hooks := frame_hooks(resource)):
+        yield Error(
+            f"{rules} names {NUMBER}, and its {' and '.join(hooks)} gets frames whose column {NUMBER} is the number of "
+            "a row.",
+            hint=f"Leave {NUMBER} out of `fields`, rename the model's field (db_column keeps the table as it is), or "
+            "use clean_row.",
+            id="bulkql.E082",
+        )
     for name, others in homonyms(resource.fields):
         yield Error(
             f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
@@ -89,12 +101,18 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             id="bulkql.E012",
         )
     for field in meta.concrete_fields:
-        if field.name not in resource.fields and owes_a_value(field):
+        if field.name not in resource.fields and owes_a_value(field) and not may_be_filled(resource, field):
             yield Error(
                 f"{rules} leaves out {field.name}, which every new row of {resource.label} needs.",
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
             )
+
+
+def frame_hooks(resource: BulkResource) -> list[str]:
+    """The hooks of a resource that get rows as frames."""
+    names = ("prepare_rows", "clean_rows", "before_write")
+    return [name for name in names if getattr(type(resource), name) is not getattr(BulkResource, name)]
 
 
 def list_errors(resource: BulkResource) -> Iterator[CheckMessage]:
@@ -201,12 +219,6 @@ PASSWORDS = r"(^|_)(password|passwd|passphrase)(_hash|_digest)?\d*$"
 def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What no BulkResource could make of this model."""
     meta = resource.model._meta
-    if meta.parents:
-        yield Error(
-            f"{resource.label} inherits from another table, which bulk writes cannot fill.",
-            hint="Register the parent model, or make it abstract.",
-            id="bulkql.E006",
-        )
     if type(meta.pk).__name__ == "CompositePrimaryKey":
         yield Error(
             f"{resource.label} has a composite primary key, which bulkql does not support.",

@@ -11,7 +11,7 @@ from django.db import connections, models
 from django.db.models.sql import Query
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.resources.keys import UniqueKey, unique_keys
+from bulkql.workers.resources.keys import UniqueKey, is_plain, unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
 def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constraint]:
     """The constraints on expressions, and those that hold for some of the rows."""
     for constraint in model._meta.constraints:
-        if isinstance(constraint, models.UniqueConstraint) and (constraint.expressions or constraint.condition):
+        if isinstance(constraint, models.UniqueConstraint) and not (
+            constraint.condition is None and is_plain(constraint)
+        ):
             expressions: list[Any] = [bare(one) for one in constraint.expressions]
             expressions += [models.F(model._meta.get_field(name).name) for name in constraint.fields]
             condition: Any = constraint.condition

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import models
+from django.db.models.expressions import OrderBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,24 @@ class UniqueKey:
     nulls_distinct: bool = True
     #: The database looks at the end of a transaction only, so that no upsert can lean on it.
     is_deferrable: bool = False
+
+
+def fields_in(constraint: models.UniqueConstraint) -> tuple[str, ...]:
+    """The fields of a constraint; UniqueConstraint("name", F("day").desc(), name=...) names them by expressions."""
+    return (*constraint.fields, *(one.name for one in map(without_order, constraint.expressions) if is_field(one)))
+
+
+def is_plain(constraint: models.UniqueConstraint) -> bool:
+    return all(is_field(without_order(one)) for one in constraint.expressions)
+
+
+def is_field(expression: object) -> bool:
+    return isinstance(expression, models.F)
+
+
+def without_order(expression: Any) -> Any:
+    """An expression of an index, which may say in which order the index is."""
+    return expression.expression if isinstance(expression, OrderBy) else expression
 
 
 def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
@@ -33,14 +53,11 @@ def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
     together = [UniqueKey(names(fields)) for fields in meta.unique_together]
     constraints = [
         UniqueKey(
-            names(constraint.fields),
+            names(fields_in(constraint)),
             nulls_distinct=constraint.nulls_distinct is not False,
             is_deferrable=constraint.deferrable is not None,
         )
         for constraint in meta.constraints
-        if isinstance(constraint, models.UniqueConstraint)
-        and constraint.fields
-        and constraint.condition is None
-        and not constraint.expressions
+        if isinstance(constraint, models.UniqueConstraint) and constraint.condition is None and is_plain(constraint)
     ]
     return tuple(dict.fromkeys(single + together + constraints))

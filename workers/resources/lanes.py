@@ -80,7 +80,7 @@ class Reason:
 def lane_of(resource: BulkResource, verb: Verb) -> Lane:
     """How a verb's rows reach the table."""
     if resource.writes != Lane.AUTO:
-        return resource.writes
+        return Lane(resource.writes)
     return Lane.SAVE if any(verb in one.verbs for one in reasons(resource)) else Lane.COPY
 
 
@@ -126,12 +126,27 @@ def habits_of(model: type[models.Model], field: models.Field[Any, Any]) -> Itera
     kind = f"{type(field).__module__}.{type(field).__qualname__}"
     if not has_stock_pre_save(field):
         yield f"{field.name} makes its own value when it is saved ({kind})"
-    descriptor = type(getattr_static(model, field.attname))
-    if not descriptor.__module__.startswith("django.db."):
+    descriptor = descriptor_of(model, field)
+    if not is_djangos(descriptor):
         yield f"{field.name} looks at what it is set to ({descriptor.__module__}.{descriptor.__qualname__})"
     for name in ("unique_for_date", "unique_for_month", "unique_for_year"):
         if getattr(field, name, None):
             yield f"{field.name} has {name}"
+
+
+def descriptor_of(model: type[models.Model], field: models.Field[Any, Any]) -> type:
+    """The class of the attribute that holds a field's value."""
+    return type(getattr_static(model, field.attname))
+
+
+def is_djangos(descriptor: type) -> bool:
+    return descriptor.__module__.startswith("django.db.")
+
+
+@cache
+def watched_fields(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
+    """The fields that look at what they are set to."""
+    return tuple(one for one in model._meta.concrete_fields if not is_djangos(descriptor_of(model, one)))
 
 
 def has_stock_pre_save(field: models.Field[Any, Any]) -> bool:

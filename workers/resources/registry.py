@@ -146,8 +146,14 @@ class BulkResource:
 
     @cached_property
     def pk(self) -> Column:
-        """The primary key, by which rows of the table are found; not always among `columns`."""
-        return column_for(field_of(self.model, self.model._meta.pk.name))
+        """The primary key, by which rows of the table are found; not always among `columns`.
+
+        Of a model that inherits from another table, it is that one's: `id`, and not the link to it.
+        """
+        pk: Any = self.model._meta.pk
+        while getattr(pk.remote_field, "parent_link", False):
+            pk = pk.target_field
+        return column_for(pk)
 
     @cached_property
     def naming_columns(self) -> dict[str, list[Column]]:

@@ -11,6 +11,7 @@ from django.db import models
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.frames import ROW, given
+from bulkql.workers.resources.lanes import watched_fields
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.saving.faults import Refused, gone, protected_field
 from bulkql.workers.writers import orm
@@ -105,8 +106,9 @@ def set_value(instance: models.Model, column: Column, value: Any) -> None:
 
 
 def clean(plan: Plan, instance: models.Model) -> None:
-    """full_clean(), but for fields that are empty and may be, or that save() may yet fill in."""
-    model, exclude = type(instance), empty_fields(plan, instance)
+    """full_clean(), but for fields that are empty and may be, that save() may yet fill in, or that nobody may set."""
+    model = type(instance)
+    exclude = {*empty_fields(plan, instance), *protected_fields(instance)}
     if model.full_clean is not models.Model.full_clean:
         instance.full_clean(exclude=exclude)
         return
@@ -123,6 +125,17 @@ def empty_fields(plan: Plan, instance: models.Model) -> set[str]:
     for field in instance._meta.concrete_fields:
         value = getattr(instance, field.attname, None)
         if (value is None and field.null) or (field.name not in plan.resource.columns and value in field.empty_values):
+            found.add(field.name)
+    return found
+
+
+def protected_fields(instance: models.Model) -> set[str]:
+    """The fields that do not take their own value again, as full_clean() gives it to them: protected states."""
+    found: set[str] = set()
+    for field in watched_fields(type(instance)):
+        try:
+            setattr(instance, field.attname, getattr(instance, field.attname))
+        except AttributeError:
             found.add(field.name)
     return found
 

@@ -21,6 +21,7 @@ from bulkql.workers.resources.scope import has_own_scope, is_all, pks_within, sc
 from bulkql.workers.saving import faults, removal
 from bulkql.workers.saving.instances import Given, changed_instance, given_by, new_instance
 from bulkql.workers.saving.lists import list_changed
+from bulkql.workers.saving.progress import row_done
 from bulkql.workers.writers import orm
 from bulkql.workers.writers.bounds import beyond_reach
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
@@ -81,6 +82,7 @@ def one_by_one(plan: Plan, rows: Iterable[int], act: Callable[[int], Became]) ->
         # Models and receivers may raise anything; what is no row's fault is raised on.
         except Exception as error:
             errors += [(row, one) for one in faults.row_errors_from(plan.resource, error, reported)]
+        row_done()
     return Written(pl.DataFrame(became, schema=OUTCOME_OF_ROW, orient="row"), errors_of(errors))
 
 

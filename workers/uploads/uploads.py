@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from bulkql.workers import quotas
 from bulkql.workers.conf import limits
@@ -55,7 +57,8 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
         take(upload)
-        path = storage().save(f"uploads/{upload.id}", content)
+        hashed = HashedFile(content)
+        path = storage().save(f"uploads/{upload.id}", hashed)
         stored = storage().size(path)
         if upload.size is None and upload.created_by is not None:
             quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], stored)
@@ -64,8 +67,34 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
             announced = "at least one" if upload.size is None else f"{upload.size:,}"
             raise BadInput(f"The upload was announced with {announced} bytes, but {stored:,} came; send it again.")
         upload.path, upload.size, upload.uploaded_at = path, stored, timezone.now()
-        upload.save(update_fields=["path", "size", "uploaded_at"])
+        upload.digest = hashed.digest_of(stored)
+        upload.save(update_fields=["path", "size", "uploaded_at", "digest"])
     return upload
+
+
+class HashedFile(File):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A file whose bytes are hashed as they are read into a storage."""
+
+    def __init__(self, content: File[bytes]) -> None:
+        # Of an upload that was spooled the path is not told: a storage would move it, and read nothing.
+        super().__init__(cast("IO[bytes]", content), name=content.name)
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = cast("IO[bytes]", self.file).read(size)
+        self._hash.update(piece)
+        self._bytes += len(piece)
+        return piece
+
+    def digest_of(self, size: int) -> str:
+        """The hash of a file of so many bytes; none where the storage read some twice, or not at all."""
+        return sealed(self._hash.hexdigest()) if self._bytes == size else ""
+
+
+def sealed(digest: str) -> str:
+    """A digest with the secret: of a file that is known but for a password, one alone would soon tell that too."""
+    return salted_hmac("bulkql: upload", digest, algorithm="sha256").hexdigest()
 
 
 def take(upload: Upload) -> None:

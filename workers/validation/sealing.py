@@ -18,7 +18,7 @@ from django.conf import settings
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import HookFailed, RowError
-from bulkql.workers.frames import INTAKE_ERRORS, ROW, errors_from_json, errors_to_json, row_numbers
+from bulkql.workers.frames import IGNORED, INTAKE_ERRORS, OTHERS, ROW, errors_from_json, errors_to_json, row_numbers
 from bulkql.workers.resources.plan import Plan
 
 #: In front of the names of encrypted columns. Readers of raw frames take what begins so for none of the sender's.
@@ -37,6 +37,8 @@ def sealed(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     if plan.resource.write_only and INTAKE_ERRORS in raw.columns:
         # A field that nobody knows may be the password with a typing error; a broken record may hold it anywhere.
         raw = raw.with_columns(map_texts(raw[INTAKE_ERRORS], without_data))
+    if plan.resource.write_only:
+        raw = raw.drop(name for name in raw.columns if name.startswith((IGNORED, OTHERS)))
     return raw
 
 

@@ -13,7 +13,7 @@ from django.db.models import PROTECT, ProtectedError
 from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
-from bulkql.workers.enums import Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches, condition
@@ -22,6 +22,7 @@ from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
+from bulkql.workers.writers.triggers import but_for_kept, may_drop
 from bulkql.workers.writers.violations import CascadeForbidden, is_of_a_row, protected_violation
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
@@ -34,7 +35,8 @@ def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
     visible = condition(plan.resource, pk, user) if plan.deletes_at_once else None
     if visible is not None:
-        # A table that Django knows nothing of may refer to some of the rows: then they are looked at one by one.
+        # A table that Django knows nothing of may refer to some of the rows, or a trigger keep some of them: then they
+        # are looked at one by one.
         with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, *visible)
     is_staged = backend(plan.resource.database).supports_copy
@@ -43,7 +45,10 @@ def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     kept = with_others_rows(plan, there, user)
     free = there.filter(~pl.col(ROW).is_in(kept.errors[ROW].implode()))
-    return together([not_there(plan, absent), kept, delete_all(plan, free, user)])
+    written = delete_all(plan, free, user)
+    # What a trigger deletes otherwise, such as by a mark, is still there.
+    written = but_for_kept(plan.resource, written) if may_drop(plan.resource, Verb.DELETE) else written
+    return together([not_there(plan, absent), kept, written])
 
 
 def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[Any, ...]) -> Written:
@@ -66,6 +71,8 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
         return Written(deleted(rows), no_errors())
     keys = pk.comparable(pk.series(gone, [str(value) for value in gone]))
     is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
+    if may_drop(plan.resource, Verb.DELETE):
+        raise IntegrityError("a trigger may have kept some of the rows")
     return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
 
 

@@ -24,6 +24,7 @@ from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
 from bulkql.workers.writers.table import Table, changes_of, is_copyable
+from bulkql.workers.writers.triggers import may_drop, without
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
@@ -118,6 +119,28 @@ def changed_columns(plan: Plan, table: Table) -> list[str]:
 def change_all(plan: Plan, table: Table, there: pl.DataFrame) -> Written:
     """Update the rows that are there; those that violate a constraint are found, and left as they are."""
     changed = changed_columns(plan, table)
+    written = changed_all(plan, table, changed, there)
+    is_unchanged = pl.col("outcome") == Outcome.UNCHANGED.value
+    unchanged = written.outcomes.filter(is_unchanged)
+    if not changed or unchanged.is_empty() or not may_drop(plan.resource, Verb.UPDATE):
+        return written
+    return without(plan.resource, written, unlike(plan, table, changed, unchanged[ROW]), "update")
+
+
+def unlike(plan: Plan, table: Table, changed: list[str], rows: pl.Series) -> pl.Series:
+    """Those of these staged rows that the table still has otherwise."""
+    quote = connections[plan.resource.database].ops.quote_name
+    old = ", ".join(f"t.{quote(column)}" for column in changed)
+    new = ", ".join(new_value(plan, table, column) for column in changed)
+    sql = (
+        f"SELECT s.{quote(ROW)} FROM {STAGING} s JOIN {quote(table.name)} t ON {key_condition(plan)}"  # noqa: S608
+        f" WHERE s.{quote(ROW)} = ANY('{array(rows)}'::int[]) AND ({old}) IS DISTINCT FROM ({new})"
+    )
+    return pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER)
+
+
+def changed_all(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> Written:
+    """Update the rows, all of them or all that violate no constraint."""
     if there.is_empty() or not changed:
         return Written(outcomes(there[ROW], Outcome.UNCHANGED, there["pk"]), nothing().errors)
     change_these = partial(change, plan, table, changed)
@@ -189,7 +212,26 @@ def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFra
 
 
 def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
-    """Insert the staged rows that are new; those that another operation inserts meanwhile are left out."""
+    """Insert the staged rows that are new; those that another operation inserts meanwhile are left out.
+
+    Where a trigger drops rows, these are missing as those are: then they are told apart by who has their key.
+    """
+    written = inserted_all(plan, table, rows)
+    done = pl.concat([written.outcomes[ROW], written.errors[ROW]])
+    missing = rows.filter(~pl.col(ROW).is_in(done.implode()))[ROW]
+    if missing.is_empty() or not may_drop(plan.resource, Verb.CREATE):
+        return written
+    quote = connections[plan.resource.database].ops.quote_name
+    sql = (
+        f"SELECT s.{quote(ROW)} FROM {STAGING} s WHERE s.{quote(ROW)} = ANY('{array(missing)}'::int[])"  # noqa: S608
+        f" AND NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {key_condition(plan)})"
+    )
+    dropped = pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER)
+    return without(plan.resource, written, dropped, "create")
+
+
+def inserted_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
+    """Insert the rows, all of them or all that violate no constraint and that nobody else inserts."""
     if rows.is_empty():
         return nothing()
     try:

@@ -107,9 +107,7 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     }
     # The field with the most values narrows the search best; of the others, all values that come are looked at.
     widest = max(columns, key=lambda one: rows[one.name].n_unique())
-    manager = plan.resource.model._base_manager.using(plan.resource.database)
-    if connections[plan.resource.database].features.has_select_for_update:
-        manager = manager.select_for_update(of=("self",))
+    manager = locking(plan.resource)
     instances = [
         instance
         for some in batches(widest.python(rows[widest.name].unique().drop_nulls()))
@@ -122,6 +120,15 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     }
     visible = pks_within(scope_of(plan.resource, user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
+
+
+def locking(resource: BulkResource) -> models.QuerySet[Any]:
+    """The rows of a resource's table, locked as they are read where the database can."""
+    rows = resource.model._base_manager.using(resource.database)
+    features = connections[resource.database].features
+    if not features.has_select_for_update:
+        return rows.all()
+    return rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
 
 
 def prepared(column: Column, values: list[Any]) -> list[Any]:

@@ -17,6 +17,7 @@ from bulkql.workers.resources.registry import BulkResource, field_of
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.merging import merge
 from bulkql.workers.writers.table import Table, is_copyable, table_of
+from bulkql.workers.writers.triggers import but_for_dropped, may_drop
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written
 
@@ -36,7 +37,7 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
     table = in_key_order(resource, table_of(resource, rows))
     try:
         with transaction.atomic(using=resource.database):
-            copy(resource.database, table.name, table.columns, table.frame)
+            count = copy(resource.database, table.name, table.columns, table.frame)
     except DataError:
         # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
         return orm.create(resource, rows)
@@ -44,8 +45,10 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         if not is_of_a_row(error):
             raise
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
-        return staging.create_staged(resource, table, given_keys(resource, rows))
-    return Written(staging.created_outcomes(table, table.frame), no_errors())
+        written = staging.create_staged(resource, table, given_keys(resource, rows))
+        return but_for_dropped(resource, written) if may_drop(resource, Verb.CREATE) else written
+    written = Written(staging.created_outcomes(table, table.frame), no_errors())
+    return written if count == table.frame.height else but_for_dropped(resource, written)
 
 
 def in_key_order(resource: BulkResource, table: Table) -> Table:

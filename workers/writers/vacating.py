@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count, islice
 from secrets import randbelow
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import polars as pl
+from django.conf import settings
 from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Case, Max, Min, Value, When
 
@@ -39,6 +40,7 @@ PRIVATE_FROM, PRIVATE_COUNT = 0xE000, 6_400
 LONGEST_TEXT = 4
 #: Chunks of one transaction have different stand-ins, and so have processes, for they would wait for each other.
 NUMBERS = count(randbelow(PRIVATE_COUNT**LONGEST_TEXT))
+MOST_STAND_INS = 2**48
 #: Instances that one UPDATE of the ORM changes.
 ROWS_AN_UPDATE = 200
 
@@ -148,13 +150,17 @@ def stand_ins(plan: Plan, constraint: Constraint, field: models.Field[Any, Any],
     if takes_null(constraint, field):
         yield [None] * number
     kind = field.target_field if isinstance(field, models.ForeignKey) else field
-    if isinstance(kind, models.CharField | models.TextField):
-        length = min(kind.max_length or LONGEST_TEXT, LONGEST_TEXT)
-        if PRIVATE_COUNT**length >= number:
-            yield [private_text(one, length) for one in islice(NUMBERS, number)]
-    elif isinstance(kind, models.UUIDField):
+    if isinstance(kind, models.UUIDField):
         yield [uuid4() for _ in range(number)]
-    elif step := step_of(kind):
+        return
+    found = ending(kind, plan.resource.database)
+    if found is None:
+        return
+    last, step, room = found
+    if number <= room:
+        yield [back_from(last, step, one % room) for one in islice(NUMBERS, number)]
+    if not isinstance(last, str):
+        # A check constraint may want them nearer to the others.
         rows = plan.resource.model._base_manager.using(plan.resource.database)
         ends = rows.aggregate(most=Max(field.attname), least=Min(field.attname))
         if ends["most"] is not None:
@@ -162,18 +168,30 @@ def stand_ins(plan: Plan, constraint: Constraint, field: models.Field[Any, Any],
             yield [ends["least"] - step * place for place in range(1, number + 1)]
 
 
-def private_text(number: int, length: int) -> str:
-    """A number as so many characters that nobody writes."""
-    digits = (number // PRIVATE_COUNT**place % PRIVATE_COUNT for place in range(length))
-    return "".join(chr(PRIVATE_FROM + digit) for digit in digits)
-
-
-def step_of(field: models.Field[Any, Any]) -> Any:
-    """The least by which values of a type differ; None for types that are not counted."""
-    if isinstance(field, models.IntegerField | models.FloatField):
-        return 1
+def ending(field: models.Field[Any, Any], alias: str) -> tuple[Any, Any, int] | None:
+    """The end of a type's values, the least by which they differ, and how many of them are hardly ever used."""
+    if isinstance(field, models.CharField | models.TextField):
+        length = min(field.max_length or LONGEST_TEXT, LONGEST_TEXT)
+        return chr(PRIVATE_FROM) * length, None, PRIVATE_COUNT**length
+    if isinstance(field, models.IntegerField):
+        _, most = connections[alias].ops.integer_field_range(field.get_internal_type())
+        return most, 1, min(most // 2, MOST_STAND_INS)
+    if isinstance(field, models.FloatField):
+        return float(2**53), 1, 2**52
     if isinstance(field, models.DecimalField):
-        return Decimal(1).scaleb(-(field.decimal_places or 0))
-    if isinstance(field, models.DateTimeField | models.DurationField):
-        return timedelta(microseconds=1)
-    return timedelta(days=1) if isinstance(field, models.DateField) else None
+        step = Decimal(1).scaleb(-(field.decimal_places or 0))
+        most = 10 ** (field.max_digits or 0)
+        return (most - 1) * step, step, min(most // 2, MOST_STAND_INS)
+    if isinstance(field, models.DateTimeField):
+        return datetime(9999, 12, 1, tzinfo=UTC if settings.USE_TZ else None), timedelta(microseconds=1), 2**50
+    if isinstance(field, models.DateField):
+        return date(9999, 12, 1), timedelta(days=1), 1_000_000
+    return None
+
+
+def back_from(last: Any, step: Any, number: int) -> Any:
+    """A value so many steps before the last one; of texts one of characters that nobody writes."""
+    if not isinstance(last, str):
+        return last - step * number
+    digits = (number // PRIVATE_COUNT**place % PRIVATE_COUNT for place in range(len(last)))
+    return "".join(chr(PRIVATE_FROM + digit) for digit in digits)

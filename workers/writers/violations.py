@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from django.db import DatabaseError, DataError, IntegrityError, models
+from django.db import DatabaseError, DataError, IntegrityError, connections, models
 from django.db.models import ProtectedError, RestrictedError
 
 from bulkql.workers.columns.column import graphql_name
@@ -80,6 +80,9 @@ def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
     if diagnosis is not None:
         columns = [diagnosis.column_name] if diagnosis.column_name else columns_in(diagnosis.message_detail)
         return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, columns)
+    match error.args:
+        case (int(number), str(text)):
+            return from_mysql(resource, number, text)
     return from_sqlite(resource, str(error))
 
 
@@ -124,6 +127,55 @@ def from_sqlite(resource: BulkResource, text: str) -> RowError:
     if kind == "NOT NULL":
         return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
     return RowError(None, Code.CONSTRAINT, "The row violates a constraint of the database.")
+
+
+#: MariaDB's and MySQL's numbers of errors: https://mariadb.com/docs/server/reference/error-codes
+DUPLICATE, IS_NULL, NO_DEFAULT, NO_PARENT, HAS_CHILDREN = (1062, 1586), 1048, 1364, (1216, 1452), (1217, 1451)
+CHECKS = (3819, 4025)
+#: A text that is too long, a number out of range, and values of other kinds that a column does not take.
+VALUES = (1264, 1265, 1292, 1366, 1367, 1406, 1411, 1690, 3140)
+
+
+def from_mysql(resource: BulkResource, number: int, text: str) -> RowError:
+    """MariaDB and MySQL have a number, and the name of a key or a column among the words of their message.
+
+    "Duplicate entry 'a' for key 'name'", in MySQL 'zoo_tag.name'; "CONSTRAINT `no_debt` failed for ...". The value is
+    the client's own, and may hold quotes: the last name counts.
+    """
+    if number in DUPLICATE:
+        name = name_behind("for key", text)
+        key = key_of_columns(resource, columns_of_index(resource, name))
+        if key is not None:
+            return unique_violation(resource, key)
+        return named(resource, name) or RowError(None, Code.ALREADY_EXISTS, f"{name} is violated.")
+    if number in CHECKS:
+        name = name_behind("constraint", text)
+        return named(resource, name) or RowError(None, Code.CONSTRAINT, f"{name} is violated.")
+    if number in NO_PARENT:
+        path = path_of_column(resource, name_behind("foreign key", text))
+        return RowError(path, Code.REFERENCE_NOT_FOUND, "A foreign key points to nothing.")
+    if number in HAS_CHILDREN:
+        return protected_violation(resource)
+    path = path_of_column(resource, name_behind("column", text) or name_behind("field", text))
+    if number in (IS_NULL, NO_DEFAULT):
+        return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
+    if number in VALUES:
+        return RowError(path, Code.INVALID, "The database does not accept this value.")
+    return RowError(None, Code.REJECTED, f"The database rejected the row ({number}).")
+
+
+def name_behind(word: str, text: str) -> str:
+    """The last part of the name that follows a word's last place: stock of "for column `test`.`toy`.`stock` at row"."""
+    found = re.findall(rf"{word} \(?((?:[`'][^`']*[`']\.?)+)", text, re.IGNORECASE)
+    return re.split(r"[`'.]+", found[-1].strip("`'"))[-1] if found else ""
+
+
+def columns_of_index(resource: BulkResource, name: str) -> list[str]:
+    """The columns of an index of the table; Django's names for them do not always tell."""
+    connection = connections[resource.database]
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, resource.model._meta.db_table)
+    return list(found[name]["columns"]) if name in found else []
 
 
 def key_of_columns(resource: BulkResource, columns: list[str]) -> UniqueKey | None:

@@ -438,3 +438,37 @@ def test_an_enum_name_means_its_choice_also_where_another_choice_is_written_so()
     column = column_for(ODD_FIELDS["letter"])
 
     assert fast(column, ["B", "b", "B_1", "", "c"]) == [("B", "b"), ("b", "b"), ("B_1", "B"), ("", "")]
+
+
+class Brittle(models.CharField):
+    """Its code raises whatever it likes."""
+
+    def to_python(self, value):
+        if value == "gone":
+            raise FileNotFoundError(value)
+        return value
+
+    def get_prep_value(self, value):
+        return {"x": 1}[value] if value == "lost" else value or None
+
+
+def test_whatever_a_field_raises_is_an_error_of_that_value_alone(caplog):
+    column = column_for(field_of_name(Brittle(max_length=10, blank=True)))
+
+    (values, _), errors = parse(column, ["good", "gone", "lost"])
+
+    assert values.to_list() == ["good", None, None]
+    assert errors.select("__row", "code").rows() == [(1, "INVALID"), (2, "INVALID")]
+    assert "FileNotFoundError" in caplog.text
+    assert "gone" not in caplog.text
+
+
+def test_text_of_which_a_field_makes_null_is_equal_to_no_other():
+    column = column_for(field_of_name(Brittle(max_length=10, blank=True)))
+
+    assert column.comparable(pl.Series(["a", "", "a"])).to_list() == ["a", None, "a"]
+
+
+def field_of_name(field):
+    field.set_attributes_from_name("brittle")
+    return field

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import os
 
 import pytest
+import zstandard
 
-from bulkql.workers.errors import BadInput
+from bulkql.workers.conf import Limits
+from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.readers import files
-from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.readers.options import Compression, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.readers.text import compression as compression_module
+from bulkql.workers.readers.text.decoding import HEAD_BYTES
 from bulkql.workers.resources.registry import resource_named
 from tests.plans import creating
 
@@ -74,8 +80,155 @@ def test_unknown_columns_are_refused_at_once():
 
 def test_a_file_of_another_format_is_refused():
     assert check(CSV, FileFormat.PARQUET) == "This is not a Parquet file."
-    assert check(CSV, FileFormat.NDJSON) == "This is not an NDJSON file: line 1 is not a JSON object."
-    assert check(b"PAR1\0\0\0\0", FileFormat.CSV) == "This is not a CSV file: line 1 has null characters."
+    assert check(CSV, FileFormat.NDJSON) == (
+        "This is not an NDJSON file. Line 1 is not JSON: JSON is malformed: invalid character (byte 0)."
+    )
+    assert check(b"\1\0\0\0\0\0", FileFormat.CSV) == "This is not a CSV file: line 1 has null characters."
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (gzip.compress(CSV), "This is a gzip file; name it so that its ending tells"),
+        (zstandard.compress(CSV), "This is a zstd file; name it so that its ending tells"),
+        (b"PK\x03\x04...", "This is a zip file, as .xlsx and .ods files are too; unpack it"),
+        (b"PAR1...", "it looks like Parquet; give `format: PARQUET`, or name it .parquet."),
+        (b"\xd0\xcf\x11\xe0...", "This is an old Excel file (.xls)"),
+        (b"<!DOCTYPE html><html>", "it looks like HTML or XML."),
+        (b"%PDF-1.7", "This is a PDF"),
+    ],
+)
+def test_a_file_says_what_it_is(file_format, data, words):
+    assert words in str(check(data, file_format))
+
+
+@pytest.mark.parametrize("data", [b'{"char": "ab"}', b'[{"char": "ab"}]', b'\xef\xbb\xbf[\n {\n  "char": 1}]'])
+def test_json_that_is_named_csv_says_so(data):
+    assert check(data) == ("This is not a CSV file: it looks like NDJSON; give `format: NDJSON`, or name it .ndjson.")
+
+
+@pytest.mark.parametrize(
+    ("pack", "compression"), [(gzip.compress, Compression.GZIP), (zstandard.compress, Compression.ZSTD)]
+)
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
+class TestCompressed:
+    def test_a_compressed_file_is_read(self, pack, compression, file_format):
+        text = CSV if file_format == FileFormat.CSV else b'{"char": "ab", "text": "x"}\n'
+
+        found = rows(
+            pack(text) + pack(text[len(b"char,text\n") :] if file_format == FileFormat.CSV else text),
+            file_format,
+            compression,
+        )
+
+        assert found == [("ab", "x"), ("ab", "x")]
+
+    def test_a_compressed_file_that_is_cut_off_is_refused(self, pack, compression, file_format):
+        data = pack(os.urandom(1000))[:-20]
+
+        assert "is damaged or cut off" in str(check(data, file_format, compression=compression))
+
+    def test_what_is_not_compressed_says_so(self, pack, compression, file_format):
+        assert check(CSV, file_format, compression=compression) == (
+            f"The file's name says {compression.lower()}, and the file is not compressed so."
+        )
+
+    def test_a_bomb_is_refused_before_it_fills_anything(self, pack, compression, file_format, monkeypatch):
+        monkeypatch.setattr(compression_module, "limits", lambda: Limits(compression_expansion=2))
+        row = b"ab,x\n" if file_format == FileFormat.CSV else b'{"char": "ab"}\n'
+
+        with pytest.raises(UnreadableFile) as caught:
+            rows(
+                pack((b"char,text\n" if file_format == FileFormat.CSV else b"") + row * 100_000),
+                file_format,
+                compression,
+            )
+
+        assert str(caught.value) == (
+            f"The {compression.lower()} file expands to more than 131,072 bytes, 2 for each of its own "
+            "(BULKQL_COMPRESSION_EXPANSION); send it uncompressed."
+        )
+
+
+def test_a_zstd_file_that_looks_back_too_far_is_refused():
+    parameters = zstandard.ZstdCompressionParameters(window_log=30)
+    data = zstandard.ZstdCompressor(compression_params=parameters).compressobj().compress(b"")
+    data += zstandard.ZstdCompressor(compression_params=parameters).compressobj().flush()
+
+    assert "is damaged or cut off" in str(check(data + b"x", compression=Compression.ZSTD))
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_parquet_is_not_compressed_again(compression):
+    assert check(b"...", FileFormat.PARQUET, compression=compression) == (
+        "A PARQUET file is compressed in itself; send it as it is."
+    )
+
+
+def rows(data, file_format, compression):
+    options = FileOptions(format=file_format, compression=compression)
+    frames = list(files.read(io.BytesIO(data), creating(resource_named("animals")), options))
+    return [row for frame in frames for row in frame.select("char", "text").rows()]
+
+
+def resolved(data, **options):
+    """The encoding and the delimiter that are taken."""
+    options = FileOptions(format=FileFormat.CSV, left_out=("delimiter", "encoding"), **options)
+    found = files.FileStart(io.BytesIO(data), options).options
+    return found.encoding, found.delimiter
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        (CSV, ("utf-8", ",")),
+        (b"\xef\xbb\xbf" + CSV, ("utf-8-sig", ",")),
+        (CSV.decode().encode("utf-16"), ("utf-16", ",")),
+        (CSV.decode().encode("utf-16-le"), ("utf-16-le", ",")),
+        (CSV.decode().encode("utf-16-be"), ("utf-16-be", ",")),
+        (CSV.decode().encode("utf-32-le"), ("utf-32-le", ",")),
+        (b"sep=;\nchar;text\nab;x\n", ("utf-8", ";")),
+        (b'"SEP=\t"\r\nchar\ttext\r\n', ("utf-8", "\t")),
+    ],
+)
+def test_what_the_file_says_is_taken_where_the_sender_says_nothing(data, taken):
+    assert resolved(data) == taken
+
+
+@pytest.mark.parametrize(("data", "name"), [(CSV, "utf-16"), (CSV, "utf-32"), (b"na\x11e\n", "UTF16")])
+def test_utf_16_without_its_mark_is_refused_where_nothing_else_tells_it(data, name):
+    found = check(data, encoding=name)
+
+    assert "it has no byte order mark" in str(found)
+    assert "-le or " in str(found)
+
+
+def test_utf_16_without_its_mark_is_read_where_its_null_characters_tell_it():
+    assert check(CSV.decode().encode("utf-16-le"), encoding="utf-16") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "file_format"),
+    [
+        ("rows.csv", b"PAR1", FileFormat.CSV),
+        ("rows", b"PAR1", FileFormat.PARQUET),
+        ("rows.dat", b'{"a": 1}', FileFormat.NDJSON),
+        ("rows.dat.gz", gzip.compress(b'[{"a": 1}]'), FileFormat.NDJSON),
+    ],
+)
+def test_the_first_bytes_tell_the_format_where_the_name_does_not(name, data, file_format):
+    assert files.format_of_file(name, io.BytesIO(data)) == file_format
+
+
+def test_a_format_that_nothing_tells_is_asked_for():
+    with pytest.raises(BadInput) as caught:
+        files.format_of_file("rows.dat", io.BytesIO(CSV))
+
+    assert str(caught.value) == (
+        "The name rows.dat tells no format, and neither does the file, which begins with 'char,text'; give `format`: "
+        "CSV, NDJSON, PARQUET, XLSX."
+    )
 
 
 def test_every_format_has_a_reader():
@@ -93,7 +246,8 @@ def test_every_format_has_a_reader():
     ],
 )
 def test_the_header_tells_the_files_names_and_the_fields(file_format, data, header):
-    options = FileOptions(format=file_format, columns={"Gr": "integer"}, unknown_columns=UnknownColumns.IGNORE)
+    columns = {"Gr": "integer"} if b"Gr" in data else {}
+    options = FileOptions(format=file_format, columns=columns, unknown_columns=UnknownColumns.IGNORE)
 
     beginning, plan = files.FileStart(io.BytesIO(data), options), creating(resource_named("animals"))
 
@@ -118,7 +272,7 @@ def test_the_beginning_is_read_once_for_all_that_is_asked(file_format, data):
 
     assert found == {"text", "Gr", "integer"}
     assert beginning.header(plan) == [("text", "text"), ("Gr", "integer")]
-    assert file.bytes_read == len(data)
+    assert file.bytes_read == len(data[:HEAD_BYTES]) + len(data)
 
 
 class CountingFile(io.BytesIO):

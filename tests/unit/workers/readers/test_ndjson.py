@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulkql.workers import frames
 from bulkql.workers.columns.cells import MARK, NULL
 from bulkql.workers.conf import Limits
 from bulkql.workers.errors import BadInput, UnreadableFile
@@ -27,9 +28,14 @@ class Animals(BulkResource):
 
 
 def read(data, resource=None, **options):
-    file_options = FileOptions(format=FileFormat.NDJSON, **options)
-    frames = list(ndjson.read(io.BytesIO(data), creating(resource or Animals(Animal)), file_options))
-    return pl.concat(frames, how="diagonal")
+    return numbered(data, resource, **options).drop(frames.LINE, strict=False)
+
+
+def numbered(data, resource=None, **options):
+    """The rows of a file, with their lines."""
+    file_options, plan = FileOptions(format=FileFormat.NDJSON, **options), creating(resource or Animals(Animal))
+    ndjson.NdjsonBeginning(io.BytesIO(data), file_options).check(plan)
+    return pl.concat(ndjson.read(io.BytesIO(data), plan, file_options), how="diagonal")
 
 
 def columns(data, **options):
@@ -91,61 +97,149 @@ def test_columns_of_other_names_are_mapped():
     assert columns('{"Größe": 5}\n'.encode(), columns={"Größe": "big"}) == {"big": ["5"]}
 
 
+def malformed(frame):
+    """What is wrong with each row, and what it was: (message, text)."""
+    found = [found and found[0] for found in errors(frame)]
+    assert all(one is None or one[:2] == [None, "MALFORMED"] for one in found)
+    return [one and (one[2], one[3]) for one in found]
+
+
 def test_a_broken_line_is_an_error_of_its_row_and_names_the_line():
-    frame = read(b'{"char": "ab"}\n\n{"char": "cd"\n{"char": "ef"}\nnothing\n{"char": "\xff"}\n{"char": NaN}\n')
+    found = numbered(
+        b'{"char": "ab"}\n\n{"char": "cd"\n{"char": "ef"}\nnothing\n{"char": "\xff"}\n{"char": NaN}\n{"char": "gh"},\n'
+    )
 
-    assert frame["char"].to_list() == ["ab", None, "ef", None, None, None]
-    assert errors(frame) == [
+    assert found["char"].to_list() == ["ab", None, "ef", None, None, None, None]
+    assert found[frames.LINE].to_list() == [1, 3, 4, 5, 6, 7, 8]
+    assert malformed(found) == [
         None,
-        [[None, "INVALID", "Line 3 is not JSON: Input data was truncated.", '{"char": "cd"']],
+        ("Line 3 is not JSON: Input data was truncated.", '{"char": "cd"'),
         None,
-        [[None, "INVALID", "Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"]],
-        [
-            [
-                None, "INVALID",
-                "Line 6 is not JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte.",
-                '{"char": "�"}',
-            ]
-        ],
-        [[None, "INVALID", "Line 7 is not JSON: JSON is malformed: invalid character (byte 9).", '{"char": NaN}']],
-    ]  # fmt: skip
+        ("Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"),
+        ("Line 6 is not JSON: it is not UTF-8 (byte 0xff); give the file's `encoding`.", '{"char": "�"}'),
+        (
+            "Line 7 is not JSON: JSON is malformed: invalid character (byte 9); NaN is no number there.",
+            '{"char": NaN}',
+        ),
+        (
+            "Line 8 is not JSON: it ends with a comma; objects on lines of their own have none between them.",
+            '{"char": "gh"},',
+        ),
+    ]
 
 
-def test_a_long_broken_line_is_shown_in_part():
-    frame = read(b'{"char": "ab"}\n["' + b"x" * 1000 + b"\n")
+@pytest.mark.parametrize("first", [b'{"char": NaN}', b"5", b"nothing", b'{"char": "a'])
+def test_the_first_line_may_be_broken_as_any_other(first):
+    frame = read(first + b'\n{"char": "ab"}\n')
 
-    assert errors(frame)[1][0][3] == '["' + "x" * 198
+    assert frame["char"].to_list() == [None, "ab"]
+    assert [found is None for found in malformed(frame)] == [False, True]
 
 
 def test_a_line_nested_too_deeply_is_an_error_of_its_row():
     frame = read(b'{"char": "ab"}\n' + b"[" * 100_000 + b"\n" + b'{"char": "cd"}\n')
 
     assert frame["char"].to_list() == ["ab", None, "cd"]
-    assert errors(frame)[1] == [
-        [
-            None,
-            "INVALID",
-            "Line 2 is not JSON: maximum recursion depth exceeded while deserializing an object.",
-            "[" * 200,
-        ]
-    ]
+    assert malformed(frame)[1] == (
+        "Line 2 is not JSON: maximum recursion depth exceeded while deserializing an object.",
+        "[" * 100_000,
+    )
 
 
 def test_a_line_that_is_no_object_is_an_error_of_its_row():
     frame = read(b'{"char": "ab"}\n["cd"]\n5\nnull\n')
 
     assert frame["char"].to_list() == ["ab", None, None, None]
-    assert errors(frame) == [
+    assert malformed(frame) == [
         None,
-        [[None, "INVALID", "A row is an object of fields and values.", '["cd"]']],
-        [[None, "INVALID", "A row is an object of fields and values.", "5"]],
-        [[None, "INVALID", "A row is an object of fields and values.", "null"]],
+        ("Line 2 is not a JSON object.", '["cd"]'),
+        ("Line 3 is not a JSON object.", "5"),
+        ("Line 4 is not a JSON object.", "null"),
     ]
 
 
-@pytest.mark.parametrize("data", [b'\n\n[{"char": "ab"}]\n', b"\r\n\nchar,text\n", b"\n\nnull\n", b'\n\n"ab"'])
-def test_a_file_whose_first_line_is_no_object_is_refused(data):
-    assert unreadable(data) == "This is not an NDJSON file: line 3 is not a JSON object."
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\r\n\nchar,text\n", "Line 3 is not JSON: JSON is malformed: invalid character (byte 0)."),
+        (b"\n\nnull\n", "Line 3 is not a JSON object."),
+        (b'\n\n"ab"', "Line 3 is not a JSON object."),
+        (b"\n\n[5]\n", "Line 3 is not a JSON object."),
+        (b'{"char": "\xfc"}', "Line 1 is not JSON: it is not UTF-8 (byte 0xfc); give the file's `encoding`."),
+    ],
+)
+def test_a_file_without_an_object_is_refused(data, reason):
+    assert unreadable(data) == f"This is not an NDJSON file. {reason}"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "utf-8-sig"])
+def test_other_encodings_are_read(encoding):
+    assert columns('{"char": "ä"}\n'.encode(encoding), encoding=encoding) == {"char": ["ä"]}
+
+
+OBJECTS = [{"char": 'a\n]}\\"', "json": {"a": [1, {}]}}, {}, {"big": 7}, {"char": "[", "json": []}]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1_000_000])
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (json.dumps(OBJECTS), [1, 1, 1, 1]),
+        (" [\n" + ",\n".join(map(json.dumps, OBJECTS)) + "\n]\n", [2, 3, 4, 5]),
+        (json.dumps(OBJECTS, indent=2).replace("\n", "\r\n"), [2, 11, 12, 15]),
+        ("".join(json.dumps(one, indent=1) + "\n" for one in OBJECTS), [1, 10, 11, 14]),
+    ],
+)
+def test_arrays_and_objects_that_span_lines_are_read(monkeypatch, size, text, lines):
+    monkeypatch.setattr(ndjson, "BLOCK_BYTES", size)
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", max(size, 20))
+
+    frame = numbered(text.encode())
+
+    assert frame["char"].to_list() == ['a\n]}\\"', None, None, "["]
+    assert frame["big"].to_list() == [None, None, "7", None]
+    assert frame["json"].to_list() == ['{"a": [1, {}]}', None, None, "[]"]
+    assert frame[frames.LINE].to_list() == lines
+
+
+def test_what_is_no_object_in_an_array_is_an_error_of_its_row():
+    frame = numbered(b'[{"char": "ab"},\n5, {"char": NaN},\n{"char": "cd"}]')
+
+    assert frame["char"].to_list() == ["ab", None, None, "cd"]
+    assert frame[frames.LINE].to_list() == [1, 2, 2, 3]
+    assert [found and found[0].partition(":")[0] for found in malformed(frame)] == [
+        None,
+        "Line 2 is not a JSON object.",
+        "Line 2 is not JSON",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'[{"char": "ab"}', "The JSON array is never closed; the file may be cut off."),
+        (b'[{"char": "ab"},\n{"char"', "The JSON value at line 2 is never closed; the file may be cut off."),
+        (b'[{"char": "ab"}]\n{}', "Line 2 is behind the end of the JSON array; one array is a file."),
+    ],
+)
+def test_an_array_that_is_cut_off_is_refused(data, reason):
+    assert unreadable(data) == reason
+
+
+def test_a_column_that_is_mapped_must_be_there():
+    found = unreadable_input(b'{"Name": "ab", "text": 1}\n{"big": 1}\n', columns={"Naem": "char"})
+
+    assert found == (
+        "`columns` maps 'Naem', but its first 1,000 rows have no such column (did you mean 'Name'?). "
+        "It has 'Name', 'text', 'big'."
+    )
+
+
+def unreadable_input(data, **options):
+    with pytest.raises(BadInput) as caught:
+        read(data, **options)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
@@ -158,7 +252,7 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch
     monkeypatch.setattr(ndjson, "FIRST_BYTES", max(10, 3))
     monkeypatch.setattr(ndjson, "limits", lambda: Limits(record_bytes=1000))
 
-    assert unreadable(b"[" + b"1," * 2000) == (
+    assert unreadable(b'{"' + b"1," * 2000) == (
         "Line 1 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): one JSON object a line is expected."
     )
 
@@ -194,7 +288,10 @@ def test_unknown_fields_of_later_rows_are_their_errors():
 def test_unknown_fields_may_be_ignored():
     data = b'{"char": "ab", "colour": "red"}\n{"age": 5}\n'
 
-    assert columns(data, unknown_columns=UnknownColumns.IGNORE) == {"char": ["ab", None]}
+    assert columns(data, unknown_columns=UnknownColumns.IGNORE) == {
+        "char": ["ab", None],
+        "__others": ['{"colour":"red"}', '{"age":5}'],
+    }
 
 
 def test_texts_that_stand_for_null_are_null():
@@ -267,9 +364,10 @@ def test_rows_of_one_shape_are_decoded_without_a_dictionary_for_each(monkeypatch
     looked_at = []
     decode = ndjson.decode
     monkeypatch.setattr(ndjson, "FIRST_BYTES", 64)
-    monkeypatch.setattr(ndjson, "decode", lambda block, line: looked_at.append(line) or decode(block, line))
+    monkeypatch.setattr(ndjson, "decode", lambda block: looked_at.append(block.lines[0]) or decode(block))
 
     frame = read(b"".join(b'{"char": "a%d", "big": %d}\n' % (number, number) for number in range(1000)))
 
     assert frame.rows() == [(f"a{number}", f"{number}") for number in range(1000)]
-    assert looked_at == [1]
+    # The beginning is looked at, then the file's first block.
+    assert looked_at[-1] == 1

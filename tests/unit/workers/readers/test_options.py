@@ -26,12 +26,12 @@ def test_the_name_tells_the_format(name, file_format):
     assert format_of(name) == file_format
 
 
-@pytest.mark.parametrize("name", ["rows", "rows.xlsx", "csv", ""])
+@pytest.mark.parametrize("name", ["rows", "rows.xls", "csv", ""])
 def test_a_name_that_tells_nothing_is_refused(name):
     with pytest.raises(BadInput) as caught:
         format_of(name)
 
-    assert str(caught.value) == f"The name {name} tells no format; give `format`: CSV, NDJSON, PARQUET."
+    assert str(caught.value) == f"The name {name} tells no format; give `format`: CSV, NDJSON, PARQUET, XLSX."
 
 
 @pytest.mark.parametrize(

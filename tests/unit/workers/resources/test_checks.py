@@ -222,14 +222,6 @@ def test_a_field_is_owed_that_nobody_gives():
     assert owed == ["text", "number", "blank_number"]
 
 
-def test_tables_do_not_inherit():
-    assert found(Child, fields=("name", "toy"))[-1] == (
-        "bulkql.E006",
-        "zoo.Child inherits from another table, which bulk writes cannot fill.",
-        "Register the parent model, or make it abstract.",
-    )
-
-
 def test_primary_keys_are_of_one_field():
     assert found(Composite, fields=("a", "b"))[-1] == (
         "bulkql.E007",
@@ -376,3 +368,25 @@ def test_what_is_written_in_a_way_of_its_own_is_a_text():
         )
         for name in ("number", "color")
     ]
+
+
+def test_field_named_as_the_number_of_rows_and_a_hook_with_frames_are_refused():
+    class Row(BulkResource):
+        fields = ("row",)
+
+        def clean_rows(self, rows):
+            return None
+
+    class Free(BulkResource):
+        fields = ("row",)
+
+    with isolate_apps("tests.zoo"):
+
+        class Cell(models.Model):
+            row = models.IntegerField()
+
+            class Meta:
+                app_label = "zoo"
+
+    assert [error.id for error in resource_errors(Row(Cell))] == ["bulkql.E082"]
+    assert list(resource_errors(Free(Cell))) == []

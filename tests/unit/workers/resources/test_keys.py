@@ -34,6 +34,22 @@ with isolate_apps("tests.zoo"):
                 models.UniqueConstraint(Lower("code"), name="expression"),
             ]
 
+    class Booking(models.Model):
+        name = models.CharField(max_length=8)
+        day = models.DateField()
+        room = models.IntegerField()
+
+        class Meta:
+            app_label = "zoo"
+            constraints = [
+                models.UniqueConstraint("name", models.F("day").desc(), name="of_plain_expressions"),
+                models.UniqueConstraint("room", Lower("name"), name="of_others"),
+            ]
+
+
+def test_expressions_that_are_fields_are_keys():
+    assert unique_keys(Booking) == (UniqueKey(("id",)), UniqueKey(("name", "day")))
+
 
 def test_primary_keys_and_unique_fields_are_keys():
     assert unique_keys(Country) == (UniqueKey(("iso",)), UniqueKey(("iso3",)))

@@ -1,0 +1,40 @@
+"""Tries that failed -> why an operation is given up, and what helps."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError
+
+from bulkql.workers.errors import GivenUp, place_of
+from bulkql.workers.models import Operation
+
+#: What the database calls a statement that took too long, and a transaction that waited for a lock for too long.
+TOO_LONG = ("57014", "55P03")
+
+
+def note_failure(operation_id: UUID, what: str, error: BaseException) -> None:
+    """Tell in the operation's message what failed and where; it is tried again."""
+    message = f"{what} failed ({reason_of(error)}); it is tried again."
+    # The database may be what is away: then nobody can be told, and the next try will see.
+    with suppress(DatabaseError, InterfaceError):
+        Operation.objects.filter(pk=operation_id, finished_at=None).update(message=message)
+
+
+def reason_of(error: BaseException) -> str:
+    """The kind of an exception and its place; of the database's own limits, what helps. Never what it quotes."""
+    if getattr(error.__cause__, "sqlstate", None) in TOO_LONG:
+        return "a statement took longer than BULKQL_STATEMENT_SECONDS; smaller chunks take less, see chunkSize"
+    return place_of(error)
+
+
+def failed_too_often(operation: Operation, what: str, attempts: int, remedy: str) -> GivenUp:
+    """The end of an operation that was tried so often: the last reason that was told, and what to do."""
+    told = Operation.objects.values_list("message", flat=True).get(pk=operation.pk)
+    found = told.removeprefix(f"{what} failed (").removesuffix("); it is tried again.")
+    if found == told:
+        why = "each time its worker ended without a word, as one does whose memory is used up"
+        return GivenUp(operation.pk, f"{what} failed {attempts} times: {why}. {remedy}")
+    how = "The workers' log tells more; mend the cause, then send the rest again by retryOperation."
+    return GivenUp(operation.pk, f"{what} failed {attempts} times, at last with {found}. {how}")

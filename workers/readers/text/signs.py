@@ -1,0 +1,54 @@
+"""The first bytes of a file -> what it certainly is, whatever it is called."""
+
+from __future__ import annotations
+
+import re
+
+from bulkql.workers.errors import UnreadableFile
+from bulkql.workers.readers.options import FileFormat
+
+SIGNS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "This is a gzip file; name it so that its ending tells, such as rows.csv.gz, or unpack it."),
+    (b"\x28\xb5\x2f\xfd", "This is a zstd file; name it so that its ending tells, such as rows.csv.zst, or unpack it."),
+    (b"PK\x03\x04", "This is a zip file, as .xlsx and .ods files are too; unpack it, or save the sheet as CSV."),
+    (b"PK\x05\x06", "This is an empty zip file."),
+    (b"BZh", "This is a bzip2 file; unpack it."),
+    (b"\xfd7zXZ\0", "This is an xz file; unpack it."),
+    (b"\xd0\xcf\x11\xe0", "This is an old Excel file (.xls); save the sheet as CSV."),
+    (b"%PDF-", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
+)
+PARQUET = b"PAR1"
+#: An object with a key, or an array of them.
+JSON = re.compile(rb"\s*(?:\[\s*)?\{\s*(?:\"|\})")
+MARKUP = re.compile(rb"\s*<(?:\?xml|!doctype html|html)\b", re.IGNORECASE)
+NAMES = {FileFormat.CSV: "CSV", FileFormat.NDJSON: "NDJSON", FileFormat.PARQUET: "Parquet"}
+
+
+def check_signs(head: bytes, file_format: FileFormat) -> None:
+    """Raises UnreadableFile where a file that is read as CSV or NDJSON begins as something else."""
+    if file_format not in (FileFormat.CSV, FileFormat.NDJSON):
+        return
+    for sign, words in SIGNS:
+        if head.startswith(sign):
+            raise UnreadableFile(words)
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    found = None
+    if head.startswith(PARQUET):
+        found = FileFormat.PARQUET
+    elif file_format == FileFormat.CSV and JSON.match(text):
+        found = FileFormat.NDJSON
+    if found is not None:
+        ending = {FileFormat.PARQUET: ".parquet", FileFormat.NDJSON: ".ndjson"}[found]
+        raise UnreadableFile(
+            f"This is not a {NAMES[file_format]} file: it looks like {NAMES[found]}; give `format: {found}`, or name "
+            f"it {ending}."
+        )
+    if MARKUP.match(text):
+        raise UnreadableFile(f"This is not a {NAMES[file_format]} file: it looks like HTML or XML.")
+
+
+def format_by_signs(head: bytes) -> FileFormat | None:
+    """The format of a file whose name does not tell it, where its first bytes do."""
+    if head.startswith(PARQUET):
+        return FileFormat.PARQUET
+    return FileFormat.NDJSON if JSON.match(head.removeprefix(b"\xef\xbb\xbf")) else None
