@@ -155,7 +155,8 @@ def test_not_a_csv(service, tmp_path):
 
     assert (code, message) == (
         "BAD_INPUT",
-        "Line 1 is not utf-8: invalid start byte (byte 0x89). Save the file as UTF-8, or name its encoding.",
+        "Line 1 is not utf-8: invalid start byte (byte 0x89). It would be 'ëPNG' in cp850 or '塒NG' in gb18030. "
+        "Save the file as UTF-8, or name its encoding.",
     )
 
 
@@ -164,7 +165,8 @@ def test_wrong_encoding(service, tmp_path):
 
     assert refused(service, file(service, tmp_path, content)) == (
         "BAD_INPUT",
-        "Line 2 is not utf-8: invalid start byte (byte 0xfc). Save the file as UTF-8, or name its encoding.",
+        "Line 2 is not utf-8: invalid start byte (byte 0xfc). It would be '1,Müller' in cp1252 or '1,Mьller' in "
+        "cp1251. Save the file as UTF-8, or name its encoding.",
     )
 
 
@@ -180,7 +182,8 @@ def test_header_without_a_known_column(service, tmp_path):
         "BAD_INPUT",
         "None of the file's columns ('betrag;text') is a field of financialTransactions. Its fields are amount, "
         "description, datetime, financial_account, classification_status; is the delimiter ',' right, and does the "
-        "file have a header?",
+        "file have a header? The header would be with ',' 'betrag;text', and the first row '1;a'; with ';' 'betrag', "
+        "'text', and the first row '1', 'a'. Give `delimiter`.",
     )
 
 
@@ -199,7 +202,8 @@ def test_header_only(service, tmp_path):
 def test_name_that_tells_no_format(service, tmp_path):
     assert refused(service, file(service, tmp_path, b"amount\n1\n", name="t.dat")) == (
         "BAD_INPUT",
-        "The name t.dat tells no format; give `format`: CSV, NDJSON, PARQUET.",
+        "The name t.dat tells no format, and neither does the file, which begins with 'amount'; give `format`: CSV, "
+        "NDJSON, PARQUET, XLSX.",
     )
 
 

@@ -139,7 +139,7 @@ def prepare(environment: dict[str, str]) -> None:
     def is_done() -> bool:
         return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
-    wait_for(is_done, 60, "the database")
+    wait_for(is_done, 120, "the database")
 
 
 def postgres_command(data: Path, port: int) -> list[str]:

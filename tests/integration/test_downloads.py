@@ -93,9 +93,9 @@ def test_csv_has_the_senders_header_delimiter_and_encoding(user):
     operation = imported(user, content, options)
 
     assert fetched(operation, "animals-failed.csv").decode("cp1252") == (
-        "colour;Größe;'=Name;text;bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
-        '\'=blue;5;büd;"a;b";1;INVALID;integer;5 is not even.\n'
-        'red;x;u;"";2;"INVALID; INVALID";"char; integer";'
+        "colour;Größe;'=Name;text;';bulkql_row;bulkql_code;bulkql_path;bulkql_message\n"
+        '\'=blue;5;büd;"a;b";;1;INVALID;integer;5 is not even.\n'
+        'red;x;u;"";;2;"INVALID; INVALID";"char; integer";'
         '"Ensure this value has at least 2 characters (it has 1).; “x” value must be an integer."\n'
     )
 
@@ -224,7 +224,7 @@ def test_a_null_is_the_first_text_that_stands_for_it(user):
     with_texts = imported(user, b"char,plate,text\na,NA,-\n", some)
     with_empty_cells = imported(user, b'char,plate,text\na,,""\n', empty)
 
-    assert fetched(with_texts, "animals-failed.csv").splitlines()[1].startswith(b"a,'-,'-,0,")
+    assert fetched(with_texts, "animals-failed.csv").splitlines()[1].startswith(b"a,'-,'-,,0,")
     assert fetched(with_empty_cells, "animals-failed.csv").splitlines()[1].startswith(b'a,,"",0,')
 
 
@@ -277,7 +277,7 @@ def test_inline_rows_come_back_in_graphqls_names(create):
         },
     ]
     assert fetched(done.operation, "animals-failed.csv").decode().splitlines()[:2] == [
-        "char,decimal,integer,json,plate,'text,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
+        "char,decimal,integer,json,plate,text,',bulkql_row,bulkql_code,bulkql_path,bulkql_message",
         f'a,1.50,4,"{{""a"": [1]}}",,\'=1,1,INVALID,char,{too_short}',
     ]
 
@@ -326,8 +326,10 @@ def test_each_resource_has_its_own_failed_rows(user):
     assert sorted((one.name, one.format, one.rows) for one in downloads(operation.pk)) == [
         ("financialAccounts-failed.csv", FileFormat.CSV, 2),
         ("financialAccounts-failed.ndjson", FileFormat.NDJSON, 2),
+        ("financialAccounts-failed.xlsx", FileFormat.XLSX, 2),
         ("keepers-failed.csv", FileFormat.CSV, 1),
         ("keepers-failed.ndjson", FileFormat.NDJSON, 1),
+        ("keepers-failed.xlsx", FileFormat.XLSX, 1),
         ("results.csv", FileFormat.CSV, 5),
         ("results.ndjson", FileFormat.NDJSON, 5),
         ("results.parquet", FileFormat.PARQUET, 5),

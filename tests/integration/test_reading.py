@@ -103,16 +103,19 @@ def test_message_to_read_that_comes_twice_reads_once(user):
     assert operation.chunks.count() == 10
 
 
-def test_file_that_breaks_off_fails_its_operation_with_the_line_and_writes_nothing(user, monkeypatch):
+def test_file_that_cannot_be_read_on_fails_its_operation_with_the_line_and_writes_nothing(user, monkeypatch):
+    monkeypatch.setattr("bulkql.workers.readers.csv.FIRST_BYTES", 256)
     monkeypatch.setattr("bulkql.workers.readers.csv.BLOCK_BYTES", 256)
-    operation = accepted(user, accounts() + b'"never closed\n' + b"Account\n" * 5)
+    operation = accepted(user, accounts() + "Müller\n".encode("cp1252") + b"Account\n" * 5)
 
     steps.read_input(operation.inputs.get().pk)
 
     operation.refresh_from_db()
     progress = totals.progress(operation.pk)
     assert (operation.state, progress.total, progress.processed) == (State.FAILED, 0, 0)
-    assert operation.message == f"The record at line {ROWS + 2} is not CSV: unexpected end of data."
+    assert operation.message.startswith(
+        f"Line {accounts().count(b'\n') + 1} is not utf-8: invalid start byte (byte 0xfc)."
+    )
     assert FinancialAccount.objects.count() == 0
 
 

@@ -37,8 +37,6 @@ class Layout:
     #: Columns of raw frames, and what the sender calls them.
     columns: list[str]
     titles: list[str]
-    #: The places of columns some of whose cells a spreadsheet would run.
-    guarded: frozenset[int]
     own: list[str]
 
 
@@ -48,7 +46,7 @@ def as_csv(stored: Input) -> Pieces:
     layout = layout_of(stored, shape)
     # The cells came in this encoding; only messages may have characters that it lacks.
     encoder = codecs.getincrementalencoder(shape.options.encoding)("replace")
-    header = [*returned.guarded_header(layout.titles, layout.guarded), *layout.own]
+    header = [*layout.titles, *layout.own]
     names = pl.DataFrame({str(place): name for place, name in enumerate(header)})
     yield encoder.encode(records_of(names, shape))
     for left in left_rows(stored, shape):
@@ -61,22 +59,29 @@ def layout_of(stored: Input, shape: Shape) -> Layout:
     is_csv = bool(shape.header) and shape.options.format == FileFormat.CSV
     fields = [field for _, field in shape.header if field is not None]
     columns = dict.fromkeys(columns_of_header(shape) if is_csv else fields)
-    guarded: set[str] = set()
-    has_lines = False
+    titles = [shape.name_of(column) for column in columns]
+    is_guarded, has_lines = has_formulas(pl.DataFrame({"title": titles}, schema={"title": pl.String})), False
     for left in left_rows(stored, shape):
         if not is_csv:
             columns |= dict.fromkeys(fields_in(left.cells))
         # What is left out gets into no table, guarded or not.
         found = sender_cells(left, [name for name in fields_in(left.cells) if not name.startswith(IGNORED)], shape)
-        runs = found.select(is_run(pl.all()).any())
-        guarded |= {name for name in runs.columns if runs[name].item()}
+        is_guarded = is_guarded or has_formulas(found)
         has_lines = has_lines or any(left.malformed())
     return Layout(
         columns=list(columns),
         titles=[shape.name_of(column) for column in columns],
-        guarded=frozenset(place for place, column in enumerate(columns) if column in guarded),
-        own=[*returned.COLUMNS, *([returned.LINE] if has_lines else [])],
+        own=[
+            *([returned.GUARDED] if is_guarded else []),
+            *returned.COLUMNS,
+            *([returned.LINE] if has_lines else []),
+        ],
     )
+
+
+def has_formulas(frame: pl.DataFrame) -> bool:
+    """Whether a spreadsheet would run any of the texts."""
+    return bool(frame.width) and any(frame.select(is_run(pl.all()).any()).row(0))
 
 
 def csv_of(left: Left, layout: Layout, shape: Shape) -> str:
@@ -100,6 +105,8 @@ def table_of(left: Left, layout: Layout, shape: Shape) -> pl.DataFrame:
     """Left rows as texts, a column for each of the layout; null is an empty cell."""
     cells = sender_cells(left, layout.columns, shape)
     own = own_cells(left)
+    if returned.GUARDED in layout.own:
+        own = own.insert_column(0, pl.Series(returned.GUARDED, [None] * own.height, dtype=pl.String))
     if returned.LINE in layout.own:
         own = own.with_columns(pl.Series(returned.LINE, list(left.malformed()), dtype=pl.String))
     series = [*cells.get_columns(), *own.get_columns()]

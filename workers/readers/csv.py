@@ -53,14 +53,14 @@ class CsvBeginning:
         self._header_line, self._line = self._line, self._line + self._record.count(b"\n")
 
     def names(self) -> list[str]:
-        """The names in the header, those that say that their cells are guarded without that too."""
+        """The names in the header, those that are guarded without their guard too."""
         return [*self._header, *(name.lstrip(GUARD) for name in self._header if name.startswith(GUARD))]
 
     def header(self, plan: Plan) -> list[str]:
         """What the file calls its columns."""
         return self._unguarded(plan)[0]
 
-    def _unguarded(self, plan: Plan) -> tuple[list[str], list[bool]]:
+    def _unguarded(self, plan: Plan) -> tuple[list[str], bool]:
         return unguarded_header(self._header, {*plan.names, *map(str.strip, self._options.columns)})
 
     def check(self, plan: Plan) -> None:
@@ -70,13 +70,13 @@ class CsvBeginning:
 
     def frames(self, plan: Plan) -> Iterator[pl.DataFrame]:
         """Raw frames of the records; they can be had once."""
-        header, guarded = self._unguarded(plan)
+        header, is_guarded = self._unguarded(plan)
         try:
             fields = fields_of(plan, header, self._options)
         except NoKnownColumn as error:
             raise NoKnownColumn(f"{error} {self._readings()}".rstrip()) from None
         columns = list(zip(header, fields, strict=True))
-        blocks = Blocks(columns, guarded, self._options, self.delimiter, self._line)
+        blocks = Blocks(columns, is_guarded, self._options, self.delimiter, self._line)
         yield from blocks.frames(self._buffer, self._pieces)
 
     def _take_sep_line(self) -> None:

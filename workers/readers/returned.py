@@ -23,9 +23,12 @@ ERRORS = "bulkql_errors"
 
 #: Its cells in a raw frame of CSV, until with_unmended has looked at them.
 UNMENDED = "__unmended"
+#: A column without cells, before ours in CSV: texts that a spreadsheet would run have a quote in front. It has another
+#: name than ours, for those who cut ours away.
+GUARDED = GUARD
 #: The columns behind those of the sender in CSV.
 COLUMNS = (ROW, CODE, PATH, MESSAGE)
-NAMES = frozenset({*COLUMNS, LINE, ERRORS})
+NAMES = frozenset({GUARDED, *COLUMNS, LINE, ERRORS})
 #: The code of a row that was not written because the operation came to no good end.
 SKIPPED = "SKIPPED"
 
@@ -72,31 +75,12 @@ def still_malformed(text: str) -> RowError:
     return RowError(None, Code.MALFORMED, message, text)
 
 
-def guarded_header(names: Iterable[str], guarded: Collection[int]) -> list[str]:
-    """A header whose columns say by a quote in front that some of their cells have one, against formulas.
-
-    That outlives our own columns: whoever cuts them away sends a file that says it still.
-    """
-    return [f"{GUARD}{name}" if place in guarded else name for place, name in enumerate(names)]
-
-
-def unguarded_header(header: Iterable[str], known: Collection[str]) -> tuple[list[str], list[bool]]:
-    """What guarded_header and neutralisation made of a header: the names, and which columns have guarded cells.
+def unguarded_header(header: Iterable[str], known: Collection[str]) -> tuple[list[str], bool]:
+    """The names of a header as their sender wrote them, and whether cells may be guarded: the file was ours before.
 
     A name that the resource or the options know as it stands is nothing of ours.
     """
     names = list(header)
-    is_ours = is_returned(names)
-    found = [without_marks(name, known, is_ours) for name in names]
-    return [name for name, _ in found], [is_ours or is_guarded for _, is_guarded in found]
-
-
-def without_marks(name: str, known: Collection[str], is_ours: bool) -> tuple[str, bool]:
-    """A name as its sender wrote it, and whether it says that its column has guarded cells."""
-    if name in known:
-        return name, False
-    plain = without_guard(name)
-    bare = without_guard(plain.removeprefix(GUARD))
-    if plain not in known and bare in known:
-        return bare, True
-    return (plain if plain in known or is_ours else name), False
+    if not is_returned(names):
+        return names, False
+    return [name if name in known else without_guard(name) for name in names], True

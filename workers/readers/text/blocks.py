@@ -33,12 +33,12 @@ class Blocks:
     def __init__(
         self,
         columns: list[tuple[str, str | None]],
-        guarded: list[bool],
+        is_guarded: bool,
         options: FileOptions,
         delimiter: str,
         line: int,
     ) -> None:
-        """`columns`: what the file calls each, and its field; `guarded` are those with neutralised formulas."""
+        """`columns`: what the file calls each, and its field; `is_guarded`: formulas in cells are neutralised."""
         header = [name for name, _ in columns]
         named = [place for place, name in enumerate(header, start=1) if name]
         fills = options.short_records == ShortRecords.FILL
@@ -54,7 +54,7 @@ class Blocks:
         ]
         #: What records were before that could not be read.
         self._broken = [ignored(place, name) for place, (name, _) in enumerate(columns) if name == returned.LINE][:1]
-        self._guarded = [name for name, is_guarded in zip(self._names, guarded, strict=True) if is_guarded]
+        self._guarded = self._names if is_guarded else []
         #: Columns without a name, which may have no values.
         self._nameless = [name for name, column in zip(self._names, header, strict=True) if not column]
         self._options = options
