@@ -21,7 +21,7 @@ from bulkql.workers.resources.tables import lacking_tables
 T = TypeVar("T")
 
 #: Seconds in which the database and Redis have to answer, both together: orchestrators give up after two.
-ANSWER_SECONDS = 1.5
+ANSWER_SECONDS = 1.2
 #: Ask the database and Redis. One thread each: while a question hangs, the next ones time out behind it, and no threads
 #: pile up.
 _asking_database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readyz-database")

@@ -278,7 +278,7 @@ def test_inline_rows_come_back_in_graphqls_names(create):
     ]
     assert fetched(done.operation, "animals-failed.csv").decode().splitlines()[:2] == [
         "char,decimal,integer,json,plate,text,',bulkql_row,bulkql_code,bulkql_path,bulkql_message",
-        f'a,1.50,4,"{{""a"": [1]}}",,\'=1,1,INVALID,char,{too_short}',
+        f'a,1.50,4,"{{""a"": [1]}}",,\'=1,,1,INVALID,char,{too_short}',
     ]
 
 

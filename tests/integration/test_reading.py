@@ -106,16 +106,16 @@ def test_message_to_read_that_comes_twice_reads_once(user):
 def test_file_that_cannot_be_read_on_fails_its_operation_with_the_line_and_writes_nothing(user, monkeypatch):
     monkeypatch.setattr("bulkql.workers.readers.csv.FIRST_BYTES", 256)
     monkeypatch.setattr("bulkql.workers.readers.csv.BLOCK_BYTES", 256)
-    operation = accepted(user, accounts() + "Müller\n".encode("cp1252") + b"Account\n" * 5)
+    before = accounts()
+    operation = accepted(user, before + "Müller\n".encode("cp1252") + b"Account\n" * 5)
 
     steps.read_input(operation.inputs.get().pk)
 
     operation.refresh_from_db()
     progress = totals.progress(operation.pk)
     assert (operation.state, progress.total, progress.processed) == (State.FAILED, 0, 0)
-    assert operation.message.startswith(
-        f"Line {accounts().count(b'\n') + 1} is not utf-8: invalid start byte (byte 0xfc)."
-    )
+    line = before.count(b"\n") + 1
+    assert operation.message.startswith(f"Line {line} is not utf-8: invalid start byte (byte 0xfc).")
     assert FinancialAccount.objects.count() == 0
 
 
