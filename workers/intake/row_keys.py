@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bulkql.workers.columns.cells import NULL
-from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.column import Column, by_name
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.intake.names import columns_of, named_by_value
@@ -42,7 +42,7 @@ def keys_in(plan: Plan, raw: pl.DataFrame, user: User | None, together: Mapping[
     ready = prepared(plan, raw)
     columns = [plan.all_columns[name] for field in plan.match_by for name in columns_of(plan, field)]
     rows, _ = parsed(columns, ready)
-    doubts = [pl.col(ROW).is_in(malformed(raw).implode())]
+    doubts = [pl.col(ROW).is_in(unread(plan, raw).implode())]
     absent = []
     for field in plan.match_by:
         is_null = (ready[field] == NULL).fill_null(False) if field in ready.columns else pl.lit(False)
@@ -65,10 +65,13 @@ def keys_in(plan: Plan, raw: pl.DataFrame, user: User | None, together: Mapping[
     return Keys(readable.select(ROW, *plan.match_by), unreadable)
 
 
-def malformed(raw: pl.DataFrame) -> pl.Series:
-    """Records that could not be read: where their cells end is a guess."""
-    errors = intake_errors(raw)
-    return errors.filter(pl.col("code") == Code.MALFORMED.value)[ROW]
+def unread(plan: Plan, raw: pl.DataFrame) -> pl.Series:
+    """Rows that could not be read, as a whole or where their key stands. Where a broken record ends is a guess."""
+    columns = [plan.columns[name].graphql_name for name in plan.match_by]
+    ways = [*columns, *(by_name(name) for name in plan.match_by)]
+    field = pl.col("path").str.split(".").list.first()
+    is_of_key = pl.col("path").is_null() | field.is_in(ways) | (pl.col("code") == Code.MALFORMED.value)
+    return intake_errors(raw).filter(is_of_key)[ROW]
 
 
 def target_in(plan: Plan, field: str, together: Mapping[str, frozenset[str]]) -> str | None:
