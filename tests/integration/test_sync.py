@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import polars as pl
 import pytest
 from django.contrib.auth.models import Permission
 from django.db.models import Q
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.intake import unnamed
 from bulkql.workers.models import Chunk
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.resources.registry import resource_named
 
 pytestmark = pytest.mark.django_db
 
+DOCS = Path(__file__).parents[2] / "docs"
 #: As much as the rows ask for.
 ANY = {"delete_missing": True, "max_delete_percent": 100}
 
@@ -81,6 +87,74 @@ def test_the_table_becomes_what_the_rows_say(user, ten):
     assert [(row["index"], row["pk"]) for row in deleted] == [(9, str(ten[8].pk)), (10, str(ten[9].pk))]
     again = bulkql.sync(FinancialTransaction, rows, user=user, delete_missing=True)
     assert counts(again) == {"unchanged": 9}
+
+
+@pytest.fixture(params=["in the database", "by hashes"])
+def _ways(request, monkeypatch):
+    """The anti-join where the database has COPY, and where it has none."""
+    if request.param == "by hashes":
+        monkeypatch.setattr(unnamed, "condition", lambda queryset, pk: None)
+        monkeypatch.setattr(unnamed, "PAGE", 3)
+
+
+@pytest.mark.usefixtures("_ways")
+@pytest.mark.parametrize("match_by", [["financial_account", "datetime"], None], ids=str)
+def test_rows_are_missing_by_their_key(user, ten, match_by):
+    rows = [row_of(one) for one in ten[1:9]]
+
+    operation = bulkql.sync(FinancialTransaction, rows, user=user, match_by=match_by, chunk_size=3, **ANY)
+
+    assert counts(operation) == {"unchanged": 8, "deleted": 2}
+    assert set(FinancialTransaction.objects.values_list("pk", flat=True)) == {one.pk for one in ten[1:9]}
+
+
+@pytest.mark.usefixtures("_ways")
+def test_rows_out_of_sight_are_neither_deleted_nor_counted(user, accounts, monkeypatch):
+    resource = resource_named("financialAccounts")
+    in_sight = FinancialAccount.objects.filter(name__in=["account 1", "account 2"])
+    monkeypatch.setattr(type(resource), "get_queryset", lambda self, user: in_sight.all())
+
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 2"}], user=user, delete_missing=True, max_deletes=1)
+
+    assert counts(operation) == {"unchanged": 1, "deleted": 1}
+    assert len(names()) == 9
+
+
+def test_models_with_a_save_of_their_own_are_saved_and_deleted(user, accounts, monkeypatch):
+    monkeypatch.setattr(type(resource_named("financialAccounts")), "writes", bulkql.SAVE)
+
+    operation = bulkql.sync(
+        FinancialAccount,
+        [{"name": "account 1"}, {"name": "account 7 b"}],
+        user=user,
+        where=Q(name__in=["account 1", "account 2"]),
+        **ANY,
+    )
+
+    assert counts(operation) == {"unchanged": 1, "deleted": 1, "failed": 1}
+    assert [one["code"] for one in operation.row_errors()] == ["FORBIDDEN"]
+    assert len(names()) == 9
+
+
+def test_a_file_is_read_to_its_end_before_a_row_is_written(user, accounts):
+    whole = pl.DataFrame({"name": [*(f"account {n}" for n in range(10)), "new"]})
+
+    cut = bulkql.sync(FinancialAccount, whole[:3], user=user, delete_missing=True, chunk_size=2)
+    empty = bulkql.sync(FinancialAccount, whole[:0], user=user, delete_missing=True)
+    done = bulkql.sync(FinancialAccount, whole[1:], user=user, delete_missing=True, chunk_size=2)
+
+    assert (cut.state, counts(cut)) == ("FAILED", {"skipped": 3})
+    assert (empty.state, counts(empty)) == ("FAILED", {})
+    assert counts(done) == {"unchanged": 9, "created": 1, "deleted": 1}
+
+
+def test_a_key_of_a_request_goes_with_its_limits(user, accounts):
+    how = {"user": user, "delete_missing": True, "idempotency_key": "nightly"}
+    first = bulkql.sync(FinancialAccount, [{"name": "account 1"}], **how)
+
+    assert bulkql.sync(FinancialAccount, [{"name": "account 1"}], **how).id == first.id
+    with pytest.raises(bulkql.IdempotencyConflict):
+        bulkql.sync(FinancialAccount, [{"name": "account 1"}], max_deletes=9, **how)
 
 
 def test_what_is_missing_stays_unless_it_is_to_go(user, accounts):
@@ -352,3 +426,17 @@ def test_over_graphql(user, ten, ask):
     assert (answer["total"], answer["unchanged"], answer["deleted"]) == (5, 1, 4)
     assert answer["resources"] == [{"resource": "financialTransactions", "total": 5, "deleted": 4, "unchanged": 1}]
     assert len(answer["results"]["edges"]) == 5
+
+
+def test_the_example_of_the_docs_shows_what_would_be_deleted(user, ten, ask):
+    (document,) = re.findall(r"```graphql\n(.*?)```", (DOCS / "sync.md").read_text(), re.DOTALL)
+
+    answer = ask(user, document, rows=[], account=str(ten[0].financial_account_id))["bulkSync"]
+
+    assert answer["state"] == "FAILED"
+    assert answer["message"] == (
+        "The input does not name 5 of the 5 financial transaction rows in scope, and maxDeletePercent: 80 does not let "
+        "them be deleted; nothing was written. If they are to go, say maxDeletes: 5. If not, look whether the input is "
+        "whole."
+    )
+    assert FinancialTransaction.objects.count() == 10
