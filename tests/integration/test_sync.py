@@ -440,3 +440,21 @@ def test_the_example_of_the_docs_shows_what_would_be_deleted(user, ten, ask):
         "whole."
     )
     assert FinancialTransaction.objects.count() == 10
+
+
+def test_who_takes_over_from_a_reader_that_died_finds_all_missing_rows_once(user, accounts, monkeypatch):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", **ANY)
+    missing = operation._stored.inputs.get(removes=True)
+    store = unnamed.ChunkStore.store
+
+    def die(*given):
+        store(*given)
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(unnamed.ChunkStore, "store", lambda *given, start: die(*given, start))
+        steps.read_input(missing.pk, dispatches=False)
+    assert not missing.chunks.exists()
+    steps.write_now(operation._stored)
+
+    assert counts(operation.refresh()) == {"unchanged": 1, "deleted": 9}
