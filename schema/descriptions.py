@@ -18,7 +18,10 @@ def complete(schema: GraphQLSchema) -> None:
                     argument.description = argument.description or WORDS.get(argument_name, f"The {argument_name}.")
         if isinstance(kind, GraphQLInputObjectType):
             for field_name, field in kind.fields.items():
-                field.description = field.description or WORDS.get(field_name, f"By {field_name}.")
+                # Strawberry would skip a lookup that is null; here it is refused (schema/checks/filters.py).
+                is_skipped = "Filter will be skipped" in (field.description or "")
+                words = None if is_skipped else field.description
+                field.description = words or WORDS.get(field_name, f"By {field_name}.")
         if isinstance(kind, GraphQLEnumType):
             for value_name, value in kind.values.items():
                 value.description = value.description or WORDS.get(value_name, value_name.capitalize())

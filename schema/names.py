@@ -10,7 +10,7 @@ from django.conf import settings
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from bulkql.schema.scalars import enum_name_of
+from bulkql.schema.scalars import ENDINGS, enum_name_of
 from bulkql.workers.enums import Verb
 from bulkql.workers.resources.registry import BulkResource
 
@@ -20,18 +20,15 @@ OF_OURS = frozenset({"Base64", "BigInt", "Duration", "Upload"})
 COMMON = frozenset({"Mutation", "OffsetPaginationInput", "Ordering", "PageInfo", "Query", "Subscription"})
 #: Where they are written down.
 OURS = ("bulkql.schema.", "bulkql.workers.")
-#: What follows a resource's own name in the names of its types.
-ENDINGS = ("", "By", "Field", "Filter", "Key", "Lookup", "Order")
 
 
 def names_of(resource: BulkResource) -> set[str]:
     """The types that a resource may bring into a schema."""
     own = resource.type_name
-    verbs = [verb.title() for verb in Verb]
     enums = [enum_name_of(column, own) for column in resource.columns.values() if column.choice_names]
     return {
+        own,
         *(f"{own}{ending}" for ending in ENDINGS),
-        *(f"{own}{verb}{row}" for verb in verbs for row in ("", "Row")),
         *enums,
         *(f"{enum}BaseFilterLookup" for enum in enums),
     }

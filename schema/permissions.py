@@ -117,7 +117,7 @@ def check_may_search_target(user: User, resource: BulkResource, how: str, name: 
 
 
 #: What a lookup of a foreign key asks by, besides the fields of its target's keys.
-REFERENCE = frozenset({"exact", "in_list", "is_null"})
+REFERENCE = frozenset({"exact", "in_list", "is_null", "pk"})
 
 
 def named_in(given: object) -> Iterator[tuple[str, object]]:

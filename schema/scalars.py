@@ -19,6 +19,7 @@ from strawberry.types.scalar import ScalarDefinition, scalar
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.enums import Verb
 
 BigInt = NewType("BigInt", int)
 
@@ -56,6 +57,14 @@ DURATION: ScalarDefinition = scalar(
     description="A span of time as ISO 8601 writes it: P1DT02H03M04S. `1 02:03:04` is taken too.",
     serialize=duration_iso_string,
     parse_value=parse_duration,
+)
+
+#: What follows a resource's own name in the names of its types.
+ENDINGS = frozenset(
+    {
+        *("By", "Field", "Filter", "Key", "Lookup", "Order"),
+        *(f"{verb.title()}{row}" for verb in Verb for row in ("", "Row")),
+    }
 )
 
 #: The first class that a field is an instance of decides.
@@ -103,8 +112,9 @@ def is_sortable(column: Column) -> bool:
 
 
 def enum_name_of(column: Column, owner: str) -> str:
-    """The name of the enum of a field's choices."""
-    return f"{owner}{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    """The name of the enum of a field's choices: ShopOrderState, and for a field that is called `filter` another."""
+    ending = f"{column.graphql_name[:1].upper()}{column.graphql_name[1:]}"
+    return f"{owner}{ending}Choice" if ending in ENDINGS else f"{owner}{ending}"
 
 
 @cache

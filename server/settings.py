@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from http import HTTPStatus
 from importlib import import_module
 from importlib.util import find_spec
@@ -101,6 +102,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "corsheaders",
     "csp",
     "strawberry_django",
@@ -121,6 +123,7 @@ MIDDLEWARE = [
     "bulkql.server.auth.BearerMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "bulkql.server.urls"
@@ -213,10 +216,23 @@ STATICFILES_DIRS = [BASE_DIR / "web" / "static"]
 SERVESTATIC_USE_FINDERS = True
 
 AUTHENTICATION_BACKENDS = [
+    "bulkql.server.authority.throttle.ThrottleBackend",
     "django.contrib.auth.backends.ModelBackend",
     "sesame.backends.ModelBackend",
 ]
 SESAME_TOKENS = ["sesame.tokens_v2"]
+# After five wrong passwords for a name from one address, none is looked at for a quarter of an hour. By both: else
+# anybody could lock others out, or a proxy's address everybody.
+AXES_HANDLER = "bulkql.server.authority.throttle.FailureCounter"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+# Who tries on while the time runs does not prolong it.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# What is not needed to count is not kept: who signed in when.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 #: Tokens and sessions are all the credentials there are: who has neither is refused before a body is read.
 BULKQL_SIGN_IN_FIRST = True
 CSRF_FAILURE_VIEW = "bulkql.server.auth.csrf_failure"
@@ -280,6 +296,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
+        # Junk tokens are failures too, and come without a request: it would cry at each of them.
+        "axes.handlers.proxy": {"level": "CRITICAL"},
         "bulkql": {"handlers": ["console"], "level": env.str("BULKQL_LOG_LEVEL", "INFO")},
         "django": {"handlers": ["console"], "level": "WARNING"},
         "dramatiq": {"level": "WARNING"},

@@ -70,6 +70,9 @@ class Presence:
 class ReferenceLookup:
     exact: strawberry.ID | None = strawberry_django.filter_field(description="The row of this key, as rows give it.")
     in_list: list[strawberry.ID] | None = strawberry_django.filter_field(description="One of the rows of these keys.")
+    pk: strawberry.ID | None = strawberry_django.filter_field(
+        description="The row of this primary key, where rows give another one too."
+    )
     is_null: bool | None = strawberry_django.filter_field(description="Whether there is no row that you may see.")
 
     @strawberry_django.filter_field
@@ -120,6 +123,8 @@ def condition(lookup: ReferenceLookup, info: Info[Context, None], model: type[mo
     by = field.target_field.name
     if is_given(lookup.exact):
         found &= Q(**{by: resolve_value(lookup.exact)})
+    if is_given(lookup.pk):
+        found &= Q(pk=resolve_value(lookup.pk))
     if is_given(lookup.in_list):
         found &= Q(**{f"{by}__in": resolve_value(lookup.in_list)})
     chosen = pointing(model, path, visible.filter(found)) if found else Q()

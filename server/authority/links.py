@@ -13,6 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import base36_to_int
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -46,6 +47,11 @@ def sign_in_query(user: Any) -> str:
     return "?" + urlencode({"user": user.pk, "token": tokens.make_token(user)})
 
 
+def backend_of_sessions() -> str:
+    """The first backend that finds users again; one that only counts failures (django-axes) comes before it."""
+    return next(name for name in settings.AUTHENTICATION_BACKENDS if hasattr(import_string(name), "get_user"))
+
+
 @never_cache
 @require_GET
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -59,5 +65,5 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             user = None
         if user is None or not user.is_active or not tokens.check_token(user, request.GET.get("token")):
             raise PermissionDenied("This link was used or is too old; `bulkql sign-in` prints a new one.")
-        login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        login(request, user, backend=backend_of_sessions())
     return redirect(settings.LOGIN_REDIRECT_URL)

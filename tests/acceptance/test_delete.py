@@ -65,7 +65,7 @@ def left(service: Service) -> tuple[list[str], int]:
 @pytest.mark.parametrize("way", DELETES)
 def test_rows_and_what_goes_along_with_them(service, tmp_path, ids, way, mode):
     request = {"financialAccounts": DELETES[way](ids=ids, service=service, tmp_path=tmp_path)}
-    cascades = [{"model": "ledger.FinancialTransaction", "count": 2 * TRANSACTIONS_OF_AN_ACCOUNT}]
+    cascades = [{"model": "ledger.FinancialTransaction", "count": str(2 * TRANSACTIONS_OF_AN_ACCOUNT)}]
 
     dry = service.finished(service.bulk("Delete", {"mode": mode, "dryRun": True}, **request)["id"])
     left_by_dry = left(service)

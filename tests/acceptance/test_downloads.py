@@ -42,7 +42,12 @@ def imported(service: Service, path: Any) -> dict[str, Any]:
 def test_failed_rows_are_fetched_mended_and_sent_again(service, tmp_path):
     first = imported(service, damaged(tmp_path))
     offered = files(service, first["id"])["financialTransactions-failed.csv"]
-    assert (first["failed"], offered["rows"], offered["format"], offered["bytes"]) == (len(BAD), len(BAD), "CSV", None)
+    assert (first["failed"], int(offered["rows"]), offered["format"], offered["bytes"]) == (
+        len(BAD),
+        len(BAD),
+        "CSV",
+        None,
+    )
 
     answer = fetch(offered["url"], service.token)
     rows = list(csv.DictReader(io.StringIO(answer.text)))

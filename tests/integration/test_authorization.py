@@ -55,6 +55,7 @@ ROOTS = {
     "Query.operations":                   (WHO,     WHO, WHO,    EMPTY, IN,   IN,    IN),
     "Query.bulkResources":                (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
     "Query.limits":                       (WHO,     WHO, WHO,    IN,    IN,   IN,    IN),
+    "Query.resourceTemplate":             (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
@@ -77,6 +78,8 @@ URLS = {
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
+    "files/templates/<str:signature>/<str:name>":
+                                          ("GET", 401,      401, 401,    200,  200,  403,  403),
     "sign-in":                            ("GET", 403,      403, 403,    403,  403,  403,  403),
     "healthz":                            ("GET", 200,      200, 200,    200,  200,  200,  200),
     "readyz":                             ("GET", 200,      200, 200,    200,  200,  200,  200),
@@ -113,7 +116,8 @@ PLAIN = {
     "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
     "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
-    "RowError": "index resource path code",
+    "ResourceTemplate": "name format url expiresAt",
+    "RowError": "index line resource path code",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
     "RowResult": "index resource outcome",
@@ -127,6 +131,7 @@ ARGUMENTS = {
     "Query.operations": {"filters": '{label: "mine"}', "order": "CREATED_AT_ASC", "first": "5", "after": "null"},
     "Query.bulkResources": {},
     "Query.limits": {},
+    "Query.resourceTemplate": {"resource": '"financialAccounts"', "verb": "CREATE"},
     "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
@@ -454,23 +459,23 @@ def test_staff_reads_what_stands_in_others_rows_with_the_view_permission_only(wo
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_urls_answer_whom_their_rules_name(world, subject):
-    name = "financialAccounts-failed.csv"
+    name, template = "financialAccounts-failed.csv", "financialAccounts-create.xlsx"
     values = {
+        "templates/<str:signature>": f"templates/{signatures.sign(signatures.TEMPLATES, template)[0]}",
         "<uuid:upload_id>": str(announce(world.owner, "t.csv", None).pk),
         "<uuid:operation_id>": str(world.operation.pk),
         "<str:signature>": signatures.sign(world.operation.pk, name)[0],
-        "<str:name>": name,
     }
     token = world.token(subject)
 
     found = {}
     for route, (method, *_) in URLS.items():
-        path = "/" + route
+        path = "/" + route.replace("<str:name>", template if "templates" in route else name)
         for converter, value in values.items():
             path = path.replace(converter, value)
         status, body = request(method, path, token, b"name\na\n" if method == "PUT" else b"")
         found[route] = status
-        assert (b"secret" in body) == (status == 200 and route.startswith("files"))
+        assert (b"secret" in body) == (status == 200 and route.startswith("files/<uuid"))
 
     assert found == {route: statuses[SUBJECTS.index(subject)] for route, (_, *statuses) in URLS.items()}
 

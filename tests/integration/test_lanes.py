@@ -11,8 +11,12 @@ from django.db.models import signals
 
 import bulkql
 from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.requests import BulkRequest, InputRequest
+from bulkql.workers.operations import steps
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import registered, resource_named
+from tests.conftest import Done
 from tests.zoo.bulk import Keepers
 from tests.zoo.models import Folder, Keeper, Note, Tag
 
@@ -247,3 +251,16 @@ def test_save_sees_no_key_that_was_made_up(create, monkeypatch):
 
     assert (done.outcomes, seen) == (["CREATED", "CREATED"], [(None, True), (None, True)])
     assert [row["pk"] for row in done.results] == [str(one.pk) for one in Note.objects.order_by("pk")]
+
+
+@pytest.mark.postgresql
+def test_rows_that_were_stored_for_the_other_lane_are_written_all_the_same(user, monkeypatch):
+    """A project is deployed anew, with a receiver less, while an operation waits."""
+    monkeypatch.setattr(Keepers, "writes", bulkql.SAVE)
+    inputs = [InputRequest(resource=resource_named("keepers"), rows=[{"code": "ada"}, {"code": "eve"}])]
+    operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs))
+    monkeypatch.setattr(Keepers, "writes", bulkql.COPY)
+
+    steps.write_now(operation)
+
+    assert (Done(operation).outcomes, codes()) == (["CREATED", "CREATED"], ["ada", "eve"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bulkql.examples.places.models import Country
 from bulkql.workers.enums import Verb
 from tests.zoo.models import Animal, Keeper, Note, Shelf, Tag, Toy
 
@@ -110,3 +111,35 @@ def test_a_filter_finds_a_value_as_it_was_told(ask, user):
     assert [one["id"] for one in animals(ask, user, {"duration": {"lt": "P0D"}})] == [full["id"]]
     assert animals(ask, user, {"keeper": {"exact": keeper["code"]}}) == [full]
     assert animals(ask, user, {"json": {"isNull": False}}) == [full]
+
+
+def test_a_key_is_told_under_its_own_name_too(ask, user):
+    Country.objects.create(iso="LI", iso3="LIE", name="Liechtenstein", continent="EU")
+
+    assert ask(user, "{ countries { pk iso } }") == {"countries": [{"pk": "LI", "iso": "LI"}]}
+
+
+def test_null_leaves_a_choice_blank(ask, bulk, user, monkeypatch):
+    field = Country._meta.get_field("continent")
+    monkeypatch.setattr(field, "blank", True)
+    row = {"iso": "LI", "iso3": "LIE", "name": "Liechtenstein", "continent": None}
+
+    done = bulk(Verb.CREATE, "countries", [row])
+
+    assert done.errors == []
+    assert ask(user, "{ countries { continent } }") == {"countries": [{"continent": None}]}
+
+
+def test_null_is_as_not_given(ask, user):
+    document = """{
+      operations(filters: null, order: null, first: null, after: null) {
+        totalCount edges { node { rowErrors(first: null) { totalCount } results(first: null) { totalCount } } }
+      }
+      tags(filters: null, order: null, pagination: null) { name }
+    }"""
+
+    assert ask(user, document) == {"operations": {"totalCount": 0, "edges": []}, "tags": []}
+    created = ask(
+        user, 'mutation { bulkCreate(input: {tags: {rows: [{name: "a"}]}}) { results(first: null) { totalCount } } }'
+    )
+    assert created == {"bulkCreate": {"results": {"totalCount": 1}}}

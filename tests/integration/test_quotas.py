@@ -69,13 +69,13 @@ def test_limits_tells_what_is_used_and_when_it_begins_anew(ask, clerk):
 
     used = {name: one["used"] for name, one in found.items() if name.startswith("user")}
     assert used == {
-        "userStoredBytes": 700,
-        "userUploadsWaiting": 1,
-        "userOperationsWaiting": 1,
-        "userRowsADay": 5,
-        "userRequests": 0,
-        "userDownloads": 0,
-        "userSubscriptions": 0,
+        "userStoredBytes": "700",
+        "userUploadsWaiting": "1",
+        "userOperationsWaiting": "1",
+        "userRowsADay": "5",
+        "userRequests": "0",
+        "userDownloads": "0",
+        "userSubscriptions": "0",
     }
     today = datetime.datetime.now(datetime.UTC).date()
     midnight = datetime.datetime.combine(today, datetime.time(), datetime.UTC) + datetime.timedelta(days=1)
@@ -83,7 +83,7 @@ def test_limits_tells_what_is_used_and_when_it_begins_anew(ask, clerk):
     assert found["pageRows"] == {
         "name": "pageRows",
         "setting": "BULKQL_PAGE_ROWS",
-        "limit": 1000,
+        "limit": "1000",
         "used": None,
         "resetAt": None,
     }
@@ -93,7 +93,7 @@ def test_another_users_use_is_not_counted(ask, clerk):
     other = User.objects.create_user("other")
     uploads.announce(other, "one.csv", 700)
 
-    assert told(ask, clerk)["userStoredBytes"]["used"] == 0
+    assert told(ask, clerk)["userStoredBytes"]["used"] == "0"
 
 
 def test_announced_bytes_count_before_they_come(clerk, limited):
@@ -153,7 +153,7 @@ def test_rows_of_a_day_are_counted_however_small_the_requests(ask, clerk, limite
 
     assert ask(clerk, CREATE, rows=statuses(2, 3), mode="SYNC")["bulkCreate"]["created"] == 2
     # What was refused is not counted.
-    assert told(ask, clerk)["userRowsADay"]["used"] == 5
+    assert told(ask, clerk)["userRowsADay"]["used"] == "5"
 
 
 def test_upload_is_for_those_who_may_write_something(ask, clerk):

@@ -69,6 +69,8 @@ def test_foreign_keys_are_filtered_by_id_by_key_and_by_whether_there_is_one(ask,
         ({"code": {"exact": "A"}}, ["a", "b"]),
         ({"code": {"startsWith": "a"}}, []),
         ({"exact": a, "code": {"exact": "A"}}, ["a", "b"]),
+        ({"pk": a}, ["a", "b"]),
+        ({"pk": b}, []),
         ({"isNull": False}, ["a", "b"]),
         # Whoever may not see a shelf finds nothing by it: where rows are read, it is null.
         ({"isNull": True}, ["c", "d"]),

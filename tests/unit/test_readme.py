@@ -14,11 +14,15 @@ from bulkql.workers.conf import Limits
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+#: What else has blocks of GraphQL.
+READING = (Path(__file__).parents[2] / "docs/reading.md").read_text()
 
 
-@pytest.mark.parametrize("document", blocks("graphql"))
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("document", blocks("graphql") + blocks("graphql", READING))
 def test_graphql_blocks_are_valid(document):
     assert validate(schema()._schema, parse(document)) == []
 

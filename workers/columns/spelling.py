@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 from typing import Any
@@ -44,9 +44,6 @@ class Spelling:
     date_format: str | None = None
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Spelling:

@@ -81,7 +81,7 @@ def progress(operation_id: UUID) -> Progress:
         message=found.message,
         started_at=found.started_at,
         finished_at=found.finished_at,
-        **{name: getattr(found, name) for name in COUNTS},
+        **{name: int(getattr(found, name)) for name in COUNTS},  # MariaDB sums up to a Decimal
     )
 
 

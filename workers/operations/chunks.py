@@ -15,8 +15,9 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
-from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
+from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import heartbeat
@@ -221,6 +222,9 @@ def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
 
 def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Write clean rows as columns, within the user's bounds."""
+    # Rows that were stored while their model was to be saved have no keys yet.
+    if plan.creates and RESERVED_PK not in rows.columns and not rows.is_empty():
+        rows = with_keys(plan.resource, rows)
     return write_within(plan, rows, user, partial(write_level, plan, user))
 
 

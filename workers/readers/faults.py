@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from xml.etree import ElementTree
@@ -24,14 +25,20 @@ PART_BYTES = 4 * 1024 * 1024
 #: Bytes behind a piece that may belong to its last cell.
 OVERLAP = 64 * 1024
 
-CELL = rb"<(?:\w+:)?c\s(?P<attributes>[^>]*)>"
-FORMULA = rb"\s*(?:<(?:\w+:)?f\b[^>]*/>|<(?:\w+:)?f\b[^>]*>[^<]*</(?:\w+:)?f>)\s*"
-ERROR = re.compile(CELL + rb"(?:" + FORMULA + rb")?\s*(?:<(?:\w+:)?v>(?P<shown>[^<]*)</)?")
-UNCOMPUTED = re.compile(CELL + FORMULA + rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>\s*|)\s*</(?:\w+:)?c>")
+#: Cells that are told one by one; a sheet with more of them is refused, and none of them are kept in memory.
+MOST_FAULTS = 50_000
+#: Bytes of a cell's tag.
+TAG_BYTES = 1_000
+
+# Nothing is tried again behind these patterns: what a sender writes could make that take for ever.
+CELL = rb"<(?:\w++:)?c\s(?P<attributes>[^<>]*+)>"
+FORMULA = rb"\s*+<(?:\w++:)?f\b[^<>]*+>(?:(?<=/>)|[^<]*+</(?:\w++:)?f>)\s*+"
+ERROR = re.compile(CELL + rb"(?:" + FORMULA + rb")?+\s*+(?:<(?:\w++:)?v>(?P<shown>[^<]*+)</)?+")
+UNCOMPUTED = re.compile(CELL + FORMULA + rb"(?:<(?:\w++:)?v(?:\s*+/>|>\s*+</(?:\w++:)?v>))?+\s*+</(?:\w++:)?c>")
 KIND = re.compile(rb"""\bt=["'](\w+)["']""")
 PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
 #: In ODS: where a table begins, and the mark of a cell with an error.
-TABLE_OR_ERROR = re.compile(rb"""<table:table\s[^>]*?table:name="([^"]*)"|calcext:value-type="error\"""")
+TABLE_OR_ERROR = re.compile(rb"""<table:table\s(?:[^<>]*?\s)??table:name="([^"<>]*+)"|calcext:value-type="error\"""")
 
 
 def faults_of(path: Path, sheet: str) -> Faults:
@@ -43,6 +50,11 @@ def faults_of(path: Path, sheet: str) -> Faults:
         found: Faults = {}
         for piece in pieces(archive, part_of(archive, sheet)):
             found |= in_piece(piece)
+            if len(found) > MOST_FAULTS:
+                raise UnreadableFile(
+                    f"The sheet {sheet!r} has more than {MOST_FAULTS:,} cells with errors, or with formulas that were "
+                    f"never computed; mend them, or open the file in a spreadsheet and save it."
+                )
         return found
 
 
@@ -51,7 +63,7 @@ def in_piece(piece: bytes) -> Faults:
     if b't="e"' in piece or b"t='e'" in piece:
         # Cells of one kind among all: their beginning is looked for, and no cell is parsed that is none.
         for mark in re.finditer(rb"""\st=["']e["']""", piece):
-            cell = ERROR.match(piece, piece.rfind(b"<", 0, mark.start()))
+            cell = ERROR.match(piece, piece.rfind(b"<", max(0, mark.start() - TAG_BYTES), mark.start()))
             if cell is not None:
                 found[place_of(cell["attributes"])] = (cell["shown"] or b"#ERROR!").decode(errors="replace")
     if b"<f" in piece or b":f" in piece:
@@ -119,7 +131,7 @@ def check_ods(archive: zipfile.ZipFile, sheet: str) -> None:
         for found in TABLE_OR_ERROR.finditer(piece):
             if found[1] is not None:
                 table = found[1]
-            elif table.decode(errors="replace") == sheet:
+            elif unescape(table.decode(errors="replace")) == sheet:
                 raise UnreadableFile(
                     f"The sheet {sheet!r} has cells with errors, such as #N/A; mend them, or save it as .xlsx, "
                     f"whose rows are told one by one."

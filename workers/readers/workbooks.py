@@ -62,9 +62,9 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
         fields = places_of(plan, header, options)
         faults = broken_cells(path, header)
         kinds = list(kinds_of(plan, header, fields, options))
-        lines = sorted({line for line, _ in faults})
-        for data in decoding.streams({"kinds": kinds, "lines": lines}):
-            yield cells_of(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, faults, header)
+        broken = Broken.of(faults, plan, fields, header)
+        for data in decoding.streams({"kinds": kinds, "lines": sorted(broken.errors)}):
+            yield cells_of(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, broken, header)
 
 
 class WorkbookBeginning:
@@ -151,29 +151,58 @@ def broken_cells(path: Path, header: Header) -> Faults:
     return {(line, column): shown for (line, column), shown in found.items() if line > header.line and column in width}
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Cells without a value to read, of the columns that have a field. Lines are counted from 0."""
+
+    errors: dict[int, list[RowError]]
+    #: Place of the column -> line -> what the cell shows.
+    shown: dict[int, dict[int, str]]
+
+    @classmethod
+    def of(cls, faults: Faults, plan: Plan, fields: list[str | None], header: Header) -> Broken:
+        found = cls({}, {})
+        for (line, column), shown in sorted(faults.items()):
+            field = fields[column - header.left]
+            if field is not None:
+                error = broken_cell(line, column, plan.all_columns[field], shown)
+                found.errors.setdefault(line, []).append(error)
+                found.shown.setdefault(column - header.left, {})[line] = error.data or ""
+        return found
+
+
+def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
+    """The error of a cell without a value."""
+    name = f"{letters_of(column)}{line + 1}"
+    if shown:
+        message = f"The cell {name} has the error {shown}; mend its formula."
+        return RowError(field.graphql_name, Code.INVALID, message, shown)
+    message = f"The cell {name} has a formula that was never computed; open the file in a spreadsheet, and save it."
+    return RowError(field.graphql_name, Code.INVALID, message, "=")
+
+
 def cells_of(
-    frame: pl.DataFrame, plan: Plan, fields: list[str | None], options: FileOptions, faults: Faults, header: Header
+    frame: pl.DataFrame,
+    plan: Plan,
+    fields: list[str | None],
+    options: FileOptions,
+    broken: Broken,
+    header: Header,
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
-    names = {
-        str(place): field or ignored(place, name)
+    errors = row_errors(frame, plan, fields, broken)
+    cells = (
+        with_nulls(pl.col(str(place)), broken.shown.get(place, {}), options).alias(field or ignored(place, name))
         for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
-        if field or str(place) in frame.columns
-    }
-    errors = row_errors(frame, plan, fields, faults, header)
-    shown: dict[str, dict[int, str]] = {}
-    for (line, column), text in faults.items():
-        shown.setdefault(str(column - header.left), {})[line + 1] = text or "="
-    return frame.select(
-        *(with_nulls(pl.col(place), shown.get(place, {}), options).alias(field) for place, field in names.items()),
-        *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []),
+        if str(place) in frame.columns
     )
+    return frame.select(*cells, *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []))
 
 
 def with_nulls(cell: pl.Expr, shown: dict[int, str], options: FileOptions) -> pl.Expr:
     """A column's cells with what broken ones show, and the nulls that the options ask for."""
     if shown:
-        cell = cell.fill_null(pl.col(LINE).replace_strict(shown, default=None, return_dtype=pl.String))
+        cell = cell.fill_null((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String))
     if options.null_values:
         cell = pl.when(cell.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(cell)
     if options.empty_cells == EmptyCells.NULL:
@@ -181,22 +210,15 @@ def with_nulls(cell: pl.Expr, shown: dict[int, str], options: FileOptions) -> pl
     return cell
 
 
-def row_errors(
-    frame: pl.DataFrame, plan: Plan, fields: list[str | None], faults: Faults, header: Header
-) -> list[str | None]:
+def row_errors(frame: pl.DataFrame, plan: Plan, fields: list[str | None], broken: Broken) -> list[str | None]:
     """What cannot be read of each row."""
-    broken: dict[int, list[RowError]] = {}
-    for (line, column), shown in faults.items():
-        field = fields[column - header.left]
-        if field is not None:
-            broken.setdefault(line + 1, []).append(broken_cell(line, column, plan.all_columns[field], shown))
     found: list[str | None] = []
     for line, told in frame.select(LINE, FAULTS).iter_rows():
         errors = [
             RowError(path_of(plan, fields, place), Code.INVALID, message, data)
             for place, message, data in json.loads(told or "[]")
         ]
-        errors += broken.get(line, [])
+        errors += broken.errors.get(line - 1, [])
         found.append(errors_to_json(errors) if errors else None)
     return found
 
@@ -204,14 +226,3 @@ def row_errors(
 def path_of(plan: Plan, fields: list[str | None], place: int | None) -> str | None:
     field = None if place is None else fields[place]
     return None if field is None else plan.all_columns[field].graphql_name
-
-
-def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
-    """The error of a cell without a value."""
-    name = f"{letters_of(column)}{line + 1}"
-    if shown:
-        return RowError(
-            field.graphql_name, Code.INVALID, f"The cell {name} has the error {shown}; mend its formula.", shown
-        )
-    message = f"The cell {name} has a formula that was never computed; open the file in a spreadsheet, and save it."
-    return RowError(field.graphql_name, Code.INVALID, message, "=")

@@ -105,5 +105,6 @@ def needed_by_models(connection: BaseDatabaseWrapper) -> Iterator[tuple[str, str
 def operator_classes(index: models.Index) -> Iterator[str]:
     """Those that an index names, beside its fields or in its expressions."""
     yield from index.opclasses
-    for expression in index.expressions:
+    named: Iterable[Any] = index.expressions
+    for expression in named:
         yield from (str(one.extra["name"]) for one in expression.flatten() if isinstance(one, OpClass))

@@ -11,7 +11,7 @@ from graphql import GraphQLObjectType
 
 from bulkql import BulkResource
 from bulkql.checks import check_schema
-from bulkql.schema.checks.building import building_errors
+from bulkql.schema.checks.building import building_errors, type_name_errors
 from bulkql.schema.names import COMMON, OF_OURS, SCALARS, names_of, our_names, our_types
 from bulkql.schema.schema import built, schema
 from bulkql.workers.resources.registry import registered
@@ -40,15 +40,19 @@ def test_every_name_of_a_schema_has_an_owner():
 
 
 @isolate_apps("tests.zoo")
-@pytest.mark.parametrize("name", sorted({*our_types(), *SCALARS, *OF_OURS, *COMMON, "Operation"}))
-def test_a_model_of_any_name_of_ours_is_told_its_way_out(name):
-    taken = resource(name)
+def test_a_model_of_any_name_of_ours_is_told_its_way_out():
+    for name in sorted({*our_types(), *SCALARS, *OF_OURS, *COMMON, "Operation"}):
+        found = [(error.id, error.hint) for error in type_name_errors([resource(name)])]
+        assert found == [("bulkql.E042", f'Set in {name}Rules: type_name = "Zoo{name}"')]
 
-    found = [(error.id, error.hint) for error in building_errors([taken])]
 
-    assert found == [("bulkql.E042", f'Set in {name}Rules: type_name = "Zoo{name}"')]
-    renamed = resource(f"{name}2", type_name=f"Zoo{name}")
-    assert list(building_errors([renamed])) == []
+@isolate_apps("tests.zoo")
+def test_the_way_out_leads_out():
+    names = ["Subscription", "Upload", "Change", "Operation", "Mode"]
+
+    renamed = [resource(f"{name}2", type_name=f"Zoo{name}") for name in names]
+
+    assert list(building_errors(renamed)) == []
 
 
 @isolate_apps("tests.zoo")
@@ -109,3 +113,23 @@ def test_our_types_take_a_prefix(settings):
     assert "BulkBulkOperation" not in types
     settings.BULKQL_TYPE_PREFIX = "a b"
     assert [error.id for error in building_errors([])] == ["bulkql.E044"]
+
+
+@isolate_apps("tests.zoo")
+def test_a_choice_that_is_called_as_a_type_of_its_own_resource_has_another_name():
+    class Parcel(models.Model):
+        order = models.CharField(max_length=1, choices=[("a", "First")])
+        create_row = models.CharField(max_length=1, choices=[("a", "First")])
+
+        class Meta:
+            app_label = "zoo"
+
+        def __str__(self) -> str:
+            return self.order
+
+    class Parcels(BulkResource):
+        fields = ("order", "create_row")
+
+    assert list(building_errors([Parcels(Parcel)])) == []
+    types = built([Parcels(Parcel)])._schema.type_map
+    assert {"ParcelOrder", "ParcelOrderChoice", "ParcelCreateRow", "ParcelCreateRowChoice"} <= types.keys()

@@ -32,6 +32,8 @@ def rows_asked_for(text: str, **variables: Any) -> int:
         ("query ($p: OffsetPaginationInput) { financialTransactions(pagination: $p) { id } }", {"p": {"limit": 6}}, 6),
         ("{ a: financialTransactions { id } b: financialTransactions { id } }", {}, 200),
         ("{ operations { edges { node { id } } } }", {}, 20),
+        ("{ operations(first: null) { edges { node { id } } } }", {}, 20),
+        ("query ($n: Int) { operations(first: $n) { edges { node { id } } } }", {"n": None}, 20),
         ("{ operations(first: 3) { edges { node { results(first: 5) { totalCount } } } } }", {}, 3 + 3 * 5),
         ("{ ...F a: bulkResources { name } ...F } fragment F on Query { countries { iso } }", {}, 200),
         ("{ ... on Query { countries { iso } } }", {}, 100),

@@ -113,6 +113,8 @@ def test_options_and_file_input_have_the_promised_fields(schema):
         "falseValues",
         "delimiter",
         "encoding",
+        "sheet",
+        "headerRow",
     }
     assert {"mode", "chunkSize", "idempotencyKey", "label"} <= set(schema.type_map["BulkOptions"].fields)
 
@@ -142,3 +144,17 @@ def test_mutations_and_what_is_read_after_them_are_nullable(schema):
         "results",
         "files",
     }
+
+
+def test_a_field_is_described_by_its_own_words_whatever_it_is_called(schema):
+    for kind in ("ReadingFilter", "ReadingOrder", "ReadingCreateRow"):
+        assert schema.type_map[kind].fields["day"].description.startswith("Day."), kind
+    assert schema.type_map["DateFilterLookup"].fields["day"].description == "The day of the month."
+    skipped = [
+        f"{name}.{field}"
+        for name, kind in schema.type_map.items()
+        if isinstance(kind, GraphQLInputObjectType)
+        for field, definition in kind.fields.items()
+        if "skipped" in definition.description
+    ]
+    assert skipped == []

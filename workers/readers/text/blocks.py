@@ -107,19 +107,20 @@ class Blocks:
             breaks = cells.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series()
             lines += breaks.cast(pl.Int64).cum_sum().shift(1, fill_value=0)
         self._line += block.count(b"\n")
-        return self._raw(cells.with_columns(lines.alias(LINE)))
+        return self._raw(cells.with_columns(lines.alias(LINE)), b"\0" in block)
 
     def _walked(self, walk: Walked) -> pl.DataFrame:
         """The rows of records that were looked at one by one."""
         if not walk.count:
             return pl.DataFrame()
-        cells = self._table(b"".join(walk.parts))
+        block = b"".join(walk.parts)
+        cells = self._table(block)
         if cells.height != len(walk.lines):
             raise UnreadableFile(f"The records behind line {self._line:,} cannot be told apart.")
         bad = {one.place for one in walk.malformed}
         places = [place for place in range(walk.count) if place not in bad] if bad else range(walk.count)
         good = cells.with_columns(pl.Series(LINE, walk.lines, dtype=pl.Int64), pl.Series(PLACE, places, dtype=pl.Int64))
-        rows = self._raw(good)
+        rows = self._raw(good, b"\0" in block)
         if walk.malformed:
             rows = pl.concat([rows, malformed_rows(walk.malformed)], how="diagonal").sort(PLACE)
         return rows.drop(PLACE)
@@ -138,13 +139,12 @@ class Blocks:
         )
         return cells[1:] if has_bom else cells
 
-    def _raw(self, cells: pl.DataFrame) -> pl.DataFrame:
+    def _raw(self, cells: pl.DataFrame, has_marks: bool) -> pl.DataFrame:
         """Cells with their lines as a raw frame, without the records that are empty."""
         own = [name for name in (LINE, PLACE) if name in cells.columns]
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
         if self._guarded:
             cells = cells.with_columns(restored(pl.col(self._guarded)))
-        has_marks = any(cells.select(pl.col(self._fields).str.contains("\0", literal=True).any()).row(0))
         values = (with_nulls(pl.col(field), self._options, has_marks).alias(field) for field in self._fields)
         broken = (pl.col(name).alias(returned.UNMENDED) for name in self._broken)
         return returned.with_unmended(

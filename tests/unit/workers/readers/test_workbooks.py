@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+import time
 import zipfile
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json, ignored
-from bulkql.workers.readers import workbooks
+from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.validation.values import validate
@@ -339,3 +340,72 @@ def test_columns_that_are_left_out_keep_their_cells_for_the_failed_rows():
 
     assert frame.columns == ["char", ignored(1, "note")]
     assert frame.row(0) == ("a", "1152921504606846976")
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def test_other_writers_spell_xml_otherwise():
+    book = sheet(["char", "integer"], ["ab", "=1+1"], ["cd", "#N/A"])
+
+    def prefixed(xml):
+        return re.sub(rb"<(/?)(?=[a-z])", rb"<\1x:", xml).replace(b'xmlns="', b'xmlns:x="')
+
+    data = rewritten(rewritten(stored(book), SHEET, prefixed), SHEET, lambda xml: xml.replace(b't="e"', b"t='e'"))
+
+    assert [[message for _, message, _ in found] for found in errors(read(data))] == [
+        ["The cell B2 has a formula that was never computed; open the file in a spreadsheet, and save it."],
+        ["The cell B3 has the error #N/A; mend its formula."],
+    ]
+
+
+def test_cells_that_do_not_say_where_they_are_cannot_be_told():
+    book = sheet(["char", "integer"], ["ab", "#N/A"])
+    data = rewritten(stored(book), SHEET, lambda xml: re.sub(rb' r="[A-Z]+\d+"', b"", xml))
+
+    assert refused(data) == (
+        "The sheet has cells with errors, or formulas without values; save it anew in a spreadsheet."
+    )
+
+
+def test_dates_of_strict_workbooks_are_dates():
+    data = rewritten(
+        stored(sheet(["date", "datetime"], ["x", "y"])),
+        SHEET,
+        lambda xml: re.sub(
+            rb'<c r="A2".*?</c><c r="B2".*?</c>',
+            b'<c r="A2" t="d"><v>2024-02-29</v></c><c r="B2" t="d"><v>2024-02-29T12:30:00</v></c>',
+            xml,
+        ),
+    )
+
+    rows = validate(creating(resource_named("animals")), read(data).with_columns(char=pl.lit("ab"))).rows
+    assert rows["date"].to_list() == [dt.date(2024, 2, 29)]
+    assert rows["datetime"].to_list() == [dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC)]
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"<c " * 1_000_000,
+        b'<c r="A1"><f/>' + b" " * 3_000_000,
+        b'<c r="A1"><f>' + b"x" * 3_000_000,
+        b' t="e"' * 500_000 + b"<f",
+        b"<" + b"a:" * 1_500_000 + b'<f t="e"',
+        b'<c t="e" r="A1">' * 200_000,
+        b"<" + b"a" * 3_000_000 + b'<f t="e"',
+    ],
+)
+def test_no_xml_takes_longer_than_its_length(xml):
+    started = time.process_time()
+
+    faults.in_piece(xml)
+
+    assert time.process_time() - started < 5
+
+
+def test_a_sheet_of_nothing_but_errors_is_refused(monkeypatch):
+    monkeypatch.setattr(faults, "MOST_FAULTS", 2)
+    data = stored(sheet(["char"], ["#N/A"], ["#N/A"], ["#N/A"]))
+
+    assert refused(data).startswith("The sheet 'Sheet' has more than 2 cells with errors, or with formulas")
