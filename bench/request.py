@@ -17,7 +17,7 @@ mutation ($input: Bulk{verb}Input!, $mode: Mode!) {{
 ERRORS = "query ($id: ID!) { operation(id: $id) { rowErrors(first: 1) { totalCount edges { node { code } } } } }"
 
 
-def send_file(stage: Stage, verb: str, path: Path | None = None, **how: object) -> Timing:
+def send_file(stage: Stage, verb: str, path: Path | None = None, **how: Any) -> Timing:
     """Upload the work's file, or another of its rows, and wait for the last event."""
     started = perf_counter()
     upload_id = stage.client.upload(path or stage.work.sent.path)

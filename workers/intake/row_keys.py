@@ -45,8 +45,10 @@ def keys_in(plan: Plan, raw: pl.DataFrame, user: User | None, together: Mapping[
     doubts = [pl.col(ROW).is_in(unread(plan, raw).implode())]
     absent = []
     for field in plan.match_by:
-        is_null = (ready[field] == NULL).fill_null(False) if field in ready.columns else pl.lit(False)
-        rows = rows.with_columns(pl.lit(is_null).alias(f"null:{field}"))
+        # Where the field takes none, a null is a value that got lost.
+        may_be_null = field in ready.columns and plan.columns[field].field.null
+        is_null = (ready[field] == NULL).fill_null(False) if may_be_null else pl.lit(False)
+        rows = rows.with_columns(is_null.alias(f"null:{field}"))
         naming = [one for one in plan.naming_columns.get(field, ()) if given(one.name) in rows.columns]
         is_named = pl.any_horizontal(*(pl.col(given(one.name)) for one in naming), pl.lit(False))
         rows = rows.with_columns(is_named.alias(f"named:{field}"))
