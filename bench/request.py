@@ -17,12 +17,12 @@ mutation ($input: Bulk{verb}Input!, $mode: Mode!) {{
 ERRORS = "query ($id: ID!) { operation(id: $id) { rowErrors(first: 1) { totalCount edges { node { code } } } } }"
 
 
-def send_file(stage: Stage, verb: str, path: Path | None = None) -> Timing:
+def send_file(stage: Stage, verb: str, path: Path | None = None, **how: Any) -> Timing:
     """Upload the work's file, or another of its rows, and wait for the last event."""
     started = perf_counter()
     upload_id = stage.client.upload(path or stage.work.sent.path)
     uploaded = perf_counter()
-    body = request(verb, stage.work.sent.table.resource, file={"uploadId": upload_id})
+    body = request(verb, stage.work.sent.table.resource, file={"uploadId": upload_id}, **how)
     operation = stage.client.post(body)[f"bulk{verb}"]
     answered = perf_counter()
     end = stage.client.watch(operation["id"])

@@ -52,6 +52,21 @@ def upsert(count: int, directory: Path) -> Work:
     return Work(before=before, sent=rows, after=rows)
 
 
+def rewrite(count: int, directory: Path) -> Work:
+    """All rows are there, each with another amount and description."""
+    rows = transactions(count, directory)
+    return Work(before=changed(rows, "all-other", other), sent=rows, after=rows)
+
+
+def sync(count: int, directory: Path) -> Work:
+    """All rows are there, and one of a hundred with another amount and description."""
+    rows = transactions(count, directory)
+    before = changed(
+        rows, "few-other", lambda frame: pl.concat([other(frame.filter(is_bad())), frame.filter(~is_bad())])
+    )
+    return Work(before=before, sent=rows, after=rows)
+
+
 def update(count: int, directory: Path) -> Work:
     """All rows are there; three fields of each change, by id."""
     after = transactions(count, directory)

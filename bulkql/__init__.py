@@ -1,7 +1,20 @@
 """The public door: what a user's app imports."""
 
 from bulkql.operation import BulkOperation
-from bulkql.verbs import acreate, adelete, areplace, aupdate, aupsert, create, delete, replace, update, upsert
+from bulkql.verbs import (
+    acreate,
+    adelete,
+    areplace,
+    async_sync,
+    aupdate,
+    aupsert,
+    create,
+    delete,
+    replace,
+    sync,
+    update,
+    upsert,
+)
 from bulkql.workers.enums import Lane
 from bulkql.workers.errors import (
     BadInput,
@@ -40,6 +53,7 @@ __all__ = [
     "acreate",
     "adelete",
     "areplace",
+    "async_sync",
     "aupdate",
     "aupsert",
     "chunk_written",
@@ -49,6 +63,7 @@ __all__ = [
     "register",
     "replace",
     "row_errors",
+    "sync",
     "update",
     "upsert",
 ]

@@ -19,7 +19,7 @@ from uuid import UUID
 
 import polars as pl
 from django.core.files.base import File
-from django.db.models import DecimalField, Model, QuerySet
+from django.db.models import DecimalField, Model, Q, QuerySet
 from django.utils.duration import duration_string
 from django.utils.functional import Promise
 
@@ -76,6 +76,16 @@ def touchable(verb: Verb, resource: BulkResource, found: QuerySet[Any], user: Us
         raise BadInput(f"The queryset has rows of {found.model._meta.label}, not of {resource.label}.")
     mine: QuerySet[Any] = resource.model._base_manager.filter(pk__in=pks_of(resource.get_queryset(user)))
     return mine.filter(pk__in=pks_of(found))
+
+
+def rows_where(resource: BulkResource, where: Q | QuerySet[Any]) -> QuerySet[Any]:
+    """The part of a model's table that a condition or a queryset tells; raises BadInput."""
+    if isinstance(where, Q):
+        found: QuerySet[Any] = resource.model._base_manager.filter(where)
+        return found.distinct()
+    if where.model is not resource.model:
+        raise BadInput(f"`where` has rows of {where.model._meta.label}, not of {resource.label}.")
+    return where
 
 
 def temporary() -> IO[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace as replace_in
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from asgiref.sync import sync_to_async
@@ -18,8 +19,9 @@ from bulkql.workers.errors import BadInput
 if TYPE_CHECKING:
     import polars as pl
     from django.contrib.auth.models import User
-    from django.db.models import Model, QuerySet
+    from django.db.models import Model, Q, QuerySet
 
+    from bulkql.workers.intake.requests import Guard
     from bulkql.workers.resources.registry import BulkResource
 
     #: Dicts of Python values, or a frame: of polars, or of any library that speaks Arrow.
@@ -96,6 +98,30 @@ def delete(
     return perform(Verb.DELETE, model, rows, user, options, match_by)
 
 
+def sync(
+    model: Models,
+    rows: Rows | None = None,
+    *,
+    user: User,
+    where: Q | QuerySet[Any] | None = None,
+    delete_missing: bool = False,
+    max_deletes: int | None = None,
+    max_delete_percent: float | None = None,
+    match_by: Sequence[str] | None = None,
+    update_fields: Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> BulkOperation:
+    """Make a model's rows, or those of `where`, equal to these; raises BulkError with nothing stored.
+
+    With `delete_missing` rows in scope that are not named here are deleted, unless there are more than `max_deletes` or
+    `max_delete_percent` (10 unless one of the two is given): then the operation is FAILED, and nothing is written.
+    """
+    from bulkql.workers.intake.requests import Guard
+
+    guard = Guard.of(max_deletes, max_delete_percent) if delete_missing else None
+    return perform(Verb.SYNC, model, rows, user, options, match_by, update_fields, where, guard)
+
+
 async def acreate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`create` for async code."""
     return await sync_to_async(create)(model, rows, **options)
@@ -121,6 +147,11 @@ async def adelete(model: Models, rows: Rows | QuerySet[Any] | None = None, **opt
     return await sync_to_async(delete)(model, rows, **options)
 
 
+async def async_sync(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+    """`sync` for async code."""
+    return await sync_to_async(sync)(model, rows, **options)
+
+
 def perform(
     verb: Verb,
     model: Models,
@@ -129,10 +160,12 @@ def perform(
     options: Options,
     match_by: Sequence[str] | None = None,
     update_fields: Sequence[str] | None = None,
+    where: Q | QuerySet[Any] | None = None,
+    guard: Guard | None = None,
 ) -> BulkOperation:
     """Carry out one bulk request."""
     # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
-    from bulkql.rows import input_of
+    from bulkql.rows import input_of, rows_where
     from bulkql.workers.intake.requests import BulkRequest, Mode
     from bulkql.workers.operations import steps
     from bulkql.workers.readers.options import EmptyCells
@@ -140,13 +173,19 @@ def perform(
     given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
     if isinstance(model, Mapping) and (rows is not None or match_by is not None or update_fields is not None):
         raise BadInput("With several models the first argument has the rows of each; it takes no rows or keys beside.")
+    if isinstance(model, Mapping) and where is not None:
+        raise BadInput("With several models there is no `where`; sync each of them by itself.")
     how: dict[str, Any] = {**options}
     empty_cells = EmptyCells(how.pop("empty_cells", EmptyCells.MISSING))
     mode, on_error = Mode(how.pop("mode", Mode.SYNC)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
     with ExitStack() as stack:
         inputs = [
-            stack.enter_context(
-                input_of(verb, resource_for(one, verb), its_rows, user, match_by, update_fields, empty_cells)
+            replace_in(
+                stack.enter_context(
+                    input_of(verb, resource_for(one, verb), its_rows, user, match_by, update_fields, empty_cells)
+                ),
+                where=None if where is None else rows_where(resource_for(one, verb), where),
+                guard=guard,
             )
             for one, its_rows in given.items()
         ]

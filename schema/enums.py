@@ -81,6 +81,7 @@ describe(
     REPLACE="All fields of rows in the table are set; those that are not given take their defaults.",
     UPSERT="Rows that are in the table are updated; the others are created.",
     DELETE="Rows of the table are deleted.",
+    SYNC="The table, or a part of it, becomes what the rows say.",
 )
 describe(
     OnError,

@@ -17,6 +17,7 @@ from bulkql.schema.lists.filters import filter_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
+from bulkql.workers.intake.requests import MAX_DELETE_PERCENT
 from bulkql.workers.resources.registry import BulkResource, resource_of
 from bulkql.workers.resources.rights import has_field_rights
 
@@ -156,7 +157,8 @@ def resource_type(verb: Verb, resource: BulkResource) -> Any:
             *(rows_to_delete(resource) if verb == Verb.DELETE else rows_to_write(verb, resource)),
             ("file", "file", FileInput | None, "A file that holds the rows."),
             *(match_by if verb != Verb.CREATE else ()),
-            *(update_fields if verb == Verb.UPSERT else ()),
+            *(update_fields if verb in (Verb.UPSERT, Verb.SYNC) else ()),
+            *(scope_of_sync(resource) if verb == Verb.SYNC else ()),
         ),
     )
 
@@ -167,6 +169,7 @@ SENTENCES = {
     Verb.REPLACE: "Rows of {} anew",
     Verb.UPSERT: "Rows of {} to update, or to create where they are not there",
     Verb.DELETE: "Rows of {} to delete",
+    Verb.SYNC: "What all rows of {} are to be, or those that `where` finds",
 }
 
 
@@ -182,6 +185,16 @@ def rows_to_delete(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]
         yield "keys", "keys", GenericAlias(list, key) | None, "Their keys."
     yield "where", "where", filter_of(resource) | None, "All rows that match, among those that you may see."
     yield "all", "all", bool | None, "All rows that you may see, if true; a `where` that filters nothing is refused."
+
+
+def scope_of_sync(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]:
+    yield "where", "where", filter_of(resource) | None, "The part of the table to make equal; by default all of it."
+    words = "Delete the rows in scope that the input does not name; by default they stay."
+    yield "delete_missing", "deleteMissing", bool | None, words
+    words = "Write nothing if more rows than this are missing; by default there is no such number."
+    yield "max_deletes", "maxDeletes", int | None, words
+    words = f"The same in percent of the rows in scope; by default {MAX_DELETE_PERCENT:g}, unless maxDeletes is given."
+    yield "max_delete_percent", "maxDeletePercent", float | None, words
 
 
 def row_type(verb: Verb, resource: BulkResource) -> Any:

@@ -78,6 +78,8 @@ DESCRIPTIONS = {
     Verb.REPLACE: "Set all fields of rows: those that a row does not give take their defaults (PUT).",
     Verb.UPSERT: "Change the rows that are there, and create the others.",
     Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
+    Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
+    "create the others and, with deleteMissing, delete those that the rows do not name.",
 }
 
 

@@ -20,7 +20,7 @@ from bulkql.workers.columns.column import by_name
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
-from bulkql.workers.intake.requests import InputRequest, exceeds
+from bulkql.workers.intake.requests import Guard, InputRequest, exceeds
 from bulkql.workers.models import Upload
 from bulkql.workers.readers.files import format_of_file
 from bulkql.workers.readers.options import ENCODING, FileFormat, FileOptions, compression_of, delimiter_by_name
@@ -74,9 +74,23 @@ def rows_of(
         how = {"rows": lists[source]}
     if source in ("where", "ids", "all"):
         match_by = [resource.pk.name]
+    if verb == Verb.SYNC:
+        how |= limits_of_sync(resource, item, user, info)
     if source == "keys" and match_by is None:
         match_by = key_of(resource, lists["keys"])
     return InputRequest(resource=resource, source=source, match_by=match_by, update_fields=update_fields, **how)
+
+
+def limits_of_sync(resource: BulkResource, item: Any, user: User, info: Info[Context, None]) -> dict[str, Any]:
+    """The part of the table that a sync is about, and what it may delete; raises BadInput."""
+    where, deletes = (getattr(item, name) for name in ("where", "delete_missing"))
+    most, percent = (
+        value if is_given(value := getattr(item, name)) else None for name in ("max_deletes", "max_delete_percent")
+    )
+    return {
+        "where": found_by(resource, where, resource.model._base_manager.all(), user, info) if is_given(where) else None,
+        "guard": Guard.of(most, percent) if is_given(deletes) and deletes else None,
+    }
 
 
 def is_source(item: Any, name: str) -> bool:
@@ -93,9 +107,16 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
     """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
+    return found_by(resource, where, touchable(resource, user), user, info)
+
+
+def found_by(
+    resource: BulkResource, where: Any, rows: QuerySet[Any], user: User, info: Info[Context, None]
+) -> QuerySet[Any]:
+    """Those of some rows that a filter finds."""
     check_may_search(user, resource, "filtered", where)
     check_where(resource, where, info)
-    return strawberry_django.filters.apply(where, touchable(resource, user), info).distinct()
+    return strawberry_django.filters.apply(where, rows, info).distinct()
 
 
 def touchable(resource: BulkResource, user: User) -> QuerySet[Any]:

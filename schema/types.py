@@ -245,12 +245,20 @@ def page_info(page: Page, after: str | None) -> PageInfo:
 
 
 def resource_counts(operation: Operation) -> list[ResourceCounts]:
-    """The counts of an operation's inputs."""
-    return [
-        ResourceCounts(resource=one.resource, total=one.total, processed=sum(counts.values()), **counts)
-        for one in Input.objects.filter(operation=operation).order_by("position")
-        if (counts := totals.counts_of(one)) is not None
-    ]
+    """The counts of an operation by resource: those that a sync deletes are an input of their own."""
+    found: dict[str, ResourceCounts] = {}
+    for one in Input.objects.filter(operation=operation).order_by("position"):
+        counts = totals.counts_of(one)
+        new = ResourceCounts(resource=one.resource, total=one.total, processed=sum(counts.values()), **counts)
+        found[one.resource] = new if one.resource not in found else added(found[one.resource], new)
+    return list(found.values())
+
+
+def added(first: ResourceCounts, second: ResourceCounts) -> ResourceCounts:
+    """The counts of two inputs of one resource."""
+    total = None if first.total is None or second.total is None else first.total + second.total
+    sums = {name: getattr(first, name) + getattr(second, name) for name in ("processed", *totals.COUNTS)}
+    return ResourceCounts(resource=first.resource, total=total, **sums)
 
 
 def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:

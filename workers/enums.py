@@ -13,6 +13,7 @@ class Verb(models.TextChoices):
     REPLACE = "REPLACE"
     UPSERT = "UPSERT"
     DELETE = "DELETE"
+    SYNC = "SYNC"
 
 
 class Lane(models.TextChoices):

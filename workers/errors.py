@@ -107,6 +107,10 @@ class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 
 
+class GuardedDeletes(BadInput):
+    """A sync would delete more rows than its guard allows: the input may not be whole."""
+
+
 class NoKnownColumn(BadInput):
     """None of a file's columns is the resource's: its header may have been read wrongly."""
 

@@ -132,6 +132,16 @@ class Input(models.Model):
     header = models.JSONField(null=True, help_text="The columns as the file names them: [[name, field or null], ...].")
     total = models.BigIntegerField(null=True, help_text="Rows; unknown until the file has been read to its end.")
     read_at = models.DateTimeField(null=True, help_text="When the last chunk was stored.")
+    scope = models.TextField(null=True, help_text="The `where` of a sync, signed; null for the whole table.")
+    removes = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its rows are those of the table that a sync's other input of the resource does not name.",
+    )
+    max_deletes = models.BigIntegerField(null=True, help_text="How many of them may be deleted.")
+    max_delete_percent = models.FloatField(null=True, help_text="The same, of the rows in scope.")
+    scope_rows = models.BigIntegerField(null=True, help_text="Rows in scope, when it was found which ones are missing.")
+    note = models.TextField(blank=True, default="", db_default="", help_text="Why no row was deleted after all.")
     lease = models.UUIDField(null=True, help_text="Who is reading.")
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -143,7 +153,7 @@ class Input(models.Model):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["operation", "position"], name="bulkql_input_position"),
-            models.UniqueConstraint(fields=["operation", "resource"], name="bulkql_input_resource"),
+            models.UniqueConstraint(fields=["operation", "resource", "removes"], name="bulkql_input_resource"),
         ]
 
     def __str__(self) -> str:

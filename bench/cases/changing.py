@@ -15,6 +15,18 @@ def upsert_csv(stage: Stage) -> Timing:
     return send_file(stage, "Upsert")
 
 
+@case(Target(measure="rows_per_second", least=10_000), work=work.rewrite)
+def rewrite_csv(stage: Stage) -> Timing:
+    """Sync by CSV file, all rows differing."""
+    return send_file(stage, "Sync", deleteMissing=True)
+
+
+@case(Target(measure="seconds_per_row", most=0.35, beside="rewrite_csv"), work=work.sync)
+def sync_csv(stage: Stage) -> Timing:
+    """Sync by CSV file, one row of a hundred differing."""
+    return send_file(stage, "Sync", deleteMissing=True)
+
+
 @case(Target(measure="ratio", most=1.5), work=work.update, limit=limit.update_from)
 def update_csv(stage: Stage) -> Timing:
     """Update three fields by id, by CSV file."""

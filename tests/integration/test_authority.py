@@ -18,7 +18,7 @@ from bulkql.workers.intake import authority
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
-from bulkql.workers.models import Operation, Upload
+from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.inline import InlineChunks
 from bulkql.workers.readers.options import FileFormat, FileOptions
@@ -225,8 +225,8 @@ def test_permission_is_asked_for_once_in_so_many_seconds(clerk, settings, django
     authority._granted.clear()  # as in another process than the one that accepted it
 
     def asked_again() -> None:
-        fresh = Operation.objects.select_related("created_by").get(pk=operation.pk)
-        authority.check_authority(fresh, "financialAccounts")
+        fresh = Input.objects.select_related("operation__created_by").get(operation=operation)
+        authority.check_authority(fresh)
 
     with django_assert_num_queries(3):  # the operation; the user's permissions; the groups'
         asked_again()

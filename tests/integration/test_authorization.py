@@ -65,6 +65,7 @@ ROOTS = {
     "Mutation.bulkReplace.RESOURCE":      (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkUpsert.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkDelete.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkSync.RESOURCE":         (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Subscription.operation":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Subscription.operations":            (WHO,     WHO, WHO,    EMPTY, IN,   EMPTY, IN),
 }
@@ -94,6 +95,7 @@ NEEDED = {
     "bulkReplace": ["change"],
     "bulkUpsert": ["add", "change"],
     "bulkDelete": ["delete"],
+    "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/test_sync.py
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
 CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
@@ -484,7 +486,7 @@ def test_permission_that_is_taken_while_an_operation_waits_stops_every_verb(worl
     resource = resource_named("financialAccounts")
     pk = FinancialAccount.objects.get(name="secret").pk
     rows = [{"id": str(pk), "name": f"changed by {verb}"}]
-    match_by = None if verb in (Verb.CREATE, Verb.UPSERT) else ["id"]
+    match_by = None if verb in (Verb.CREATE, Verb.UPSERT, Verb.SYNC) else ["id"]
     inputs = [InputRequest(resource=resource, rows=rows, match_by=match_by)]
     operation, _ = accept(BulkRequest(verb=verb, user=world.owner, inputs=inputs, mode=Mode.ASYNC))
 

@@ -65,7 +65,8 @@ def fits(file_format: FileFormat, row: Any) -> bool:
 def fitting(file_format: FileFormat, request: Request) -> Request | None:
     """A request without the rows that do not fit into a file; None if nothing is left of a part.
 
-    A file of JSON takes any row but for its first one, which tells whether it is such a file at all.
+    A file of JSON takes any row but for its first one, which tells whether it is such a file at all; and but for rows
+    that are no objects, which are INVALID in a request, and broken records of a file.
     """
     parts = []
     for part in request.parts:
@@ -74,6 +75,6 @@ def fitting(file_format: FileFormat, request: Request) -> Request | None:
             return None
         if file_format == FileFormat.NDJSON:
             first = next(index for index, row in enumerate(part.rows) if fits(file_format, row))
-            rows = part.rows[first:]
+            rows = [row for row in part.rows[first:] if isinstance(row, dict)]
         parts.append(Part(part.resource, rows, part.match_by, part.update_fields))
     return Request(request.verb, parts, request.rejects_all, request.dry_run)

@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.accept import accept
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.intake.requests import BulkRequest, Guard, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
@@ -33,6 +33,8 @@ def at_once(user: Any, request: Request, chunk_size: int) -> Operation:
 def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> Operation:
     """Inline rows whose chunks several workers write at the same time, those of a resource after its parents'."""
     operation, _ = accept(asked(user, request, chunk_size, Mode.ASYNC))
+    for unread in operation.inputs.filter(read_at=None):
+        steps.read_input(unread.pk, dispatches=False)
     if operation.is_one_transaction:
         steps.write_operation(operation.pk)
     for stored in operation.inputs.order_by("position"):
@@ -56,11 +58,12 @@ def asked(
             "resource": resource_named(part.resource),
             "match_by": part.match_by,
             "update_fields": part.update_fields,
+            "guard": Guard.of(None, 100) if request.verb == "sync" else None,
         }
         if file_format is None:
             inputs.append(InputRequest(rows=part.rows, **how))
             continue
-        content = WRITERS[file_format](request.verb, part).encode()
+        content = WRITERS[file_format](request.verb_of_rows, part).encode()
         name = f"{part.resource}.{file_format.lower()}"
         upload = uploads.fill(uploads.announce(user, name, len(content)), ContentFile(content))
         options = FileOptions(format=file_format, null_values=(NULL,))

@@ -115,6 +115,8 @@ def request(draw: st.DrawFn) -> Request:
         keys = [key for key in KEYS[resource] if verb != "upsert" or key != ("id",)]
         # Toys may name shelves, and so no shelf gets another code while toys are read.
         parts.append(draw(part(resource, verb, keys[:1] if len(resources) > 1 and resource == "shelves" else keys)))
+    if verb == "upsert" and len(parts) == 1 and draw(st.booleans()):
+        verb = "sync"
     how = draw(st.integers(0, 8))
     return Request(verb, parts, rejects_all=how in (7, 8), dry_run=how in (6, 7))
 

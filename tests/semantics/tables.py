@@ -67,6 +67,11 @@ class Request:
     rejects_all: bool = False
     dry_run: bool = False
 
+    @property
+    def verb_of_rows(self) -> str:
+        """A sync upserts its rows."""
+        return "upsert" if self.verb == "sync" else self.verb
+
 
 @dataclass
 class Told:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.semantics.resources import RESOURCES, Bad, Key, Values
-from tests.semantics.rows import Reference, match_key, read, resolve, superseded, values_in_keys
+from tests.semantics.rows import Reference, Unreadable, match_key, read, resolve, superseded, values_in_keys
 from tests.semantics.tables import Change, Part, Request, Tables, Told
 
 
@@ -24,10 +24,12 @@ class DependsOnOrder(Exception):
 
 def perform(tables: Tables, request: Request) -> tuple[Tables, Told]:
     """The tables after a request, and what is told of it."""
-    after, told = deepcopy(tables), Told()
+    after, told, verb = deepcopy(tables), Told(), request.verb_of_rows
     for part in in_order(request):
-        losers = later_takers(tables, request.verb, part) | superseded(tables, request.verb, part)
-        perform_part(after, request.verb, part, losers, told)
+        losers = later_takers(tables, verb, part) | superseded(tables, verb, part)
+        perform_part(after, verb, part, losers, told)
+    for part in reversed(in_order(request)) if request.verb == "sync" else ():
+        delete_missing(after, part, missing(tables, part), told)
     if request.rejects_all and told.errors:
         # Every row was tried, so that all errors are known; and nothing was done.
         told.state = "FAILED"
@@ -81,6 +83,27 @@ def perform_part(tables: Tables, verb: str, part: Part, losers: dict[int, Key], 
         told.outcomes[part.resource, index] = (outcome, tables.write(part.resource, pk, after))
         if outcome == "UPDATED":
             told.changes[part.resource, index] = differences(before, after)
+
+
+def missing(tables: Tables, part: Part) -> list[int]:
+    """The rows that a sync's rows do not name; none, where nobody can tell which one a row names."""
+    key, named = match_key("upsert", part), set()
+    for row in part.rows:
+        values = values_in_keys(tables, "upsert", part, row) if isinstance(row, dict) else {}
+        if any(isinstance(values.get(name, Unreadable()), Unreadable | Reference) for name in key):
+            return []
+        named.add(tables.find(part.resource, key, values))
+    return [pk for pk in sorted(tables.rows[part.resource]) if tables.shows(part.resource, pk) and pk not in named]
+
+
+def delete_missing(tables: Tables, part: Part, pks: list[int], told: Told) -> None:
+    """Rows of the table, told behind those of the request."""
+    by_pk = Part(part.resource, [], match_by=("id",))
+    for index, pk in enumerate(pks, start=len(part.rows)):
+        with failing(part, index, told):
+            told.outcomes[part.resource, index] = ("DELETED", delete(tables, by_pk, {"id": pk}, told))
+        if (part.resource, index) in told.errors:
+            told.outcomes[part.resource, index] = ("FAILED", pk)
 
 
 @contextmanager

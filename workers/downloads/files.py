@@ -40,7 +40,7 @@ def downloads(operation_id: UUID) -> list[Download]:
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
     inputs = (
-        Input.objects.filter(operation=operation_id)
+        Input.objects.filter(operation=operation_id, removes=False)  # nobody sent the rows that are missing
         .select_related("operation")
         .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )

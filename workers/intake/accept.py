@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any
 
@@ -25,8 +26,9 @@ from bulkql.workers.readers import files
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.plan import Plan, plan_for
+from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import in_dependency_order
+from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
 from bulkql.workers.validation.sealing import sealed
 
@@ -90,7 +92,22 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
             store_file(operation, position, item, item.file_options, request.chunk_size)
         else:
             store_rows(operation, position, item, request.chunk_size, chunks)
+    deleting = [resource for resource in reversed(ordered) if items[resource.model].guard is not None]
+    for position, resource in enumerate(deleting, start=len(ordered)):
+        announce_removal(operation, position, items[resource.model], request.chunk_size)
     return operation
+
+
+def announce_removal(operation: Operation, position: int, item: InputRequest, requested_size: int | None) -> None:
+    """A sync's second input of a resource: the rows that the first one does not name, found once that is read."""
+    plan = Plan(resource=item.resource, verb=Verb.DELETE, match_by=(item.resource.pk.name,))
+    assert item.guard is not None
+    new_input(operation, position, plan, requested_size, scope=scope_text(item), removes=True, **asdict(item.guard))
+
+
+def scope_text(item: InputRequest) -> str | None:
+    """The `where` of a sync, for those who will apply it."""
+    return None if item.where is None else frozen(item.where)
 
 
 def chunk_size(plan: Plan, requested: int | None) -> int:
@@ -116,7 +133,8 @@ def store_file(
         header, options = beginning.header(plan), beginning.options
         check_columns(plan, header or [])
     file_options = options.as_json()
-    new_input(operation, position, plan, requested_size, upload=upload, file_options=file_options, header=header)
+    how_it_came = {"upload": upload, "file_options": file_options, "header": header, "scope": scope_text(item)}
+    new_input(operation, position, plan, requested_size, **how_it_came)
 
 
 def store_rows(
@@ -124,9 +142,11 @@ def store_rows(
 ) -> None:
     """One resource's inline rows, or its rows of the table, as chunks."""
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
-    plan = plan_for(Verb(operation.verb), item.resource, item.match_by, item.update_fields, names, operation.created_by)
+    verb = verb_of_rows(Verb(operation.verb))
+    plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
+    plan = replace(plan, within=item.where)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
-    stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at)
+    stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
     if total is None:
         Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
@@ -144,8 +164,7 @@ def upload_of(operation: Operation, item: InputRequest) -> Upload:
 
 def new_input(operation: Operation, position: int, plan: Plan, requested_size: int | None, **how_it_came: Any) -> Input:
     """The input of one resource, whose permission was asked for just now."""
-    grant(operation, plan.resource.name)
-    return Input.objects.create(
+    stored = Input.objects.create(
         operation=operation,
         resource=plan.resource.name,
         position=position,
@@ -154,6 +173,8 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
         update_fields=plan.update_fields,
         **how_it_came,
     )
+    grant(stored)
+    return stored
 
 
 def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
@@ -171,7 +192,7 @@ def plan_of_file_request(
     operation: Operation, item: InputRequest, options: FileOptions, beginning: files.FileStart
 ) -> Plan:
     """What to do with a file's rows. What Parquet and workbooks call their columns, their reader will see."""
-    verb = Verb(operation.verb)
+    verb = verb_of_rows(Verb(operation.verb))
     is_late = options.format in (FileFormat.PARQUET, FileFormat.XLSX)
     if is_late and item.match_by is None and verb not in (Verb.CREATE, Verb.UPSERT):
         return Plan(resource=item.resource, verb=verb)

@@ -13,47 +13,53 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import Forbidden
 from bulkql.workers.intake.requests import check_permissions
-from bulkql.workers.models import Operation
+from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.registry import BulkResource, resource_named
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: Until when this process takes a permission for given, by operation and resource.
-_granted: dict[tuple[UUID, str], float] = {}
+_granted: dict[tuple[UUID, str, bool], float] = {}
 
 
-def grant(operation: Operation, resource: str) -> None:
+def grant(stored: Input) -> None:
     """A permission was asked for just now, and is taken for given for BULKQL_AUTHORITY_SECONDS."""
     now = monotonic()
     # Most operations end in another process, which alone hears of it: forget those that have been quiet.
     for known in [known for known, until in list(_granted.items()) if until <= now]:
         _granted.pop(known, None)
-    _granted[operation.pk, resource] = now + limits().authority_seconds
+    _granted[key_of_grant(stored)] = now + limits().authority_seconds
 
 
-def is_granted(operation_id: UUID, resource: str) -> bool:
+def key_of_grant(stored: Input) -> tuple[UUID, str, bool]:
+    """What one permission was given for: to write a resource's rows, or to delete those that a sync misses."""
+    return stored.operation_id, stored.resource, stored.removes
+
+
+def is_granted(stored: Input) -> bool:
     """Whether this process need not ask yet."""
-    return _granted.get((operation_id, resource), 0) > monotonic()
+    return _granted.get(key_of_grant(stored), 0) > monotonic()
 
 
-def check_authority(operation: Operation, resource: str) -> None:
-    """Whether the operation's user may go on with a resource, by its GraphQL name; raises Forbidden with the reason.
+def check_authority(stored: Input) -> None:
+    """Whether the operation's user may go on with an input; raises Forbidden with the reason.
 
-    `operation.created_by` must be as the database has it now. Its permissions, which take statements of their own, are
-    asked for once in BULKQL_AUTHORITY_SECONDS.
+    `stored.operation.created_by` must be as the database has it now. Its permissions, which take statements of their
+    own, are asked for once in BULKQL_AUTHORITY_SECONDS.
     """
-    user = active_user(operation)
-    if is_granted(operation.pk, resource):
+    user = active_user(stored.operation)
+    if is_granted(stored):
         return
-    check_still_permitted(user, Verb(operation.verb), resource_named(resource))
-    grant(operation, resource)
+    verb = Verb.DELETE if stored.removes else Verb(stored.operation.verb)
+    check_still_permitted(user, verb, resource_named(stored.resource))
+    grant(stored)
 
 
-def check_authority_again(operation: Operation, resource: str) -> None:
-    """The same for an operation that was read from the database a while ago; raises Forbidden."""
-    if not is_granted(operation.pk, resource):
-        check_authority(Operation.objects.select_related("created_by").get(pk=operation.pk), resource)
+def check_authority_again(stored: Input) -> None:
+    """The same for an input that was read from the database a while ago; raises Forbidden."""
+    if not is_granted(stored):
+        check_authority(Input.objects.select_related("operation__created_by").get(pk=stored.pk))
 
 
 def active_user(operation: Operation) -> User:

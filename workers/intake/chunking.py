@@ -24,14 +24,17 @@ CHUNKS_AN_INSERT = 8
 class ChunkStore:
     """Stores chunks whose rows workers will write; a subclass may write them as they are stored."""
 
-    def store(self, stored: Input, plan: Plan, frames: Iterable[pl.DataFrame]) -> int:
-        """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are."""
+    def store(self, stored: Input, plan: Plan, frames: Iterable[pl.DataFrame], start: int = 0) -> int:
+        """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are.
+
+        `start`: the index of the first row.
+        """
         total = 0
         for some in batched(enumerate(frames), CHUNKS_AN_INSERT):
             found = []
             for number, frame in some:
-                self.note_trades(stored, frame, total)
-                found.append(self.chunk_of(stored, plan, number, frame, total))
+                self.note_trades(stored, frame, start + total)
+                found.append(self.chunk_of(stored, plan, number, frame, start + total))
                 total += frame.height
             Chunk.objects.bulk_create(found)
             check_rows_limit(plan.resource, total)

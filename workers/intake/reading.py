@@ -42,7 +42,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     takes over from one that died goes on behind the last stored chunk.
     """
     assert stored.upload is not None
-    check_authority(stored.operation, stored.resource)
+    check_authority(stored)
     options = FileOptions.from_json(stored.file_options or {})
     plan = plan_of_file(stored, options)
     resource = plan.resource
@@ -65,7 +65,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                     chunk.save(force_insert=True)
                 yield chunk
                 row_start += frame.height
-    if row_start == 0:
+    if row_start == 0 and not stored.operation.inputs.filter(resource=stored.resource, removes=True).exists():
         raise UnreadableFile("The file has no rows.")
     claims.read_to_end(stored, row_start)
 
@@ -92,7 +92,7 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
         if time.monotonic() - held_at > HOLD_SECONDS:
             claims.hold_input(stored)
             held_at = time.monotonic()
-        check_authority_again(stored.operation, stored.resource)
+        check_authority_again(stored)
         yield frame
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -38,6 +38,39 @@ class Mode(StrEnum):
     ASYNC = "ASYNC"
 
 
+#: Of the rows in scope, what a sync may delete unless it says more.
+MAX_DELETE_PERCENT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """How many rows a sync may delete, and which part of those in scope; it deletes none where there are more."""
+
+    max_deletes: int | None = None
+    max_delete_percent: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_deletes is not None and self.max_deletes < 0:
+            raise BadInput(f"maxDeletes is {self.max_deletes}; it is a number of rows, and 0 allows none.")
+        if self.max_delete_percent is not None and not 0 <= self.max_delete_percent <= 100:
+            raise BadInput(f"maxDeletePercent is {self.max_delete_percent:g}; it is between 0 and 100.")
+
+    @classmethod
+    def of(cls, max_deletes: int | None, max_delete_percent: float | None) -> Guard:
+        """The guard of a request; one that says nothing is careful. Raises BadInput."""
+        if max_deletes is None and max_delete_percent is None:
+            max_delete_percent = MAX_DELETE_PERCENT
+        return cls(max_deletes=max_deletes, max_delete_percent=max_delete_percent)
+
+    def refusal(self, missing: int, scope: int) -> str | None:
+        """Which limit so many of the rows in scope exceed; None if they may be deleted."""
+        if self.max_deletes is not None and missing > self.max_deletes:
+            return f"maxDeletes: {self.max_deletes}"
+        if self.max_delete_percent is not None and missing * 100 > self.max_delete_percent * scope:
+            return f"maxDeletePercent: {self.max_delete_percent:g}"
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRequest:
     """What a request brings for one resource: inline rows (decoded JSON), or a file."""
@@ -54,6 +87,10 @@ class InputRequest:
     queryset: QuerySet[Any] | None = None
     match_by: Sequence[str] | None = None
     update_fields: Sequence[str] | None = None
+    #: The rows of the table to which a sync limits itself, in some user's sight or not; None for all.
+    where: QuerySet[Any] | None = None
+    #: What a sync may delete; None where it deletes nothing.
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +118,10 @@ def check_request(request: BulkRequest) -> None:
     for item in request.inputs:
         resource = item.resource
         check_permissions(request.user, request.verb, resource)
-        if item.rows is not None and not item.rows:
+        if item.guard is not None:
+            check_permissions(request.user, Verb.DELETE, resource)
+        # To delete all rows in scope is what an empty list asks for; the guard says whether it may.
+        if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
     inline = sum(len(item.rows or ()) for item in request.inputs)
@@ -100,6 +140,7 @@ PERMISSIONS = {
     Verb.REPLACE: ("change",),
     Verb.UPSERT: ("add", "change"),
     Verb.DELETE: ("delete",),
+    Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
 }
 
 
@@ -161,8 +202,11 @@ def hash_of(request: BulkRequest) -> str:
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
         upload = digest_of(item)
-        where = condition_of(item.queryset) if item.queryset is not None else None
+        limits_set = item.queryset if item.queryset is not None else item.where
+        where = condition_of(limits_set) if limits_set is not None else None
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
+        if item.guard is not None:
+            what.append(asdict(item.guard))
         digest.update(json.dumps(what).encode())
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()

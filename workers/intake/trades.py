@@ -25,7 +25,7 @@ from bulkql.workers.intake.spill import Spill
 from bulkql.workers.resources.constraints import Constraint, constraints_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
-from bulkql.workers.resources.scope import condition, pks_within, scope_of
+from bulkql.workers.resources.scope import condition, pks_within
 from bulkql.workers.validation.values import parsed
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Searched:
             return pl.DataFrame(schema=schema)
         if found["visible"].null_count():
             pks = {text: self.plan.resource.pk.value_field.to_python(text) for text in found["pk"].drop_nulls()}
-            seen = pks_within(scope_of(self.plan.resource, self.user), list(pks.values()))
+            seen = pks_within(self.plan.reach(self.user), list(pks.values()))
             is_seen = [pk is None or pks[pk] in seen for pk in found["pk"]]
             found = found.with_columns(visible=pl.Series(is_seen, dtype=pl.Boolean))
         # What the user may not see, no verdict tells of.
@@ -237,7 +237,7 @@ class Searched:
         key = next((one for one in plan.keys if set(one.fields) == set(plan.match_by)), None)
         equals = "=" if key is None or key.nulls_distinct else "IS NOT DISTINCT FROM"
         same = " AND ".join(f"t.{columns[name]} {equals} s.{columns[name]}" for name in plan.match_by) or "false"
-        in_sql = condition(plan.resource, pk, self.user)
+        in_sql = condition(plan.reach(self.user), pk)
         visible, params = ("NULL::boolean", ()) if in_sql is None else in_sql
         join = "LEFT JOIN" if plan.creates else "JOIN"
         return (

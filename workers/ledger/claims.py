@@ -42,7 +42,9 @@ def its_operation(*conditions: Q, **fields: object) -> Exists:
 def claim_chunk(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
     goes_on = its_operation(finished_at=None, trades=False) & ~its_operation(state=State.CANCELING)
-    if not take(Chunk.objects.filter(goes_on, pk=chunk_id, recorded_at=None)):
+    # No row is written before it is known that the guard lets a sync delete the missing ones.
+    is_guarded = ~Exists(Input.objects.filter(operation=OuterRef("operation"), removes=True, read_at=None))
+    if not take(Chunk.objects.filter(goes_on, is_guarded, pk=chunk_id, recorded_at=None)):
         return None
     chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
     chunk.input.operation = chunk.operation
@@ -66,11 +68,19 @@ def claim_operation(operation_id: UUID) -> Operation | None:
 
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
-    if not take(Input.objects.filter(its_operation(finished_at=None), pk=input_id, read_at=None)):
+    if not is_due(input_id) or not take(
+        Input.objects.filter(its_operation(finished_at=None), pk=input_id, read_at=None)
+    ):
         return None
     claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
     start(claimed.operation)
     return claimed
+
+
+def is_due(input_id: int) -> bool:
+    """Whether an input can be read: which rows are missing is known only when all others have been read."""
+    unread = Input.objects.filter(operation=OuterRef("operation"), removes=False, read_at=None)
+    return not Input.objects.filter(Exists(unread), pk=input_id, removes=True).exists()
 
 
 def hold_input(claimed: Input) -> None:

@@ -22,7 +22,13 @@ def finish(operation_id: UUID) -> bool:
     done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
     state = Case(When(state=State.CANCELING, then=Value(State.CANCELED)), default=Value(State.COMPLETED))
     # What it waited for last is not what became of it.
-    return bool(done.update(state=state, message="", finished_at=timezone.now()))
+    return bool(done.update(state=state, message=note_of(operation_id), finished_at=timezone.now()))
+
+
+def note_of(operation_id: UUID) -> str:
+    """What the end of an operation has to tell: why a sync deleted nothing."""
+    notes = Input.objects.filter(operation=operation_id).exclude(note="").order_by("position")
+    return " ".join(notes.values_list("note", flat=True))
 
 
 def ask_to_stop(operation_id: UUID) -> bool:

@@ -66,7 +66,10 @@ def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
 def send_readers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
-    for one in unread.select_related("upload"):
+    # Which rows a sync misses is known only when all others have been read.
+    is_reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False).exists()
+    due = unread.filter(removes=False) if is_reading else unread
+    for one in due.select_related("upload"):
         dispatch_once(Input.objects.filter(pk=one.pk), partial(send_for, one, "read_input", one.pk))
 
 
@@ -91,6 +94,8 @@ def send_chunks(operation_id: UUID) -> None:
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
     foreign keys point to. Chunks are dispatched in their order, so those at work are among the first that are open.
     """
+    if Input.objects.filter(operation=operation_id, removes=True, read_at=None).exists():
+        return  # the guard has not let the sync pass yet
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)

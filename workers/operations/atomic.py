@@ -23,6 +23,7 @@ from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
 from bulkql.workers.frames import unpack
 from bulkql.workers.ledger import claims, entries
+from bulkql.workers.ledger.endings import note_of
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
@@ -92,7 +93,7 @@ def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Ev
             go_on(operation, watch)
             if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
                 raise RolledBack
-            entries.record_all(operation, spool.entries(), State.COMPLETED, "")
+            entries.record_all(operation, spool.entries(), State.COMPLETED, note_of(operation.pk))
     except RolledBack:
         with durable(), transaction.atomic():
             record_rolled_back(operation, spool, changes)
@@ -165,7 +166,7 @@ def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: 
 def record_rolled_back(operation: Operation, spool: Spool, changes: Changes) -> None:
     """What would have become of the rows; where bad ones keep the others out, they are skipped."""
     rejected = spool.failed and operation.on_error == OnError.REJECT_ALL
-    message = ""
+    message = note_of(operation.pk)
     if rejected:
         bad = f"{spool.failed:,} of {spool.rows:,} rows {'is' if spool.failed == 1 else 'are'} bad"
         message = f"{bad}; nothing was written, as onError: REJECT_ALL asks."

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
-from bulkql.workers.errors import Forbidden, GivenUp, HookFailed, LeaseLost, Locked
+from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.reservation import with_keys
@@ -105,7 +105,7 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     Every chunk that was stored goes through here, whether it is written alone or with all others.
     """
     try:
-        check_authority(chunk.operation, chunk.input.resource)
+        check_authority(chunk.input)
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
@@ -262,4 +262,26 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
     lines = lines_of(chunk, written.errors[ROW])
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
     errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
-    return Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)
+    entry = Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)
+    return removed(chunk, entry) if chunk.input.removes else entry
+
+
+def removed(chunk: Chunk, entry: Entry) -> Entry:
+    """The entry of rows that a sync misses: nobody sent them, so that each is told by its primary key.
+
+    One that has gone meanwhile, or left the scope, is as it was to be.
+    """
+    (pks,) = unpack(chunk.payload).get_columns()
+    is_gone = pl.col("code") == Code.NOT_FOUND.value
+    gone = entry.errors.filter(is_gone)["index"]
+    outcomes = entry.outcomes.with_columns(
+        outcome=pl.when(pl.col("index").is_in(gone.implode()))
+        .then(pl.lit(Outcome.UNCHANGED.value))
+        .otherwise("outcome"),
+        pk=pl.col("pk").fill_null(pks),
+    )
+    named = pl.DataFrame({"index": outcomes["index"], "named": pks})
+    errors = entry.errors.filter(~is_gone).join(named, on="index", how="left", maintain_order="left")
+    return Entry(
+        outcomes, errors.with_columns(data=pl.col("data").fill_null(pl.col("named"))).drop("named"), entry.cascades
+    )

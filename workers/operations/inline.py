@@ -36,7 +36,7 @@ class InlineChunks(ChunkStore):
 
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""
-        check_authority_again(stored.operation, stored.resource)
+        check_authority_again(stored)
         frame = with_reserved(plan, raw)
         chunk = new_chunk(stored, number, frame, row_start)
         chunks.set_up(plan, stored.operation, self.watch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from bulkql.workers.enums import Outcome, Verb
@@ -39,6 +39,11 @@ def retry(operation: Operation, user: User) -> Operation:
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    if operation.inputs.filter(removes=True, scope_rows=None).exists():
+        raise BadInput(
+            f"Operation {operation.id} ended before it was known which rows of the table its input misses; send the "
+            f"whole input again."
+        )
     check_new_operation(user, 0)
     with transaction.atomic():
         again = store_again(operation, user)
@@ -75,6 +80,8 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     if first is None:
         return 0
     check_still_allowed(resource, Verb(again.verb), user)
+    if old.removes:
+        check_permissions(user, Verb.DELETE, resource)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -84,13 +91,23 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         match_by=old.match_by,
         update_fields=old.update_fields,
         header=old.header,
+        scope=old.scope,
+        removes=old.removes,
+        scope_rows=old.scope_rows,
     )
     plan = plan_of(stored)
     # Keys that these rows give in full are settled; what the table has by now may bring others together.
     with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
-        total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)))
+        start = rows_before(stored)
+        total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)), start)
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
     return total
+
+
+def rows_before(stored: Input) -> int:
+    """The rows that an operation has for the same resource already: those of a sync come before what it misses."""
+    others = stored.operation.inputs.filter(resource=stored.resource, position__lt=stored.position)
+    return others.aggregate(rows=Sum("total", default=0))["rows"]  # type: ignore[no-any-return]  # an aggregate
 
 
 def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import django.db
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Sum
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State
@@ -18,12 +19,13 @@ from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
+from bulkql.workers.intake.unnamed import unnamed_rows
 from bulkql.workers.ledger import claims, endings, totals
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
-from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
-from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.failures import failed_too_often, note_failure
@@ -74,7 +76,11 @@ def after_commit(operation: Operation) -> Iterator[None]:
 
 def is_inline(request: BulkRequest) -> bool:
     """The rows came with the request, which waits for them, and they are to stay."""
-    if request.dry_run or request.on_error == OnError.REJECT_ALL or any(item.rows is None for item in request.inputs):
+    if (
+        request.dry_run
+        or request.on_error == OnError.REJECT_ALL
+        or any(item.rows is None or item.guard is not None for item in request.inputs)
+    ):
         return False
     rows = sum(len(item.rows or ()) for item in request.inputs)
     return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and rows <= limits().sync_rows)
@@ -145,6 +151,9 @@ def write_now(operation: Operation) -> None:
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
     operation.refresh_from_db(fields=["trades"])
+    if is_more_than_asked(operation):
+        dispatch(operation.pk)
+        return
     if operation.is_one_transaction:
         write_operation(operation.pk, "lock_seconds")
         return
@@ -157,6 +166,12 @@ def write_now(operation: Operation) -> None:
             break
     if not is_over:
         wait_for_helpers(operation)
+
+
+def is_more_than_asked(operation: Operation) -> bool:
+    """Whether a request of few rows is to delete many, which are for the workers."""
+    missing = operation.inputs.filter(removes=True).aggregate(rows=Sum("total"))["rows"] or 0
+    return int(missing) > limits().inline_rows
 
 
 def wait_for_helpers(operation: Operation) -> None:
@@ -212,7 +227,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     try:
         with heartbeat.keeping(claimed, claims.its_operation(finished_at=None), seconds=WHOLE_SECONDS):
-            for _ in read_upload(claimed):
+            for _ in chunks_of(claimed):
                 if dispatches and not claimed.operation.is_one_transaction:
                     dispatch_chunks(operation_id)
     except BulkError as error:
@@ -227,9 +242,14 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         heartbeat.give_back(claimed, was_away=is_outage(error))
         raise
     if dispatches and not end(operation_id):
-        # With this input read, the next one's chunks may be due, or all of it.
-        dispatch_writers(operation_id)
+        # With this input read, the next one's chunks may be due, or all of it; or it is known what a sync misses.
+        dispatch(operation_id)
         events.publish(operation_id)
+
+
+def chunks_of(claimed: Input) -> Iterator[Chunk]:
+    """What is read for an input, as it is stored: its file, or the rows that a sync misses."""
+    return unnamed_rows(claimed) if claimed.removes else read_upload(claimed)
 
 
 def cancel(operation_id: UUID) -> None:

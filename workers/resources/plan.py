@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column, by_name, graphql_name, spelled
@@ -18,6 +21,8 @@ from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import read_only, tells_users_apart, unnamable, write_only
+from bulkql.workers.resources.scope import has_own_scope, reach_of
+from bulkql.workers.resources.wheres import thawed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -37,6 +42,8 @@ class Plan:
     read_only: frozenset[str] = frozenset()
     #: The columns that find the target of a foreign key or a list by a field that this user may not read.
     unnamable: frozenset[str] = frozenset()
+    #: The rows of the table to which a request limits itself; None for all.
+    within: QuerySet[Any] | None = dataclass_field(default=None, compare=False)
     #: How a file spells values; None for rows that came with the request.
     spelling: Spelling | None = None
 
@@ -149,6 +156,15 @@ class Plan:
         is_copied = self.lane == Lane.COPY and backend(resource.database).supports_copy
         return is_by_pk and is_copied and resource.is_deleted_alone
 
+    @property
+    def is_bounded(self) -> bool:
+        """Some rows of the table may be beyond the reach of some user, or of this request."""
+        return self.within is not None or has_own_scope(self.resource)
+
+    def reach(self, user: User | None) -> QuerySet[Any]:
+        """The rows of the table that the request may touch, before the write and after it."""
+        return reach_of(self.resource, user, self.within)
+
     def requires(self, column: Column) -> bool:
         """A row must give it, whatever is in the table."""
         if column.name in self.match_by:
@@ -162,14 +178,20 @@ class Plan:
         return ", ".join(map(graphql_name, (*self.columns, *self.lists)))
 
 
+def verb_of_rows(verb: Verb) -> Verb:
+    """What is done with the rows that a request gives: those of a sync are upserted."""
+    return Verb.UPSERT if verb == Verb.SYNC else verb
+
+
 def plan_of(stored: Input) -> Plan:
     """The plan of an accepted request, with its user's rights as they are now."""
     resource = resource_named(stored.resource)
     plan = Plan(
         resource=resource,
-        verb=Verb(stored.operation.verb),
+        verb=Verb.DELETE if stored.removes else verb_of_rows(Verb(stored.operation.verb)),
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
+        within=None if stored.scope is None else thawed(resource.model, stored.scope),
         spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
     )
     # Most resources do not ask who it is: then the user is not asked for, either.

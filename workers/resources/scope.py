@@ -32,6 +32,15 @@ def scope_of(resource: BulkResource, user: User | None) -> QuerySet[Any]:
     return resource.get_queryset(user).using(resource.database)
 
 
+def reach_of(resource: BulkResource, user: User | None, within: QuerySet[Any] | None) -> QuerySet[Any]:
+    """The same, and of these only what a request limits itself to."""
+    mine = scope_of(resource, user)
+    if within is None:
+        return mine
+    found: QuerySet[Any] = resource.model._base_manager.using(resource.database).filter(pk__in=pks_of(within))
+    return found if is_all(mine) else found.filter(pk__in=pks_of(mine))
+
+
 def has_own_scope(resource: BulkResource) -> bool:
     """The resource says itself whose rows are whose. What a model's default manager hides is a habit, and no rule."""
     return type(resource).get_queryset is not BulkResource.get_queryset
@@ -71,9 +80,8 @@ def evaluates_itself(queryset: QuerySet[Any]) -> bool:
 DJANGOS = frozenset(vars(QuerySet)) - {"__module__", "__doc__", "__qualname__", "__static_attributes__"}
 
 
-def condition(resource: BulkResource, pk: str, user: User | None) -> tuple[str, tuple[Any, ...]] | None:
-    """Whether a row is in the user's scope, in SQL over its primary key; None where only evaluating it can tell."""
-    queryset = scope_of(resource, user)
+def condition(queryset: QuerySet[Any], pk: str) -> tuple[str, tuple[Any, ...]] | None:
+    """Whether a row is in a scope, in SQL over its primary key; None where only evaluating it can tell."""
     if is_all(queryset):
         return "true", ()
     if not is_plain(queryset):

@@ -17,7 +17,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import RESERVED_PK, ROW, errors_of
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.scope import has_own_scope, is_all, pks_within, scope_of
+from bulkql.workers.resources.scope import is_all, pks_within
 from bulkql.workers.saving import faults, removal
 from bulkql.workers.saving.instances import Given, changed_instance, given_by, new_instance
 from bulkql.workers.saving.lists import list_changed
@@ -98,8 +98,8 @@ def save_row(plan: Plan, there: dict[int, str], given: Given, user: User | None,
         is_changed = list_changed(plan, column, instance, given.lists[column.name][row], outcome, user)
         if is_changed and outcome == Outcome.UNCHANGED:
             outcome = Outcome.UPDATED
-    if outcome != Outcome.UNCHANGED and has_own_scope(plan.resource):
-        scope = scope_of(plan.resource, user)
+    if outcome != Outcome.UNCHANGED and plan.is_bounded:
+        scope = plan.reach(user)
         if not is_all(scope) and instance.pk not in pks_within(scope, [instance.pk]):
-            raise faults.Refused(beyond_reach(plan.resource))
+            raise faults.Refused(beyond_reach(plan))
     return outcome, str(instance.pk)

@@ -16,8 +16,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.resources.scope import has_own_scope, is_all, pks_within, scope_of
+from bulkql.workers.resources.scope import is_all, pks_within
 from bulkql.workers.writers.written import Written, nothing, together
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def write_within(
     plan: Plan, rows: pl.DataFrame, user: User | None, write: Callable[[pl.DataFrame], Written]
 ) -> Written:
     """Write the rows but those that the user could not see afterwards: they are FORBIDDEN."""
-    if plan.verb == Verb.DELETE or not has_own_scope(plan.resource) or is_all(scope_of(plan.resource, user)):
+    if plan.verb == Verb.DELETE or not plan.is_bounded or is_all(plan.reach(user)):
         return write(rows)
     refused: list[Written] = []
     for _ in range(ROUNDS):
@@ -42,9 +41,9 @@ def write_within(
             transaction.set_rollback(not strays.is_empty(), using=plan.resource.database)
         if strays.is_empty():
             return together([*refused, written])
-        refused.append(forbidden(plan.resource, strays))
+        refused.append(forbidden(plan, strays))
         rows = rows.filter(~pl.col(ROW).is_in(strays.implode()))
-    return together([*refused, forbidden(plan.resource, rows[ROW])])
+    return together([*refused, forbidden(plan, rows[ROW])])
 
 
 def out_of_scope(plan: Plan, written: Written, user: User | None) -> pl.Series:
@@ -52,18 +51,19 @@ def out_of_scope(plan: Plan, written: Written, user: User | None) -> pl.Series:
     is_touched = pl.col("outcome").is_in([Outcome.CREATED.value, Outcome.UPDATED.value])
     touched = written.outcomes.filter(is_touched)
     pks = [plan.resource.pk.value_field.to_python(text) for text in touched["pk"]]
-    seen = pks_within(scope_of(plan.resource, user), pks) if pks else set()
+    seen = pks_within(plan.reach(user), pks) if pks else set()
     strays = [row for row, pk in zip(touched[ROW], pks, strict=True) if pk not in seen]
     return pl.Series(ROW, strays, dtype=ROW_NUMBER)
 
 
-def forbidden(resource: BulkResource, rows: pl.Series) -> Written:
+def forbidden(plan: Plan, rows: pl.Series) -> Written:
     """Their row errors."""
-    return Written(nothing().outcomes, errors_at(rows, beyond_reach(resource)))
+    return Written(nothing().outcomes, errors_at(rows, beyond_reach(plan)))
 
 
-def beyond_reach(resource: BulkResource) -> RowError:
+def beyond_reach(plan: Plan) -> RowError:
     """The row error of a stray. Which of its values is at fault, only get_queryset knows."""
-    name = resource.model._meta.verbose_name
-    message = f"This {name} would be out of your reach: it has to be one of those that you may see."
+    name = plan.resource.model._meta.verbose_name
+    limit = ", and that `where` finds" if plan.within is not None else ""
+    message = f"This {name} would be out of your reach: it has to be one of those that you may see{limit}."
     return RowError(None, Code.FORBIDDEN, message)

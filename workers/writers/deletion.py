@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
     pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
-    visible = condition(plan.resource, pk, user) if plan.deletes_at_once else None
+    visible = condition(plan.reach(user), pk) if plan.deletes_at_once else None
     if visible is not None:
         # A table that Django knows nothing of may refer to some of the rows, or a trigger keep some of them: then they
         # are looked at one by one.

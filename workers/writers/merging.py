@@ -18,7 +18,7 @@ from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.resources.lanes import fields_to_write
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
-from bulkql.workers.resources.scope import condition, pks_within, scope_of
+from bulkql.workers.resources.scope import condition, pks_within
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
@@ -79,7 +79,7 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
     """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user)."""
     quote = connections[plan.resource.database].ops.quote_name
     pk = f"t.{quote(table.pk)}"
-    in_sql = condition(plan.resource, pk, user)
+    in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
@@ -96,7 +96,7 @@ def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.
 def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:
     """Which of these rows, by their primary keys as text, the user may touch: for querysets that no SQL tells of."""
     keys = [plan.resource.pk.value_field.to_python(text) for text in pks]
-    visible = pks_within(scope_of(plan.resource, user), keys)
+    visible = pks_within(plan.reach(user), keys)
     return pl.Series([key in visible for key in keys], dtype=pl.Boolean)
 
 

@@ -21,7 +21,9 @@ def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
     if plan.verb != Verb.UPSERT:
         return not_there(plan, rows)
-    message = f"You may not change the {plan.resource.model._meta.verbose_name} with this"
+    name = plan.resource.model._meta.verbose_name
+    limit = ", or `where` leaves it out: the one" if plan.within is not None else ""
+    message = f"You may not change the {name}{limit} with this"
     return by_key(plan, rows, Code.FORBIDDEN, message)
 
 

@@ -17,7 +17,7 @@ from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
 from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.resources.scope import batches, pks_within, scope_of
+from bulkql.workers.resources.scope import batches, pks_within
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.table import is_set_once
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
@@ -118,7 +118,7 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
         for instance in instances
         if (key := tuple(prepared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
     }
-    visible = pks_within(scope_of(plan.resource, user), [instance.pk for instance in met.values()])
+    visible = pks_within(plan.reach(user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
 
 

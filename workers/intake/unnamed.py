@@ -1,0 +1,246 @@
+"""The stored rows of a sync -> the rows of the table in its scope that none of them names, as chunks to delete.
+
+Found before the first row is written, and by the keys that rows give, whether or not the rows turn out to be valid:
+what the input names is never deleted. The guard is asked here, so that one that would delete too much writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from django.db import DataError, connections, transaction
+
+from bulkql.workers.backends import backend, durable
+from bulkql.workers.columns.copying import copy, copy_values
+from bulkql.workers.enums import State
+from bulkql.workers.errors import GuardedDeletes
+from bulkql.workers.frames import unpack
+from bulkql.workers.intake.authority import check_authority
+from bulkql.workers.intake.chunking import ChunkStore
+from bulkql.workers.intake.requests import Guard
+from bulkql.workers.intake.row_keys import Keys, keys_in
+from bulkql.workers.intake.spill import Spill
+from bulkql.workers.ledger import claims
+from bulkql.workers.ledger.results import one_by_one
+from bulkql.workers.models import Chunk, Input
+from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.resources.registry import field_of
+from bulkql.workers.resources.scope import condition, pks_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Temporary tables: the keys that the input names, and the primary keys of the rows that it does not.
+NAMED = "bulkql_named"
+UNNAMED = "bulkql_unnamed"
+#: Parts in which keys are compared outside of the database, and rows of the table that are read at once.
+PARTS = 32
+PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows in scope, and those of them that no row names; `pks`: a frame of texts for each chunk."""
+
+    scope: int
+    missing: int
+    pks: Iterator[pl.DataFrame]
+
+
+def unnamed_rows(stored: Input) -> Iterator[Chunk]:
+    """Store what a sync is to delete, all of it or nothing; raises Forbidden, GuardedDeletes, LeaseLost.
+
+    There is nothing to tell of on the way: no chunk is due before the last one is stored.
+    """
+    check_authority(stored)
+    with durable(), transaction.atomic():
+        claims.hold_input(stored)
+        store(stored)
+    yield from ()
+
+
+def store(stored: Input) -> None:
+    """The chunks of a sync's missing rows, and how many there are."""
+    if stored.operation.state == State.CANCELING:
+        claims.read_to_end(stored, 0)
+        return
+    given = Input.objects.select_related("operation__created_by").get(
+        operation=stored.operation_id, resource=stored.resource, removes=False
+    )
+    plan, user = plan_of(given), stored.operation.created_by
+    keys = Names(given, plan, user)
+    found = find(plan, keys, user, stored.chunk_size)
+    stored.scope_rows, stored.note = found.scope, keys.note(found.missing)
+    stored.save(update_fields=["scope_rows", "note"])
+    if stored.note:
+        claims.read_to_end(stored, 0)
+        return
+    check_guard(stored, plan, found)
+    # Behind the input's own rows, so that an index names one row of the resource.
+    total = ChunkStore().store(stored, plan_of(stored), found.pks, start=given.total or 0)
+    claims.read_to_end(stored, total)
+
+
+def check_guard(stored: Input, plan: Plan, found: Found) -> None:
+    """Whether so many rows may be deleted; raises GuardedDeletes."""
+    guard = Guard(max_deletes=stored.max_deletes, max_delete_percent=stored.max_delete_percent)
+    limit = guard.refusal(found.missing, found.scope)
+    if limit is not None:
+        raise GuardedDeletes(
+            f"The input does not name {found.missing:,} of the {found.scope:,} {plan.resource.model._meta.verbose_name}"
+            f" rows in scope, and {limit} does not let them be deleted; nothing was written. If they are to go, say"
+            f" maxDeletes: {found.missing}. If not, look whether the input is whole."
+        )
+
+
+class Names:
+    """The keys that an input's rows give, a chunk at a time; and how many of them cannot be read."""
+
+    def __init__(self, given: Input, plan: Plan, user: User | None) -> None:
+        self.given, self.plan, self.user = given, plan, user
+        self.together = {one.resource: frozenset(one.match_by) for one in given.operation.inputs.filter(removes=False)}
+        self.unreadable = 0
+        self.first: int | None = None
+
+    def __iter__(self) -> Iterator[Keys]:
+        chunks = self.given.chunks.select_related("input").defer("results", "errors")
+        for chunk in one_by_one(chunks):
+            keys = keys_in(self.plan, unpack(chunk.payload), self.user, self.together)
+            self.count(chunk, keys.unreadable)
+            yield keys
+
+    def count(self, chunk: Chunk, rows: pl.Series) -> None:
+        """Rows of a chunk, by their place in it, that name nobody knows which row."""
+        if len(rows) and self.first is None:
+            self.first = chunk.row_start + int(rows[0])
+        self.unreadable += len(rows)
+
+    def note(self, missing: int) -> str:
+        """Why nothing is deleted, if that is so."""
+        if not self.unreadable or not missing:
+            return ""
+        rows = f"{self.unreadable:,} rows have keys" if self.unreadable > 1 else "1 row has a key"
+        return (
+            f"No row of {self.plan.resource.name} was deleted: {rows} that cannot be read or found (index {self.first}"
+            f"{' is the first' if self.unreadable > 1 else ''}), so that nobody knows which rows of the table are "
+            "meant. Mend that, and send all rows again."
+        )
+
+
+def find(plan: Plan, keys: Names, user: User | None, size: int) -> Found:
+    """The rows in scope that no key names: by an anti-join."""
+    in_sql = condition(plan.reach(user), f"t.{quoted(plan, plan.resource.pk.name)}")
+    if in_sql is not None and backend(plan.resource.database).supports_copy:
+        return find_in_database(plan, keys, *in_sql, size)
+    return find_by_hashes(plan, keys, user, size)
+
+
+def quoted(plan: Plan, name: str) -> str:
+    """A field's column, for SQL."""
+    field: Any = field_of(plan.resource.model, name)
+    return connections[plan.resource.database].ops.quote_name(str(field.column))
+
+
+def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, ...], size: int) -> Found:
+    """By two temporary tables."""
+    connection = connections[plan.resource.database]
+    table, pk = connection.ops.quote_name(plan.resource.model._meta.db_table), quoted(plan, plan.resource.pk.name)
+    columns = [quoted(plan, name) for name in plan.match_by]
+    key = next((key for key in plan.keys if set(key.fields) == set(plan.match_by)), None)
+    equals = "=" if key is None or key.nulls_distinct else "IS NOT DISTINCT FROM"
+    same = " AND ".join(f"t.{column} {equals} s.{column}" for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DROP TABLE IF EXISTS {NAMED}; CREATE TEMPORARY TABLE {NAMED} ON COMMIT DROP AS"  # noqa: S608
+            f" SELECT {', '.join(columns)} FROM {table} WITH NO DATA"
+        )
+        for some in keys:
+            copy_keys(plan, keys, some)
+        cursor.execute(f"ANALYZE {NAMED}")
+        cursor.execute(f"SELECT count(*) FROM {table} t WHERE {visible}", params)  # noqa: S608
+        (scope,) = cursor.fetchone()
+        cursor.execute(f"DROP TABLE IF EXISTS {UNNAMED}")
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {UNNAMED} ON COMMIT DROP AS SELECT t.{pk} AS pk FROM {table} t"  # noqa: S608
+            f" WHERE {visible} AND NOT EXISTS (SELECT FROM {NAMED} s WHERE {same})",
+            params,
+        )
+        missing = cursor.rowcount
+    return Found(scope, missing, stored_pks(plan, size))
+
+
+def copy_keys(plan: Plan, keys: Names, some: Keys) -> None:
+    """Add keys to those that the input names."""
+    alias = plan.resource.database
+    names = [str(field_of(plan.resource.model, name).column) for name in plan.match_by]
+    series = [copy_values(plan.columns[name], some.rows[name], alias) for name in plan.match_by]
+    frame = pl.DataFrame([one.alias(name) for one, name in zip(series, names, strict=True)])
+    try:
+        with transaction.atomic(using=alias):
+            copy(alias, NAMED, tuple(names), frame)
+    except DataError:
+        # A value that the field takes and PostgreSQL does not; whose it is, no matter: nothing will be deleted.
+        keys.unreadable += frame.height
+
+
+def stored_pks(plan: Plan, size: int) -> Iterator[pl.DataFrame]:
+    """The primary keys of the missing rows, from their temporary table."""
+    name = plan.resource.pk.name
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(f"CREATE INDEX ON {UNNAMED} (pk)")
+        last: list[Any] = []
+        while True:
+            behind = "WHERE pk > %s" if last else ""
+            cursor.execute(f"SELECT pk, pk::text AS text FROM {UNNAMED} {behind} ORDER BY pk LIMIT {size}", last)  # noqa: S608
+            page = cursor.fetchall()
+            if page:
+                yield pl.DataFrame({name: [text for _, text in page]}, schema={name: pl.String})
+            if len(page) < size:
+                return
+            last = [page[-1][0]]
+
+
+def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Found:
+    """By hashes of keys, part by part: where the database has no COPY, or cannot tell what is in scope."""
+    columns = [plan.columns[name] for name in plan.match_by]
+    with closing(Spill()) as named, closing(Spill()) as scope:
+        for some in keys:
+            named.add(hashes(some.rows.select(one.comparable(some.rows[one.name]).alias(one.name) for one in columns)))
+        rows = 0
+        for page in pages(plan, user):
+            values = [one.series(page[one.name], [str(value) for value in page[one.name]]) for one in columns]
+            frame = pl.DataFrame([one.comparable(s).alias(one.name) for one, s in zip(columns, values, strict=True)])
+            scope.add(hashes(frame).with_columns(pk=pl.Series([str(pk) for pk in page["pk"]], dtype=pl.String)))
+            rows += frame.height
+        missing = [no_pks()]
+        for part in scope.buckets():
+            found, known = scope.read(part), named.read(part)
+            gone = found if known.is_empty() else found.join(known, on=["low", "high"], how="anti")
+            missing.append(gone.select("pk"))
+    pks = pl.concat(missing)["pk"].alias(plan.resource.pk.name).to_frame()
+    return Found(rows, pks.height, pks.iter_slices(size) if pks.height else iter(()))
+
+
+def hashes(keys: pl.DataFrame) -> pl.DataFrame:
+    """Keys as 128 bits."""
+    frame = pl.DataFrame({"low": keys.hash_rows(seed=1), "high": keys.hash_rows(seed=2)})
+    return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
+
+
+def no_pks() -> pl.DataFrame:
+    return pl.DataFrame(schema={"pk": pl.String})
+
+
+def pages(plan: Plan, user: User | None) -> Iterator[dict[str, list[Any]]]:
+    """The keys of the rows in scope, with their primary key, a page at a time."""
+    names = ["pk", *(plan.columns[name].field.attname for name in plan.match_by)]
+    every = plan.resource.model._base_manager.using(plan.resource.database).filter(pk__in=pks_of(plan.reach(user)))
+    rows = every.order_by("pk").values_list(*names)
+    rest = rows
+    while page := list(rest[:PAGE]):
+        yield dict(zip(("pk", *plan.match_by), map(list, zip(*page, strict=True)), strict=True))
+        rest = rows.filter(pk__gt=page[-1][0])
