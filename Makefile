@@ -51,9 +51,9 @@ test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the ve
 test-sqlite: setup ## The writers' tests on SQLite
 	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
 
-# They need apps and settings that the other tests do not have. Their own migrations are not what is tested.
+# They need apps and settings that the other tests do not have. Their own migrations and deprecations are not what is tested.
 test-packages: setup ## The models of twenty packages: every verb beside a loop of save(), printed as a table
-	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -s tests/ecosystem
+	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -W ignore::DeprecationWarning -s tests/ecosystem
 
 test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
 	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)

@@ -74,6 +74,7 @@ ROWS = {
     Verb.REPLACE: [("a", 10), ("c", 3)],
     Verb.UPSERT: [("a", 10), ("d", 4)],
     Verb.DELETE: [("b", None), ("c", None)],
+    Verb.SYNC: [("a", 10), ("d", 4)],
 }
 CASES = [(kind, verb) for kind in KINDS for verb in Verb if verb in resource_of(kind.model).operations]
 #: Package, model -> verb -> lane, of all that was seen to be equal.
@@ -108,7 +109,7 @@ def test_the_api_does_what_a_loop_of_save_does(bulk, kind, verb):
     done = bulk(verb, resource.name, list(api_rows(kind, verb)), ["name"] if verb != Verb.CREATE else None)
 
     assert done.errors == []
-    if verb == Verb.UPSERT and lane_of(resource, verb) == Lane.COPY:
+    if verb in (Verb.UPSERT, Verb.SYNC) and lane_of(resource, verb) == Lane.COPY:
         renumber(kind)
     assert contents(kind) == expected
     equal.setdefault((kind.package, kind.model.__name__), {})[verb] = lane_of(resource, verb).value
@@ -174,7 +175,7 @@ def python_of(kind: Kind, name: str) -> dict[str, Any]:
 def api_rows(kind: Kind, verb: Verb) -> Iterator[dict[str, Any]]:
     for name, number in ROWS[verb]:
         row = {"name": name, **({} if number is None else {"number": number})}
-        if verb in (Verb.CREATE, Verb.REPLACE, Verb.UPSERT):
+        if verb in (Verb.CREATE, Verb.REPLACE, Verb.UPSERT, Verb.SYNC):
             more = {key: value for key, (value, _) in kind.more.get(name, {}).items()}
             row |= {"parentBy" if key == "parent" else key: value for key, value in more.items()}
         yield row

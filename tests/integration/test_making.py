@@ -204,9 +204,10 @@ def test_rows_that_are_moved_are_put_back(create, rule):
 
 
 def test_what_a_rule_makes_and_the_database_refuses_is_an_error_of_its_row(create, rule):
-    rule(Tags, "before_write", lambda rows: rows.with_columns(pl.col("name").str.replace("b", "x" * 21)))
+    create("tags", [{"name": "taken"}])
+    rule(Tags, "before_write", lambda rows: rows.with_columns(pl.col("name").str.replace("b", "taken")))
 
-    done = create("tags", [{"name": name} for name in "abc"])
+    done = create("tags", [{"name": name} for name in "xbc"])
 
     assert done.outcomes == ["CREATED", "FAILED", "CREATED"]
 
