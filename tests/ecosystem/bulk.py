@@ -28,7 +28,7 @@ FIELDS = {
     models.Guarded: (),
 }
 #: treebeard's nodes are placed by add_root() and add_child().
-VERBS = {models.Place: bulkql.ALL - {"CREATE", "UPSERT"}}
+VERBS = {models.Place: bulkql.ALL - {"CREATE", "UPSERT", "SYNC"}}
 
 for model, fields in FIELDS.items():
     attributes = {

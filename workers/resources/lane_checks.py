@@ -57,12 +57,12 @@ def lane_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             hint=f"Leave {name} out of `fields`.",
             id="bulkql.E072",
         )
-    creating = sorted(verb for verb in (Verb.CREATE, Verb.UPSERT) if verb in resource.operations)
+    creating = sorted(verb for verb in (Verb.CREATE, Verb.UPSERT, Verb.SYNC) if verb in resource.operations)
     if is_placed_by_method(model) and creating:
         yield Error(
-            f"{rules} offers {' and '.join(creating)}, and new nodes of {resource.label} get their place in the tree "
+            f"{rules} offers {', '.join(creating)}, and new nodes of {resource.label} get their place in the tree "
             "from add_root() and add_child(), which save() does not call.",
-            hint='Offer the other verbs: operations = bulkql.ALL - {"CREATE", "UPSERT"}.',
+            hint='Offer the other verbs: operations = bulkql.ALL - {"CREATE", "UPSERT", "SYNC"}.',
             id="bulkql.E073",
         )
 
@@ -119,4 +119,4 @@ def may_be_filled(resource: BulkResource, field: models.Field[Any, Any]) -> bool
         return True
     if not has_known_fields(resource):
         return False
-    return any(lane_of(resource, verb) == Lane.SAVE for verb in (Verb.CREATE, Verb.UPSERT))
+    return any(lane_of(resource, verb) == Lane.SAVE for verb in (Verb.CREATE, Verb.UPSERT, Verb.SYNC))

@@ -91,7 +91,7 @@ def test_reasons_name_who_it_is():
     finally:
         signals.post_save.disconnect(reindex, sender=Keeper)
 
-    skips = f"{__name__}.reindex receives post_save (create, update, replace, upsert)"
+    skips = f"{__name__}.reindex receives post_save (create, update, replace, upsert, sync)"
     assert found == (
         [
             (
@@ -116,9 +116,9 @@ def test_what_fields_and_tables_do_is_a_reason():
     ]
 
     assert reasons == [
-        "its rows are in several tables (it inherits from another model) (create, update, replace, upsert, delete).",
-        "slug has unique_for_date (create, update, replace, upsert); "
-        "order_with_respect_to numbers its rows (create, update, replace, upsert).",
+        "its rows are in several tables (it inherits from another model) (create, update, replace, upsert, delete, sync).",
+        "slug has unique_for_date (create, update, replace, upsert, sync); "
+        "order_with_respect_to numbers its rows (create, update, replace, upsert, sync).",
     ]  # fmt: skip
 
 
@@ -157,15 +157,15 @@ def test_no_check_advises_to_number_a_tree_by_hand():
 
 
 def test_nodes_that_methods_place_are_not_created():
-    allowed = bulkql.ALL - {"CREATE", "UPSERT"}
+    allowed = bulkql.ALL - {"CREATE", "UPSERT", "SYNC"}
 
     assert [one.id for one in lane_errors(resource(Place, operations=allowed))] == []
     assert said(lane_errors(resource(Place))) == [
         (
             "bulkql.E073",
-            "Rules offers CREATE and UPSERT, and new nodes of zoo.Place get their place in the tree from add_root() "
-            "and add_child(), which save() does not call.",
-            'Offer the other verbs: operations = bulkql.ALL - {"CREATE", "UPSERT"}.',
+            "Rules offers CREATE, SYNC, UPSERT, and new nodes of zoo.Place get their place in the tree from "
+            "add_root() and add_child(), which save() does not call.",
+            'Offer the other verbs: operations = bulkql.ALL - {"CREATE", "UPSERT", "SYNC"}.',
         )
     ]
 
@@ -186,7 +186,7 @@ def test_each_resource_has_its_line(monkeypatch):
 
     assert lines == [
         "keepers  COPY",
-        "notes    COPY (create, update, replace, upsert), SAVE (delete)",
+        "notes    COPY (create, update, replace, upsert, sync), SAVE (delete)",
         "mothers  SAVE",
     ]
     assert found == ["bulkql.I075"]
