@@ -116,7 +116,8 @@ def test_what_fields_and_tables_do_is_a_reason():
     ]
 
     assert reasons == [
-        "its rows are in several tables (it inherits from another model) (create, update, replace, upsert, delete, sync).",
+        "its rows are in several tables (it inherits from another model) (create, update, replace, upsert, delete, "
+        "sync).",
         "slug has unique_for_date (create, update, replace, upsert, sync); "
         "order_with_respect_to numbers its rows (create, update, replace, upsert, sync).",
     ]  # fmt: skip
