@@ -68,19 +68,17 @@ def claim_operation(operation_id: UUID) -> Operation | None:
 
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
-    if not is_due(input_id) or not take(
-        Input.objects.filter(its_operation(finished_at=None), pk=input_id, read_at=None)
-    ):
+    if not take(Input.objects.filter(is_due(), its_operation(finished_at=None), pk=input_id, read_at=None)):
         return None
     claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
     start(claimed.operation)
     return claimed
 
 
-def is_due(input_id: int) -> bool:
-    """Whether an input can be read: which rows are missing is known only when all others have been read."""
+def is_due() -> Q:
+    """An input can be read: which rows are missing is known only when all others have been read."""
     unread = Input.objects.filter(operation=OuterRef("operation"), removes=False, read_at=None)
-    return not Input.objects.filter(Exists(unread), pk=input_id, removes=True).exists()
+    return Q(removes=False) | ~Exists(unread)
 
 
 def hold_input(claimed: Input) -> None:

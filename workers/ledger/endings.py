@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from bulkql.workers.backends import durable, whole_sum
@@ -21,14 +22,16 @@ def finish(operation_id: UUID) -> bool:
     unwritten = Chunk.objects.filter(operation=OuterRef("pk"), recorded_at=None)
     done = Operation.objects.filter(~Exists(unread), ~Exists(unwritten), pk=operation_id, finished_at=None)
     state = Case(When(state=State.CANCELING, then=Value(State.CANCELED)), default=Value(State.COMPLETED))
-    # What it waited for last is not what became of it.
-    return bool(done.update(state=state, message=note_of(operation_id), finished_at=timezone.now()))
+    # What it waited for last is not what became of it; but why a sync deleted nothing is.
+    notes = Input.objects.filter(operation=OuterRef("pk")).exclude(note="").order_by("position")
+    message = Coalesce(Subquery(notes.values("note")[:1]), Value(""))
+    return bool(done.update(state=state, message=message, finished_at=timezone.now()))
 
 
 def note_of(operation_id: UUID) -> str:
-    """What the end of an operation has to tell: why a sync deleted nothing."""
+    """Why a sync deletes nothing, for the end of an operation that is written as a whole."""
     notes = Input.objects.filter(operation=operation_id).exclude(note="").order_by("position")
-    return " ".join(notes.values_list("note", flat=True))
+    return notes.values_list("note", flat=True).first() or ""
 
 
 def ask_to_stop(operation_id: UUID) -> bool:

@@ -67,9 +67,8 @@ def send_readers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
     unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
     # Which rows a sync misses is known only when all others have been read.
-    is_reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False).exists()
-    due = unread.filter(removes=False) if is_reading else unread
-    for one in due.select_related("upload"):
+    reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False)
+    for one in unread.filter(Q(removes=False) | ~Exists(reading)).select_related("upload"):
         dispatch_once(Input.objects.filter(pk=one.pk), partial(send_for, one, "read_input", one.pk))
 
 
@@ -94,12 +93,13 @@ def send_chunks(operation_id: UUID) -> None:
     Only those of the first input that is not written to its end: a resource's rows come after the rows that its
     foreign keys point to. Chunks are dispatched in their order, so those at work are among the first that are open.
     """
-    if Input.objects.filter(operation=operation_id, removes=True, read_at=None).exists():
-        return  # the guard has not let the sync pass yet
+    # Nothing of a sync is due before its guard has let it pass.
+    guarded = Input.objects.filter(operation=operation_id, removes=True, read_at=None)
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
     frontier = (
         Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
         .exclude(operation__state=State.CANCELING)
+        .exclude(Exists(guarded))
         .select_related("operation", "upload")
         .order_by("position")
         .first()

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Sum
 
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import OnError, State
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
@@ -24,7 +24,7 @@ from bulkql.workers.ledger import claims, endings, totals
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
-from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers
+from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
@@ -170,6 +170,8 @@ def write_now(operation: Operation) -> None:
 
 def is_more_than_asked(operation: Operation) -> bool:
     """Whether a request of few rows is to delete many, which are for the workers."""
+    if operation.verb != Verb.SYNC:
+        return False
     missing = operation.inputs.filter(removes=True).aggregate(rows=Sum("total"))["rows"] or 0
     return int(missing) > limits().inline_rows
 
@@ -243,7 +245,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         raise
     if dispatches and not end(operation_id):
         # With this input read, the next one's chunks may be due, or all of it; or it is known what a sync misses.
-        dispatch(operation_id)
+        (dispatch if claimed.operation.verb == Verb.SYNC else dispatch_writers)(operation_id)
         events.publish(operation_id)
 
 
