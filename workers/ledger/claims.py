@@ -78,7 +78,7 @@ def claim_input(input_id: int) -> Input | None:
 def is_due() -> Q:
     """An input can be read: which rows are missing is known only when all others have been read."""
     unread = Input.objects.filter(operation=OuterRef("operation"), removes=False, read_at=None)
-    return Q(removes=False) | ~Exists(unread)
+    return Q(removes=False) | Q(~Exists(unread))
 
 
 def hold_input(claimed: Input) -> None:
