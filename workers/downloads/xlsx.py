@@ -7,7 +7,7 @@ refused until it is mended. An empty text is an empty cell, which is a missing o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,8 @@ def write_left(stored: Input, book: Any, styles: Styles) -> None:
     """One sheet: what was sent, and beside it why it was left."""
     shape = shape_of(stored)
     layout = layout_of(stored, shape)
+    # Cells of a workbook are texts by their kind: none needs a guard.
+    layout = replace(layout, own=[name for name in layout.own if name != returned.GUARDED])
     sheet = LeftSheet(book.add_worksheet("failed"), styles, [form_of(name, shape) for name in layout.columns], COMMENTS)
     sheet.begin(layout)
     for left in left_rows(stored, shape):

@@ -22,8 +22,8 @@ POINTS: dict[str, list[tuple[str, str, str]]] = {
     "before dispatch": [("messaging.dispatch", "send", BEFORE)],
     "after claim": [("ledger.claims", f"claim_{what}", AFTER) for what in ("chunk", "input", "operation")],
     "while reading": [("ledger.claims", "hold_input", AFTER), ("ledger.claims", "read_to_end", BEFORE)],
-    "before copy": [("writers.table", "copy", BEFORE)],
-    "after copy": [("writers.table", "copy", AFTER)],
+    "before copy": [("columns.copying", "copy", BEFORE)],
+    "after copy": [("columns.copying", "copy", AFTER)],
     "before commit": [
         ("ledger.entries", "record", AFTER),
         ("ledger.entries", "record_all", AFTER),
