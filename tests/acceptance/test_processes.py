@@ -53,8 +53,9 @@ def family(pid: int) -> list[psutil.Process]:
 def names(processes: list[psutil.Process]) -> set[str]:
     found = set()
     for process in processes:
-        words = " ".join(process.cmdline())
-        found |= {name for name in ("bin/postgres", "redis-server", "uvicorn", "dramatiq") if name in words}
+        with suppress(psutil.NoSuchProcess):
+            words = " ".join(process.cmdline())
+            found |= {name for name in ("bin/postgres", "redis-server", "uvicorn", "dramatiq") if name in words}
     return found
 
 
