@@ -90,7 +90,7 @@ def fetch(rows: models.QuerySet[Any], name: str) -> None:
             raise
         with tolerated(rows):
             read(rows, name)
-    except Exception:
+    except Exception:  # a field's own code, over a value that somebody else wrote
         with tolerated(rows):
             read(rows, name)
 
