@@ -76,6 +76,11 @@ def escaped_column(texts: pl.Expr) -> pl.Expr:
     return pl.when(texts.str.starts_with(MARK)).then(pl.format('{}"{}"', pl.lit(MARK), texts)).otherwise(texts)
 
 
+def escaped(text: str) -> str:
+    """A text as it is, or marked where it begins with the mark itself, or is not all characters."""
+    return f"{MARK}{json.dumps(text)}" if text.startswith(MARK) else encodable(text)
+
+
 def encodable(text: str) -> str:
     """A text as it is, or marked where it is not all characters."""
     return text if is_encodable(text) else f"{MARK}{json.dumps(text)}"
@@ -122,7 +127,8 @@ def kind_of(cell_text: str) -> str:
     if value.startswith(MARK):
         return "text that begins with a null character"
     if not is_encodable(value):
-        return "text with half a surrogate pair"
+        is_of_bytes = all("\udc80" <= sign <= "\udcff" for sign in value if "\ud800" <= sign <= "\udfff")
+        return "bytes that are no UTF-8" if is_of_bytes else "text with half a surrogate pair"
     return "a string"
 
 

@@ -11,12 +11,12 @@ from typing import IO
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import MARK, NULL, ExactFloat, escaped_column
+from bulkql.workers.columns.cells import MARK, NULL, ExactFloat, escaped, escaped_column
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import parquet as parquet_process
-from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
+from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
 from bulkql.workers.resources.plan import Plan
 
@@ -84,6 +84,8 @@ def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.
 
 def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
     """Why a Parquet file was not decoded to its end."""
+    if letter == SLOW:
+        return UnreadableFile(f"The Parquet file {words}; is it damaged? Write it again, or as CSV.")
     if letter == parquet_process.TooLarge.letter:
         most = limits().record_bytes
         return UnreadableFile(f"{words}; {most:,} are the most ({setting_name('record_bytes')}).")
@@ -100,7 +102,7 @@ def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
 def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
     text = as_text(values, dtype, column)
-    if isinstance(dtype, pl.String | pl.Binary | pl.Categorical | pl.Enum):
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         text = escaped_column(text)
     if options.null_values:
         text = pl.when(text.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(text)
@@ -121,8 +123,9 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
         return values.dt.strftime("%H:%M:%S%.f")
     if isinstance(dtype, pl.Duration):
         return values.dt.to_string("iso")
-    if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.BinaryField):
-        return values.bin.encode("base64")
+    if isinstance(dtype, pl.Binary):
+        is_kept = isinstance(column.value_field, models.BinaryField)
+        return values.bin.encode("base64") if is_kept else values.map_batches(decoded, return_dtype=pl.String)
     if dtype.is_nested():
         return values.map_batches(as_json, return_dtype=pl.String)
     if dtype == pl.Date and (date_format := column.date_format) is not None and date_format.is_like_iso:
@@ -152,6 +155,15 @@ def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         .then(text)
         .otherwise(pl.format("{}{}", pl.lit(MARK), number))
     )
+
+
+def decoded(values: pl.Series) -> pl.Series:
+    """Bytes as the texts that they are in UTF-8; those that are none are marked, and errors of their rows."""
+    try:
+        return values.to_frame().select(escaped_column(pl.col(values.name).cast(pl.String))).to_series()
+    except pl.exceptions.ComputeError:
+        found = [None if value is None else value.decode(errors="surrogateescape") for value in values.to_list()]
+        return pl.Series([text if text is None else escaped(text) for text in found], dtype=pl.String)
 
 
 def as_json(values: pl.Series) -> pl.Series:
