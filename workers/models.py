@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from bulkql.workers.enums import OnError, State, Verb
+from bulkql.workers.moments import StoredAt
 
 #: Characters of the texts that a request gives its operation.
 TEXT_LENGTH = 200
@@ -25,7 +26,7 @@ class Upload(models.Model):
     )
     # A deleted user's uploads wait for the purge: it alone deletes their bytes too, and operations may still need them.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = StoredAt()
     uploaded_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -76,7 +77,7 @@ class Operation(models.Model):
     idempotency_key = models.CharField(max_length=TEXT_LENGTH, null=True)
     input_hash = models.CharField(max_length=64)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = StoredAt()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.fuzz.cases import KINDS
+from tests.fuzz.progress import Progress
 from tests.fuzz.tally import OUTCOMES, Tally
 
 #: Seconds without progress after which a process hangs: long, for it may be alone with many others on one core.
@@ -34,8 +36,8 @@ HANGS = 60
 STARTS = 300
 #: Bytes of memory of a process that reads, which decodes here what has a process of its own otherwise.
 MOST_BYTES = 1_400_000_000
-#: Seconds between two lines that tell how far it is.
-TOLD = 60
+#: The outcomes of which each case has one.
+CASES = ("read", "refused", "died", "faults")
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Report:
 
     @property
     def cases(self) -> int:
-        return self.total("read", "refused", "died", "faults")
+        return self.total(*CASES)
 
     def add_fault(self, fault: dict[str, Any]) -> None:
         self.faults.setdefault(fault["what"], []).append(fault)
@@ -121,24 +123,23 @@ class Reader:
             self._process = subprocess.Popen(command, stdout=printed, stderr=said)
 
 
-def run(cases: int, seed: int, processes: int = 1, first: int = 0, console: Console | None = None) -> Report:
+def run(cases: int, seed: int, processes: int = 1, first: int = 0, progress: Progress | None = None) -> Report:
     """Read so many cases."""
     report = Report()
     bounds = [first + cases * number // processes for number in range(processes + 1)]
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkql-fuzz-")))
-        readers = [Reader(seed, start, end, directory) for start, end in zip(bounds, bounds[1:], strict=False)]
+        readers = [Reader(seed, start, end, directory) for start, end in pairwise(bounds)]
         for reader in readers:
             stack.callback(reader.close)
-        going, told = list(readers), time.monotonic()
+        going = list(readers)
         while going:
             time.sleep(0.05)  # the processes do not call back
             going = [reader for reader in going if reader.look(report)]
-            if console and time.monotonic() - told > TOLD:
-                told = time.monotonic()
+            if progress:
                 found = Counter(fault["what"] for reader in readers for fault in reader.faults())
-                done = sum(reader.tally.of(kind, name) for reader in readers for kind in KINDS for name in OUTCOMES[:3])
-                console.print(f"{done:,} cases, faults: {dict(found)}")
+                done = sum(reader.tally.of(kind, name) for reader in readers for kind in KINDS for name in CASES)
+                progress.tell(done, dict(found))
         for reader in readers:
             collect(report, reader)
     return report
@@ -174,15 +175,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
-    console, begun = Console(width=130), time.monotonic()
-    report = run(given.cases, given.seed, given.processes, given.first, console)
+    console = Console(width=130)
+    progress = Progress(console, given.cases)
+    report = run(given.cases, given.seed, given.processes, given.first, progress)
     for what, shown in report.faults.items():
         console.print(f"\n== {what}, {len(shown)} times", markup=False)
         for fault in shown[:3]:
             console.print(fault, markup=False)
     console.print(table_of(report))
     console.print(
-        f"seed {given.seed}, {time.monotonic() - begun:,.0f} s; slowest {report.slowest_seconds:.2f} s; memory at most"
+        f"seed {given.seed}, {progress.seconds:,.0f} s; slowest {report.slowest_seconds:.2f} s; memory at most"
         f" {report.peak_bytes / 1e6:,.0f} MB, {report.child_peak_bytes / 1e6:,.0f} MB in a process that decodes;"
         f" {len(report.faults)} kinds of faults"
     )

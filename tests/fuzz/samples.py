@@ -132,7 +132,8 @@ def fill_names(book: Any, sheet: Any) -> None:
 
 ODS_CELLS = """<?xml version="1.0" encoding="UTF-8"?>
 <office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
- xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+ xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
  xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0" office:version="1.2">
 <office:body><office:spreadsheet><table:table table:name="Rows">
 <table:table-row>
@@ -141,7 +142,8 @@ ODS_CELLS = """<?xml version="1.0" encoding="UTF-8"?>
 <table:table-cell office:value-type="string"><text:p>datetime</text:p></table:table-cell></table:table-row>
 <table:table-row table:number-rows-repeated="2">
 <table:table-cell office:value-type="float" office:value="1.5"><text:p>1.5</text:p></table:table-cell>
-<table:table-cell office:value-type="string"><text:p>Rent <text:s text:c="3"/>May</text:p><text:p>b</text:p></table:table-cell>
+<table:table-cell office:value-type="string"><text:p>Rent <text:s text:c="3"/>May</text:p><text:p>b</text:p>
+</table:table-cell>
 <table:table-cell office:value-type="date" office:date-value="2024-05-01T10:00:00"><text:p>x</text:p></table:table-cell>
 <table:table-cell table:number-columns-repeated="16000"/></table:table-row>
 <table:table-row>

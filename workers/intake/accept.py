@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
@@ -145,11 +145,11 @@ def store_rows(
     verb = verb_of_rows(Verb(operation.verb))
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
     plan = replace(plan, within=item.where)
-    total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
+    total, read_at = (None, None) if item.rows is None else (len(item.rows), Now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
     if total is None:
-        Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
+        Input.objects.filter(pk=stored.pk).update(total=found, read_at=Now())
 
 
 def upload_of(operation: Operation, item: InputRequest) -> Upload:

@@ -10,7 +10,6 @@ from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bulkql.workers.backends import backend, durable
 from bulkql.workers.conf import limits
@@ -136,12 +135,10 @@ def lease_end() -> Combinable:
 def start(operation: Operation) -> None:
     """The first claim starts the operation."""
     if operation.state == State.QUEUED:
-        Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
-            state=State.RUNNING, started_at=timezone.now()
-        )
+        Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(state=State.RUNNING, started_at=Now())
 
 
 @durable()
 def read_to_end(claimed: Input, total: int) -> None:
     """The last chunk of an input is stored, and so its total is known."""
-    held(claimed).update(read_at=timezone.now(), total=total, leased_until=None)
+    held(claimed).update(read_at=Now(), total=total, leased_until=None)

@@ -17,6 +17,7 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import parquet as parquet_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
+from bulkql.workers.readers.decoding.process import DAMAGED
 from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
 from bulkql.workers.resources.plan import Plan
 
@@ -79,7 +80,11 @@ def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.
                 f"The Parquet file decodes to more than {most:,} bytes, {limits().parquet_expansion:,} for "
                 f"each of its own ({setting_name('parquet_expansion')}); send it as CSV."
             )
-        yield pl.read_ipc_stream(io.BytesIO(data))
+        try:
+            frame = pl.read_ipc_stream(io.BytesIO(data))
+        except pl.exceptions.PanicException as error:  # no Exception, and polars' way to say what it does not take
+            raise refusal(DAMAGED, f"it has values that cannot be read ({type(error).__name__})", True) from None
+        yield frame
 
 
 def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:

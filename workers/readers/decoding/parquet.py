@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import available_timezones
 
 #: Most rows of a frame.
 BATCH_ROWS = 50_000
@@ -130,7 +131,7 @@ def stream_of(batch: Any) -> Any:
     """A batch as an Arrow stream, each text in its row."""
     import pyarrow as pa
 
-    columns = [plain(column) for column in batch.columns]
+    columns = [in_known_zones(plain(column)) for column in batch.columns]
     whole = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, whole.schema) as writer:
@@ -145,3 +146,25 @@ def plain(column: Any) -> Any:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def in_known_zones(column: Any) -> Any:
+    """Moments of zones that the reader has no name for, such as +05:30, in UTC: they stay the moments that they are."""
+    kind = with_known_zones(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def with_known_zones(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and kind.tz and not is_known(kind.tz):
+        return pa.timestamp(kind.unit, "UTC")
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(with_known_zones(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(with_known_zones(kind.value_type)))
+    return kind
+
+
+def is_known(zone: str) -> bool:
+    return zone in available_timezones()

@@ -22,6 +22,7 @@ import runpy
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 #: A letter, and what it says.
@@ -49,7 +50,7 @@ def main(module: str, memory_bytes: int, arguments: str) -> None:
 
 def seconds_for(path: str) -> int:
     """Seconds of CPU that a file may take until its next message: honest ones need a tenth of them."""
-    return SECONDS + MEGABYTE_SECONDS * os.path.getsize(path) // 1_000_000
+    return SECONDS + MEGABYTE_SECONDS * Path(path).stat().st_size // 1_000_000
 
 
 def allow(seconds: int) -> None:

@@ -90,6 +90,9 @@ def unreadable(data):
             pl.Series([1_000_000_001, 1_500_000_000], dtype=pl.Datetime("ns", "UTC")),
             ["1970-01-01T00:00:01Z", "1970-01-01T00:00:01.500Z"],
         ),
+        ("datetime", pa.array([0, None], pa.timestamp("us", "+05:30")), ["1970-01-01T00:00:00Z", None]),
+        ("datetime", pa.array([0], pa.timestamp("us", "Nowhere")), ["1970-01-01T00:00:00Z"]),
+        ("json", pa.array([[0]], pa.list_(pa.timestamp("us", "+05:30"))), ['["1970-01-01 00:00:00+00:00"]']),
         (
             "duration",
             [dt.timedelta(days=1, seconds=3), dt.timedelta(milliseconds=-5), None],

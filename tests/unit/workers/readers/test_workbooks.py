@@ -315,7 +315,8 @@ def test_a_workbook_that_its_library_reads_for_ever_is_refused():
     broken = parts["content.xml"].replace(b"</table:table>", b"</taMle:table>")
 
     assert refused(zipped({**parts, "content.xml": broken}, deflated=True)) == (
-        "The workbook takes more than 4 seconds to decode; is it damaged? Save it anew in a spreadsheet, or send it as CSV."
+        "The workbook takes more than 4 seconds to decode; is it damaged? Save it anew in a spreadsheet, or send it as "
+        "CSV."
     )
 
 
