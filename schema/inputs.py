@@ -28,8 +28,8 @@ class ColumnMapping:
     to: str = strawberry.field(description="The resource's field.")
 
 
-# A field with a default is nullable, and null is the default: the editors of GraphiQL, and code that is generated from
-# the schema, take a field that is not nullable for one that has to be given.
+# A field with a default is nullable, and null is the default: GraphiQL's editor of variables underlines an object that
+# leaves out a field that is not nullable, unless it has a default other than false and 0.
 @strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before (uploadId).")
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")

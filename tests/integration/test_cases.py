@@ -141,7 +141,7 @@ OBJECT = {"code": "A", "name": "x"}
     Case(
         "parquet-dup-columns.parquet",
         parquet_of(pa.table([["A"], ["x"], ["y"]], names=["code", "name", "name"])),
-        refusal="more than one column 'name'",
+        refusal="more than one column for name",
     ),
     Case(
         "inch-mark.csv",
@@ -182,6 +182,26 @@ OBJECT = {"code": "A", "name": "x"}
 )
 def test_a_file_of_the_world_is_read_rightly_or_told_why_not(ask, user, case):
     check(ask, user, case)
+
+
+def test_options_that_are_null_are_the_defaults(ask, user):
+    options = dict.fromkeys(["unknownColumns", "shortRecords", "emptyCells", "trim", "format", "delimiter"])
+    document = """
+        mutation {
+          bulkCreate(input: {items: {rows: [{code: "B"}]}}, options: {mode: null, onError: null, dryRun: null}) {
+            state dryRun onError created
+          }
+        }
+    """
+
+    check(ask, user, Case("null.csv", b"code,name\nA,x\n", AX, options=options))
+
+    assert ask(user, document)["bulkCreate"] == {
+        "state": "COMPLETED",
+        "dryRun": False,
+        "onError": "SKIP_ROWS",
+        "created": 1,
+    }
 
 
 @pytest.mark.parametrize("again", [SEED, SEED.replace(b"gamma", b"delta")])

@@ -42,19 +42,21 @@ def prices(kind: pa.DataType) -> bytes:
     Case("date64-parquet.parquet", parquet(code=["A"], day=pa.array([datetime(2024, 12, 31)], pa.date64())), DAY),
     Case("date-as-midnight-csv.csv", b"code,day\nA,2024-12-31 00:00:00\n", DAY),
     Case(
-        "parquet-decimal256.parquet", prices(pa.decimal256(50, 2)), refusal="'price' is of the type decimal256(50, 2)"
+        "parquet-decimal256.parquet",
+        prices(pa.decimal256(50, 2)),
+        refusal="The column 'price' is of the type decimal256(50, 2); write it as decimal128, or as texts.",
     ),
     Case(
         "parquet-invalid-utf8.parquet",
         parquet(code=NO_TEXT.view(pa.string()), name=["x", "y"]),
         [{"code": "A", "name": "x"}],
-        [(None, "INVALID", "")],
+        [(None, "INVALID", "not bytes that are not UTF-8")],
     ),
     Case(
         "parquet-invalid-utf8-in-bytes.parquet",
         parquet(code=NO_TEXT, name=pa.array([b"x", b"y"], pa.binary())),
         [{"code": "A", "name": "x"}],
-        [(None, "INVALID", "")],
+        [(None, "INVALID", "not bytes that are not UTF-8")],
     ),
     Case(
         "parquet-float-code.parquet",
@@ -100,7 +102,10 @@ def test_blanks_around_values_count_for_texts_alone(ask, user, case):
     check(ask, user, case)
 
 
-NEITHER = "means neither true (true, t, 1) nor false (false, f, 0); `trueValues` and `falseValues` name others."
+NEITHER = (
+    "means neither true (true, True, TRUE, t, 1) nor false (false, False, FALSE, f, 0); "
+    "`trueValues` and `falseValues` name others."
+)
 
 
 @cases(
@@ -163,7 +168,7 @@ def test_other_spellings_are_errors_that_name_the_way_out(ask, user, case):
         "scientific-int.csv",
         b"code,qty\nA,1.23E+05\nB,007\n",
         [{"code": "B", "qty": 7}],
-        [(2, "INVALID", "must be an integer")],
+        [(2, "INVALID", "“1.23E+05” value must be an integer.")],
     ),
     Case("leading-zeros.csv", b"code,name\n00123,00045\n", [{"code": "00123", "name": "00045"}]),
     Case("empty-date.csv", b"code,day\nA,\n", [{"code": "A"}]),
