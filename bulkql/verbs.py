@@ -37,6 +37,8 @@ class Options(TypedDict, total=False):
     mode: Literal["SYNC", "ASYNC", "AUTO"]
     on_error: Literal["SKIP_ROWS", "REJECT_ALL"]
     dry_run: bool
+    #: For create: a row whose unique key the table has already is UNCHANGED, and no error.
+    skip_existing: bool
     chunk_size: int | None
     label: str
     idempotency_key: str | None

@@ -105,6 +105,10 @@ class BulkOptions:
         description="A second request with this key and the same input returns the first one's operation.",
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
+    skip_existing: bool = strawberry.field(
+        default=False,
+        description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
+    )
 
 
 def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any, str]]) -> Any:

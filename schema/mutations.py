@@ -113,6 +113,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         on_error=options.on_error,
         dry_run=options.dry_run,
         chunk_size=options.chunk_size,
+        skip_existing=options.skip_existing,
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )

@@ -91,6 +91,9 @@ class Operation(models.Model):
         db_default=False,
         help_text="Unique values change hands between its rows: those that are not written yet go together.",
     )
+    skip_existing = models.BooleanField(
+        default=False, db_default=False, help_text="New rows whose unique key the table has already are UNCHANGED."
+    )
 
     class Meta:
         db_table = "bulkql_operation"

@@ -77,6 +77,7 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
+        skip_existing=request.skip_existing,
         label=request.label,
         idempotency_key=request.idempotency_key,
         input_hash=digest,
@@ -144,7 +145,7 @@ def store_rows(
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
     verb = verb_of_rows(Verb(operation.verb))
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
-    plan = replace(plan, within=item.where)
+    plan = replace(plan, within=item.where, skips_existing=operation.skip_existing)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))

@@ -103,6 +103,8 @@ class BulkRequest:
     mode: Mode = Mode.AUTO
     on_error: OnError = OnError.SKIP_ROWS
     dry_run: bool = False
+    #: New rows whose unique key the table has already are UNCHANGED.
+    skip_existing: bool = False
     chunk_size: int | None = None
     label: str = ""
     idempotency_key: str | None = None
@@ -131,6 +133,18 @@ def check_request(request: BulkRequest) -> None:
     check_text("idempotencyKey", request.idempotency_key or "")
     if request.chunk_size is not None and request.chunk_size < 1:
         raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
+    if request.skip_existing and request.verb != Verb.CREATE:
+        raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
+
+
+#: What the other verbs do with rows that exist.
+WITHOUT_SKIPPING = {
+    Verb.UPDATE: "an update is about rows that exist",
+    Verb.REPLACE: "a replacement is about rows that exist",
+    Verb.UPSERT: "an upsert changes rows that exist, by updateFields only some of their fields",
+    Verb.DELETE: "a delete is about rows that exist",
+    Verb.SYNC: "a sync changes rows that exist, by updateFields only some of their fields",
+}
 
 
 #: The model's Django permissions that an operation takes.
@@ -198,6 +212,8 @@ def hash_of(request: BulkRequest) -> str:
     if request.idempotency_key is None:
         return ""
     how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
+    if request.skip_existing:
+        how.append("skip_existing")
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None

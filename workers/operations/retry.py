@@ -59,6 +59,7 @@ def store_again(operation: Operation, user: User) -> Operation:
         verb=operation.verb,
         on_error=operation.on_error,
         dry_run=operation.dry_run,
+        skip_existing=operation.skip_existing,
         label=operation.label,
         created_by=user,
         retry_of=operation,
