@@ -96,6 +96,7 @@ describe(
     "Where an operation stands.",
     QUEUED="Stored, and waiting for a worker.",
     RUNNING="Being read and written.",
+    PAUSED="Asked to wait: chunks at work are finished, and the rest is kept until it is resumed or canceled.",
     CANCELING="Asked to stop: chunks at work are finished, no other is begun.",
     CANCELED="Over by request: what was written stays, the rest is SKIPPED.",
     COMPLETED="Over: every row has its outcome.",

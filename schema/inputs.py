@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from types import GenericAlias
 from typing import Any
@@ -105,6 +106,10 @@ class BulkOptions:
         description="A second request with this key and the same input returns the first one's operation.",
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
+    start_at: datetime | None = strawberry.field(
+        default=None,
+        description="Nothing of it is begun before; it is stored now, and may be canceled. Not for mode SYNC.",
+    )
     skip_existing: bool = strawberry.field(
         default=False,
         description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 from asgiref.sync import sync_to_async
@@ -13,6 +15,7 @@ from strawberry.types import Info
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
@@ -51,7 +54,18 @@ Size = Annotated[BigInt | None, strawberry.argument(description="The file's byte
 class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
     async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
-        return await sync_to_async(cancel)(info, id)
+        return await sync_to_async(steered)(info, id, steps.cancel)
+
+    @strawberry.mutation(
+        description="Begin nothing more of an operation: chunks at work are finished. It stays PAUSED, and is kept, "
+        "until it is resumed or canceled. One that is written in one transaction can be paused before that begins."
+    )
+    async def pause_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
+        return await sync_to_async(steered)(info, id, steps.pause)
+
+    @strawberry.mutation(description="Let a PAUSED operation go on where it stopped.")
+    async def resume_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
+        return await sync_to_async(steered)(info, id, steps.resume)
 
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
@@ -114,17 +128,18 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         dry_run=options.dry_run,
         chunk_size=options.chunk_size,
         skip_existing=options.skip_existing,
+        start_at=moment(options.start_at),
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
     return committed(steps.run(request))
 
 
-def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
-    """Cancel an operation that the user may see."""
+def steered(info: Info[Context, None], operation_id: str, step: Callable[[UUID], None]) -> BulkOperation:
+    """Cancel, pause or resume an operation that the user may see."""
     operation = operation_for(user_of(info), operation_id)
     check_selection(info)
-    steps.cancel(operation.pk)
+    step(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
 

@@ -150,10 +150,11 @@ class BulkOperation:
     percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
     rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
-    message: str | None = strawberry.field(description="Why it failed.")
+    message: str | None = strawberry.field(description="Why it failed, what it waits for, or when it starts.")
     label: str | None = strawberry.field(description="The name that it was given.")
     on_error: OnError = strawberry.field(description="What bad rows do to the others.")
     dry_run: bool = strawberry.field(description="Whether everything was rolled back, as it was asked.")
+    start_at: datetime.datetime | None = strawberry.field(description="Before when nothing of it is begun, if asked.")
     created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
@@ -279,6 +280,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         label=operation.label or None,
         on_error=OnError(operation.on_error),
         dry_run=operation.dry_run,
+        start_at=operation.start_at,
         created_at=operation.created_at,
         started_at=progress.started_at,
         finished_at=progress.finished_at,

@@ -91,6 +91,10 @@ class Operation(models.Model):
         db_default=False,
         help_text="Unique values change hands between its rows: those that are not written yet go together.",
     )
+    turns = models.IntegerField(default=0, db_default=0, help_text="How often it was paused or resumed.")
+    start_at = models.DateTimeField(null=True, help_text="Nothing of it is begun before.")
+    due_at = models.DateTimeField(null=True, help_text="When its next chunk may be dispatched, at its pace.")
+    max_rows_per_second = models.IntegerField(null=True, help_text="Rows of it that all workers together may begin.")
     skip_existing = models.BooleanField(
         default=False, db_default=False, help_text="New rows whose unique key the table has already are UNCHANGED."
     )

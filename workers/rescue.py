@@ -20,6 +20,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.ledger.claims import is_free
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
+from bulkql.workers.ledger.turns import forget_dispatches, is_waiting
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
@@ -55,8 +56,8 @@ def rescue() -> None:
 
 
 def open_operations() -> QuerySet[Operation]:
-    """Operations that are not over; the youngest are their requests' own, and have a moment."""
-    return Operation.objects.filter(finished_at=None, created_at__lt=Now() - timedelta(seconds=1))
+    """Operations that are not over, and whose turn it is; the youngest are their requests' own, and have a moment."""
+    return Operation.objects.filter(~is_waiting(), finished_at=None, created_at__lt=Now() - timedelta(seconds=1))
 
 
 def neglected() -> QuerySet[Operation]:
@@ -87,12 +88,7 @@ def redispatched_from() -> Combinable:
 
 def forget(condition: Q, reason: str, operation_id: UUID | None = None) -> None:
     """Have what was dispatched count as not dispatched, of one operation or of all."""
-    wanted = {} if operation_id is None else {"operation": operation_id}
-    chunks = Chunk.objects.filter(condition, recorded_at=None, operation__finished_at=None, **wanted)
-    inputs = Input.objects.filter(condition, read_at=None, operation__finished_at=None, **wanted)
-    wanted = {} if operation_id is None else {"pk": operation_id}
-    whole = Operation.objects.filter(condition, finished_at=None, **wanted)
-    counts = [some.update(dispatched_at=None) for some in (chunks, inputs, whole)]
+    counts = forget_dispatches(condition, operation_id)
     if any(counts):
         logger.info("rescue: %s; %s chunks, %s inputs and %s operations are dispatched again", reason, *counts)
 

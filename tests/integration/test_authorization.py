@@ -58,6 +58,8 @@ ROOTS = {
     "Query.resourceTemplate":             (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.pauseOperation":            (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -103,8 +105,8 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError createdAt startedAt finishedAt createdBy retryOf "
-    "cascades rowErrors results",
+    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt createdAt startedAt finishedAt createdBy "
+    "retryOf cascades rowErrors results",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
@@ -134,6 +136,8 @@ ARGUMENTS = {
     "Query.resourceTemplate": {"resource": '"financialAccounts"', "verb": "CREATE"},
     "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
+    "Mutation.pauseOperation": {"id": "ID"},
+    "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},

@@ -19,7 +19,7 @@ from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of, moment_text
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
@@ -78,6 +78,8 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
         on_error=request.on_error,
         dry_run=request.dry_run,
         skip_existing=request.skip_existing,
+        start_at=request.start_at,
+        message=start_message(request),
         label=request.label,
         idempotency_key=request.idempotency_key,
         input_hash=digest,
@@ -97,6 +99,13 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
     for position, resource in enumerate(deleting, start=len(ordered)):
         announce_removal(operation, position, items[resource.model], request.chunk_size)
     return operation
+
+
+def start_message(request: BulkRequest) -> str:
+    """When an operation starts that is for later."""
+    if request.start_at is None or request.start_at <= timezone.now():
+        return ""
+    return f"Starts at {moment_text(request.start_at)}."
 
 
 def announce_removal(operation: Operation, position: int, item: InputRequest, requested_size: int | None) -> None:

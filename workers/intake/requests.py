@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from bulkql.workers.columns.cells import is_encodable
@@ -106,6 +108,8 @@ class BulkRequest:
     #: New rows whose unique key the table has already are UNCHANGED.
     skip_existing: bool = False
     chunk_size: int | None = None
+    #: Nothing of it is begun before; None for at once.
+    start_at: datetime | None = None
     label: str = ""
     idempotency_key: str | None = None
     #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
@@ -135,6 +139,30 @@ def check_request(request: BulkRequest) -> None:
         raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
     if request.skip_existing and request.verb != Verb.CREATE:
         raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
+    check_start(request)
+
+
+def check_start(request: BulkRequest) -> None:
+    """An operation may be for later, but not for later than what is stored is kept; raises BadInput, LimitExceeded."""
+    if request.start_at is None:
+        return
+    if timezone.is_naive(request.start_at):
+        raise BadInput(
+            "start_at has no time zone; give an aware datetime, such as timezone.now() + timedelta(hours=1)."
+        )
+    if request.mode == Mode.SYNC:
+        raise BadInput("startAt is for later, and mode SYNC waits for the end; take ASYNC or AUTO.")
+    days = limits().retention_days
+    if request.start_at > timezone.now() + timedelta(days=days):
+        raise LimitExceeded(
+            f"startAt is {moment_text(request.start_at)}, which is beyond the limit of {days:,} days "
+            f"({setting_name('retention_days')}); send it again nearer to that time."
+        )
+
+
+def moment_text(moment: datetime) -> str:
+    """2026-01-02 03:04:05 UTC"""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 #: What the other verbs do with rows that exist.

@@ -55,7 +55,7 @@ COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
 
 #: All that an operation's progress is made of, of one moment and in one trip; %s is its id, each time.
 TOTALS = f"""
-SELECT o.id, o.created_by_id, o.state, o.message, o.started_at, o.finished_at, i.*, c.*
+SELECT o.id, o.created_by_id, o.state, o.message, o.started_at, o.finished_at, o.turns, i.*, c.*
 FROM bulkql_operation o,
     (SELECT SUM(total) AS total, COUNT(total) AS known, COUNT(*) AS expected
      FROM bulkql_input WHERE operation_id = %s) i,
@@ -118,4 +118,4 @@ def counts_of(one: Input) -> dict[str, int]:
 def sequence_of(operation: Operation, recorded: int, known: int) -> int:
     """A number that grows with everything that can happen to an operation."""
     is_stopping = operation.state in (State.CANCELING, State.CANCELED)
-    return recorded + known + bool(operation.started_at) + is_stopping + bool(operation.finished_at)
+    return recorded + known + operation.turns + bool(operation.started_at) + is_stopping + bool(operation.finished_at)

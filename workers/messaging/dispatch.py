@@ -16,6 +16,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
+from bulkql.workers.ledger.claims import its_operation, may_begin
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import plan_of
@@ -65,7 +66,8 @@ def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
 
 def send_readers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
-    unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
+    goes_on = its_operation(may_begin(), finished_at=None)
+    unread = Input.objects.filter(goes_on, operation=operation_id, read_at=None, dispatched_at=None)
     # Which rows a sync misses is known only when all others have been read.
     reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False)
     for one in unread.filter(Q(removes=False) | ~Exists(reading)).select_related("upload"):
@@ -83,7 +85,7 @@ def send_writers(operation_id: UUID) -> None:
 def send_whole(operation_id: UUID) -> None:
     """A message for the one who writes all of it, once its files are read; raises NotDispatched."""
     unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
-    waiting = Operation.objects.filter(~Exists(unread), pk=operation_id, finished_at=None)
+    waiting = Operation.objects.filter(~Exists(unread), may_begin(), pk=operation_id, finished_at=None)
     dispatch_once(waiting, partial(send, "write_operation", str(operation_id)))
 
 
@@ -96,9 +98,9 @@ def send_chunks(operation_id: UUID) -> None:
     # Nothing of a sync is due before its guard has let it pass.
     guarded = Input.objects.filter(operation=operation_id, removes=True, read_at=None)
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
+    goes_on = its_operation(may_begin(), ~Q(state=State.CANCELING), finished_at=None)
     frontier = (
-        Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
-        .exclude(operation__state=State.CANCELING)
+        Input.objects.filter(Q(read_at=None) | Exists(unwritten), goes_on, operation=operation_id)
         .exclude(Exists(guarded))
         .select_related("operation", "upload")
         .order_by("position")
