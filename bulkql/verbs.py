@@ -44,6 +44,8 @@ class Options(TypedDict, total=False):
     chunk_size: int | None
     #: Nothing of it is begun before: an aware datetime. It is for the workers then, unless mode says AUTO.
     start_at: datetime
+    #: Rows that all workers together write in a second. With mode SYNC, the call takes as long as that takes.
+    max_rows_per_second: int | None
     label: str
     idempotency_key: str | None
     #: What a null of a frame says: that the row does not give the field, or that it is null.

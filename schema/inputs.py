@@ -110,6 +110,10 @@ class BulkOptions:
         default=None,
         description="Nothing of it is begun before; it is stored now, and may be canceled. Not for mode SYNC.",
     )
+    max_rows_per_second: int | None = strawberry.field(
+        default=None,
+        description="Rows that all workers together write in a second; chunks are made to fit. Not for dry runs.",
+    )
     skip_existing: bool = strawberry.field(
         default=False,
         description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",

@@ -129,6 +129,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         chunk_size=options.chunk_size,
         skip_existing=options.skip_existing,
         start_at=moment(options.start_at),
+        max_rows_per_second=options.max_rows_per_second,
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )

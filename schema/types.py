@@ -155,6 +155,9 @@ class BulkOperation:
     on_error: OnError = strawberry.field(description="What bad rows do to the others.")
     dry_run: bool = strawberry.field(description="Whether everything was rolled back, as it was asked.")
     start_at: datetime.datetime | None = strawberry.field(description="Before when nothing of it is begun, if asked.")
+    max_rows_per_second: int | None = strawberry.field(
+        description="Rows that all workers together write in a second; null for as fast as they go."
+    )
     created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
@@ -281,6 +284,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         on_error=OnError(operation.on_error),
         dry_run=operation.dry_run,
         start_at=operation.start_at,
+        max_rows_per_second=operation.max_rows_per_second,
         created_at=operation.created_at,
         started_at=progress.started_at,
         finished_at=progress.finished_at,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +24,8 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.ledger.turns import forget_dispatches, is_waiting
 from bulkql.workers.messaging import continuity
-from bulkql.workers.messaging.dispatch import dispatch
+from bulkql.workers.messaging.alarms import alarms
+from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import steps
 
@@ -98,6 +101,7 @@ class Rescue(dramatiq.Middleware):
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._purged_at = float("-inf")
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:
         threading.Thread(target=self._run, name="bulkql-rescue", daemon=True).start()
@@ -110,18 +114,27 @@ class Rescue(dramatiq.Middleware):
         heartbeat.give_back_all()
 
     def _run(self) -> None:
-        purged_at = 0.0
         while not self._stopping.is_set():
-            try:
-                rescue()
-                if time.monotonic() - purged_at > PURGE_SECONDS:
-                    purge()
-                    purged_at = time.monotonic()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("rescue: the database is away (%s)", type(error).__name__)
-            except redis.RedisError as error:
-                logger.warning("rescue: Redis went away (%s)", type(error).__name__)
-            finally:
-                close_old_connections()
-            self._stopping.wait(limits().rescue_seconds)
+            self._guarded(self._round)
+            ends_at = time.monotonic() + limits().rescue_seconds
+            while not self._stopping.is_set() and (seconds := ends_at - time.monotonic()) > 0:
+                for operation_id in alarms.wait(seconds):
+                    self._guarded(partial(dispatch_chunks, operation_id))
         connection.close()
+
+    def _round(self) -> None:
+        rescue()
+        if time.monotonic() - self._purged_at > PURGE_SECONDS:
+            purge()
+            self._purged_at = time.monotonic()
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """What cannot be done while the database or Redis is away, is done in the next round."""
+        try:
+            step()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("rescue: the database is away (%s)", type(error).__name__)
+        except redis.RedisError as error:
+            logger.warning("rescue: Redis went away (%s)", type(error).__name__)
+        finally:
+            close_old_connections()

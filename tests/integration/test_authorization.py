@@ -105,8 +105,8 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt createdAt startedAt finishedAt createdBy "
-    "retryOf cascades rowErrors results",
+    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
+    "startedAt finishedAt createdBy retryOf cascades rowErrors results",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",

@@ -19,7 +19,15 @@ from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of, moment_text
+from bulkql.workers.intake.requests import (
+    BulkRequest,
+    InputRequest,
+    check_request,
+    hash_of,
+    moment_text,
+    rate_of,
+)
+from bulkql.workers.ledger.rates import rows_in_a_chunk
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
@@ -79,6 +87,7 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
         dry_run=request.dry_run,
         skip_existing=request.skip_existing,
         start_at=request.start_at,
+        max_rows_per_second=rate_of(request),
         message=start_message(request),
         label=request.label,
         idempotency_key=request.idempotency_key,
@@ -178,7 +187,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
         operation=operation,
         resource=plan.resource.name,
         position=position,
-        chunk_size=chunk_size(plan, requested_size),
+        chunk_size=rows_in_a_chunk(chunk_size(plan, requested_size), operation.max_rows_per_second),
         match_by=plan.match_by,
         update_fields=plan.update_fields,
         **how_it_came,

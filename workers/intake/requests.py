@@ -110,6 +110,8 @@ class BulkRequest:
     chunk_size: int | None = None
     #: Nothing of it is begun before; None for at once.
     start_at: datetime | None = None
+    #: Rows a second, by all workers together; None for as fast as they go.
+    max_rows_per_second: int | None = None
     label: str = ""
     idempotency_key: str | None = None
     #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
@@ -140,6 +142,7 @@ def check_request(request: BulkRequest) -> None:
     if request.skip_existing and request.verb != Verb.CREATE:
         raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
     check_start(request)
+    check_rate(request)
 
 
 def check_start(request: BulkRequest) -> None:
@@ -158,6 +161,32 @@ def check_start(request: BulkRequest) -> None:
             f"startAt is {moment_text(request.start_at)}, which is beyond the limit of {days:,} days "
             f"({setting_name('retention_days')}); send it again nearer to that time."
         )
+
+
+def check_rate(request: BulkRequest) -> None:
+    """Chunks keep a pace, one transaction does not; raises BadInput."""
+    if request.max_rows_per_second is None:
+        return
+    if request.max_rows_per_second < 1:
+        raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it is 1 at least.")
+    if is_whole(request):
+        why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
+        raise BadInput(
+            f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
+            f"for the longer; leave one of the two out."
+        )
+
+
+def is_whole(request: BulkRequest) -> bool:
+    """All of its rows are written in one transaction, as the request asks."""
+    return request.dry_run or request.on_error == OnError.REJECT_ALL
+
+
+def rate_of(request: BulkRequest) -> int | None:
+    """Rows a second, as the request, its resources and the settings allow; None for as fast as they go."""
+    ceilings = [item.resource.max_rows_per_second or limits().max_rows_per_second for item in request.inputs]
+    rates = [one for one in (request.max_rows_per_second, *ceilings) if one]
+    return min(rates) if rates and not is_whole(request) else None
 
 
 def moment_text(moment: datetime) -> str:

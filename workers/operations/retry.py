@@ -60,6 +60,7 @@ def store_again(operation: Operation, user: User) -> Operation:
         on_error=operation.on_error,
         dry_run=operation.dry_run,
         skip_existing=operation.skip_existing,
+        max_rows_per_second=operation.max_rows_per_second,
         label=operation.label,
         created_by=user,
         retry_of=operation,

@@ -20,7 +20,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
-from bulkql.workers.ledger import claims, endings, totals, turns
+from bulkql.workers.ledger import claims, endings, rates, totals, turns
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
@@ -79,6 +79,7 @@ def is_inline(request: BulkRequest) -> bool:
     if (
         request.dry_run
         or request.start_at is not None
+        or request.max_rows_per_second is not None
         or request.on_error == OnError.REJECT_ALL
         or any(item.rows is None or item.guard is not None for item in request.inputs)
     ):
@@ -113,7 +114,8 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     """AUTO writes few rows at once; files and more rows are queued."""
     if request.mode != Mode.AUTO:
         return request.mode == Mode.SYNC
-    if request.start_at is not None or any(item.rows is None and item.queryset is None for item in request.inputs):
+    is_slow = request.start_at is not None or request.max_rows_per_second is not None
+    if is_slow or any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
     return row_count_of(request, operation) <= limits().sync_rows
 
@@ -160,13 +162,21 @@ def write_now(operation: Operation) -> None:
         return
     is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
-    for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
+    for chunk_id, rows in open_chunks.order_by("input__position", "number").values_list("pk", "row_count"):
+        wait_for_turn(operation, rows)
         is_over = write_chunk(chunk_id, dispatches=False)
         if not is_over and Operation.objects.filter(pk=operation.pk).exclude(waiting_since=None).exists():
             # A request waits for locks once, not for each chunk.
             break
     if not is_over:
         wait_for_helpers(operation)
+
+
+def wait_for_turn(operation: Operation, rows: int) -> None:
+    """Who asks for a pace and for the end waits for both."""
+    rate = operation.max_rows_per_second
+    while rate is not None and not rates.take_turn(operation.pk, rows / rate):
+        time.sleep(rates.seconds_until_turn(operation.pk))
 
 
 def is_more_than_asked(operation: Operation) -> bool:
