@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     start_at: datetime
     #: Rows that all workers together write in a second. With mode SYNC, the call takes as long as that takes.
     max_rows_per_second: int | None
+    #: Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS.
+    webhook_url: str | None
     label: str
     idempotency_key: str | None
     #: What a null of a frame says: that the row does not give the field, or that it is null.

@@ -114,6 +114,11 @@ class BulkOptions:
         default=None,
         description="Rows that all workers together write in a second; chunks are made to fit. Not for dry runs.",
     )
+    webhook_url: str | None = strawberry.field(
+        default=None,
+        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources or the "
+        "service say.",
+    )
     skip_existing: bool = strawberry.field(
         default=False,
         description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",

@@ -14,6 +14,7 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
+from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import BulkOptions, bulk_input_type
 from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for
@@ -26,6 +27,7 @@ from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
+from bulkql.workers.webhooks import deliveries
 
 
 @strawberry.type(description="A name and a value.")
@@ -44,6 +46,7 @@ class CreatedUpload:
 
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
+DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
@@ -70,6 +73,10 @@ class CommonMutation:
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
+
+    @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
+    async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
+        return await sync_to_async(send_again)(info, id)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
@@ -130,6 +137,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         skip_existing=options.skip_existing,
         start_at=moment(options.start_at),
         max_rows_per_second=options.max_rows_per_second,
+        webhook_url=options.webhook_url,
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
@@ -143,6 +151,15 @@ def steered(info: Info[Context, None], operation_id: str, step: Callable[[UUID],
     step(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
+
+
+def send_again(info: Info[Context, None], delivery_id: str) -> Delivery:
+    """Send a webhook of an operation that the user may see again."""
+    stored = delivery_for(user_of(info), delivery_id)
+    check_selection(info)
+    deliveries.resend(stored)
+    stored.refresh_from_db()
+    return delivery_of(stored)
 
 
 def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:

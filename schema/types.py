@@ -16,6 +16,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
+from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
@@ -193,6 +194,10 @@ class BulkOperation:
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+    @strawberry.field(description="Webhooks that tell its end, and what came of them.")
+    async def deliveries(self) -> list[Delivery] | None:
+        return await sync_to_async(deliveries_of)(self.stored)
 
     @strawberry.field(
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "

@@ -52,6 +52,8 @@ class Limits:
     brake_lock_waits: int = 0
     #: Sessions of others that may be at work before chunks are slowed down; 0 for any number.
     brake_active_backends: int = 0
+    #: Seconds that a webhook may take, from the look-up of its host to the answer.
+    webhook_seconds: int = 10
     #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.
     lease_seconds: int = 7
     #: Seconds after which a chunk is given to another worker although its process still beats.

@@ -28,6 +28,7 @@ from bulkql.workers.messaging.alarms import alarms
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import steps
+from bulkql.workers.webhooks import deliveries
 
 logger = logging.getLogger("bulkql")
 
@@ -101,7 +102,7 @@ class Rescue(dramatiq.Middleware):
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self._purged_at = float("-inf")
+        self._purged_at = self._looked_at = float("-inf")
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:
         threading.Thread(target=self._run, name="bulkql-rescue", daemon=True).start()
@@ -124,6 +125,9 @@ class Rescue(dramatiq.Middleware):
 
     def _round(self) -> None:
         rescue()
+        if time.monotonic() - self._looked_at > deliveries.LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            deliveries.ring_if_due()
         if time.monotonic() - self._purged_at > PURGE_SECONDS:
             purge()
             self._purged_at = time.monotonic()

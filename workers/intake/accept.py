@@ -39,6 +39,8 @@ from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
 from bulkql.workers.validation.sealing import sealed
+from bulkql.workers.webhooks.deliveries import announce
+from bulkql.workers.webhooks.targets import default_url
 
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
@@ -80,12 +82,14 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
+    urls = webhook_urls(request)
     operation = Operation.objects.create(
         id=request.operation_id,
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
         skip_existing=request.skip_existing,
+        calls_back=bool(urls),
         start_at=request.start_at,
         max_rows_per_second=rate_of(request),
         message=start_message(request),
@@ -94,6 +98,8 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
         input_hash=digest,
         created_by=request.user,
     )
+    if urls:
+        announce(operation, urls)
     items = {item.resource.model: item for item in request.inputs}
     ordered = in_dependency_order(item.resource for item in request.inputs)
     if request.verb == Verb.DELETE:
@@ -108,6 +114,14 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
     for position, resource in enumerate(deleting, start=len(ordered)):
         announce_removal(operation, position, items[resource.model], request.chunk_size)
     return operation
+
+
+def webhook_urls(request: BulkRequest) -> list[str]:
+    """Where the end of an operation is told: as asked, or as its resources or the settings say."""
+    if request.webhook_url is not None:
+        return [request.webhook_url]
+    own = (item.resource.webhook_url or default_url() for item in request.inputs)
+    return [url for url in dict.fromkeys(own) if url]
 
 
 def start_message(request: BulkRequest) -> str:

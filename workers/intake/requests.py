@@ -27,6 +27,7 @@ from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, permission_to
 from bulkql.workers.uploads.uploads import sealed
+from bulkql.workers.webhooks.targets import check_url
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -112,6 +113,8 @@ class BulkRequest:
     start_at: datetime | None = None
     #: Rows a second, by all workers together; None for as fast as they go.
     max_rows_per_second: int | None = None
+    #: Where its end is told.
+    webhook_url: str | None = None
     label: str = ""
     idempotency_key: str | None = None
     #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
@@ -143,6 +146,8 @@ def check_request(request: BulkRequest) -> None:
         raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
     check_start(request)
     check_rate(request)
+    if request.webhook_url is not None:
+        check_url(request.webhook_url)
 
 
 def check_start(request: BulkRequest) -> None:

@@ -22,6 +22,7 @@ from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
 from bulkql.workers.ledger import claims, endings, rates, totals, turns
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
+from bulkql.workers.ledger.totals import Progress
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
@@ -30,6 +31,7 @@ from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.validation.hooks import send_finished
+from bulkql.workers.webhooks import deliveries
 
 logger = logging.getLogger("bulkql")
 
@@ -94,8 +96,7 @@ def write_inline(request: BulkRequest) -> Operation:
     if written is not None:
         with after_commit(operation):
             logger.info("operation %s: written directly, %s", operation.id, operation.verb)
-            events.publish_end(inline.final_progress(operation, written, len(request.inputs)))
-            send_finished(operation.id)
+            tell_end(inline.final_progress(operation, written, len(request.inputs)))
     return operation
 
 
@@ -353,6 +354,13 @@ def give_up(operation_id: UUID, message: str) -> None:
 
 def finished(operation_id: UUID) -> None:
     """Tell everybody who wants to know that an operation is over."""
-    events.publish_end(totals.progress(operation_id))
     logger.info("operation %s: over", operation_id)
-    send_finished(operation_id)
+    tell_end(totals.progress(operation_id))
+
+
+def tell_end(progress: Progress) -> None:
+    """Tell it to subscribers, to webhooks, and to the project's own receivers."""
+    events.publish_end(progress)
+    if progress.calls_back:
+        deliveries.ring()
+    send_finished(progress.operation_id)
