@@ -127,7 +127,7 @@ def read(case: Case) -> int:
     # As they are stored between the two processes.
     options = FileOptions.from_json(start.options.as_json())
     rows = 0
-    for frame in files.read(file, plan, options):
+    for frame in files.read_file(file, plan, options):
         rows += frame.height
         if case.is_checked:
             checked(plan, unpack(pack(frame)))

@@ -76,11 +76,6 @@ def escaped_column(texts: pl.Expr) -> pl.Expr:
     return pl.when(texts.str.starts_with(MARK)).then(pl.format('{}"{}"', pl.lit(MARK), texts)).otherwise(texts)
 
 
-def escaped(text: str) -> str:
-    """A text as it is, or marked where it begins with the mark itself, or is not all characters."""
-    return f"{MARK}{json.dumps(text)}" if text.startswith(MARK) else encodable(text)
-
-
 def encodable(text: str) -> str:
     """A text as it is, or marked where it is not all characters."""
     return text if is_encodable(text) else f"{MARK}{json.dumps(text)}"
@@ -126,16 +121,17 @@ def kind_of(cell_text: str) -> str:
         return {bool: "a boolean", list: "a list", dict: "an object"}.get(type(value), "a number")
     if value.startswith(MARK):
         return "text that begins with a null character"
-    if not is_encodable(value):
-        is_of_bytes = all("\udc80" <= sign <= "\udcff" for sign in value if "\ud800" <= sign <= "\udfff")
-        return "bytes that are no UTF-8" if is_of_bytes else "text with half a surrogate pair"
-    return "a string"
+    if is_encodable(value):
+        return "a string"
+    # So Python has bytes that are not UTF-8 in a text.
+    is_bytes = is_encodable(value, errors="surrogateescape")
+    return "bytes that are not UTF-8" if is_bytes else "text with half a surrogate pair"
 
 
-def is_encodable(text: str) -> bool:
+def is_encodable(text: str, errors: str = "strict") -> bool:
     """Whether a text has no half of a surrogate pair, which is no character."""
     try:
-        text.encode()
+        text.encode(errors=errors)
     except UnicodeEncodeError:
         return False
     return True

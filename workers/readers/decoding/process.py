@@ -8,9 +8,9 @@ Started as a script, by its path, so that it imports neither Django nor bulkql:
     python process.py MODULE MEMORY_BYTES ARGUMENTS
 
 MODULE is the path of a module beside this one, and its `messages(ARGUMENTS as JSON)` are written, each a letter, a
-length and so many bytes. In place of any of them may come E and why it stops: a letter (M memory, D damaged, or what an
-exception of the module has as its `letter`), and words. A message that takes too long is never written: the system
-ends the process.
+length and so many bytes; batches of Arrow become streams. In place of any of them may come E and why it stops: a letter
+(M memory, D damaged, or what an exception of the module has as its `letter`), and words. A message
+that takes too long is never written: the system ends the process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(module: str, memory_bytes: int, arguments: str) -> None:
         seconds = seconds_for(given["path"])
         allow(seconds)
         for kind, data in answers(runpy.run_path(module)["messages"], given):
-            send(kind, data)
+            write_message(kind, data)
             allow(seconds)
     except BrokenPipeError:
         pass  # whoever read is gone
@@ -59,26 +59,33 @@ def allow(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds + 1, resource.RLIM_INFINITY))
 
 
-def answers(messages: Callable[..., Iterator[Message]], arguments: dict[str, Any]) -> Iterator[Message]:
+def answers(messages: Callable[..., Iterator[tuple[bytes, Any]]], arguments: dict[str, Any]) -> Iterator[Message]:
     """The messages of a module, and the last of them E where it stops."""
     try:
-        yield from messages(**arguments)
+        for kind, data in messages(**arguments):
+            yield kind, data if isinstance(data, bytes) else stream_of(data)
     except MemoryError:
         yield b"E", b"M"
     except (GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     # Whatever a library raises over bytes that it does not like; a library in Rust panics with what is no Exception.
     except BaseException as error:
-        yield b"E", reason_of(error)
+        letter = getattr(error, "letter", DAMAGED)
+        words = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        yield b"E", f"{letter}{words}".encode(errors="replace")
 
 
-def reason_of(error: BaseException) -> bytes:
-    letter = getattr(error, "letter", DAMAGED)
-    words = (str(error).splitlines() or [type(error).__name__])[0][:300]
-    return str(letter).encode() + words.encode(errors="replace")
+def stream_of(batch: Any) -> memoryview:
+    """A batch as an Arrow stream."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return memoryview(sink.getvalue())
 
 
-def send(kind: bytes, data: bytes | memoryview) -> None:
+def write_message(kind: bytes, data: bytes | memoryview) -> None:
     out: BinaryIO = sys.stdout.buffer
     out.write(MESSAGE.pack(kind, len(data)))
     out.write(data)

@@ -204,20 +204,12 @@ def test_a_damaged_file_is_refused():
     assert unreadable(data[:100] + b"\xff" * 2_000 + data[2_100:]).startswith("The Parquet file is damaged: ")
 
 
-def test_texts_that_are_no_utf8_are_a_damaged_file():
-    buffer = io.BytesIO()
-    pl.DataFrame({"char": ["a" * 1_000]}).write_parquet(buffer, compression="uncompressed", statistics=False)
-    data = buffer.getvalue().replace(b"a" * 1_000, b"\xff" * 1_000)
-
-    assert unreadable(data).startswith("The Parquet file is damaged: ")
-
-
 def test_bytes_that_are_no_utf8_are_an_error_of_their_row():
     (frame,) = read(stored(char=[b"ab", b"\xe9t\xe9"]))
     validated = validate(creating(resource_named("animals")), frame)
 
     assert validated.errors.select(pl.first(), "path", "code", "message").rows() == [
-        (1, "char", "INVALID", "Text is expected here, not bytes that are no UTF-8.")
+        (1, "char", "INVALID", "Text is expected here, not bytes that are not UTF-8.")
     ]
 
 
