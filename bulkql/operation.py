@@ -108,7 +108,7 @@ class BulkOperation:
             time.sleep(0.1)  # the database does not call back
         return self
 
-    async def await_end(self, seconds: float | None = None) -> Self:
+    async def async_wait(self, seconds: float | None = None) -> Self:
         """The same as `wait`, for async code."""
         return await sync_to_async(self.wait, thread_sensitive=False)(seconds)
 

@@ -132,27 +132,27 @@ def sync(
     return perform(Verb.SYNC, model, rows, user, options, match_by, update_fields, where, guard)
 
 
-async def acreate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`create` for async code."""
     return await sync_to_async(create)(model, rows, **options)
 
 
-async def aupdate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_update(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`update` for async code."""
     return await sync_to_async(update)(model, rows, **options)
 
 
-async def areplace(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_replace(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`replace` for async code."""
     return await sync_to_async(replace)(model, rows, **options)
 
 
-async def aupsert(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_upsert(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`upsert` for async code."""
     return await sync_to_async(upsert)(model, rows, **options)
 
 
-async def adelete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
+async def async_delete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
     """`delete` for async code."""
     return await sync_to_async(delete)(model, rows, **options)
 

@@ -29,6 +29,8 @@ class ColumnMapping:
     to: str = strawberry.field(description="The resource's field.")
 
 
+# A field with a default is nullable, and null is the default: GraphiQL's editor of variables underlines an object that
+# leaves out a field that is not nullable, unless it has a default other than false and 0.
 @strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before (uploadId).")
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
@@ -39,19 +41,19 @@ class FileInput:
     columns: list[ColumnMapping] | None = strawberry.field(
         default=None, description="Columns whose names are not the resource's."
     )
-    unknown_columns: UnknownColumns = strawberry.field(
+    unknown_columns: UnknownColumns | None = strawberry.field(
         default=UnknownColumns.REJECT, description="What becomes of columns that the resource does not have."
     )
-    short_records: ShortRecords = strawberry.field(
+    short_records: ShortRecords | None = strawberry.field(
         default=ShortRecords.REJECT, description="What becomes of CSV records with fewer cells than the header."
     )
     null_values: list[str] | None = strawberry.field(
         default=None, description="Cells that mean null, such as NA. By default none."
     )
-    empty_cells: EmptyCells = strawberry.field(
+    empty_cells: EmptyCells | None = strawberry.field(
         default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
     )
-    trim: bool = strawberry.field(
+    trim: bool | None = strawberry.field(
         default=False,
         description="Blanks around texts and keys do not count either; around other values they never do.",
     )
@@ -91,11 +93,13 @@ class FileInput:
 
 @strawberry.input(description="How an operation is carried out.")
 class BulkOptions:
-    mode: Mode = strawberry.field(
+    mode: Mode | None = strawberry.field(
         default=Mode.AUTO, description="Whether the mutation waits for its rows to be written."
     )
-    on_error: OnError = strawberry.field(default=OnError.SKIP_ROWS, description="What bad rows do to the others.")
-    dry_run: bool = strawberry.field(
+    on_error: OnError | None = strawberry.field(
+        default=OnError.SKIP_ROWS, description="What bad rows do to the others."
+    )
+    dry_run: bool | None = strawberry.field(
         default=False, description="Write everything and roll it back: the same counts and errors, and nothing changes."
     )
     chunk_size: int | None = strawberry.field(

@@ -21,8 +21,8 @@ from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
-from bulkql.workers.enums import Verb
-from bulkql.workers.intake.requests import BulkRequest, check_may_upload
+from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import BulkResource
@@ -130,9 +130,9 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         verb=verb,
         user=user,
         inputs=inputs_of(verb, given, lists, user, info),
-        mode=options.mode,
-        on_error=options.on_error,
-        dry_run=options.dry_run,
+        mode=options.mode or Mode.AUTO,
+        on_error=options.on_error or OnError.SKIP_ROWS,
+        dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
         skip_existing=options.skip_existing,
         start_at=moment(options.start_at),

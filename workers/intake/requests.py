@@ -26,7 +26,7 @@ from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, permission_to
-from bulkql.workers.uploads.uploads import sealed
+from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.targets import check_url
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ def digest_of(item: InputRequest) -> str | None:
     for piece in item.content.chunks():
         found.update(piece)
     item.content.seek(0)
-    return sealed(found.hexdigest())
+    return keyed_digest(found.hexdigest())
 
 
 def condition_of(queryset: QuerySet[Any]) -> str:
