@@ -256,14 +256,15 @@ def owes_a_value(field: models.Field[Any, Any]) -> bool:
 
 @register("bulkql")
 def check_limits(**_: Any) -> list[CheckMessage]:
-    """All limits are positive numbers, and the lease outlasts a statement."""
+    """All limits are positive numbers, or none, and the lease outlasts a statement."""
     found: list[CheckMessage] = []
     values: dict[str, Any] = {}
     for field in fields(Limits):
         given = getattr(settings, setting_name(field.name), None)
         value = values[field.name] = field.default if given is None else given
-        if not isinstance(value, int) or value < 1:
-            hint = f"It is a whole number of at least 1; by default {field.default}."
+        least = min(1, int(field.default))  # 0 is no limit, where that is the default
+        if not isinstance(value, int) or value < least:
+            hint = f"It is a whole number of at least {least}; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
     if not found and values["statement_seconds"] >= values["chunk_seconds"]:
         found.append(
