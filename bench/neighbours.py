@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -59,8 +60,10 @@ class Neighbours:
         clients = [threading.Thread(target=self._book, args=[number]) for number in range(CONNECTIONS)]
         for client in clients:
             client.start()
-        found = wait()
-        self.stopping.set()
+        try:
+            found = wait()
+        finally:
+            self.stopping.set()
         for client in clients:
             client.join()
         times = pl.Series(self.seconds) * 1_000
@@ -87,22 +90,37 @@ class Neighbours:
                 due += pause
 
 
-def beside(client: Client, path: Path, seconds: float, options: dict[str, Any]) -> dict[str, Any]:
-    """For so many seconds of an operation, or to its end; gives how far it came."""
+def begun(client: Client, path: Path, options: dict[str, Any]) -> str:
+    """An operation of which the first rows are written; gives its id."""
     upload = {"file": {"uploadId": client.upload(path)}}
     given = {"input": {TRANSACTIONS.resource: upload}, "options": {"mode": "ASYNC", **options}}
-    operation = client.post(document(CREATE, **given))["bulkCreate"]["id"]
-    began_at = time.perf_counter()
-    told: dict[str, Any] = {"state": "QUEUED", "processed": 0}
-    while time.perf_counter() < began_at + seconds and told["state"] in ("QUEUED", "RUNNING"):
-        time.sleep(0.5)
-        told = client.post(document(STATE, id=operation))["operation"]
-    took = time.perf_counter() - began_at
-    client.post(document(CANCEL, id=operation))
-    while told["state"] not in ("COMPLETED", "CANCELED", "FAILED"):
+    operation = str(client.post(document(CREATE, **given))["bulkCreate"]["id"])
+    while not told_of(client, operation)["processed"]:
         time.sleep(0.2)
-        told = client.post(document(STATE, id=operation))["operation"]
-    return {"rows_a_second": round(told["processed"] / took) if told["state"] == "COMPLETED" else None, "took": took}
+    return operation
+
+
+def beside(client: Client, operation: str, seconds: float) -> dict[str, Any]:
+    """For so many seconds of an operation, or to its end; gives its speed."""
+    began_at, before = time.perf_counter(), told_of(client, operation)
+    told = before
+    while time.perf_counter() < began_at + seconds and told["state"] == "RUNNING":
+        time.sleep(0.5)
+        told = told_of(client, operation)
+    took = time.perf_counter() - began_at
+    return {"rows_a_second": round((told["processed"] - before["processed"]) / took), "seconds": round(took, 1)}
+
+
+def stopped(client: Client, operation: str) -> None:
+    """Cancel the rest, and wait for the end of it."""
+    client.post(document(CANCEL, id=operation))
+    while told_of(client, operation)["state"] not in ("COMPLETED", "CANCELED", "FAILED"):
+        time.sleep(0.2)
+
+
+def told_of(client: Client, operation: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.post(document(STATE, id=operation))["operation"]
+    return found
 
 
 def idle(seconds: float) -> dict[str, Any]:
@@ -118,6 +136,8 @@ def main(
     seconds: Annotated[float, typer.Option(help="Of each measurement.")] = 60,
 ) -> None:
     """Measure, and print one JSON object."""
+    # A stop is a Ctrl-C too: the service does not stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = conditions()
     with tempfile.TemporaryDirectory(prefix="bulkql-neighbours-") as name:
         directory = Path(name)
@@ -136,9 +156,13 @@ def main(
             def phase(options: dict[str, Any] | None) -> dict[str, Any]:
                 own.connection.execute(f"TRUNCATE {TRANSACTIONS.name} RESTART IDENTITY")
                 own.connection.execute("CHECKPOINT")
+                typer.echo(f"Measuring, {json.dumps(options)}", err=True)
                 if options is None:
                     return neighbours.measure(lambda: idle(seconds))
-                return neighbours.measure(lambda: beside(client, file.path, seconds, options))
+                operation = begun(client, file.path, options)
+                found = neighbours.measure(lambda: beside(client, operation, seconds))
+                stopped(client, operation)
+                return found
 
             phases = {"warm-up": phase(None), "idle": phase(None), "without pacing": phase({})}
             phases |= {"with pacing": phase(paced), "idle again": phase(None)}

@@ -279,6 +279,14 @@ def test_limits_are_whole_numbers(settings, value):
     ]
 
 
+def test_a_limit_that_is_none_by_default_may_be_none(settings):
+    settings.BULKQL_MAX_ROWS_PER_SECOND = 0
+    assert check_limits() == []
+
+    settings.BULKQL_MAX_ROWS_PER_SECOND = -1
+    assert [error.hint for error in check_limits()] == ["It is a whole number of at least 0; by default 0."]
+
+
 def test_the_time_of_a_chunk_outlasts_a_statement(settings):
     settings.BULKQL_STATEMENT_SECONDS = 30
     settings.BULKQL_CHUNK_SECONDS = 30
