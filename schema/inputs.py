@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from types import GenericAlias
 from typing import Any
@@ -109,6 +110,23 @@ class BulkOptions:
         description="A second request with this key and the same input returns the first one's operation.",
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
+    start_at: datetime | None = strawberry.field(
+        default=None,
+        description="Nothing of it is begun before; it is stored now, and may be canceled. Not for mode SYNC.",
+    )
+    max_rows_per_second: int | None = strawberry.field(
+        default=None,
+        description="Rows that all workers together write in a second; chunks are made to fit. Not for dry runs.",
+    )
+    webhook_url: str | None = strawberry.field(
+        default=None,
+        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources or the "
+        "service say.",
+    )
+    skip_existing: bool = strawberry.field(
+        default=False,
+        description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
+    )
 
 
 def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any, str]]) -> Any:
