@@ -56,8 +56,8 @@ def why_no_key(model: type[models.Model], alias: str, fields: Collection[str]) -
         if one.key is None and set(one.fields) == set(fields):
             where = f" where {one.condition}" if one.condition is not None else ""
             return (
-                f": only {', '.join(one.values)} is unique{where}. Make {' and '.join(fields)} unique as it stands, and "
-                "let prepare_rows bring rows into its spelling, or take another key"
+                f": only {', '.join(one.values)} is unique{where}. Make {' and '.join(fields)} unique as it stands, "
+                "and let prepare_rows bring rows into its spelling, or take another key"
             )
     return ", of which several rows may have the same"
 
