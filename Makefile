@@ -52,11 +52,13 @@ test-sqlite: setup ## The writers' tests on SQLite
 	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
 
 # They need apps and settings that the other tests do not have. Their own migrations and deprecations are not what is tested.
-test-packages: setup ## The models of twenty packages: every verb beside a loop of save(), printed as a table
-	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -W ignore::DeprecationWarning -s tests/ecosystem
+PACKAGES := $(BIN)/python -m pytest --nomigrations -W ignore::DeprecationWarning -s
+test-packages: setup ## The models of 22 packages: every verb beside a loop of save(), printed as a table
+	@$(PACKAGES) --ds=tests.ecosystem.settings tests/ecosystem/test_packages.py
+	@$(PACKAGES) --ds=tests.ecosystem.large.settings tests/ecosystem/large
 
 test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
-	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
+	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING) tests/integration/test_operations.py
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
@@ -78,7 +79,8 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     keys = {frozenset(key.fields) for key in resource.unique_keys}
     if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
         yield Error(
-            f"{rules} has match_fields {', '.join(resource.match_fields)}, of which several rows may have the same.",
+            f"{rules} has match_fields {', '.join(resource.match_fields)}"
+            f"{why_no_key(resource.model, resource.database, resource.match_fields)}.",
             hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
             id="bulkql.E013",
         )
