@@ -12,29 +12,27 @@ from django.db import connection
 
 import bulkql
 from bulkql.workers.downloads.files import downloads
-from bulkql.workers.enums import Lane, OnError, State, Verb
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.steps import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
-from bulkql.workers.writers import links, orm
+from bulkql.workers.writers import links
 from tests.conftest import Done
+from tests.integration.writers import WRITERS, write_by
 from tests.zoo.bulk import Notes, Tags
 from tests.zoo.models import Keeper, Note, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
+@pytest.fixture(params=WRITERS, autouse=True)
 def _writer(request, monkeypatch):
     """Everything by COPY, by the ORM's bulk methods, and one by one."""
-    if request.param == "save":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
+    write_by(request.param, monkeypatch)
     if request.param == "orm":
-        by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
         monkeypatch.setattr(links, "add_by_copy", links.add_by_orm)
 
 
