@@ -1,13 +1,16 @@
 """The public door: what a user's app imports."""
 
+from typing import TYPE_CHECKING, Any
+
+from bulkql.cleaning import Cleaning
 from bulkql.operation import BulkOperation
 from bulkql.verbs import (
-    acreate,
-    adelete,
-    areplace,
+    async_create,
+    async_delete,
+    async_replace,
     async_sync,
-    aupdate,
-    aupsert,
+    async_update,
+    async_upsert,
     create,
     delete,
     replace,
@@ -31,6 +34,9 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+if TYPE_CHECKING:
+    from bulkql.commands import ImportCommand
+
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
 
 __all__ = [
@@ -43,19 +49,21 @@ __all__ = [
     "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
+    "Cleaning",
     "Forbidden",
     "IdempotencyConflict",
+    "ImportCommand",
     "ImproperlyRegistered",
     "LimitExceeded",
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
-    "acreate",
-    "adelete",
-    "areplace",
+    "async_create",
+    "async_delete",
+    "async_replace",
     "async_sync",
-    "aupdate",
-    "aupsert",
+    "async_update",
+    "async_upsert",
     "chunk_written",
     "create",
     "delete",
@@ -67,3 +75,12 @@ __all__ = [
     "update",
     "upsert",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What only management commands need is imported when they do."""
+    if name == "ImportCommand":
+        from bulkql.commands import ImportCommand
+
+        return ImportCommand
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,6 +38,7 @@ from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
+from bulkql.workers.writers.existing import left_as_they_are
 from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together
@@ -211,6 +212,8 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         rows = as_stored(plan, made(plan, found.rows))
         written = in_lane(plan)(plan, rows, user)
+        if plan.skips_existing:
+            written = left_as_they_are(plan, rows, written, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
 
