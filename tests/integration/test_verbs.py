@@ -22,7 +22,6 @@ DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(params=WRITERS, autouse=True)
 def _writer(request, monkeypatch):
-    """Everything by COPY, by the ORM's bulk methods, and one by one."""
     write_by(request.param, monkeypatch)
 
 
