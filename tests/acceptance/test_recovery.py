@@ -17,19 +17,6 @@ LOST_MESSAGES_SECONDS = 3
 KILLED_BACKEND_SECONDS = 5
 
 
-@contextmanager
-def suspended_workers(service: Service) -> Iterator[None]:
-    """Whatever is dispatched meanwhile stays in Redis."""
-    workers = service.workers()
-    for worker in workers:
-        worker.suspend()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.resume()
-
-
 def dispatched(service: Service) -> str:
     operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
     return str(operation["id"])
@@ -82,7 +69,7 @@ def test_the_work_goes_on_within_ten_seconds_where_all_workers_die_at_once(servi
 
 
 def test_flushed_redis_costs_three_seconds(service: Service):
-    with suspended_workers(service):
+    with service.suspended():
         operation_id = dispatched(service)
         service.redis().flushall()
     began = time.monotonic()
@@ -92,7 +79,7 @@ def test_flushed_redis_costs_three_seconds(service: Service):
 
 
 def test_restarted_redis_costs_three_seconds(service: Service):
-    with suspended_workers(service):
+    with service.suspended():
         operation_id = dispatched(service)
         (server,) = service.processes("redis-server")
         server.kill()
