@@ -289,7 +289,7 @@ def check_limits(**_: Any) -> list[CheckMessage]:
     for field in fields(Limits):
         given = getattr(settings, setting_name(field.name), None)
         value = values[field.name] = field.default if given is None else given
-        least = min(1, int(field.default))  # 0 is no limit, where that is the default
+        least = 0 if field.default == 0 else 1  # no limit, where that is the default
         if not isinstance(value, int) or value < least:
             hint = f"It is a whole number of at least {least}; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
