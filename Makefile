@@ -35,15 +35,16 @@ demo: setup ## The main job on real input: 235,160 rows through the public API
 up: setup ## Everything on this machine, until Ctrl-C
 	@$(BOUND) $(BIN)/bulkql up
 
-# Processes that share the tests, a file at a time. Each starts its own servers; most tests wait, so there are more than cores.
+# Processes that share the tests, a file at a time, in the order that tests/conftest.py gives them and not by their
+# numbers of tests. Each starts its own servers; most tests wait, so there are more than cores.
 JOBS ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup test-packaging test-packages ## The tests, on a real PostgreSQL and a real Redis
 	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
-WRITING := $(foreach one,create verbs lists trees atomic making write_only,tests/integration/test_$(one).py)
+WRITING := $(foreach one,create verbs trees atomic making write_only,tests/integration/test_$(one).py) tests/integration/lists
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
 	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)
