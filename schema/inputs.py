@@ -123,7 +123,7 @@ class BulkOptions:
         description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources "
         "or the service say.",
     )
-    skip_existing: bool = strawberry.field(
+    skip_existing: bool | None = strawberry.field(
         default=False,
         description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
     )

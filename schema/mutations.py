@@ -134,7 +134,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         on_error=options.on_error or OnError.SKIP_ROWS,
         dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
-        skip_existing=options.skip_existing,
+        skip_existing=bool(options.skip_existing),
         start_at=moment(options.start_at),
         max_rows_per_second=options.max_rows_per_second,
         webhook_url=options.webhook_url,
