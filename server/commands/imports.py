@@ -226,11 +226,11 @@ def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
 def sent(client: BulkClient, file: str) -> str:
     """Upload a file, or what comes through the pipe; gives the upload's id."""
     if file == PIPE:
-        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN, None), None)
+        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN))
     path = Path(file)
     size = path.stat().st_size
     with path.open("rb") as source:
-        return client.send(path.name, pieces(source, path.name, size), size)
+        return client.resume(path.name, size, lambda offset: pieces(source, path.name, size, offset))
 
 
 def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[str, Any], *, skip: bool = False) -> str:
