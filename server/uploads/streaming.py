@@ -43,7 +43,7 @@ async def streamed(user: Any, upload_id: UUID, headers: Mapping[str, str], recei
 
 def begin(user: Any, upload_id: UUID, headers: Mapping[str, str]) -> int:
     """The offset from which a body goes on; raises BulkError."""
-    upload = uploads.find(user, upload_id)
+    upload = uploads.own_upload(user, upload_id)
     tus.prepare(upload, headers.get("upload-length"))
     offset = tus.number(headers.get("upload-offset"), "Upload-Offset")
     # Nothing of a body is read that would be refused.

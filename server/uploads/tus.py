@@ -61,7 +61,7 @@ def answer(user: Any, method: str, upload_id: Any, request: HttpRequest) -> Http
         return response
     if method == "POST":
         return created(user, request)
-    upload = uploads.find(user, upload_id)
+    upload = uploads.own_upload(user, upload_id)
     if method == "HEAD":
         return told(upload, HTTPStatus.OK, resumed.offset_of(upload))
     if method == "DELETE":

@@ -55,5 +55,5 @@ def serve(user: Any, method: str, upload_id: UUID | None, request: HttpRequest) 
     if method != "PUT" or upload_id is None:
         return tus.answer(user, method, upload_id, request)
     # A request reads like a file; Django has spooled it to disk.
-    upload = uploads.fill(uploads.find(user, upload_id), File(cast("IO[bytes]", request)))
+    upload = uploads.fill(uploads.own_upload(user, upload_id), File(cast("IO[bytes]", request)))
     return JsonResponse({"id": str(upload.id), "size": upload.size})

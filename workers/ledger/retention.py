@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
 from bulkql.workers.models import Input, Operation, Upload
@@ -22,7 +22,7 @@ def purge() -> tuple[int, int]:
 
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
-    old = Operation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=limits().retention_days))
+    old = Operation.objects.filter(finished_at__lt=Now() - timedelta(days=limits().retention_days))
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
         Operation.objects.filter(pk__in=ids).delete()
@@ -32,9 +32,8 @@ def purge_operations() -> int:
 
 def purge_uploads() -> int:
     """Uploads that no operation needs any more, and those that were announced and never came."""
-    now = timezone.now()
-    never_came = Q(uploaded_at=None, created_at__lt=now - timedelta(seconds=limits().upload_seconds))
-    is_old = Q(uploaded_at__lt=now - timedelta(days=limits().retention_days))
+    never_came = Q(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
+    is_old = Q(uploaded_at__lt=Now() - timedelta(days=limits().retention_days))
     is_needed = Exists(Input.objects.filter(upload=OuterRef("pk")))
     unneeded = Upload.objects.filter(never_came | is_old).exclude(is_needed)
     count = 0

@@ -19,7 +19,7 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, Expired, LimitExceeded, NotFound, WrongChecksum, WrongOffset
 from bulkql.workers.models import Input, StoredFile, Upload
 from bulkql.workers.uploads.storage import DatabaseStorage, digest_of_parts, extend
-from bulkql.workers.uploads.uploads import discard, expires_at, name_of, sealed, storage
+from bulkql.workers.uploads.uploads import discard, expires_at, keyed_digest, name_of, storage
 
 #: Bytes that are committed at once: what a connection that is cut costs at most, beside what was on its way.
 COMMIT_BYTES = 4 * 1024 * 1024
@@ -79,14 +79,14 @@ def append(upload_id: UUID, offset: int, data: bytes) -> int:
                 quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], end)
             extend(StoredFile.objects.get_or_create(name=name_of(upload))[0], data)
         if end == upload.size and upload.uploaded_at is None:
-            finish(upload)
+            complete(upload)
     return end
 
 
 def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str | None = None) -> int:
     """The same with all bytes of a stream; with a checksum (`sha1 BASE64`) all or none. Raises WrongChecksum."""
     if checksum is None:
-        for piece in pieces_of(content):
+        for piece in blocks_of(content):
             offset = append(upload_id, offset, piece)
         return append(upload_id, offset, b"")
     name, _, expected = checksum.partition(" ")
@@ -94,7 +94,7 @@ def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str |
         raise BadInput(f"Upload-Checksum has the algorithm {name[:20]!r}; it is one of {', '.join(CHECKSUMS)}.")
     found = hashlib.new(name, usedforsecurity=False)
     with transaction.atomic():
-        for piece in pieces_of(content):
+        for piece in blocks_of(content):
             found.update(piece)
             offset = append(upload_id, offset, piece)
         if base64.b64encode(found.digest()).decode() != expected.strip():
@@ -102,15 +102,15 @@ def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str |
     return offset
 
 
-def pieces_of(content: IO[bytes]) -> Iterator[bytes]:
+def blocks_of(content: IO[bytes]) -> Iterator[bytes]:
     while piece := content.read(COMMIT_BYTES):
         yield piece
 
 
-def finish(upload: Upload) -> None:
+def complete(upload: Upload) -> None:
     """All bytes are there: they are moved to the storage, where that is another, and the upload can be used."""
     name, collected = name_of(upload), DatabaseStorage()
-    upload.digest = sealed(digest_of_parts(StoredFile.objects.get(name=name)))
+    upload.digest = keyed_digest(digest_of_parts(StoredFile.objects.get(name=name)))
     upload.path, upload.uploaded_at = name, timezone.now()
     if not isinstance(storage(), DatabaseStorage):
         with collected.open(name) as file:

@@ -78,7 +78,7 @@ def inserted_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]], *, wi
     """Store a file's parts, one by one; gives their bytes."""
     size = 0
     for number, data in parts:
-        StoredPart.objects.create(file=stored, number=number, data=data, digest=hashed(data) if with_digests else "")
+        StoredPart.objects.create(file=stored, number=number, data=data, digest=part_digest(data) if with_digests else "")
         size += len(data)
     return size
 
@@ -90,12 +90,12 @@ def copied_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]], *, with
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
         stream.set_types(["int8", "int4", "bytea", "text"])
         for number, data in parts:
-            stream.write_row((stored.pk, number, data, hashed(data) if with_digests else ""))
+            stream.write_row((stored.pk, number, data, part_digest(data) if with_digests else ""))
             size += len(data)
     return size
 
 
-def hashed(data: bytes) -> str:
+def part_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 

@@ -57,7 +57,7 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     check_is_awaited(upload)
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
-        take(upload)
+        lock_upload(upload)
         # What came of it by tus before: this is all of it.
         DatabaseStorage().delete(name_of(upload))
         hashed = HashedFile(content)
@@ -122,15 +122,15 @@ class HashedFile(File):  # type: ignore[type-arg]  # generic in the stubs alone
             return ""
         if size % PART_BYTES:
             self._end_part()
-        return sealed(self._whole.hexdigest())
+        return keyed_digest(self._whole.hexdigest())
 
 
-def sealed(digest: str) -> str:
+def keyed_digest(digest: str) -> str:
     """A digest with the secret: of a file that is known but for a password, one alone would soon tell that too."""
     return salted_hmac("bulkql: upload", digest, algorithm="sha256").hexdigest()
 
 
-def take(upload: Upload) -> None:
+def lock_upload(upload: Upload) -> None:
     """Lock an upload for whoever fills it, to the end of the transaction; raises BadInput where others do, or did."""
     waits = not connection.features.has_select_for_update_skip_locked
     mine = Upload.objects.select_for_update(skip_locked=not waits).filter(pk=upload.pk).first()
@@ -140,7 +140,7 @@ def take(upload: Upload) -> None:
         raise BadInput("This upload has its file already; create another one.")
 
 
-def find(user: User, upload_id: UUID | str) -> Upload:
+def own_upload(user: User, upload_id: UUID | str) -> Upload:
     """The user's own upload; raises NotFound."""
     try:
         return Upload.objects.get(id=UUID(str(upload_id)), created_by=user)
