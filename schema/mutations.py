@@ -36,14 +36,23 @@ class Header:
     value: str = strawberry.field(description="The header's value.")
 
 
-@strawberry.type(description="A place for a file: send its bytes to `url` with `method`.")
+@strawberry.type(
+    description="A place for a file: send its bytes to `url` with `method`, all at once, or by tus in many steps."
+)
 class CreatedUpload:
     id: strawberry.ID = strawberry.field(description="For FileInput.uploadId.")
     url: str = strawberry.field(description="Where the bytes go.")
     method: str = strawberry.field(description="The HTTP method: PUT.")
     headers: list[Header] = strawberry.field(description="Headers to send along, besides your authorization.")
     expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
+    tus_resumable: str = strawberry.field(
+        description="The version of tus that `url` speaks too, for large files and connections that are cut: HEAD "
+        "tells how many bytes are stored, PATCH goes on from there. A client of tus takes `url` as its upload's."
+    )
 
+
+#: https://tus.io/protocols/resumable-upload
+TUS_VERSION = "1.0.0"
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
@@ -181,4 +190,5 @@ def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedU
         method="PUT",
         headers=[Header(name="Content-Type", value="application/octet-stream")],
         expires_at=uploads.expires_at(upload),
+        tus_resumable=TUS_VERSION,
     )

@@ -20,6 +20,7 @@ from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
+from bulkql.workers.conf import documentation_of
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
@@ -58,6 +59,10 @@ class RowError:
     code: Code = strawberry.field(description="What is wrong, for programs.")
     message: str = strawberry.field(description="The error in words.")
     data: str | None = strawberry.field(description="The value that the row gave.")
+
+    @strawberry.field(description="Where the code is explained, with an example and the way out.")
+    def documentation(self) -> str:
+        return documentation_of("row", self.code)
 
 
 @strawberry.type(description="What a dry run would make of a field.")

@@ -57,6 +57,9 @@ class StoredPart(models.Model):
     file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="parts")
     number = models.IntegerField()
     data = models.BinaryField()
+    digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where they came by tus."
+    )
 
     class Meta:
         db_table = "bulkql_stored_part"

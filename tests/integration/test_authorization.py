@@ -77,6 +77,8 @@ URLS = {
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
     "graphql":                            ("GET", 401,      401, 401,    400,  400,  400,  400),
     "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
+    # By tus: what it lacks here is its version, which is asked once it is known who asks, and may upload.
+    "uploads":                            ("POST",401,      401, 401,    412,  412,  403,  403),
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
@@ -111,7 +113,7 @@ PLAIN = {
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
     "Change": "field before after",
-    "CreatedUpload": "id url method headers expiresAt",
+    "CreatedUpload": "id url method headers expiresAt tusResumable",
     "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
     "DeliveryTry": "at seconds status error",
     "Header": "name value",
@@ -121,7 +123,7 @@ PLAIN = {
     "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "ResourceTemplate": "name format url expiresAt",
-    "RowError": "index line resource path code",
+    "RowError": "index line resource path code documentation",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
     "RowResult": "index resource outcome",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -41,10 +39,6 @@ def purge_uploads() -> int:
     count = 0
     while found := list(unneeded[:BATCH]):
         for upload in found:
-            # The row first: an operation that asks for this upload just now keeps it, and its file with it.
-            with transaction.atomic():
-                upload.delete()
-                if upload.path:
-                    transaction.on_commit(partial(uploads.storage().delete, upload.path))
+            uploads.discard(upload)
         count += len(found)
     return count
