@@ -1,6 +1,7 @@
 """The public door: what a user's app imports."""
 
-from bulkql.operation import BulkOperation
+from bulkql.exporting import aexport, export
+from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
     acreate,
     adelete,
@@ -43,6 +44,7 @@ __all__ = [
     "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
+    "File",
     "Forbidden",
     "IdempotencyConflict",
     "ImproperlyRegistered",
@@ -52,6 +54,7 @@ __all__ = [
     "UnreadableFile",
     "acreate",
     "adelete",
+    "aexport",
     "areplace",
     "async_sync",
     "aupdate",
@@ -59,6 +62,7 @@ __all__ = [
     "chunk_written",
     "create",
     "delete",
+    "export",
     "operation_finished",
     "register",
     "replace",
