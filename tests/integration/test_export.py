@@ -6,8 +6,10 @@ import csv
 import gzip
 import io
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -22,6 +24,8 @@ from tests.integration.conftest import Refused
 from tests.zoo.models import Item, Note, Tag
 
 pytestmark = pytest.mark.django_db
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -196,6 +200,23 @@ def test_the_connection_is_as_it_was(user, ten):
         bulkql.export(FinancialTransaction, user=user, mode="AUTO")
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == before
+
+
+def test_the_examples_of_the_docs_run(user, ask, ten, tmp_path):
+    page = (DOCS / "export.md").read_text()
+    (document,) = re.findall(r"```graphql\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    told = ask(user, document, account=str(ten[0].financial_account_id))["bulkExport"]
+    exec(code, {"ada": user, "directory": tmp_path})
+
+    assert [(file["name"], file["rows"]) for file in told["files"]] == [
+        ("financialAccounts.csv", "2"),
+        ("financialTransactions.csv.gz", "5"),
+    ]
+    assert pl.read_parquet(tmp_path / "financialTransactions.parquet").columns == [
+        "datetime", "financial_account.name", "amount",
+    ]  # fmt: skip
 
 
 DOCUMENT = """mutation ($input: BulkExportInput!, $options: BulkOptions) {

@@ -105,7 +105,7 @@ class CopyQuery:
             lead += params
             texts.append(text)
         texts += (["NULL"] if is_guarded else []) + (["1"] if mark else [])
-        inner, params = self._inner(self.rows)
+        inner, its_params = self._inner(self.rows)
         statement = f"COPY (SELECT {', '.join(texts)} FROM {inner}) TO STDOUT (FORMAT csv)"  # noqa: S608
         connection = connections[self.alias]
         held: list[Any] = []
@@ -113,7 +113,7 @@ class CopyQuery:
         with (
             connection.cursor() as cursor,
             connection.wrap_database_errors,
-            cursor.copy(statement, (*lead, *params)) as stream,
+            cursor.copy(statement, (*lead, *its_params)) as stream,
         ):
             for record in stream:
                 held.append(record)

@@ -117,8 +117,8 @@ def end_canceled(leader: Input) -> bool:
 
 def end_idle(operation_id: UUID) -> None:
     """End the inputs of a canceled export that nobody works on; whoever does ends them himself."""
-    at_work = Input.objects.filter(operation=operation_id, leased_until__gte=Now())
-    canceled = its_operation(~Exists(at_work), verb=Verb.EXPORT, state=State.CANCELING)
+    at_work = Exists(Input.objects.filter(operation=operation_id, leased_until__gte=Now()))
+    canceled = its_operation(~Q(at_work), verb=Verb.EXPORT, state=State.CANCELING)
     Input.objects.filter(canceled, operation=operation_id, read_at=None).update(
         read_at=timezone.now(), total=Coalesce(F("total"), 0), lease=None, leased_until=None
     )

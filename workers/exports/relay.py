@@ -46,6 +46,9 @@ class Relay:
         self._jobs, self._paths = jobs, paths
         self._pieces: queue.Queue[bytes | None] = queue.Queue(WAITING)
         self._stopped = threading.Event()
+        self._asking = threading.Lock()
+        #: The connections on which the reader waits for rows.
+        self._asked: list[Any] = []
         self._pool = ThreadPoolExecutor(2, "bulkql-export")
         self._reader: Future[None] = self._pool.submit(self._alone, self._read)
         self._storer: Future[list[StoredExport]] = self._pool.submit(self._alone, self._store)
@@ -55,6 +58,10 @@ class Relay:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
+        with self._asking:
+            for connection in self._asked:
+                if hasattr(connection, "cancel"):  # the database may still look for the first row
+                    connection.cancel()
         self._pool.shutdown()
 
     def wait(self, seconds: float) -> bool:
@@ -84,16 +91,23 @@ class Relay:
 
     def _read(self) -> None:
         with in_one_snapshot(self._jobs):
-            for job in self._jobs:
-                for piece in pieces_of_file(job):
-                    if piece:
+            try:
+                self._asked = [connections[job.alias].connection for job in self._jobs]
+                for job in self._jobs:
+                    for piece in pieces_of_file(job):
                         self._put(piece)
-                self._put(None)
+                    self._put(None)
+            finally:
+                # Who has a connection of the pool after this one is not to be interrupted.
+                with self._asking:
+                    self._asked = []
 
     def _put(self, piece: bytes | None) -> None:
         while True:
             if self._stopped.is_set():
                 raise Stopped
+            if piece == b"":  # a packer that waits for more
+                return
             try:
                 self._pieces.put(piece, timeout=LOOK_SECONDS)
             except queue.Full:

@@ -30,7 +30,7 @@ def is_free() -> Q:
     return Q(leased_until=None) | Q(leased_until__lt=Now())
 
 
-def its_operation(*conditions: Q | Exists, **fields: object) -> Exists:
+def its_operation(*conditions: Q, **fields: object) -> Exists:
     """A condition on the operation of a chunk or an input.
 
     Not by a join: Django would move all conditions of the update into a subquery, which PostgreSQL does not ask again

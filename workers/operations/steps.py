@@ -115,8 +115,8 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     if request.mode != Mode.AUTO:
         return request.mode == Mode.SYNC
     if request.verb == Verb.EXPORT:
-        totals_of_inputs = [one.total for one in operation.inputs.all()]
-        return None not in totals_of_inputs and sum(totals_of_inputs) <= limits().sync_rows
+        counts = [one.total for one in operation.inputs.all()]
+        return sum(limits().sync_rows + 1 if count is None else count for count in counts) <= limits().sync_rows
     if any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
     return row_count_of(request, operation) <= limits().sync_rows

@@ -75,6 +75,13 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+    for name in resource.export_fields:
+        if name.partition(".")[0] not in {*resource.fields, resource.pk.name}:
+            yield Error(
+                f"{rules} exports {name}, which is none of its fields.",
+                hint="Name fields in `export_fields`, the primary key, or what they lead to, such as account.name.",
+                id="bulkql.E025",
+            )
     keys = {frozenset(key.fields) for key in resource.unique_keys}
     if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
         yield Error(
