@@ -93,7 +93,8 @@ def _table() -> Iterator[None]:
 
 def table() -> list[str]:
     """The table of docs/models.md."""
-    lines = [f"| package | model | {' | '.join(verb.lower() for verb in WRITING)} |", f"|---|---|{'---|' * len(WRITING)}"]
+    names = " | ".join(verb.lower() for verb in WRITING)
+    lines = [f"| package | model | {names} |", f"|---|---|{'---|' * len(WRITING)}"]
     for (package, model), lanes in equal.items():
         cells = [lanes.get(verb, "refused") for verb in WRITING]
         lines.append(f"| {package} {version(package)} | {model} | {' | '.join(cells)} |")
