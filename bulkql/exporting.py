@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from asgiref.sync import sync_to_async
@@ -25,6 +26,7 @@ class ExportOptions(TypedDict, total=False):
     #: Count the rows, and write no file.
     dry_run: bool
     label: str
+    start_at: datetime
     idempotency_key: str | None
 
 
@@ -56,13 +58,13 @@ def export(
             "With several models there is no `where`, `order_by` or `fields`; export each of them by itself."
         )
     how: dict[str, Any] = {**options}
-    mode = Mode(how.pop("mode", Mode.SYNC))
+    mode = Mode(how.pop("mode", Mode.SYNC if how.get("start_at") is None else Mode.ASYNC))
     packing = None if compression is None else FileCompression(compression)
     inputs = [input_to_export(one, user, where, order_by, fields, FileFormat(format), packing) for one in models]
     return BulkOperation(steps.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
 
 
-async def aexport(model: type[Model] | Iterable[type[Model]], **options: Any) -> BulkOperation:
+async def async_export(model: type[Model] | Iterable[type[Model]], **options: Any) -> BulkOperation:
     """`export` for async code."""
     return await sync_to_async(export)(model, **options)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.errors import BadInput, Forbidden
-from bulkql.workers.readers.bounds import check_columns
+from bulkql.workers.intake.requests import exceeds
 from bulkql.workers.resources.registry import BulkResource, resource_of
 from bulkql.workers.resources.rights import may, permission_to, write_only
 
@@ -49,7 +49,7 @@ def fields_for(resource: BulkResource, names: Sequence[str] | None, user: User |
     wanted = [name.strip() for name in names]
     if not wanted:
         raise BadInput(f"fields of {resource.name} is empty; name some, or leave it out.")
-    check_columns(wanted)
+    exceeds("file_columns", f"fields of {resource.name}", len(wanted), "leave some out")
     found = [field_named(resource, name, user) for name in wanted]
     twice = sorted(path for path, count in Counter((one.path, one.member) for one in found).items() if count > 1)
     if twice:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from bulkql.workers.backends import durable, whole_sum
 from bulkql.workers.enums import State, Verb
-from bulkql.workers.errors import LeaseLost
+from bulkql.workers.errors import LeaseLost, Paused
 from bulkql.workers.exports.jobs import Job
 from bulkql.workers.exports.relay import StoredExport
 from bulkql.workers.ledger import claims
@@ -33,8 +33,10 @@ def clean(leader: Input) -> None:
 
 
 def hold_wanted(leader: Input) -> None:
-    """Extend the lease, of an operation that goes on; raises LeaseLost."""
-    if not claims.hold(leader, its_operation(~Q(state=State.CANCELING), finished_at=None)):
+    """Extend the lease, of an operation that goes on; raises LeaseLost, and Paused: whoever resumes it begins again."""
+    if not claims.hold(leader, its_operation(~Q(state__in=(State.CANCELING, State.PAUSED)), finished_at=None)):
+        if Operation.objects.filter(pk=leader.operation_id, state=State.PAUSED).exists():
+            raise Paused(f"operation {leader.operation_id}: the export is paused")
         raise LeaseLost(f"the export {leader.operation_id} was taken over, canceled or ended")
 
 

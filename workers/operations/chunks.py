@@ -34,10 +34,11 @@ from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.making import made, prepared
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
-from bulkql.workers.validation.sealing import opened, withheld
+from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
+from bulkql.workers.writers.existing import left_as_they_are
 from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together
@@ -115,7 +116,7 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
     """What can be known of rows without asking the database; raises HookFailed."""
-    sent = opened(plan, raw)
+    sent = unsealed(plan, raw)
     ready = prepared(plan, sent)
     validated = with_lists(plan, ready, validate(plan, ready))
     # Whether the user may give a field is asked of what was sent: what the resource makes of it is its own.
@@ -211,6 +212,8 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         rows = as_stored(plan, made(plan, found.rows))
         written = in_lane(plan)(plan, rows, user)
+        if plan.skips_existing:
+            written = left_as_they_are(plan, rows, written, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
 

@@ -80,7 +80,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             yield Error(
                 f"{rules} exports {name}, which is none of its fields.",
                 hint="Name fields in `export_fields`, the primary key, or what they lead to, such as account.name.",
-                id="bulkql.E025",
+                id="bulkql.E028",
             )
     keys = {frozenset(key.fields) for key in resource.unique_keys}
     if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
