@@ -35,7 +35,7 @@ class Progress:
     deleted: int
     failed: int
     skipped: int
-    exported: int = 0
+    exported: int
     message: str
     started_at: datetime | None
     finished_at: datetime | None
@@ -100,6 +100,7 @@ def at_first(operation: Operation) -> Progress:
         message="",
         started_at=None,
         finished_at=None,
+        calls_back=operation.calls_back,
         **dict.fromkeys(COUNTS, 0),
     )
 
