@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from bulkql.cleaning import Cleaning
-from bulkql.operation import BulkOperation
+from bulkql.exporting import async_export, export
+from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
     async_create,
     async_delete,
@@ -50,6 +51,7 @@ __all__ = [
     "BulkResource",
     "ChunkOutcome",
     "Cleaning",
+    "File",
     "Forbidden",
     "IdempotencyConflict",
     "ImportCommand",
@@ -60,6 +62,7 @@ __all__ = [
     "UnreadableFile",
     "async_create",
     "async_delete",
+    "async_export",
     "async_replace",
     "async_sync",
     "async_update",
@@ -67,6 +70,7 @@ __all__ = [
     "chunk_written",
     "create",
     "delete",
+    "export",
     "operation_finished",
     "register",
     "replace",

@@ -16,6 +16,7 @@ from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.lists.exports import exports_of
 from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
@@ -110,6 +111,8 @@ DESCRIPTIONS = {
     Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
     Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
+    Verb.EXPORT: "Write rows to files, one for each resource, which the operation names when it is over: `files`. Few "
+    "rows come at once.",
 }
 
 
@@ -138,7 +141,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
     request = BulkRequest(
         verb=verb,
         user=user,
-        inputs=inputs_of(verb, given, lists, user, info),
+        inputs=exports_of(given, user, info) if verb == Verb.EXPORT else inputs_of(verb, given, lists, user, info),
         mode=options.mode or Mode.AUTO,
         on_error=options.on_error or OnError.SKIP_ROWS,
         dry_run=bool(options.dry_run),

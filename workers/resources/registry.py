@@ -47,6 +47,9 @@ class BulkResource:
     #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
     #: encrypted. The table gets what before_write makes of them.
     write_only_fields: ClassVar[tuple[str, ...]] = ()
+    #: What an export's file holds where nobody says: fields, and those of targets (account.name). By default `fields`,
+    #: with the primary key where rows are found by no other. What a user may not read is left out.
+    export_fields: ClassVar[tuple[str, ...]] = ()
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
