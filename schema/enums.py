@@ -131,4 +131,5 @@ describe(
     FORBIDDEN="The user may not change the row with this key.",
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
+    CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
 )
