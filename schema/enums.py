@@ -82,6 +82,7 @@ describe(
     UPSERT="Rows that are in the table are updated; the others are created.",
     DELETE="Rows of the table are deleted.",
     SYNC="The table, or a part of it, becomes what the rows say.",
+    REVERT="What another operation did to its rows is undone.",
 )
 describe(
     OnError,

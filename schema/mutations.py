@@ -21,6 +21,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
 
@@ -42,6 +43,7 @@ class CreatedUpload:
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
+Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -56,6 +58,15 @@ class CommonMutation:
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
+
+    @strawberry.mutation(
+        description="Undo what an operation wrote, as a new operation: created rows are deleted, changed ones "
+        "restored, deleted ones brought back. A row that was changed since is left as it is (CONFLICT), unless `force`."
+    )
+    async def revert_operation(
+        self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(revert_rows)(info, id, force, options)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
@@ -134,6 +145,26 @@ def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
     operation = operation_for(user, operation_id)
     check_selection(info)
     return committed(retry(operation, user))
+
+
+def revert_rows(
+    info: Info[Context, None], operation_id: str, force: bool, options: BulkOptions | None
+) -> BulkOperation:
+    """Revert an operation that the user may see."""
+    user = user_of(info)
+    operation = operation_for(user, operation_id)
+    check_selection(info)
+    given = options or BulkOptions()
+    how = RevertOptions(
+        forces=force,
+        mode=given.mode,
+        on_error=given.on_error,
+        dry_run=given.dry_run,
+        chunk_size=given.chunk_size,
+        label=given.label or "",
+        idempotency_key=given.idempotency_key,
+    )
+    return committed(revert(operation, user, how))
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

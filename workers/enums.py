@@ -14,6 +14,7 @@ class Verb(models.TextChoices):
     UPSERT = "UPSERT"
     DELETE = "DELETE"
     SYNC = "SYNC"
+    REVERT = "REVERT"
 
 
 class Lane(models.TextChoices):

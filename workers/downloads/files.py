@@ -16,6 +16,7 @@ from bulkql.workers.backends import whole_sum
 from bulkql.workers.downloads import csv, ndjson, xlsx
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
 from bulkql.workers.downloads.workbook import SHEET_ROWS
+from bulkql.workers.enums import Verb
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers.formulas import neutralised
@@ -40,7 +41,9 @@ def downloads(operation_id: UUID) -> list[Download]:
     if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
         return []
     inputs = (
-        Input.objects.filter(operation=operation_id, removes=False)  # nobody sent the rows that are missing
+        # Nobody sent the rows that a sync misses, or those of a revert.
+        Input.objects.filter(operation=operation_id, removes=False)
+        .exclude(operation__verb=Verb.REVERT)
         .select_related("operation")
         .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )
@@ -103,7 +106,7 @@ def written(write: Callable[[Iterator[pl.DataFrame]], Pieces], operation_id: UUI
 
 def results(operation_id: UUID) -> Iterator[pl.DataFrame]:
     """Index, resource, outcome and pk of all rows, a chunk at a time."""
-    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors")
+    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors", "images")
     for chunk in each(chunks.order_by("input__position", "number")):
         yield result_rows(chunk).select("index", pl.lit(chunk.input.resource).alias("resource"), "outcome", "pk")
 

@@ -26,7 +26,7 @@ from bulkql.workers.readers import files
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
+from bulkql.workers.resources.plan import Plan, keeps_images, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
@@ -144,7 +144,7 @@ def store_rows(
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
     verb = verb_of_rows(Verb(operation.verb))
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
-    plan = replace(plan, within=item.where)
+    plan = replace(plan, within=item.where, keeps_images=keeps_images(item.resource, operation))
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))

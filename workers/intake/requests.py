@@ -141,6 +141,7 @@ PERMISSIONS = {
     Verb.UPSERT: ("add", "change"),
     Verb.DELETE: ("delete",),
     Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
+    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
 }
 
 

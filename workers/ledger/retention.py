@@ -25,6 +25,8 @@ def purge() -> tuple[int, int]:
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
     old = Operation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=limits().retention_days))
+    # What rows were goes with the operation; a revert of it needs that until its end.
+    old = old.exclude(Exists(Operation.objects.filter(revert_of=OuterRef("pk"), finished_at=None)))
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
         Operation.objects.filter(pk__in=ids).delete()

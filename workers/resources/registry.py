@@ -23,7 +23,8 @@ from bulkql.workers.resources.keys import UniqueKey, unique_keys
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-ALL = frozenset(Verb)
+#: What a resource may offer; a revert asks for the permissions of what it undoes.
+ALL = frozenset(Verb) - {Verb.REVERT}
 
 
 class BulkResource:
@@ -51,6 +52,9 @@ class BulkResource:
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
     max_rows: int | None = None
+    #: Whether what changed and deleted rows were is kept with an operation's results, so that it can be reverted; by
+    #: default the setting BULKQL_KEEPS_IMAGES. It costs up to a quarter of the operation, and room for the rows.
+    keeps_images: bool | None = None
 
     def __init__(self, model: type[models.Model]) -> None:
         self.model = model
@@ -180,6 +184,11 @@ class BulkResource:
     def write_only(self) -> frozenset[str]:
         """The fields that nobody reads."""
         return frozenset(self.write_only_fields) | self.written_as.keys()
+
+    @property
+    def keeps_what_was(self) -> bool:
+        """As registered, else as set."""
+        return limits().keeps_images if self.keeps_images is None else self.keeps_images
 
     @property
     def makes_values(self) -> bool:

@@ -6,6 +6,7 @@ other instead of standing in each other's way. What another operation inserts me
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from django.db import DatabaseError, DataError, OperationalError, connections, t
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
+from bulkql.workers.images.taken import image_sql, own_images
 from bulkql.workers.resources.lanes import fields_to_write
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
@@ -61,7 +63,8 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         strays = moved(plan, rows, found.filter("visible"))
         there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors[ROW].implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
-        parts += [out_of_sight(plan, hidden), strays, change_all(plan, table, there)]
+        changed = replace(change_all(plan, table, there), images=own_images(plan, there))
+        parts += [out_of_sight(plan, hidden), strays, changed]
         if plan.verb != Verb.UPSERT:
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
@@ -76,19 +79,19 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
 
 
 def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
-    """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user)."""
+    """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user), image."""
     quote = connections[plan.resource.database].ops.quote_name
     pk = f"t.{quote(table.pk)}"
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
-            f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
+            f"SELECT s.{quote(ROW)}, {pk}::text, {visible}, {image_sql(plan)} FROM {STAGING} s"  # noqa: S608
             f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
             f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} FOR UPDATE OF t",
             [*params, array(wanted)],
         )
-        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean}
+        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "image": pl.String}
         found = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
 
