@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.models import Operation
@@ -39,7 +39,7 @@ def in_lane(request: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(type(resource), "writes", request.param)
 
 
-@settings(bounded, max_examples=15)
+@settings(bounded, max_examples=15, phases=[Phase.generate])
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_there_and_back(user, in_lane, before: Tables, requests: list[Request], chunk_size: int):
     fill(before)

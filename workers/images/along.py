@@ -38,6 +38,8 @@ def images_along(collector: Collector, model: type[models.Model], there: pl.Data
 
     The rows are locked by that. Those of the model itself are not among them.
     """
+    if there.is_empty():
+        return []
     alias = collector.using
     going = keys_of_fellows(collector, model, there)
     pointing = list(fields_updated(collector, alias))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 from django.db import models
 
 from bulkql.workers.enums import Outcome
-from bulkql.workers.frames import ROW
+from bulkql.workers.frames import ROW, no_errors
 from bulkql.workers.images.taken import Part
 from bulkql.workers.reverting.restoring import Undo, put_parts, told
 from bulkql.workers.reverting.staged import StagedImages
 from bulkql.workers.saving.instances import fresh, takes
-from bulkql.workers.saving.rows import one_by_one
+from bulkql.workers.saving.rows import Became, one_by_one
 from bulkql.workers.writers.deletion import check_now
-from bulkql.workers.writers.written import Written
+from bulkql.workers.writers.written import Written, together
 
 
 def save_back(undo: Undo, rows: pl.DataFrame) -> Written:
@@ -34,9 +35,21 @@ def save_back(undo: Undo, rows: pl.DataFrame) -> Written:
         changed = Outcome.UPDATED if busy else Outcome.UNCHANGED
         return (Outcome.CREATED if not is_there and not is_done else changed), pks[row]
 
-    written = one_by_one(undo.plan, list(pks), act)
+    written = in_passes(undo, list(pks), act)
     set_clocks(undo, written.outcomes[ROW])
     return told(undo, written)
+
+
+def in_passes(undo: Undo, rows: list[int], act: Callable[[int], Became]) -> Written:
+    """Each row once, and again those that could not come back before others had: what they point to."""
+    parts: list[Written] = []
+    while rows:
+        written = one_by_one(undo.plan, rows, act)
+        rows = written.errors[ROW].unique(maintain_order=True).to_list()[::-1]
+        if written.outcomes.is_empty():
+            return together([*parts, written])
+        parts.append(Written(written.outcomes, no_errors()))
+    return together(parts)
 
 
 def instances_before(undo: Undo) -> dict[int, dict[str, Any]]:
