@@ -1,14 +1,17 @@
 """The public door: what a user's app imports."""
 
+from typing import TYPE_CHECKING, Any
+
+from bulkql.cleaning import Cleaning
 from bulkql.operation import BulkOperation
 from bulkql.verbs import (
-    acreate,
-    adelete,
-    areplace,
-    arevert,
+    async_create,
+    async_delete,
+    async_replace,
+    async_revert,
     async_sync,
-    aupdate,
-    aupsert,
+    async_update,
+    async_upsert,
     create,
     delete,
     replace,
@@ -33,6 +36,9 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+if TYPE_CHECKING:
+    from bulkql.commands import ImportCommand
+
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
 
 __all__ = [
@@ -45,20 +51,22 @@ __all__ = [
     "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
+    "Cleaning",
     "Forbidden",
     "IdempotencyConflict",
+    "ImportCommand",
     "ImproperlyRegistered",
     "LimitExceeded",
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
-    "acreate",
-    "adelete",
-    "areplace",
-    "arevert",
+    "async_create",
+    "async_delete",
+    "async_replace",
+    "async_revert",
     "async_sync",
-    "aupdate",
-    "aupsert",
+    "async_update",
+    "async_upsert",
     "chunk_written",
     "create",
     "delete",
@@ -71,3 +79,12 @@ __all__ = [
     "update",
     "upsert",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What only management commands need is imported when they do."""
+    if name == "ImportCommand":
+        from bulkql.commands import ImportCommand
+
+        return ImportCommand
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,11 +18,11 @@ def test_an_upsert_is_undone_although_a_worker_is_killed_in_the_middle(service: 
     before = service.sql(STATE)
     rows = [{**row, "description": "changed"} for row in transactions(ROWS)]
     whole = service.client.upload(write_csv(tmp_path / "whole.csv", rows))
-    upsert = service.bulk("bulkUpsert", {"chunkSize": 500}, financialTransactions={"file": {"uploadId": whole}})
+    upsert = service.bulk("Upsert", {"chunkSize": 500}, financialTransactions={"file": {"uploadId": whole}})
     done = service.finished(upsert["id"])
     assert (done["created"], done["updated"]) == (ROWS // 2, ROWS // 2)
 
-    again = service.client.execute(REVERT, id=upsert["id"])["revertOperation"]
+    again = service.post(REVERT, id=upsert["id"])["data"]["revertOperation"]
     recorded = "SELECT id FROM bulkql_chunk WHERE operation_id = %s AND recorded_at IS NOT NULL"
     wait_for(lambda: len(service.sql(recorded, again["id"])) >= 2, 60, "the first chunks to be undone")
     service.workers()[0].kill()

@@ -23,17 +23,13 @@ def test_the_first_tabs_create_rows_and_watch_them(graphiql):
 
 
 def test_a_subscription_shows_totals_as_they_grow_to_the_last(graphiql, service):
-    workers = service.workers()
-    for worker in workers:
-        worker.suspend()  # nothing is written before somebody watches
     rows = [{"name": f"Account {number}"} for number in range(5_000)]
-    operation = service.create({"mode": "ASYNC", "chunkSize": 25}, financialAccounts={"rows": rows})
-    graphiql.select("Watch")
-    graphiql.variables = {"id": operation["id"]}
-    graphiql.run()
-    graphiql.until(lambda: graphiql.answer, "the snapshot")
-    for worker in workers:
-        worker.resume()
+    with service.suspended():  # nothing is written before somebody watches
+        operation = service.create({"mode": "ASYNC", "chunkSize": 25}, financialAccounts={"rows": rows})
+        graphiql.select("Watch")
+        graphiql.variables = {"id": operation["id"]}
+        graphiql.run()
+        graphiql.until(lambda: graphiql.answer, "the snapshot")
     graphiql.until(lambda: graphiql.is_idle, "the subscription's end")
 
     events = [event["data"]["operation"] for event in graphiql.events()]
@@ -99,6 +95,16 @@ def text_of(graphiql, selector):
 
 def stored(graphiql):
     return graphiql.browser.execute_script("return JSON.stringify(localStorage)")
+
+
+def test_variables_may_leave_out_what_has_a_default(graphiql):
+    graphiql.select("File")
+    graphiql.variables = {"input": {"classificationStatuses": {"file": {"size": 1}}}, "options": {"mode": 1}}
+    known = graphiql.until(lambda: graphiql.complaints, "GraphiQL's knowledge of the variables' types")
+    graphiql.variables = {"input": {"classificationStatuses": {"file": {"uploadId": "1"}}}, "options": {"label": "x"}}
+
+    assert known == ['Type "FileInput" does not have a field "size".', 'Expected value of type "Mode".']
+    assert graphiql.complaints == []
 
 
 def test_a_dropped_file_is_uploaded_and_its_id_is_in_the_variables(graphiql, tmp_path):

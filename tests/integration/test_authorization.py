@@ -28,18 +28,17 @@ from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.schema.context import Context
 from bulkql.schema.schema import schema
 from bulkql.server.auth import token_for
-from bulkql.workers.conf import limits
 from bulkql.workers.downloads import signatures
 from bulkql.workers.enums import State, Verb
-from bulkql.workers.intake import authority
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.models import Operation
+from bulkql.workers.models import Delivery, Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.resources.registry import registered, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
+from bulkql.workers.webhooks import deliveries
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_asked_each_time")]
 
 #: Owner: whose operation it is, with all permissions. Other: the same without the operation. Revoked: the owner,
 #: deactivated since. Staff has no permission of a model; unpermitted is the owner after all were taken.
@@ -58,8 +57,11 @@ ROOTS = {
     "Query.resourceTemplate":             (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.pauseOperation":            (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.revertOperation":           (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.resendWebhook":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkUpdate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -96,7 +98,7 @@ NEEDED = {
     "bulkReplace": ["change"],
     "bulkUpsert": ["add", "change"],
     "bulkDelete": ["delete"],
-    "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/test_sync.py
+    "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/sync/
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
 CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
@@ -104,13 +106,15 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError createdAt startedAt finishedAt createdBy retryOf "
-    "revertOf reverted cascades rowErrors results",
+    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
+    "startedAt finishedAt createdBy retryOf revertOf reverted cascades rowErrors results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
     "Change": "field before after",
     "CreatedUpload": "id url method headers expiresAt",
+    "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
+    "DeliveryTry": "at seconds status error",
     "Header": "name value",
     "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
@@ -136,8 +140,11 @@ ARGUMENTS = {
     "Query.resourceTemplate": {"resource": '"financialAccounts"', "verb": "CREATE"},
     "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
+    "Mutation.pauseOperation": {"id": "ID"},
+    "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
     "Mutation.revertOperation": {"id": "ID", "force": "false", "options": "{dryRun: true}"},
+    "Mutation.resendWebhook": {"id": "DELIVERY"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},
     "Subscription.operation": {"id": "ID"},
@@ -243,16 +250,6 @@ def test_every_url_has_a_rule():
     assert set(patterns()) == set(URLS)
 
 
-@pytest.fixture(autouse=True)
-def asked_each_time(settings: Any) -> Iterator[None]:
-    settings.BULKQL_AUTHORITY_SECONDS = 0
-    limits.cache_clear()
-    authority._granted.clear()
-    yield
-    limits.cache_clear()
-    authority._granted.clear()
-
-
 class World:
     """The owner with an operation, and the others."""
 
@@ -269,6 +266,8 @@ class World:
         self.operation = steps.run(
             BulkRequest(verb=Verb.CREATE, user=self.owner, inputs=inputs, mode=Mode.SYNC, label="mine")
         )
+        Operation.objects.filter(pk=self.operation.pk).update(calls_back=True)
+        deliveries.announce(self.operation, ["https://hooks.example.org/secret"])
 
     def token(self, subject: str) -> str | None:
         """What the subject sends; and what has befallen it."""
@@ -326,7 +325,8 @@ def document_of(root: str, name: str, operation: Operation, given: str = "") -> 
     """
     field = fields_of(root)[name]
     rule = "Query.RESOURCE" if root == "Query" and name in NAMES else f"{root}.{name}"
-    values = {"ID": f'"{operation.pk}"', "INPUT": given}
+    deliveries = Delivery.objects.filter(operation=operation).values_list("pk", flat=True)
+    values = {"ID": f'"{operation.pk}"', "INPUT": given, "DELIVERY": f'"{deliveries.first()}"'}
     arguments = ", ".join(f"{key}: {values.get(value, value)}" for key, value in ARGUMENTS[rule].items())
     kind: Any = get_named_type(field.type)
     is_short = kind.name == "BulkOperation" and rule != "Query.operation"

@@ -59,7 +59,9 @@ def own_images(plan: Plan, there: pl.DataFrame) -> tuple[Images, ...]:
     """Those of rows that were matched with their images (`__row`, pk, image), if images are kept."""
     if not plan.keeps_images or there.is_empty():
         return ()
-    return (Images(Part.OWN, plan.resource.model, image_columns(plan.resource.model), there.select(*IMAGES)),)
+    # Those of a sync that are as they are sent have none.
+    rows = there.select(*IMAGES).drop_nulls("image")
+    return (Images(Part.OWN, plan.resource.model, image_columns(plan.resource.model), rows),)
 
 
 def own_images_now(plan: Plan, there: pl.DataFrame) -> tuple[Images, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from bulkql.workers.conf import limits
@@ -19,7 +20,15 @@ from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
+from bulkql.workers.intake.requests import (
+    BulkRequest,
+    InputRequest,
+    check_request,
+    hash_of,
+    moment_text,
+    rate_of,
+)
+from bulkql.workers.ledger.rates import rows_in_a_chunk
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
@@ -31,6 +40,8 @@ from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
 from bulkql.workers.validation.sealing import sealed
+from bulkql.workers.webhooks.deliveries import announce
+from bulkql.workers.webhooks.targets import default_url
 
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
@@ -72,16 +83,24 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
+    urls = webhook_urls(request)
     operation = Operation.objects.create(
         id=request.operation_id,
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
+        skip_existing=request.skip_existing,
+        calls_back=bool(urls),
+        start_at=request.start_at,
+        max_rows_per_second=rate_of(request),
+        message=start_message(request),
         label=request.label,
         idempotency_key=request.idempotency_key,
         input_hash=digest,
         created_by=request.user,
     )
+    if urls:
+        announce(operation, urls)
     items = {item.resource.model: item for item in request.inputs}
     ordered = in_dependency_order(item.resource for item in request.inputs)
     if request.verb == Verb.DELETE:
@@ -96,6 +115,21 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
     for position, resource in enumerate(deleting, start=len(ordered)):
         announce_removal(operation, position, items[resource.model], request.chunk_size)
     return operation
+
+
+def webhook_urls(request: BulkRequest) -> list[str]:
+    """Where the end of an operation is told: as asked, or as its resources or the settings say."""
+    if request.webhook_url is not None:
+        return [request.webhook_url]
+    own = (item.resource.webhook_url or default_url() for item in request.inputs)
+    return [url for url in dict.fromkeys(own) if url]
+
+
+def start_message(request: BulkRequest) -> str:
+    """When an operation starts that is for later."""
+    if request.start_at is None or request.start_at <= timezone.now():
+        return ""
+    return f"Starts at {moment_text(request.start_at)}."
 
 
 def announce_removal(operation: Operation, position: int, item: InputRequest, requested_size: int | None) -> None:
@@ -131,7 +165,7 @@ def store_file(
         plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
         header, options = beginning.header(plan), beginning.options
-        check_columns(plan, header or [])
+        check_allowed_columns(plan, header or [])
     file_options = options.as_json()
     how_it_came = {"upload": upload, "file_options": file_options, "header": header, "scope": scope_text(item)}
     new_input(operation, position, plan, requested_size, **how_it_came)
@@ -144,12 +178,14 @@ def store_rows(
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
     verb = verb_of_rows(Verb(operation.verb))
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
-    plan = replace(plan, within=item.where, keeps_images=keeps_images(item.resource, operation))
-    total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
+    is_sync, skips_existing = operation.verb == Verb.SYNC, operation.skip_existing
+    plan = replace(plan, within=item.where, is_sync=is_sync, skips_existing=skips_existing)
+    plan = replace(plan, keeps_images=keeps_images(item.resource, operation))
+    total, read_at = (None, None) if item.rows is None else (len(item.rows), Now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
     if total is None:
-        Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
+        Input.objects.filter(pk=stored.pk).update(total=found, read_at=Now())
 
 
 def upload_of(operation: Operation, item: InputRequest) -> Upload:
@@ -168,7 +204,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
         operation=operation,
         resource=plan.resource.name,
         position=position,
-        chunk_size=chunk_size(plan, requested_size),
+        chunk_size=rows_in_a_chunk(chunk_size(plan, requested_size), operation.max_rows_per_second),
         match_by=plan.match_by,
         update_fields=plan.update_fields,
         **how_it_came,
@@ -177,7 +213,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     return stored
 
 
-def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
+def check_allowed_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
     """Whether the user may give a file's columns; raises BadInput. Where it has no header, its rows are looked at."""
     refused = {one.name for one in plan.refused}
     found = [name for name, column in header if column in refused]

@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
 from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
@@ -22,7 +22,8 @@ from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.ledger import claims
-from bulkql.workers.models import Chunk, Input
+from bulkql.workers.ledger.rates import seconds_to_read
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for, plan_of
@@ -50,7 +51,9 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         # Sealed before the buffer, which may put them on disk.
-        frames: Iterator[pl.DataFrame] = (sealed(plan, one) for one in alive(stored, files.read(file, plan, options)))
+        frames: Iterator[pl.DataFrame] = (
+            sealed(plan, one) for one in alive(stored, files.read_file(file, plan, options))
+        )
         with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
             frames = without_first(row_start, chain(buffer.playback(), frames))
@@ -94,6 +97,10 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
             held_at = time.monotonic()
         check_authority_again(stored)
         yield frame
+        # What is read is stored: a load, too. None but an operation with a pace waits here, until it is canceled.
+        seconds = seconds_to_read(frame.height, stored.operation.max_rows_per_second)
+        if seconds and not Operation.objects.filter(pk=stored.operation_id, state=State.CANCELING).exists():
+            time.sleep(seconds)
 
 
 def without_first(rows: int, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

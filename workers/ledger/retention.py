@@ -7,7 +7,7 @@ from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
 from bulkql.workers.models import Input, Operation, Upload
@@ -24,7 +24,7 @@ def purge() -> tuple[int, int]:
 
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
-    old = Operation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=limits().retention_days))
+    old = Operation.objects.filter(finished_at__lt=Now() - timedelta(days=limits().retention_days))
     # What rows were goes with the operation; a revert of it needs that until its end.
     old = old.exclude(Exists(Operation.objects.filter(revert_of=OuterRef("pk"), finished_at=None)))
     count = 0
@@ -36,9 +36,8 @@ def purge_operations() -> int:
 
 def purge_uploads() -> int:
     """Uploads that no operation needs any more, and those that were announced and never came."""
-    now = timezone.now()
-    never_came = Q(uploaded_at=None, created_at__lt=now - timedelta(seconds=limits().upload_seconds))
-    is_old = Q(uploaded_at__lt=now - timedelta(days=limits().retention_days))
+    never_came = Q(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
+    is_old = Q(uploaded_at__lt=Now() - timedelta(days=limits().retention_days))
     is_needed = Exists(Input.objects.filter(upload=OuterRef("pk")))
     unneeded = Upload.objects.filter(never_came | is_old).exclude(is_needed)
     count = 0

@@ -27,6 +27,7 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.existing import left_as_they_are
 from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
@@ -38,7 +39,7 @@ from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.making import made, prepared
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
-from bulkql.workers.validation.sealing import opened, withheld
+from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
@@ -122,7 +123,7 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
     """What can be known of rows without asking the database; raises HookFailed."""
-    sent = opened(plan, raw)
+    sent = unsealed(plan, raw)
     ready = prepared(plan, sent)
     validated = with_lists(plan, ready, validate(plan, ready))
     # Whether the user may give a field is asked of what was sent: what the resource makes of it is its own.
@@ -224,6 +225,8 @@ def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
         found = cleaned(plan, resolve_lists(plan, level, resolved, user))
         rows = as_stored(plan, made(plan, found.rows))
         written = in_lane(plan)(plan, rows, user)
+        if plan.skips_existing:
+            written = left_as_they_are(plan, rows, written, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
 

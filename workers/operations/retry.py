@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import transaction
 from django.db.models import Q, Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
@@ -20,13 +20,14 @@ from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_permissions
-from bulkql.workers.ledger.results import one_by_one, result_rows
+from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations.steps import after_commit
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -59,12 +60,17 @@ def store_again(operation: Operation, user: User) -> Operation:
         verb=operation.verb,
         on_error=operation.on_error,
         dry_run=operation.dry_run,
+        skip_existing=operation.skip_existing,
+        max_rows_per_second=operation.max_rows_per_second,
         label=operation.label,
         created_by=user,
         retry_of=operation,
         revert_of=operation.revert_of,
         forces=operation.forces,
+        calls_back=operation.calls_back,
     )
+    if operation.calls_back:
+        announce(again, operation.deliveries.values_list("url", flat=True))
     total = sum(store_left(again, old, user) for old in operation.inputs.order_by("position"))
     if total == 0:
         raise BadInput(
@@ -111,7 +117,7 @@ def store_left(again: Operation, old: Input, user: User) -> int:
 
 def store_total(stored: Input, total: int) -> int:
     """All rows of an input are stored."""
-    Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
+    Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
     return total
 
 
@@ -139,7 +145,7 @@ def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:
     """The raw rows that an input left, in order, a chunk at a time."""
     with_rows = old.chunks.filter(Q(failed__gt=0) | Q(skipped__gt=0))
-    for chunk in one_by_one(
+    for chunk in chunks_in_order(
         with_rows.select_related("input").only(
             "input__position", "number", "row_start", "row_count", "payload", "results"
         )

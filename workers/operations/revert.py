@@ -7,24 +7,25 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 from django.apps import apps
 from django.db import transaction
 from django.db.models import Q, Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
-from bulkql.workers.intake.accept import earlier
+from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import BulkRequest, Mode, check_text, exceeds
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_options, rate_of
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
@@ -35,6 +36,7 @@ from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import may, permission_to
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
+from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -53,6 +55,9 @@ class RevertOptions:
     chunk_size: int | None = None
     label: str = ""
     idempotency_key: str | None = None
+    start_at: datetime | None = None
+    max_rows_per_second: int | None = None
+    webhook_url: str | None = None
 
 
 def revert(operation: Operation, user: User, options: RevertOptions) -> Operation:
@@ -68,11 +73,10 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
     with transaction.atomic():
         # Of two who revert it at once, the second one sees the first one's.
         operation = Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
-        again = store_revert(operation, user, options, digest)
+        again = store_revert(operation, request, digest, forces=options.forces)
     logger.info("operation %s: accepted, %s, of operation %s", again.id, again.verb, operation.id)
     with after_commit(again):
-        rows = again.inputs.aggregate(rows=Sum("total"))["rows"] or 0
-        if options.mode == Mode.SYNC or (options.mode == Mode.AUTO and rows <= limits().sync_rows):
+        if is_for_now(again, options):
             write_or_hand_over(again)
         else:
             dispatch(again.id)
@@ -81,12 +85,20 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
 
 def request_of(operation: Operation, user: User, options: RevertOptions) -> BulkRequest:
     """The options as those of a request; raises BadInput, LimitExceeded."""
-    check_text("label", options.label)
-    check_text("idempotencyKey", options.idempotency_key or "")
-    exceeds("max_chunk_size", "rows in a chunk", options.chunk_size or 1, "ask for smaller chunks")
-    if options.chunk_size is not None and options.chunk_size < 1:
-        raise BadInput(f"chunkSize is {options.chunk_size}; a chunk has at least one row.")
-    return BulkRequest(verb=Verb.REVERT, user=user, inputs=[], idempotency_key=options.idempotency_key)
+    names = dict.fromkeys(operation.inputs.order_by("position").values_list("resource", flat=True))
+    how = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "forces"}
+    inputs = [InputRequest(resource=resource_named(name)) for name in names]
+    request = BulkRequest(verb=Verb.REVERT, user=user, inputs=inputs, **how)
+    check_options(request)
+    return request
+
+
+def is_for_now(again: Operation, options: RevertOptions) -> bool:
+    """AUTO undoes few rows at once."""
+    if options.mode != Mode.AUTO:
+        return options.mode == Mode.SYNC
+    rows = again.inputs.aggregate(rows=Sum("total"))["rows"] or 0
+    return options.start_at is None and options.max_rows_per_second is None and rows <= limits().sync_rows
 
 
 def hash_of_revert(operation: Operation, options: RevertOptions) -> str:
@@ -95,30 +107,40 @@ def hash_of_revert(operation: Operation, options: RevertOptions) -> str:
     return hashlib.sha256(json.dumps(how).encode()).hexdigest()
 
 
-def store_revert(operation: Operation, user: User, options: RevertOptions, digest: str) -> Operation:
+def store_revert(operation: Operation, request: BulkRequest, digest: str, *, forces: bool) -> Operation:
     """The new operation with its inputs and chunks, in the reverse of the order in which the other one was written."""
     check_revertible(operation)
     before = last_revert(operation)
     inputs = list((before or operation).inputs.order_by("position" if before else "-position"))
     for one in inputs:
-        check_may_undo(user, one if before is None else its_source(operation, one), resource_named(one.resource))
+        check_may_undo(
+            request.user, one if before is None else its_source(operation, one), resource_named(one.resource)
+        )
+    urls = webhook_urls(request)
     again = Operation.objects.create(
+        id=request.operation_id,
         verb=Verb.REVERT,
-        on_error=options.on_error,
-        dry_run=options.dry_run,
-        forces=options.forces,
-        label=options.label,
-        idempotency_key=options.idempotency_key,
+        on_error=request.on_error,
+        dry_run=request.dry_run,
+        forces=forces,
+        calls_back=bool(urls),
+        start_at=request.start_at,
+        max_rows_per_second=rate_of(request),
+        message=start_message(request),
+        label=request.label,
+        idempotency_key=request.idempotency_key,
         input_hash=digest,
-        created_by=user,
+        created_by=request.user,
         revert_of=operation,
     )
+    if urls:
+        announce(again, urls)
     ends: Counter[str] = Counter()
     for position, one in enumerate(inputs):
         frames = written_frames(one) if before is None else leftovers(one)
         start = ends[one.resource]
         ends[one.resource] += store_input(
-            again, position, one, frames, options.chunk_size, start, is_whole=operation.trades
+            again, position, one, frames, request.chunk_size, start, is_whole=operation.trades
         )
     if not ends.total():
         raise BadInput(f"Operation {operation.id} wrote no row; there is nothing to revert.")
@@ -214,7 +236,7 @@ def store_input(
         match_by=[resource.pk.name],
         removes=old.removes,
         scope_rows=old.scope_rows,
-        read_at=timezone.now(),
+        read_at=Now(),
         total=0,
     )
     grant(stored)

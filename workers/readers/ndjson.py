@@ -46,7 +46,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     is_first = is_empty = True
     records = Records(plan, options)
     for block in blocks(file, options):
-        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None:
+        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None and block.has(frame.height):
             is_empty = False
             yield block.numbered(frame)
             continue
@@ -78,6 +78,18 @@ class Block:
     data: bytes
     lines: Sequence[int]
 
+    def has(self, count: int) -> bool:
+        """Whether each of so many objects is on a line of its own, and has it to itself.
+
+        The decoder takes two on a line, and one that goes on in the next. But where a line ends with } and the next
+        begins with {, no object goes on: there would be a comma between them.
+        """
+        lines = self.data.strip()
+        if lines.count(b"\n") + 1 == count == lines.count(b"}\n{") + lines.count(b"}\r\n{") + 1:
+            return True
+        texts = [text.strip() for text in lines.split(b"\n") if text.strip()]
+        return len(texts) == count and all(text[:1] == b"{" and text[-1:] == b"}" for text in texts)
+
     def numbers(self) -> Sequence[int]:
         """The line of each value; blank lines have none."""
         texts = self.data.split(b"\n")
@@ -95,7 +107,7 @@ class Block:
 
 def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
     """The file's lines in blocks; an array, and objects that span lines, as if each were on a line of its own."""
-    pieces = text_of(file, options)
+    pieces = utf8_pieces(file, options)
     beginning = next(pieces, b"")
     pieces = chain([beginning], pieces)
     if is_array(beginning) or spans_lines(beginning):
@@ -109,7 +121,7 @@ def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
         line += count
 
 
-def text_of(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
+def utf8_pieces(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     """The file as pieces of UTF-8, growing; a line that is no UTF-8 is left to those who read it."""
     pieces = growing(file)
     if codecs.lookup(options.encoding).name not in ("utf-8", "utf-8-sig"):
@@ -224,8 +236,8 @@ def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values; where one is not JSON, an error in its place."""
     is_deep = is_too_deep(block.data)
     try:
-        if not is_deep:
-            return decoder.decode_lines(block.data), {}
+        if not is_deep and block.has(len(found := decoder.decode_lines(block.data))):
+            return found, {}
     except UNREADABLE:
         pass
     rows: list[Any] = []
@@ -238,13 +250,13 @@ def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
                 raise msgspec.DecodeError(too_deep())
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
-            reason = f"Line {number:,} is not JSON: {reason_of(text, error)}."
+            reason = f"Line {number:,} is not JSON: {why_not_json(text, error)}."
             errors[len(rows)] = [RowError(None, Code.MALFORMED, reason, text.rstrip(b"\r").decode(errors="replace"))]
             rows.append(None)
     return rows, errors
 
 
-def reason_of(text: bytes, error: Exception) -> str:
+def why_not_json(text: bytes, error: Exception) -> str:
     """Why a line is not JSON, and what that may come from."""
     try:
         text.decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import connections, models
 from django.db.models.sql import Query
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.resources.keys import UniqueKey, is_plain, unique_keys
+from bulkql.workers.resources.keys import UniqueKey, names_only_fields, unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,18 @@ def constraints_of(model: type[models.Model], alias: str) -> tuple[Constraint, .
     return (*(plain(model, alias, key) for key in keys), *told_by_database(model, alias))
 
 
+def why_no_key(model: type[models.Model], alias: str, fields: Collection[str]) -> str:
+    """Why rows cannot be found by these fields, which are no key of theirs, and what helps if the database has one."""
+    for one in constraints_of(model, alias):
+        if one.key is None and set(one.fields) == set(fields):
+            where = f" where {one.condition}" if one.condition is not None else ""
+            return (
+                f": only {', '.join(one.values)} is unique{where}. Make {' and '.join(fields)} unique as it stands, "
+                "and let prepare_rows bring rows into its spelling, or take another key"
+            )
+    return ", of which several rows may have the same"
+
+
 def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
     quote = connections[alias].ops.quote_name
     columns = tuple(quote(str(model._meta.get_field(name).column)) for name in key.fields)  # type: ignore[union-attr]
@@ -60,14 +72,14 @@ def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constrai
     """The constraints on expressions, and those that hold for some of the rows."""
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and not (
-            constraint.condition is None and is_plain(constraint)
+            constraint.condition is None and names_only_fields(constraint)
         ):
             expressions: list[Any] = [bare(one) for one in constraint.expressions]
             expressions += [models.F(model._meta.get_field(name).name) for name in constraint.fields]
             condition: Any = constraint.condition
             yield Constraint(
-                fields=names_in(model, *expressions),
-                conditional_on=() if condition is None else names_in(model, condition),
+                fields=fields_named_in(model, *expressions),
+                conditional_on=() if condition is None else fields_named_in(model, condition),
                 values=tuple(sql_of(model, alias, one) for one in expressions),
                 condition=None if condition is None else sql_of(model, alias, condition),
                 nulls_distinct=constraint.nulls_distinct is not False,
@@ -82,7 +94,7 @@ def bare(expression: Any) -> Any:
     return expression
 
 
-def names_in(model: type[models.Model], *expressions: Any) -> tuple[str, ...]:
+def fields_named_in(model: type[models.Model], *expressions: Any) -> tuple[str, ...]:
     """The fields that expressions and conditions name."""
     # Private to Django, so not in the stubs; its own checks of constraints use it.
     names = [reference[0] for one in expressions for reference in model._get_expr_references(one)]  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.models import Input, Operation
+from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -48,6 +49,10 @@ class Plan:
     keeps_images: bool = False
     #: Rows that were changed since they were written are reverted all the same.
     forces: bool = False
+    #: The rows are those of a sync, of which most are in the table as they are sent.
+    is_sync: bool = False
+    #: New rows whose unique key the table has already are left out, and are no errors.
+    skips_existing: bool = False
     #: How a file spells values; None for rows that came with the request.
     spelling: Spelling | None = None
 
@@ -204,6 +209,8 @@ def plan_of(stored: Input) -> Plan:
         within=None if stored.scope is None else thawed(resource.model, stored.scope),
         keeps_images=keeps_images(resource, stored.operation),
         forces=stored.operation.forces,
+        is_sync=stored.operation.verb == Verb.SYNC,
+        skips_existing=stored.operation.skip_existing,
         spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
     )
     # Most resources do not ask who it is: then the user is not asked for, either.
@@ -271,8 +278,8 @@ def key_for(
     if not any(set(wanted) == set(fields) for fields in allowed):
         ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
         raise BadInput(
-            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}], of which several "
-            f"rows may have the same; {verb.lower()} takes matchBy: {ways}."
+            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}]"
+            f"{why_no_key(resource.model, resource.database, wanted)}; {verb.lower()} takes matchBy: {ways}."
         )
     return wanted
 

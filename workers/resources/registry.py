@@ -55,6 +55,10 @@ class BulkResource:
     #: Whether what changed and deleted rows were is kept with an operation's results, so that it can be reverted; by
     #: default the setting BULKQL_KEEPS_IMAGES. It costs up to a quarter of the operation, and room for the rows.
     keeps_images: bool | None = None
+    #: The most rows that one operation may write in a second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
+    max_rows_per_second: int | None = None
+    #: Where the end of each of its operations is told; by default the setting BULKQL_WEBHOOK_URL.
+    webhook_url: str = ""
 
     def __init__(self, model: type[models.Model]) -> None:
         self.model = model

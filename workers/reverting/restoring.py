@@ -52,7 +52,8 @@ class Undo:
         """What becomes of rows (`__row`) that are restored: `__row`, outcome, pk."""
         others = [one.filter(~pl.col("is_done"))[ROW] for one in self.states]
         busy = pl.concat([pl.Series(ROW, [], dtype=ROW_NUMBER), *others])
-        own = self.own().unique(ROW, keep="first").select(ROW, "pk", "is_there", "is_done")
+        # Of a row whose lists alone changed there may be no image.
+        own = self.own().unique(ROW, keep="first").select(ROW, "is_there", "is_done")
         outcome = (
             pl.when(~pl.col("is_done") & ~pl.col("is_there"))
             .then(pl.lit(Outcome.CREATED.value))
@@ -60,7 +61,8 @@ class Undo:
             .then(pl.lit(Outcome.UPDATED.value))
             .otherwise(pl.lit(Outcome.UNCHANGED.value))
         )
-        found = rows.select(ROW).join(own, on=ROW, maintain_order="left")
+        found = rows.select(ROW, "pk").join(own, on=ROW, how="left", maintain_order="left")
+        found = found.with_columns(pl.col("is_there", "is_done").fill_null(True))
         return found.select(ROW, outcome=outcome, pk="pk").cast(OUTCOME_OF_ROW)  # type: ignore[arg-type]
 
     def cascades_of(self, rows: pl.Series) -> dict[str, int]:

@@ -26,7 +26,7 @@ def save_back(undo: Undo, rows: pl.DataFrame) -> Written:
     states = {row: found for row, *found in undo.own().select(ROW, "is_there", "is_done").iter_rows()}
 
     def act(row: int) -> tuple[Outcome, str]:
-        is_there, is_done = states[row]
+        is_there, is_done = states.get(row, (True, True))
         if not is_done:
             save_as_before(undo, pks[row], before[row])
         put_parts(undo, pl.Series([row]), Part.GONE, Part.POINTING, Part.LINK)

@@ -58,7 +58,7 @@ def source_of(plan: Plan, raw: pl.DataFrame) -> Source:
     found = pl.concat([pl.DataFrame(schema=schema), *rows])
     images = gathered(images)
     usable = [one for one in images if set(one.columns) <= set(image_columns(one.model))]
-    kept = pl.concat([pl.Series(ROW, [], dtype=ROW_NUMBER), *(one.rows[ROW] for one in own_of(plan, images))])
+    kept = pl.concat([pl.Series(ROW, [], dtype=ROW_NUMBER), *(one.rows[ROW] for one in images)])
     unusable = [one.rows[ROW] for one in images if one not in usable]
     strange = pl.concat([pl.Series(ROW, [], dtype=ROW_NUMBER), *unusable]).unique()
     lost = wanted.filter(~pl.col(ROW).is_in(kept.implode()))

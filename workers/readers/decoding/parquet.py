@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import available_timezones
 
 #: Most rows of a frame.
 BATCH_ROWS = 50_000
@@ -27,6 +28,12 @@ class TooLarge(Exception):
     letter = "R"
 
 
+class UnknownType(Exception):
+    """A column of a type for which there are no cells: (what it is, and what helps)."""
+
+    letter = "U"
+
+
 def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[bytes, Any]]:
     """The columns; and the rows of those that are wanted."""
     import pyarrow.parquet as pq
@@ -35,20 +42,29 @@ def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[b
     yield b"H", json.dumps(schema.names).encode()
     wanted = json.loads(sys.stdin.readline() or "[]")
     if wanted:
+        check_types(schema, wanted)
         first = 0
-        for batch in batches(path, schema, wanted, frame_bytes):
+        for batch in file_batches(path, schema, wanted, frame_bytes):
             for part in parts(batch, frame_bytes, record_bytes, first):
-                yield b"F", stream_of(part)
+                yield b"F", in_rows(part)
             first += batch.num_rows
     yield b"Z", b""
 
 
-def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
+def check_types(schema: Any, wanted: list[str]) -> None:
+    """Whether there are cells for all columns. A library that reads frames panics over 256 bits."""
+    for name in wanted:
+        kind = schema.field(name).type
+        if "decimal256" in str(kind):
+            raise UnknownType(f"The column {name!r} is of the type {kind}; write it as decimal128, or as texts.")
+
+
+def file_batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
     """Batches of so many rows as should have no more than `frame_bytes`, texts as they are encoded."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        texts = [name for name in wanted if is_text(schema.field(name).type) and is_repeated(file.metadata, name)]
+        texts = [name for name in wanted if holds_texts(schema.field(name).type) and is_repeated(file.metadata, name)]
     # Page by page: a row group may be the whole file.
     with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1024 * 1024, pre_buffer=False) as file:
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
@@ -56,10 +72,34 @@ def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iter
         rows = max(1, min(BATCH_ROWS, frame_bytes // max(widest, 1)))
         for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
             # A name with a dot in it may bring others along.
-            yield batch.select(wanted)
+            yield readable(batch.select(wanted))
 
 
-def is_text(kind: Any) -> bool:
+def readable(batch: Any) -> Any:
+    """A batch with bytes where the texts of a column are not all UTF-8: their rows are refused, and not the file."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([in_bytes(column) for column in batch.columns], names=batch.schema.names)
+
+
+def in_bytes(column: Any) -> Any:
+    """A column as it is, or as bytes."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        values = in_bytes(column.dictionary)
+        return column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
+    try:
+        # What the file says has not been looked at before, such as places outside of their list.
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise
+        return column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
+    return column
+
+
+def holds_texts(kind: Any) -> bool:
     import pyarrow as pa
 
     is_any = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
@@ -106,6 +146,8 @@ def weight(array: Any) -> int:
     if pa.types.is_struct(kind):
         names = sum(len(field.name) for field in kind)
         return size + len(array) * names + sum(map(weight, array.flatten()))
+    if pa.types.is_map(kind):
+        return size + weight(array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field]))).flatten())
     if pa.types.is_nested(kind):
         return size + weight(array.flatten())
     return size + int(array.nbytes)
@@ -116,27 +158,41 @@ def lengths_of(values: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if is_text(values.type):
+    if holds_texts(values.type):
         return pc.binary_length(values)
     return pa.array([CELL_BYTES] * len(values), "int32")
 
 
-def stream_of(batch: Any) -> Any:
-    """A batch as an Arrow stream, each text in its row."""
+def in_rows(batch: Any) -> Any:
+    """A batch with each text in its row."""
     import pyarrow as pa
 
-    columns = [plain(column) for column in batch.columns]
-    whole = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_batch(whole)
-    return memoryview(sink.getvalue())
+    columns = [in_known_zones(storage_of(column)) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def plain(column: Any) -> Any:
+def storage_of(column: Any) -> Any:
     """A column whose values stand for themselves."""
     import pyarrow as pa
 
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def in_known_zones(column: Any) -> Any:
+    """Moments of zones that the reader has no name for, such as +05:30, in UTC: they stay the moments that they are."""
+    kind = with_known_zones(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def with_known_zones(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and kind.tz and kind.tz not in available_timezones():
+        return pa.timestamp(kind.unit, "UTC")
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(with_known_zones(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(with_known_zones(kind.value_type)))
+    return kind
