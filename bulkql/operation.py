@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
     from bulkql.workers.downloads.download import Download
-    from bulkql.workers.ledger.totals import Progress
+    from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
 
 
@@ -107,6 +107,13 @@ class BulkOperation:
 
         chunks = self._stored.chunks.filter(recorded_at__isnull=False)
         return (row for _, row in walk(chunks, result_rows, None))
+
+    @property
+    def reverted(self) -> Heaps:
+        """Of a revert: how many rows are undone, were changed_since and so kept, and are impossible to undo."""
+        from bulkql.workers.ledger.totals import heaps
+
+        return heaps(self._stored)
 
     def refresh(self) -> Self:
         """Read the totals again."""

@@ -93,6 +93,7 @@ describe(
     DELETE="Rows of the table are deleted.",
     SYNC="The table, or a part of it, becomes what the rows say.",
     EXPORT="Rows of the table are written to files.",
+    REVERT="What another operation did to its rows is undone.",
 )
 describe(
     OnError,
@@ -143,6 +144,7 @@ describe(
     FORBIDDEN="The user may not change the row with this key.",
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
+    CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
 )
 describe(
     DeliveryState,

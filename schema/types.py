@@ -130,6 +130,15 @@ class ResourceCounts:
 
 
 @strawberry.type(
+    description="What became of the rows of a revert. A row that was written is undone as a whole or not at all."
+)
+class RevertCounts:
+    undone: int = strawberry.field(description="Rows that are as they were before the operation.")
+    changed_since: int = strawberry.field(description="Rows that were changed since, and kept as they are: CONFLICT.")
+    impossible: int = strawberry.field(description="Rows that cannot be as they were; their row errors say why.")
+
+
+@strawberry.type(
     description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
     "is kept."
 )
@@ -175,6 +184,7 @@ class BulkOperation:
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
     created_by: str | None = strawberry.field(description="The user who asked for it.")
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
+    revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
@@ -183,7 +193,17 @@ class BulkOperation:
     async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
-    @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
+    @strawberry.field(description="Of a revert: what is undone, what is not, and why not; null of others.")
+    async def reverted(self) -> RevertCounts | None:
+        if self.stored.verb != Verb.REVERT:
+            return None
+        heaps = await sync_to_async(totals.heaps)(self.stored)
+        return RevertCounts(undone=heaps.undone, changed_since=heaps.changed_since, impossible=heaps.impossible)
+
+    @strawberry.field(
+        description="Rows that were deleted along with the operation's own, by model; of a revert also those that came "
+        "back along."
+    )
     async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
@@ -306,6 +326,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         finished_at=progress.finished_at,
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
         retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
+        revert_of=strawberry.ID(str(operation.revert_of_id)) if operation.revert_of_id is not None else None,
         stored=operation,
     )
 

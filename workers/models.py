@@ -86,6 +86,10 @@ class Operation(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    revert_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reverts")
+    forces = models.BooleanField(
+        default=False, db_default=False, help_text="A revert of rows that were changed since, too."
+    )
     lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -221,6 +225,7 @@ class Chunk(models.Model):
     error_count = models.IntegerField(default=0, help_text="Row errors; a row may have several.")
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
+    images = models.BinaryField(null=True, help_text="What its rows were before, compressed Arrow IPC.")
 
     class Meta:
         db_table = "bulkql_chunk"

@@ -60,6 +60,7 @@ ROOTS = {
     "Mutation.pauseOperation":            (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.revertOperation":           (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.resendWebhook":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -110,7 +111,7 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
     "exported percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
-    "startedAt finishedAt createdBy retryOf cascades rowErrors results deliveries",
+    "startedAt finishedAt createdBy retryOf revertOf reverted cascades rowErrors results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
@@ -125,6 +126,7 @@ PLAIN = {
     "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped exported",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "ResourceTemplate": "name format url expiresAt",
+    "RevertCounts": "undone changedSince impossible",
     "RowError": "index line resource path code documentation",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
@@ -145,6 +147,7 @@ ARGUMENTS = {
     "Mutation.pauseOperation": {"id": "ID"},
     "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
+    "Mutation.revertOperation": {"id": "ID", "force": "false", "options": "{dryRun: true}"},
     "Mutation.resendWebhook": {"id": "DELIVERY"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},

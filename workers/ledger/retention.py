@@ -23,6 +23,8 @@ def purge() -> tuple[int, int]:
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
     old = Operation.objects.filter(finished_at__lt=Now() - timedelta(days=limits().retention_days))
+    # What rows were goes with the operation; a revert of it needs that until its end.
+    old = old.exclude(Exists(Operation.objects.filter(revert_of=OuterRef("pk"), finished_at=None)))
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
         files = Export.objects.filter(input__operation__in=ids).exclude(path="")
