@@ -2,8 +2,10 @@
 
 from bulkql.operation import BulkOperation
 from bulkql.verbs import (
+    aapply,
     acreate,
     adelete,
+    apply,
     areplace,
     async_sync,
     aupdate,
@@ -15,7 +17,7 @@ from bulkql.verbs import (
     update,
     upsert,
 )
-from bulkql.workers.enums import Lane
+from bulkql.workers.enums import Approval, Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -32,10 +34,12 @@ from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+BY_ANOTHER = Approval.BY_ANOTHER
 
 __all__ = [
     "ALL",
     "AUTO",
+    "BY_ANOTHER",
     "COPY",
     "SAVE",
     "BadInput",
@@ -50,8 +54,10 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "aapply",
     "acreate",
     "adelete",
+    "apply",
     "areplace",
     "async_sync",
     "aupdate",

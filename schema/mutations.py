@@ -12,14 +12,15 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.inputs import BulkOptions, bulk_input_type
-from bulkql.schema.permissions import operation_for
+from bulkql.schema.inputs import ApplyOptions, BulkOptions, bulk_input_type
+from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, check_may_upload
 from bulkql.workers.operations import steps
+from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
@@ -42,6 +43,8 @@ class CreatedUpload:
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
+Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
+HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -56,6 +59,15 @@ class CommonMutation:
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
+
+    @strawberry.mutation(
+        description="Carry out a plan, which is a dry run: once, and as it shows. Rows of the table that changed since "
+        "are CONFLICT row errors, and not written."
+    )
+    async def apply_operation(
+        self, info: Info[Context, None], id: Plan, options: HowToApply = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(apply)(info, id, options)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
@@ -134,6 +146,18 @@ def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
     operation = operation_for(user, operation_id)
     check_selection(info)
     return committed(retry(operation, user))
+
+
+def apply(info: Info[Context, None], plan_id: str, options: ApplyOptions | None) -> BulkOperation:
+    """Apply a plan that the user may see."""
+    user = user_of(info)
+    plan = readable_operation(user, plan_id)
+    check_selection(info)
+    options = options or ApplyOptions()
+    key = options.idempotency_key
+    return committed(
+        apply_plan(ApplyRequest(plan=plan, user=user, mode=options.mode, label=options.label, idempotency_key=key))
+    )
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

@@ -26,6 +26,8 @@ class Entry:
     outcomes: pl.DataFrame
     errors: pl.DataFrame
     cascades: dict[str, int]
+    #: What a dry run saw of the table's rows (workers/evidence); None for what is no plan.
+    evidence: pl.DataFrame | None = None
 
     def columns(self) -> dict[str, object]:
         """The columns of a chunk that hold it."""
@@ -37,6 +39,7 @@ class Entry:
             "results": pack(self.outcomes.drop("index")),
             "errors": pack(self.errors) if self.errors.height else None,
             "error_count": self.errors.height,
+            **({} if self.evidence is None else {"evidence": pack(self.evidence)}),
             "cascades": self.cascades or None,
             **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
         }

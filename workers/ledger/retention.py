@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
@@ -22,9 +22,19 @@ def purge() -> tuple[int, int]:
     return purge_operations(), purge_uploads()
 
 
+def plan_until(finished_at: datetime | None) -> datetime | None:
+    """Until when a plan that was over then can be applied."""
+    return None if finished_at is None else finished_at + timedelta(days=limits().plan_days)
+
+
 def purge_operations() -> int:
-    """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
-    old = Operation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=limits().retention_days))
+    """Operations that were over more than BULKQL_RETENTION_DAYS ago, and plans that are good no more."""
+    now, retention = timezone.now(), timedelta(days=limits().retention_days)
+    is_old = Q(dry_run=False, finished_at__lt=now - retention)
+    is_past = Q(dry_run=True, finished_at__lt=now - max(retention, timedelta(days=limits().plan_days)))
+    # What a plan saw is asked for while it is applied.
+    is_needed = Exists(Operation.objects.filter(applied_from=OuterRef("pk"), finished_at=None))
+    old = Operation.objects.filter(is_old | is_past).exclude(is_needed)
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
         Operation.objects.filter(pk__in=ids).delete()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
+from bulkql.workers.evidence.expectations import Expectation, evidence_of
+from bulkql.workers.evidence.sightings import sighted
 from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.reservation import with_keys
@@ -149,11 +152,39 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return traded(plan.resource.database, trades, attempt)
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
-    """Write a chunk's rows, whatever changes hands among them."""
-    entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame | None = None) -> Entry:
+    """Write a chunk's rows, whatever changes hands among them. `sightings`: what was there, if that is known."""
+    user = chunk.operation.created_by
+    if sightings is None and chunk.operation.looks_first:
+        sightings = sighted(plan, validated.rows, user)
+    if sightings is not None and not chunk.operation.dry_run:
+        entry = written_as_planned(chunk, plan, validated, sightings)
+    else:
+        entry = entry_of(chunk, write_rows(plan, validated, user))
+        if sightings is not None:
+            entry = replace(entry, evidence=evidence_of(entry, sightings))
     after(chunk, plan, entry)
     return entry
+
+
+def written_as_planned(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame) -> Entry:
+    """Write what the plan says of a chunk's rows, each as it says or not at all."""
+    expected = Expectation.of(chunk)
+    due = expected.due(plan, validated, sightings)
+    while True:
+        with transaction.atomic(using=plan.resource.database):
+            entry = entry_of(chunk, write_rows(plan, due, chunk.operation.created_by))
+            strays = expected.strays(plan, due, entry.outcomes)
+            transaction.set_rollback(not strays.is_empty(), using=plan.resource.database)
+        if strays.is_empty():
+            return expected.told(entry, chunk.row_start)
+        due = without(due, strays)  # fewer each time
+
+
+def not_due(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame) -> Iterable[int]:
+    """The rows that the plan of a chunk's operation does not let be written."""
+    due = Expectation.of(chunk).due(plan, validated, sightings)
+    return set(range(chunk.row_count)) - set(due.rows[ROW])
 
 
 def vacated_of(chunk: Chunk, plan: Plan, validated: Validated, trades: Trades) -> Vacated:

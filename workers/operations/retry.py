@@ -19,14 +19,14 @@ from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSED
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.intake.requests import check_may_still, check_needs_no_plan, check_permissions
 from bulkql.workers.ledger.results import one_by_one, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations.steps import after_commit
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
-from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.registry import resource_named
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -79,9 +79,11 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     first = next(slices, None)
     if first is None:
         return 0
-    check_still_allowed(resource, Verb(again.verb), user)
+    check_may_still(user, Verb(again.verb), resource)
     if old.removes:
         check_permissions(user, Verb.DELETE, resource)
+    if not again.dry_run:
+        check_needs_no_plan(Verb.DELETE if old.removes else Verb(again.verb), resource)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -116,13 +118,6 @@ def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterat
     for frame in slices:
         yield verdicts.mark(frame, row_start)
         row_start += frame.height
-
-
-def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
-    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
-    if verb not in resource.operations:
-        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
-    check_permissions(user, verb, resource)
 
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:

@@ -17,6 +17,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
 from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
@@ -249,8 +250,10 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         events.publish(operation_id)
 
 
-def chunks_of(claimed: Input) -> Iterator[Chunk]:
-    """What is read for an input, as it is stored: its file, or the rows that a sync misses."""
+def chunks_of(claimed: Input) -> Iterator[object]:
+    """What is read for an input, as it is stored: its file, the rows that a sync misses, or those of a plan."""
+    if claimed.operation.applied_from_id is not None:
+        return planned_chunks(claimed)
     return unnamed_rows(claimed) if claimed.removes else read_upload(claimed)
 
 

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.enums import Approval
 from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
@@ -82,6 +83,7 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
             hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
             id="bulkql.E013",
         )
+    yield from approval_errors(resource)
     yield from list_errors(resource)
     yield from scope_errors(resource)
     yield from password_errors(resource)
@@ -107,6 +109,16 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
             )
+
+
+def approval_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """An approval that nobody knows would be taken for none."""
+    if resource.approval not in list(Approval):
+        yield Error(
+            f"{type(resource).__qualname__} has the approval {resource.approval!r}, which is none.",
+            hint="Set approval = bulkql.BY_ANOTHER, or leave it out.",
+            id="bulkql.E052",
+        )
 
 
 def frame_hooks(resource: BulkResource) -> list[str]:
