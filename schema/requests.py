@@ -140,7 +140,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
     if (file.upload is None) == (file.upload_id is None):
         both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
         raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
-    upload = uploads.find(user, file.upload_id) if file.upload_id is not None else None
+    upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
     if upload is not None and upload.uploaded_at is None:
         raise BadInput(f"Upload {upload.id} has no file yet; PUT its bytes to the url that createUpload gave.")
     content: Any = file.upload

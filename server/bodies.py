@@ -143,7 +143,7 @@ def upload_room(user: Any, upload_id: UUID) -> tuple[int | None, Quota | None]:
     Raises Forbidden, NotFound, and BadInput where the upload cannot be filled.
     """
     check_may_upload(user)
-    upload = uploads.find(user, upload_id)
+    upload = uploads.own_upload(user, upload_id)
     uploads.check_is_awaited(upload)
     return (upload.size, None) if upload.size is not None else (None, upload_quotas(user)[0])
 

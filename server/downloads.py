@@ -73,7 +73,7 @@ def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
     operation = readable_operation(user, str(operation_id))
     for resource, permission in hidden_contents(user, operation).items():
         raise Forbidden(f"Reading {resource} needs the permission {permission}.")
-    signatures.check(operation.pk, name, signature)
+    signatures.check_signature(operation.pk, name, signature)
     found = next((download for download in downloads(operation.pk) if download.name == name), None)
     if found is None:
         raise NotFound(f"Operation {operation.pk} has no file {name}.")
@@ -83,7 +83,7 @@ def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
 def find_template(user: User, signature: str, name: str) -> Download:
     """The template of a good link, as the user's rights are now; raises NotFound, Expired, Forbidden."""
     try:
-        signatures.check(signatures.TEMPLATES, name, signature)
+        signatures.check_signature(signatures.TEMPLATES, name, signature)
     except Expired:
         raise Expired("This link has expired; ask for the resourceTemplate again.") from None
     except NotFound:

@@ -36,4 +36,4 @@ def store(user: Any, upload_id: UUID, request: HttpRequest) -> Any:
     """The body, which Django has spooled to disk, into the storage."""
     check_may_upload(user)
     # A request reads like a file.
-    return uploads.fill(uploads.find(user, upload_id), File(cast("IO[bytes]", request)))
+    return uploads.fill(uploads.own_upload(user, upload_id), File(cast("IO[bytes]", request)))

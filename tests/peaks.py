@@ -56,7 +56,7 @@ def read_into_chunks(path: Path) -> dict[str, Any]:
             start.header(plan)
             del start
             file.seek(0)
-            frames = files.read(file, plan, options)
+            frames = files.read_file(file, plan, options)
             with closing(find_superseded(plan, buffer.recording(frames), None)) as verdicts:
                 for frame in in_slices(chain(buffer.playback(), frames), 10_000):
                     packed = pack(verdicts.mark(frame, rows))

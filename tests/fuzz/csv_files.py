@@ -165,7 +165,7 @@ def run(cases: int, seed: int) -> dict[str, Any]:
         rows: list[tuple[int, Row | None]] = []
         with mock.patch.multiple(reader, BLOCK_BYTES=size, FIRST_BYTES=size):
             try:
-                for frame in files.read(io.BytesIO(case.text.encode()), plan, options):
+                for frame in files.read_file(io.BytesIO(case.text.encode()), plan, options):
                     errors = frame[INTAKE_ERRORS] if INTAKE_ERRORS in frame.columns else [None] * frame.height
                     cells = zip(*(frame[name].fill_null("") for name in COLUMNS if name in frame.columns), strict=True)
                     given = list(cells) or [()] * frame.height

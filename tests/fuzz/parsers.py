@@ -73,7 +73,7 @@ def run(cases: int, seed: int) -> dict[str, Any]:
             start = files.FileStart(io.BytesIO(data), options)
             start.names()
             start.check(plan)
-            rows = sum(frame.height for frame in files.read(io.BytesIO(data), plan, options))
+            rows = sum(frame.height for frame in files.read_file(io.BytesIO(data), plan, options))
             found["read"] += 1
             found["rows"] += rows
         except BulkError as error:

@@ -70,7 +70,7 @@ def own_columns(frame: pl.DataFrame) -> pl.DataFrame:
 def read(content: bytes, options: FileOptions) -> pl.DataFrame:
     """What the reader makes of a file."""
     return own_columns(
-        pl.concat(files.read(io.BytesIO(content), creating(resource_named("animals")), options), how="diagonal")
+        pl.concat(files.read_file(io.BytesIO(content), creating(resource_named("animals")), options), how="diagonal")
     )
 
 

@@ -71,7 +71,7 @@ def places(found):
 
 def downloads(done):
     stored = done.operation.inputs.get()
-    return b"".join([*csv.as_csv(stored), *ndjson.as_ndjson(stored)])
+    return b"".join([*csv.left_as_csv(stored), *ndjson.left_as_ndjson(stored)])
 
 
 #: A row whose password nothing is wrong with, and rows with each kind of fault.
@@ -153,7 +153,7 @@ def test_failed_rows_come_back_without_it_and_a_retry_still_knows_it(user):
     text = f"name,color,number\na,{SECRET},x\nb,{SECRET},2\n".encode()
     done = run(user, text=text)
     assert done.outcomes == ["FAILED", "CREATED"]
-    assert b"".join(csv.as_csv(done.operation.inputs.get())).splitlines()[:2] == [
+    assert b"".join(csv.left_as_csv(done.operation.inputs.get())).splitlines()[:2] == [
         b"name,color,number,bulkql_row,bulkql_code,bulkql_path,bulkql_message",
         b"a,,x,0,INVALID,number,\xe2\x80\x9cx\xe2\x80\x9d value must be an integer.",
     ]

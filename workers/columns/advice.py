@@ -10,7 +10,7 @@ from django.db import models
 from bulkql.workers.columns.cells import MARK
 from bulkql.workers.columns.column import MISSPELLED, Column
 from bulkql.workers.columns.kinds import BOOLEANS
-from bulkql.workers.columns.spelling import DECIMALS, ISO_DATE, NUMBERS, Spelling, number, separators
+from bulkql.workers.columns.spelling import DECIMALS, ISO_DATE, NUMBERS, Spelling, number_pattern, separators
 
 #: Choices that a message lists.
 LISTED = 20
@@ -26,28 +26,28 @@ def advised(column: Column, cell: str, error: ValidationError) -> str:
     if cell.startswith(MARK):
         return words
     text, field, spelling = cell.strip(), column.ruling_field, column.spelling
-    if field.choices and error.code in ("invalid", "invalid_choice") and text not in texts_of(column):
-        return f"{quoted(text)} is none of the choices: {choices(column)}."
+    if field.choices and error.code in ("invalid", "invalid_choice") and text not in choice_texts(column):
+        return f"{in_quotes(text)} is none of the choices: {choices(column)}."
     if isinstance(field, models.BooleanField) and not field.choices and text not in BOOLEANS:
         return neither(text, spelling)
     if spelling is None or error.code not in ("invalid", MISSPELLED):
         return words
     if isinstance(field, NUMBERS):
-        return in_words(words, number_otherwise(text, spelling))
+        return in_sentences(words, number_otherwise(text, spelling))
     if isinstance(field, models.DateField):
-        return in_words(words, date_otherwise(text, field, spelling))
+        return in_sentences(words, date_otherwise(text, field, spelling))
     return words
 
 
-def in_words(*sentences: str) -> str:
+def in_sentences(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def quoted(text: str) -> str:
+def in_quotes(text: str) -> str:
     return f"“{text if len(text) <= QUOTED else f'{text[:QUOTED]}...'}”"
 
 
-def texts_of(column: Column) -> set[str]:
+def choice_texts(column: Column) -> set[str]:
     """The texts that stand for choices."""
     return {*column.choice_names, *map(str, column.choice_names.values())}
 
@@ -72,23 +72,23 @@ def neither(text: str, spelling: Spelling | None) -> str:
         for value, more in zip((True, False), given, strict=True)
     )
     others = "; `trueValues` and `falseValues` name others." if spelling is not None else "."
-    return f"{quoted(text)} means neither true ({true}) nor false ({false}){others}"
+    return f"{in_quotes(text)} means neither true ({true}) nor false ({false}){others}"
 
 
 def number_otherwise(text: str, spelling: Spelling) -> str:
     """What a text would be with another `decimal`."""
-    if PLAIN_NUMBER.fullmatch(text) and spelling.decimal is None and not re.match(number(","), text):
+    if PLAIN_NUMBER.fullmatch(text) and spelling.decimal is None and not re.match(number_pattern(","), text):
         return ""
     ways = [
-        f'with `decimal: "{decimal}"` it is {plain(text, decimal)}'
+        f'with `decimal: "{decimal}"` it is {plain_number(text, decimal)}'
         for decimal in DECIMALS
-        if decimal != spelling.decimal and re.match(number(decimal), text)
+        if decimal != spelling.decimal and re.match(number_pattern(decimal), text)
     ]
     sentence = ", ".join(ways)
     return f"{sentence[:1].upper()}{sentence[1:]}." if ways else ""
 
 
-def plain(text: str, decimal: str) -> str:
+def plain_number(text: str, decimal: str) -> str:
     for one in separators(decimal):
         text = text.replace(one, "")
     return text.replace(decimal, ".")

@@ -76,11 +76,11 @@ def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) 
     statement = f"COPY {connection.ops.quote_name(table)} ({quoted}) FROM STDIN (FORMAT csv)"
     with connection.cursor() as cursor:
         with connection.wrap_database_errors, cursor.copy(statement) as stream:
-            stream.write(as_csv(frame.select(columns)))
+            stream.write(copy_csv(frame.select(columns)))
         return int(cursor.rowcount)
 
 
-def as_csv(frame: pl.DataFrame) -> bytes:
+def copy_csv(frame: pl.DataFrame) -> bytes:
     """CSV in which null and the empty text stay two things: nothing, and two quotes."""
     buffer = io.BytesIO()
     frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")

@@ -132,7 +132,7 @@ def with_point(text: pl.Expr, decimal: str) -> pl.Expr:
     return (
         pl.when(typed)
         .then(text.str.strip_prefix(MARK))
-        .when(text.str.contains(number(decimal)))
+        .when(text.str.contains(number_pattern(decimal)))
         .then(plain)
         .when(text.str.starts_with(MARK))
         .then(text)
@@ -143,7 +143,7 @@ def separators(decimal: str) -> tuple[str, ...]:
     return (*SEPARATORS, DECIMALS[decimal])
 
 
-def number(decimal: str) -> str:
+def number_pattern(decimal: str) -> str:
     """The pattern of numbers with this decimal separator, whose thousands may be separated by one and the same sign."""
     groups = "|".join(rf"[0-9]{{1,3}}(?:{re.escape(one)}[0-9]{{3}})+" for one in separators(decimal))
     point = re.escape(decimal)

@@ -19,8 +19,8 @@ from bulkql.workers.downloads.failed_rows import (
     Pieces,
     Shape,
     columns_of_header,
-    fields_in,
     left_rows,
+    sent_columns,
     shape_of,
 )
 from bulkql.workers.frames import IGNORED
@@ -40,7 +40,7 @@ class Layout:
     own: list[str]
 
 
-def as_csv(stored: Input) -> Pieces:
+def left_as_csv(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
     layout = layout_of(stored, shape)
@@ -63,9 +63,9 @@ def layout_of(stored: Input, shape: Shape) -> Layout:
     is_guarded, has_lines = has_formulas(pl.DataFrame({"title": titles}, schema={"title": pl.String})), False
     for left in left_rows(stored, shape):
         if not is_csv:
-            columns |= dict.fromkeys(fields_in(left.cells))
+            columns |= dict.fromkeys(sent_columns(left.cells))
         # What is left out gets into no table, guarded or not.
-        found = sender_cells(left, [name for name in fields_in(left.cells) if not name.startswith(IGNORED)], shape)
+        found = sender_cells(left, [name for name in sent_columns(left.cells) if not name.startswith(IGNORED)], shape)
         is_guarded = is_guarded or has_formulas(found)
         has_lines = has_lines or any(left.malformed())
     return Layout(
@@ -86,11 +86,11 @@ def has_formulas(frame: pl.DataFrame) -> bool:
 
 def csv_of(left: Left, layout: Layout, shape: Shape) -> str:
     """Left rows as records; one that had too many cells has so still, behind our own columns."""
-    frame = table_of(left, layout, shape)
+    frame = layout_texts(left, layout, shape)
     surplus = {
         place: cells
         for place, text in enumerate(left.malformed())
-        if text is not None and (cells := cells_of(text, layout, shape))
+        if text is not None and (cells := surplus_cells(text, layout, shape))
     }
     parts, start = [], 0
     for place, cells in surplus.items():
@@ -101,7 +101,7 @@ def csv_of(left: Left, layout: Layout, shape: Shape) -> str:
     return "".join([*parts, records_of(frame[start:], shape)])
 
 
-def table_of(left: Left, layout: Layout, shape: Shape) -> pl.DataFrame:
+def layout_texts(left: Left, layout: Layout, shape: Shape) -> pl.DataFrame:
     """Left rows as texts, a column for each of the layout; null is an empty cell."""
     cells = sender_cells(left, layout.columns, shape)
     own = own_cells(left)
@@ -133,7 +133,7 @@ def own_cells(left: Left) -> pl.DataFrame:
     return rows.select(pl.col("index").cast(pl.String), "code", pl.col("path").replace("", None), "message")
 
 
-def cells_of(text: str, layout: Layout, shape: Shape) -> list[str]:
+def surplus_cells(text: str, layout: Layout, shape: Shape) -> list[str]:
     """The cells of a malformed record that has too many of them; nothing for one that is malformed otherwise."""
     if not shape.is_file or shape.options.format != FileFormat.CSV:
         return []

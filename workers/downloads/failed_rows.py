@@ -142,7 +142,7 @@ def left_in(chunk: Chunk, shape: Shape) -> Left:
     return Left(unpack(chunk.payload).filter(is_left), results["index"].filter(is_left), reasons)
 
 
-def fields_in(raw: pl.DataFrame) -> list[str]:
+def sent_columns(raw: pl.DataFrame) -> list[str]:
     """The sender's columns of a raw frame; the others are ours."""
     return [name for name in raw.columns if not name.startswith("__") or name.startswith(IGNORED)]
 

@@ -45,12 +45,12 @@ def downloads(operation_id: UUID) -> list[Download]:
         .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )
     return [
-        *(download for one in inputs.order_by("position") if one.left for download in failed_of(one, one.left)),
+        *(download for one in inputs.order_by("position") if one.left for download in failed_downloads(one, one.left)),
         *results_of(operation_id),
     ]
 
 
-def failed_of(stored: Input, rows: int) -> list[Download]:
+def failed_downloads(stored: Input, rows: int) -> list[Download]:
     """The failed rows of an input, and those that were skipped."""
     name = f"{stored.resource}-failed"
     return [
@@ -60,13 +60,13 @@ def failed_of(stored: Input, rows: int) -> list[Download]:
             rows=rows,
             # As Python calls it: what the sender wrote could end an HTTP header, and begin another.
             encoding=codecs.lookup(options_of(stored).encoding).name,
-            pieces=partial(csv.as_csv, stored),
+            pieces=partial(csv.left_as_csv, stored),
         ),
         Download(
             name=f"{name}.ndjson",
             format=FileFormat.NDJSON,
             rows=rows,
-            pieces=partial(ndjson.as_ndjson, stored),
+            pieces=partial(ndjson.left_as_ndjson, stored),
         ),
         # More rows than a sheet has would not all come back.
         *([workbook_of_failed(stored, rows)] if rows <= SHEET_ROWS else []),
@@ -108,13 +108,13 @@ def results(operation_id: UUID) -> Iterator[pl.DataFrame]:
         yield result_rows(chunk).select("index", pl.lit(chunk.input.resource).alias("resource"), "outcome", "pk")
 
 
-def as_csv(frames: Iterator[pl.DataFrame]) -> Pieces:
+def results_as_csv(frames: Iterator[pl.DataFrame]) -> Pieces:
     """The first frame brings the header. A primary key may be any text, and a formula."""
     for place, frame in enumerate(frames):
         yield frame.with_columns(neutralised(pl.col("pk"))).write_csv(include_header=place == 0).encode()
 
 
-def as_ndjson(frames: Iterator[pl.DataFrame]) -> Pieces:
+def results_as_ndjson(frames: Iterator[pl.DataFrame]) -> Pieces:
     for frame in frames:
         yield frame.write_ndjson().encode()
 
@@ -134,7 +134,7 @@ def as_parquet(frames: Iterator[pl.DataFrame]) -> Pieces:
 
 
 WRITERS: dict[FileFormat, Callable[[Iterator[pl.DataFrame]], Pieces]] = {
-    FileFormat.CSV: as_csv,
-    FileFormat.NDJSON: as_ndjson,
+    FileFormat.CSV: results_as_csv,
+    FileFormat.NDJSON: results_as_ndjson,
     FileFormat.PARQUET: as_parquet,
 }

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from bulkql.workers.downloads import texts
-from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, fields_in, left_rows, shape_of
+from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, sent_columns, shape_of
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, OTHERS, errors_from_json
 from bulkql.workers.models import Input
@@ -21,7 +21,7 @@ from bulkql.workers.readers import returned
 from bulkql.workers.readers.options import FileFormat
 
 
-def as_ndjson(stored: Input) -> Pieces:
+def left_as_ndjson(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
     if shape.options.format == FileFormat.NDJSON and shape.options.encoding == "utf-8-sig":
@@ -32,7 +32,7 @@ def as_ndjson(stored: Input) -> Pieces:
 
 def objects(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:
     """Left rows as objects, with all that they gave, and our own keys."""
-    fields = fields_in(left.cells)
+    fields = sent_columns(left.cells)
     names = [shape.name_of(field) for field in fields]
     columns = [texts.values(left.cells[field], shape.plan.all_columns.get(field)) for field in fields]
     reasons: dict[int, list[dict[str, str | None]]] = {}
@@ -60,7 +60,7 @@ def unknown_in(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:
         gave = {one.path: one.data for one in found if one.path and one.data}
         others = {name: data for one in found if is_of_many(one) for name, data in json.loads(one.data or "{}").items()}
         yield {
-            **{path: texts.as_json(data) or data for path, data in gave.items() if path not in known},
+            **{path: texts.raw_json(data) or data for path, data in gave.items() if path not in known},
             **{name.encode(errors="backslashreplace").decode(): value for name, value in others.items()},
             **(msgspec.json.decode(others_of_row, type=dict[str, msgspec.Raw]) if others_of_row else {}),
         }

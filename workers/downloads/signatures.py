@@ -25,7 +25,7 @@ def sign(owner: UUID | str, name: str) -> tuple[str, datetime]:
     return signer.sign(value).removeprefix(f"{value}{signer.sep}"), expires_at
 
 
-def check(owner: UUID | str, name: str, signature: str) -> None:
+def check_signature(owner: UUID | str, name: str, signature: str) -> None:
     """Raises NotFound for a signature that is not ours, and Expired for one that was."""
     try:
         signer.unsign(f"{signed_value(owner, name)}{signer.sep}{signature}", max_age=limits().file_seconds)

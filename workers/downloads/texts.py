@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from bulkql.workers.columns.cells import MARK, NULL, is_encodable, shown, value_of
-from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.column import Column, refuse_constant
 from bulkql.workers.columns.kinds import BOOLEANS
 from bulkql.workers.columns.lists import ListColumn
 
@@ -45,11 +45,11 @@ def values(cells: pl.Series, column: Column | None) -> list[Any]:
 def value(cell: str, column: Column | None) -> Any:
     """A value that is read as this very cell; numbers keep their digits."""
     if cell.startswith(MARK):
-        return as_json(shown(cell)) or value_of(cell)
+        return raw_json(shown(cell)) or value_of(cell)
     if column is None:
         return cell
     if column.as_json or isinstance(column, ListColumn):
-        return as_json(cell) or cell
+        return raw_json(cell) or cell
     if str in column.accepts:
         return cell
     if bool in column.accepts:
@@ -57,15 +57,10 @@ def value(cell: str, column: Column | None) -> Any:
     return msgspec.Raw(cell.encode()) if JSON_NUMBER.fullmatch(cell) else cell
 
 
-def as_json(text: str) -> msgspec.Raw | None:
+def raw_json(text: str) -> msgspec.Raw | None:
     """A text that is JSON, as it stands; None for any other."""
     try:
-        json.loads(text, parse_constant=refused)
+        json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return None
     return msgspec.Raw(text.encode())
-
-
-def refused(constant: str) -> None:
-    """NaN and Infinity are Python's JSON, and nobody else's."""
-    raise ValueError(constant)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bulkql.workers.downloads.csv import Layout, cells_of, layout_of, table_of
+from bulkql.workers.downloads.csv import Layout, layout_of, layout_texts, surplus_cells
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, shape_of
 from bulkql.workers.downloads.workbook import AS_TEXT, NUMBER, Styles, format_of_column, workbook, write_cell
 from bulkql.workers.models import Input
@@ -88,8 +88,8 @@ def form_of(column: str, shape: Shape) -> str:
 def rows_of_cells(left: Left, layout: Layout, shape: Shape) -> Iterator[list[str | None]]:
     """The texts of each row: its cells, bulkql's columns, and behind them the cells that it had too many."""
     count = len(layout.columns)
-    for row, line in zip(table_of(left, layout, shape).iter_rows(), left.malformed(), strict=True):
-        cells = cells_of(line, layout, shape) if line is not None else []
+    for row, line in zip(layout_texts(left, layout, shape).iter_rows(), left.malformed(), strict=True):
+        cells = surplus_cells(line, layout, shape) if line is not None else []
         yield [*cells[:count], *row[count:], *cells[count:]] if cells else list(row)
 
 

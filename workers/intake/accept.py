@@ -131,7 +131,7 @@ def store_file(
         plan = plan_of_file_request(operation, item, options, beginning)
         beginning.check(plan)
         header, options = beginning.header(plan), beginning.options
-        check_columns(plan, header or [])
+        check_allowed_columns(plan, header or [])
     file_options = options.as_json()
     how_it_came = {"upload": upload, "file_options": file_options, "header": header, "scope": scope_text(item)}
     new_input(operation, position, plan, requested_size, **how_it_came)
@@ -177,7 +177,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     return stored
 
 
-def check_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
+def check_allowed_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
     """Whether the user may give a file's columns; raises BadInput. Where it has no header, its rows are looked at."""
     refused = {one.name for one in plan.refused}
     found = [name for name, column in header if column in refused]

@@ -17,7 +17,7 @@ from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.frames import GIVES_TO, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, given
 from bulkql.workers.intake.names import columns_of, named_by_value
 from bulkql.workers.intake.spill import Spill
-from bulkql.workers.intake.trades import Trades
+from bulkql.workers.intake.trades import TradeSearch
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.validation.making import prepared
@@ -104,7 +104,7 @@ def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
     ready = prepared(plan, raw)
     values = key_values(plan, ready, user) if plan.keys else ready
     repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
-    with closing(Superseded()) as verdicts, closing(Trades(plan, user)) as trades:
+    with closing(Superseded()) as verdicts, closing(TradeSearch(plan, user)) as trades:
         for key in repeated:
             verdicts.add(losers(hashed(plan, values, key, 0), key))
         # One row alone is in nobody's way.
@@ -119,7 +119,7 @@ def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | Non
     keys = plan.keys
     verdicts = Superseded()
     with ExitStack() as stack:
-        trades = stack.enter_context(closing(Trades(plan, user)))
+        trades = stack.enter_context(closing(TradeSearch(plan, user)))
         if not keys and not trades.constraints:
             return verdicts
         hashes = [stack.enter_context(closing(Spill())) for _ in keys]
@@ -138,7 +138,7 @@ def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | Non
     return verdicts
 
 
-def settle(verdicts: Superseded, trades: Trades) -> None:
+def settle(verdicts: Superseded, trades: TradeSearch) -> None:
     """Add what the database told."""
     for superseded, pairs in trades.results():
         verdicts.add(superseded)

@@ -50,7 +50,9 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
     row_start = done["rows"]
     with uploads.open_upload(stored.upload) as file, closing(ReplayBuffer()) as buffer:
         # Sealed before the buffer, which may put them on disk.
-        frames: Iterator[pl.DataFrame] = (sealed(plan, one) for one in alive(stored, files.read(file, plan, options)))
+        frames: Iterator[pl.DataFrame] = (
+            sealed(plan, one) for one in alive(stored, files.read_file(file, plan, options))
+        )
         with closing(find_superseded(plan, buffer.recording(frames), stored.operation.created_by)) as verdicts:
             # Where no two rows can be in each other's way, none has been read yet.
             frames = without_first(row_start, chain(buffer.playback(), frames))

@@ -24,7 +24,7 @@ from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, needs_approval, permission_to
-from bulkql.workers.uploads.uploads import sealed
+from bulkql.workers.uploads.uploads import keyed_digest
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -250,7 +250,7 @@ def digest_of(item: InputRequest) -> str | None:
     for piece in item.content.chunks():
         found.update(piece)
     item.content.seek(0)
-    return sealed(found.hexdigest())
+    return keyed_digest(found.hexdigest())
 
 
 def condition_of(queryset: QuerySet[Any]) -> str:

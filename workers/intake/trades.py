@@ -37,7 +37,7 @@ SEARCHED = "bulkql_searched"
 PARTS = 32
 
 
-class Trades:
+class TradeSearch:
     """What rows take and give up, of all frames of an input."""
 
     def __init__(self, plan: Plan, user: User | None) -> None:
@@ -87,7 +87,7 @@ def constraints_to_search(plan: Plan) -> list[Constraint]:
     if plan.verb == Verb.DELETE or not is_copied:
         return []
     found = constraints_of(plan.resource.model, plan.resource.database)
-    return [one for one in found if can_change(plan, one) or (plan.creates and not is_given(plan, one))]
+    return [one for one in found if can_change(plan, one) or (plan.creates and not is_given_in_full(plan, one))]
 
 
 def can_change(plan: Plan, constraint: Constraint) -> bool:
@@ -105,7 +105,7 @@ def is_changed(plan: Plan, name: str) -> bool:
     )
 
 
-def is_given(plan: Plan, constraint: Constraint) -> bool:
+def is_given_in_full(plan: Plan, constraint: Constraint) -> bool:
     """New rows that collide give it in full: what is left out is null by default, and equal to nothing."""
     if constraint.key is None:
         return False
@@ -117,7 +117,7 @@ def is_given(plan: Plan, constraint: Constraint) -> bool:
 
 def is_at_stake(plan: Plan, constraint: Constraint, raw: pl.DataFrame) -> bool:
     """Whether any row of a frame may come to other values of a constraint."""
-    if plan.creates and not is_given(plan, constraint):
+    if plan.creates and not is_given_in_full(plan, constraint):
         return True
     changed = [name for name in constraint.looks_at if is_changed(plan, name)]
     return plan.verb == Verb.REPLACE or any(

@@ -25,7 +25,7 @@ from bulkql.workers.intake.requests import Guard
 from bulkql.workers.intake.row_keys import Keys, keys_in
 from bulkql.workers.intake.spill import Spill
 from bulkql.workers.ledger import claims
-from bulkql.workers.ledger.results import one_by_one
+from bulkql.workers.ledger.results import chunks_in_order
 from bulkql.workers.models import Chunk, Input
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.resources.registry import field_of
@@ -43,7 +43,7 @@ PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Unnamed:
     """The rows in scope, and those of them that no row names; `pks`: a frame of texts for each chunk."""
 
     scope: int
@@ -73,7 +73,7 @@ def store(stored: Input) -> None:
     )
     plan, user = plan_of(given), stored.operation.created_by
     keys = Names(given, plan, user)
-    found = find(plan, keys, user, stored.chunk_size)
+    found = find_unnamed(plan, keys, user, stored.chunk_size)
     stored.scope_rows, stored.note = found.scope, keys.note(found.missing)
     stored.save(update_fields=["scope_rows", "note"])
     if stored.note:
@@ -85,7 +85,7 @@ def store(stored: Input) -> None:
     claims.read_to_end(stored, total)
 
 
-def check_guard(stored: Input, plan: Plan, found: Found) -> None:
+def check_guard(stored: Input, plan: Plan, found: Unnamed) -> None:
     """Whether so many rows may be deleted; raises GuardedDeletes."""
     guard = Guard(max_deletes=stored.max_deletes, max_delete_percent=stored.max_delete_percent)
     limit = guard.refusal(found.missing, found.scope)
@@ -108,7 +108,7 @@ class Names:
 
     def __iter__(self) -> Iterator[Keys]:
         chunks = self.given.chunks.select_related("input").defer("results", "errors")
-        for chunk in one_by_one(chunks):
+        for chunk in chunks_in_order(chunks):
             keys = keys_in(self.plan, unpack(chunk.payload), self.user, self.together)
             self.count(chunk, keys.unreadable)
             yield keys
@@ -131,25 +131,28 @@ class Names:
         )
 
 
-def find(plan: Plan, keys: Names, user: User | None, size: int) -> Found:
+def find_unnamed(plan: Plan, keys: Names, user: User | None, size: int) -> Unnamed:
     """The rows in scope that no key names: by an anti-join."""
-    in_sql = condition(plan.reach(user), f"t.{quoted(plan, plan.resource.pk.name)}")
+    in_sql = condition(plan.reach(user), f"t.{quoted_column(plan, plan.resource.pk.name)}")
     if in_sql is not None and backend(plan.resource.database).supports_copy:
         return find_in_database(plan, keys, *in_sql, size)
     return find_by_hashes(plan, keys, user, size)
 
 
-def quoted(plan: Plan, name: str) -> str:
+def quoted_column(plan: Plan, name: str) -> str:
     """A field's column, for SQL."""
     field: Any = field_of(plan.resource.model, name)
     return connections[plan.resource.database].ops.quote_name(str(field.column))
 
 
-def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, ...], size: int) -> Found:
+def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, ...], size: int) -> Unnamed:
     """By two temporary tables."""
     connection = connections[plan.resource.database]
-    table, pk = connection.ops.quote_name(plan.resource.model._meta.db_table), quoted(plan, plan.resource.pk.name)
-    columns = [quoted(plan, name) for name in plan.match_by]
+    table, pk = (
+        connection.ops.quote_name(plan.resource.model._meta.db_table),
+        quoted_column(plan, plan.resource.pk.name),
+    )
+    columns = [quoted_column(plan, name) for name in plan.match_by]
     key = next((key for key in plan.keys if set(key.fields) == set(plan.match_by)), None)
     equals = "=" if key is None or key.nulls_distinct else "IS NOT DISTINCT FROM"
     same = " AND ".join(f"t.{column} {equals} s.{column}" for column in columns)
@@ -170,7 +173,7 @@ def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, .
             params,
         )
         missing = cursor.rowcount
-    return Found(scope, missing, stored_pks(plan, size))
+    return Unnamed(scope, missing, stored_pks(plan, size))
 
 
 def copy_keys(plan: Plan, keys: Names, some: Keys) -> None:
@@ -204,7 +207,7 @@ def stored_pks(plan: Plan, size: int) -> Iterator[pl.DataFrame]:
             last = [page[-1][0]]
 
 
-def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Found:
+def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Unnamed:
     """By hashes of keys, part by part: where the database has no COPY, or cannot tell what is in scope."""
     columns = [plan.columns[name] for name in plan.match_by]
     with closing(Spill()) as named, closing(Spill()) as scope:
@@ -222,7 +225,7 @@ def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Fou
             gone = found if known.is_empty() else found.join(known, on=["low", "high"], how="anti")
             missing.append(gone.select("pk"))
     pks = pl.concat(missing)["pk"].alias(plan.resource.pk.name).to_frame()
-    return Found(rows, pks.height, pks.iter_slices(size) if pks.height else iter(()))
+    return Unnamed(rows, pks.height, pks.iter_slices(size) if pks.height else iter(()))
 
 
 def hashes(keys: pl.DataFrame) -> pl.DataFrame:

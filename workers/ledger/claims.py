@@ -68,14 +68,14 @@ def claim_operation(operation_id: UUID) -> Operation | None:
 
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
-    if not take(Input.objects.filter(is_due(), its_operation(finished_at=None), pk=input_id, read_at=None)):
+    if not take(Input.objects.filter(is_readable(), its_operation(finished_at=None), pk=input_id, read_at=None)):
         return None
     claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
     start(claimed.operation)
     return claimed
 
 
-def is_due() -> Q:
+def is_readable() -> Q:
     """An input can be read: which rows are missing is known only when all others have been read."""
     unread = Input.objects.filter(operation=OuterRef("operation"), removes=False, read_at=None)
     return Q(removes=False) | Q(~Exists(unread))

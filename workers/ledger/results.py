@@ -99,7 +99,7 @@ def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator
     if start is not None:
         same = Q(input__position=start.position, number__gte=start.number)
         rest = rest.filter(Q(input__position__gt=start.position) | same)
-    for chunk in one_by_one(rest):
+    for chunk in chunks_in_order(rest):
         position = chunk.input.position
         is_first = start is not None and (position, chunk.number) == (start.position, start.number)
         skipped = start.offset + 1 if start is not None and is_first else 0
@@ -107,7 +107,7 @@ def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator
             yield Place(position, chunk.number, offset), {"resource": chunk.input.resource, **row}
 
 
-def one_by_one(chunks: QuerySet[Chunk]) -> Iterator[Chunk]:
+def chunks_in_order(chunks: QuerySet[Chunk]) -> Iterator[Chunk]:
     """Chunks in their order, one of them in memory at a time.
 
     Each is asked for by its number: a cursor is not found again where a pooler gives every transaction a connection.

@@ -58,7 +58,7 @@ class Watch:
         self.pid = None
         state = getattr(getattr(error, "__cause__", None), "sqlstate", None)
         if state == LOCK_NOT_AVAILABLE or (state == QUERY_CANCELED and self.reason):
-            raise Locked(self.reason or reason_of(self.table, []), self.seconds, self.setting) from error
+            raise Locked(self.reason or locked_by(self.table, []), self.seconds, self.setting) from error
 
     def begin(self, alias: str, pid: int, table: str) -> None:
         """From now on a process of the database works for it, and writes to a table."""
@@ -66,12 +66,12 @@ class Watch:
 
     def found(self, holders: list[str]) -> None:
         """Who stands in the way now."""
-        self.reason = reason_of(self.table, holders)
+        self.reason = locked_by(self.table, holders)
         if self._tell is not None:
             self._tell(self.reason)
 
 
-def reason_of(table: str, holders: list[str]) -> str:
+def locked_by(table: str, holders: list[str]) -> str:
     """Rows of ledger_financialaccount are locked by psql (process 4711, idle in transaction, for 42 s)"""
     more = [f"{len(holders) - NAMED} more"] if len(holders) > NAMED else []
     return f"Rows of {table} are locked by {' and '.join([*holders[:NAMED], *more]) or 'another session'}"

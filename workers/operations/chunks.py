@@ -37,7 +37,7 @@ from bulkql.workers.validation.levels import levels
 from bulkql.workers.validation.making import made, prepared
 from bulkql.workers.validation.members import resolve_lists, with_lists
 from bulkql.workers.validation.references import resolve
-from bulkql.workers.validation.sealing import opened, withheld
+from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
@@ -118,7 +118,7 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
 
 def checked(plan: Plan, raw: pl.DataFrame) -> Validated:
     """What can be known of rows without asking the database; raises HookFailed."""
-    sent = opened(plan, raw)
+    sent = unsealed(plan, raw)
     ready = prepared(plan, sent)
     validated = with_lists(plan, ready, validate(plan, ready))
     # Whether the user may give a field is asked of what was sent: what the resource makes of it is its own.

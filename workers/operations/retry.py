@@ -20,7 +20,7 @@ from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import check_may_still, check_needs_no_plan, check_permissions
-from bulkql.workers.ledger.results import one_by_one, result_rows
+from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations.steps import after_commit
@@ -123,7 +123,7 @@ def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterat
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:
     """The raw rows that an input left, in order, a chunk at a time."""
     with_rows = old.chunks.filter(Q(failed__gt=0) | Q(skipped__gt=0))
-    for chunk in one_by_one(
+    for chunk in chunks_in_order(
         with_rows.select_related("input").only(
             "input__position", "number", "row_start", "row_count", "payload", "results"
         )

@@ -21,12 +21,12 @@ TEXT = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"?')
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def quoted(names: Iterable[str]) -> str:
+def quoted_names(names: Iterable[str]) -> str:
     """Names in a message, and not the whole of long ones."""
     return ", ".join(repr(name if len(name) <= QUOTED else f"{name[:QUOTED]}...") for name in names)
 
 
-def check_columns(names: list[str]) -> None:
+def check_column_count(names: list[str]) -> None:
     """Whether a file may have so many columns; raises LimitExceeded."""
     most = limits().file_columns
     if len(names) > most:

@@ -10,14 +10,14 @@ import polars as pl
 
 from bulkql.workers.columns.cells import MARK
 from bulkql.workers.errors import BadInput, NoKnownColumn, UnreadableFile
-from bulkql.workers.readers.bounds import quoted
+from bulkql.workers.readers.bounds import quoted_names
 from bulkql.workers.readers.formulas import GUARD
 from bulkql.workers.readers.options import FileOptions, fields_of
 from bulkql.workers.readers.returned import unguarded_header
 from bulkql.workers.readers.text.blocks import Blocks, check_record
 from bulkql.workers.readers.text.decoding import decoded, pieces_of
 from bulkql.workers.readers.text.pieces import Pieces
-from bulkql.workers.readers.text.strict import Broken, Incomplete, cells_at, unquoted
+from bulkql.workers.readers.text.strict import Incomplete, NotStrict, cells_at, unquoted
 from bulkql.workers.resources.plan import Plan
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -100,7 +100,7 @@ class CsvBeginning:
                 raise UnreadableFile("The file is empty; a CSV file begins with a header.")
             try:
                 cells, self._end = cells_at(self._buffer, 0, self.delimiter, self._pieces.is_last)
-            except Broken as broken:
+            except NotStrict as broken:
                 reason = broken.reason.format(line=f"{self._line:,}")
                 raise UnreadableFile(f"Line {self._line} is not CSV: {reason}") from None
             except Incomplete:
@@ -116,7 +116,7 @@ class CsvBeginning:
             try:
                 cells, _ = cells_at(self._record, 0, one, is_last=True)
                 first, _ = cells_at(self._buffer, 0, one, is_last=True)
-            except (Broken, Incomplete, IndexError):
+            except (NotStrict, Incomplete, IndexError):
                 continue
             if one == self.delimiter or len(cells) > 1:
                 found[one] = (cells, first)
@@ -131,7 +131,7 @@ class CsvBeginning:
 
 
 def shown_cells(cells: list[bytes]) -> str:
-    return quoted(map(unquoted, cells[:SHOWN_CELLS]))
+    return quoted_names(map(unquoted, cells[:SHOWN_CELLS]))
 
 
 def check_delimiter(delimiter: str) -> None:

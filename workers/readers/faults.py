@@ -65,17 +65,17 @@ def in_piece(piece: bytes) -> Faults:
         for mark in re.finditer(rb"""\st=["']e["']""", piece):
             cell = ERROR.match(piece, piece.rfind(b"<", max(0, mark.start() - TAG_BYTES), mark.start()))
             if cell is not None:
-                found[place_of(cell["attributes"])] = (cell["shown"] or b"#ERROR!").decode(errors="replace")
+                found[place_of_cell(cell["attributes"])] = (cell["shown"] or b"#ERROR!").decode(errors="replace")
     if b"<f" in piece or b":f" in piece:
         for cell in UNCOMPUTED.finditer(piece):
             kind = KIND.search(cell["attributes"])
             # The value of ="" is an empty text.
             if kind is None or kind[1] not in (b"str", b"e"):
-                found[place_of(cell["attributes"])] = ""
+                found[place_of_cell(cell["attributes"])] = ""
     return found
 
 
-def place_of(attributes: bytes) -> tuple[int, int]:
+def place_of_cell(attributes: bytes) -> tuple[int, int]:
     """The place of a cell, which writers may leave out; raises UnreadableFile."""
     place = PLACE.search(attributes)
     if place is None:
@@ -103,22 +103,22 @@ def part_of(archive: zipfile.ZipFile, sheet: str) -> str:
     relations = str(PurePosixPath(workbook).parent / "_rels" / f"{PurePosixPath(workbook).name}.rels")
     ids = {
         element.get("name"): next(value for name, value in element.items() if name.endswith("}id"))
-        for element in parsed(archive, workbook).iter()
+        for element in xml_of(archive, workbook).iter()
         if element.tag.endswith("}sheet")
     }
-    targets = {element.get("Id"): element.get("Target") or "" for element in parsed(archive, relations)}
+    targets = {element.get("Id"): element.get("Target") or "" for element in xml_of(archive, relations)}
     target = targets[ids[sheet]]
     return target.lstrip("/") if target.startswith("/") else str(PurePosixPath(workbook).parent / target)
 
 
 def root_parts(archive: zipfile.ZipFile) -> Iterator[str]:
     """The workbook's own part."""
-    for element in parsed(archive, "_rels/.rels"):
+    for element in xml_of(archive, "_rels/.rels"):
         if (element.get("Type") or "").endswith("/officeDocument"):
             yield (element.get("Target") or "").lstrip("/")
 
 
-def parsed(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
+def xml_of(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     with archive.open(name) as part:
         # Small, and of a file that calamine has read already; expat expands no entities without end.
         return ElementTree.fromstring(part.read(PART_BYTES))  # noqa: S314

@@ -20,7 +20,7 @@ from bulkql.workers.readers.options import (
     format_by_name,
     like,
 )
-from bulkql.workers.readers.text.compression import opened
+from bulkql.workers.readers.text.compression import decompressed
 from bulkql.workers.readers.text.decoding import HEAD_BYTES, check_encoding, encoding_of
 from bulkql.workers.readers.text.signs import check_signs, format_by_signs
 from bulkql.workers.resources.plan import Plan
@@ -44,9 +44,9 @@ BEGINNINGS: dict[FileFormat, Callable[[IO[bytes], FileOptions], Beginning]] = {
 }
 
 
-def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
+def read_file(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of a file, in its order; raises UnreadableFile."""
-    return bounded(READERS[options.format](opened(file, options.compression), plan, options), plan)
+    return bounded(READERS[options.format](decompressed(file, options.compression), plan, options), plan)
 
 
 class FileStart:
@@ -61,13 +61,13 @@ class FileStart:
         is_text = options.format in (FileFormat.CSV, FileFormat.NDJSON)
         if options.compression is not None and not is_text:
             raise UnreadableFile(f"A {options.format} file is compressed in itself; send it as it is.")
-        head = opened(file, options.compression).read(HEAD_BYTES)
+        head = decompressed(file, options.compression).read(HEAD_BYTES)
         check_signs(head, options.format)
         self.options = options
         if is_text:
             said = None if "encoding" in options.left_out else options.encoding
             self.options = replace(options, encoding=encoding_of(head, said))
-        self._found = BEGINNINGS[options.format](opened(file, options.compression), self.options)
+        self._found = BEGINNINGS[options.format](decompressed(file, options.compression), self.options)
         if isinstance(self._found, csv.CsvBeginning):
             self.options = replace(self.options, delimiter=self._found.delimiter)
 
@@ -99,7 +99,7 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
     """The format of a file by its name, or where that says nothing by its first bytes; raises BadInput."""
     if (named := format_by_name(name)) is not None:
         return named
-    head = opened(file, compression_of(name)).read(HEAD_BYTES)
+    head = decompressed(file, compression_of(name)).read(HEAD_BYTES)
     file.seek(0)
     if (found := format_by_signs(head)) is not None:
         return found

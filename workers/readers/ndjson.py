@@ -95,7 +95,7 @@ class Block:
 
 def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
     """The file's lines in blocks; an array, and objects that span lines, as if each were on a line of its own."""
-    pieces = text_of(file, options)
+    pieces = utf8_pieces(file, options)
     beginning = next(pieces, b"")
     pieces = chain([beginning], pieces)
     if is_array(beginning) or spans_lines(beginning):
@@ -109,7 +109,7 @@ def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
         line += count
 
 
-def text_of(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
+def utf8_pieces(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:
     """The file as pieces of UTF-8, growing; a line that is no UTF-8 is left to those who read it."""
     pieces = growing(file)
     if codecs.lookup(options.encoding).name not in ("utf-8", "utf-8-sig"):
@@ -238,13 +238,13 @@ def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
                 raise msgspec.DecodeError(too_deep())
             rows.append(decoder.decode(text))
         except UNREADABLE as error:
-            reason = f"Line {number:,} is not JSON: {reason_of(text, error)}."
+            reason = f"Line {number:,} is not JSON: {why_not_json(text, error)}."
             errors[len(rows)] = [RowError(None, Code.MALFORMED, reason, text.rstrip(b"\r").decode(errors="replace"))]
             rows.append(None)
     return rows, errors
 
 
-def reason_of(text: bytes, error: Exception) -> str:
+def why_not_json(text: bytes, error: Exception) -> str:
     """Why a line is not JSON, and what that may come from."""
     try:
         text.decode()

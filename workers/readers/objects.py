@@ -47,7 +47,7 @@ def raw_frame(
     for column in plan.all_columns.values():
         aliases = [key for key in known if key in keys and known[key] == column.name]
         if aliases:
-            values = values_of(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
+            values = values_under(rows, aliases[0]) if len(aliases) == 1 else merged(rows, column, aliases, errors)
             values = as_written(column, values)
             series.append(cells(values, column.accepts, as_json=column.as_json).alias(column.name))
     if unknown and ignore_unknown:
@@ -76,7 +76,7 @@ def exact_json(value: Any) -> str:
         return json.dumps(value)
 
 
-def values_of(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
+def values_under(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
     try:
         return list(map(itemgetter(key), rows))
     except KeyError:

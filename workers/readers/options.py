@@ -9,10 +9,13 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
+import polars as pl
+
+from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.errors import BadInput, NoKnownColumn
 from bulkql.workers.readers import returned
-from bulkql.workers.readers.bounds import check_columns, quoted
+from bulkql.workers.readers.bounds import check_column_count, quoted_names
 from bulkql.workers.resources.plan import Plan
 
 
@@ -145,9 +148,18 @@ def delimiter_by_name(name: str) -> str:
     return "\t" if uncompressed(name).lower().endswith(".tsv") else DELIMITER
 
 
+def with_nulls(cells: pl.Expr, options: FileOptions) -> pl.Expr:
+    """A column's cells, with the nulls that the options ask for."""
+    if options.null_values:
+        cells = pl.when(cells.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(cells)
+    if options.empty_cells == EmptyCells.NULL:
+        cells = cells.fill_null(NULL)
+    return cells
+
+
 def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
     """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
-    check_columns(header)
+    check_column_count(header)
     check_mapped(header, options, "the file")
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
@@ -156,14 +168,14 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise NoKnownColumn(
-            f"None of the file's columns ({quoted(header[:20])}) is a field of {plan.resource.name}. "
+            f"None of the file's columns ({quoted_names(header[:20])}) is a field of {plan.resource.name}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         raise BadInput(
             f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
-            f"{quoted(unknown[:20])}{like(unknown[0], plan.names)}. Its fields are {known}; map others with `columns`, "
-            f"or set unknownColumns: IGNORE."
+            f"{quoted_names(unknown[:20])}{like(unknown[0], plan.names)}. Its fields are {known}; "
+            f"map others with `columns`, or set unknownColumns: IGNORE."
         )
     counts = Counter(fields)
     twice = sorted(found for found, count in counts.items() if found is not None and count > 1)
@@ -185,8 +197,8 @@ def check_mapped(header: Iterable[str], options: FileOptions, place: str) -> Non
     if missing:
         verb = "have" if place.endswith("rows") else "has"
         raise BadInput(
-            f"`columns` maps {quoted(missing[:20])}, but {place} {verb} no such column{like(missing[0], names)}. "
-            f"It has {quoted(names[:20])}."
+            f"`columns` maps {quoted_names(missing[:20])}, but {place} {verb} no such column{like(missing[0], names)}. "
+            f"It has {quoted_names(names[:20])}."
         )
 
 

@@ -11,13 +11,13 @@ from typing import IO
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import MARK, NULL, ExactFloat, escaped_column
+from bulkql.workers.columns.cells import MARK, ExactFloat, escaped_column
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import parquet as parquet_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
-from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
+from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
 #: Bytes of a frame. Each is decoded when the one before has been taken.
@@ -65,7 +65,7 @@ class ParquetBeginning:
 def decoder(path: Path) -> Decoder:
     """The process that decodes a file (decoding/parquet.py)."""
     arguments = {"path": str(path), "frame_bytes": FRAME_BYTES, "record_bytes": limits().record_bytes}
-    return Decoder(parquet_process.__file__, limits().parquet_memory_bytes, arguments, refusal)
+    return Decoder(parquet_process.__file__, limits().parquet_memory_bytes, arguments, parquet_refusal)
 
 
 def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.DataFrame]:
@@ -82,7 +82,7 @@ def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.
         yield pl.read_ipc_stream(io.BytesIO(data))
 
 
-def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
+def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
     """Why a Parquet file was not decoded to its end."""
     if letter == parquet_process.TooLarge.letter:
         most = limits().record_bytes
@@ -102,11 +102,7 @@ def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: Fi
     text = as_text(values, dtype, column)
     if isinstance(dtype, pl.String | pl.Binary | pl.Categorical | pl.Enum):
         text = escaped_column(text)
-    if options.null_values:
-        text = pl.when(text.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(text)
-    if options.empty_cells == EmptyCells.NULL:
-        text = text.fill_null(NULL)
-    return text.alias(column.name)
+    return with_nulls(text, options).alias(column.name)
 
 
 def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
@@ -124,7 +120,7 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
     if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.BinaryField):
         return values.bin.encode("base64")
     if dtype.is_nested():
-        return values.map_batches(as_json, return_dtype=pl.String)
+        return values.map_batches(nested_as_json, return_dtype=pl.String)
     if dtype == pl.Date and (date_format := column.date_format) is not None and date_format.is_like_iso:
         return values.dt.strftime(date_format.directives)
     if dtype.is_numeric() and ExactFloat in column.accepts:
@@ -154,7 +150,7 @@ def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     )
 
 
-def as_json(values: pl.Series) -> pl.Series:
+def nested_as_json(values: pl.Series) -> pl.Series:
     """Lists and structs as JSON."""
     texts = [None if value is None else json.dumps(value, default=str) for value in values.to_list()]
     return pl.Series(texts, dtype=pl.String)

@@ -14,7 +14,6 @@ from zipfile import BadZipFile
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
@@ -24,7 +23,7 @@ from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
 from bulkql.workers.readers.faults import Faults, faults_of
-from bulkql.workers.readers.options import EmptyCells, FileOptions, fields_of
+from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
 FRAME_BYTES = 8 * 1024 * 1024
@@ -58,13 +57,13 @@ class Header:
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the rows below the header; empty rows are none. Raises UnreadableFile."""
-    with opened(file, options) as (path, decoding, header):
+    with opened_workbook(file, options) as (path, decoding, header):
         fields = places_of(plan, header, options)
         faults = broken_cells(path, header)
         kinds = list(kinds_of(plan, header, fields, options))
         broken = Broken.of(faults, plan, fields, header)
         for data in decoding.streams({"kinds": kinds, "lines": sorted(broken.errors)}):
-            yield cells_of(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, broken, header)
+            yield cells_in_frame(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, broken, header)
 
 
 class WorkbookBeginning:
@@ -75,7 +74,7 @@ class WorkbookBeginning:
 
     def names(self) -> list[str]:
         """The names in the header; raises UnreadableFile."""
-        with opened(self._file, self._options) as (_, _, header):
+        with opened_workbook(self._file, self._options) as (_, _, header):
             return [name for name in header.names if name]
 
     def header(self, plan: Plan) -> None:
@@ -89,7 +88,7 @@ class WorkbookBeginning:
 
 
 @contextmanager
-def opened(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
+def opened_workbook(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
     """A workbook on disk, the process that reads it, and its header."""
     file.seek(0)
     suffix = ODS_SUFFIX if ODS_MARK in file.read(BEGINNING_BYTES) else XLSX_SUFFIX
@@ -102,11 +101,11 @@ def opened(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decode
             "frame_bytes": FRAME_BYTES,
         }
         module, memory_bytes = workbook_process.__file__, limits().workbook_memory_bytes
-        with Decoder(module, memory_bytes, arguments, refusal) as decoding:
+        with Decoder(module, memory_bytes, arguments, workbook_refusal) as decoding:
             yield path, decoding, Header(**decoding.header())
 
 
-def refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
+def workbook_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
     """Why a workbook was not read to its end."""
     if letter == workbook_process.Unsuitable.letter:
         return UnreadableFile(f"{words}.")
@@ -181,7 +180,7 @@ def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
     return RowError(field.graphql_name, Code.INVALID, message, "=")
 
 
-def cells_of(
+def cells_in_frame(
     frame: pl.DataFrame,
     plan: Plan,
     fields: list[str | None],
@@ -190,27 +189,25 @@ def cells_of(
     header: Header,
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
-    errors = row_errors(frame, plan, fields, broken)
+    errors = faults_as_json(frame, plan, fields, broken)
     cells = (
-        with_nulls(pl.col(str(place)), broken.shown.get(place, {}), options).alias(field or ignored(place, name))
+        with_nulls(with_shown(pl.col(str(place)), broken.shown.get(place, {})), options).alias(
+            field or ignored(place, name)
+        )
         for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
         if str(place) in frame.columns
     )
     return frame.select(*cells, *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []))
 
 
-def with_nulls(cell: pl.Expr, shown: dict[int, str], options: FileOptions) -> pl.Expr:
-    """A column's cells with what broken ones show, and the nulls that the options ask for."""
-    if shown:
-        cell = cell.fill_null((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String))
-    if options.null_values:
-        cell = pl.when(cell.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(cell)
-    if options.empty_cells == EmptyCells.NULL:
-        cell = cell.fill_null(NULL)
-    return cell
+def with_shown(cell: pl.Expr, shown: dict[int, str]) -> pl.Expr:
+    """A column's cells with what broken ones show."""
+    if not shown:
+        return cell
+    return cell.fill_null((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String))
 
 
-def row_errors(frame: pl.DataFrame, plan: Plan, fields: list[str | None], broken: Broken) -> list[str | None]:
+def faults_as_json(frame: pl.DataFrame, plan: Plan, fields: list[str | None], broken: Broken) -> list[str | None]:
     """What cannot be read of each row."""
     found: list[str | None] = []
     for line, told in frame.select(LINE, FAULTS).iter_rows():

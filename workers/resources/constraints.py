@@ -11,7 +11,7 @@ from django.db import connections, models
 from django.db.models.sql import Query
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.resources.keys import UniqueKey, is_plain, unique_keys
+from bulkql.workers.resources.keys import UniqueKey, names_only_fields, unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constrai
     """The constraints on expressions, and those that hold for some of the rows."""
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and not (
-            constraint.condition is None and is_plain(constraint)
+            constraint.condition is None and names_only_fields(constraint)
         ):
             expressions: list[Any] = [bare(one) for one in constraint.expressions]
             expressions += [models.F(model._meta.get_field(name).name) for name in constraint.fields]
             condition: Any = constraint.condition
             yield Constraint(
-                fields=names_in(model, *expressions),
-                conditional_on=() if condition is None else names_in(model, condition),
+                fields=fields_named_in(model, *expressions),
+                conditional_on=() if condition is None else fields_named_in(model, condition),
                 values=tuple(sql_of(model, alias, one) for one in expressions),
                 condition=None if condition is None else sql_of(model, alias, condition),
                 nulls_distinct=constraint.nulls_distinct is not False,
@@ -82,7 +82,7 @@ def bare(expression: Any) -> Any:
     return expression
 
 
-def names_in(model: type[models.Model], *expressions: Any) -> tuple[str, ...]:
+def fields_named_in(model: type[models.Model], *expressions: Any) -> tuple[str, ...]:
     """The fields that expressions and conditions name."""
     # Private to Django, so not in the stubs; its own checks of constraints use it.
     names = [reference[0] for one in expressions for reference in model._get_expr_references(one)]  # type: ignore[attr-defined]

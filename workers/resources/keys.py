@@ -25,7 +25,7 @@ def fields_in(constraint: models.UniqueConstraint) -> tuple[str, ...]:
     return (*constraint.fields, *(one.name for one in map(without_order, constraint.expressions) if is_field(one)))
 
 
-def is_plain(constraint: models.UniqueConstraint) -> bool:
+def names_only_fields(constraint: models.UniqueConstraint) -> bool:
     return all(is_field(without_order(one)) for one in constraint.expressions)
 
 
@@ -58,6 +58,8 @@ def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
             is_deferrable=constraint.deferrable is not None,
         )
         for constraint in meta.constraints
-        if isinstance(constraint, models.UniqueConstraint) and constraint.condition is None and is_plain(constraint)
+        if isinstance(constraint, models.UniqueConstraint)
+        and constraint.condition is None
+        and names_only_fields(constraint)
     ]
     return tuple(dict.fromkeys(single + together + constraints))

@@ -74,20 +74,20 @@ def lane_notes(resource: BulkResource) -> Iterator[CheckMessage]:
         return
     if resource.writes == Lane.COPY:
         yield Info(
-            f"{resource.label} is written by COPY, which skips: {in_words(found)}.",
+            f"{resource.label} is written by COPY, which skips: {reasons_in_words(found)}.",
             hint=f"{type(resource).__qualname__} says so (writes = bulkql.COPY); with bulkql.AUTO it would not be.",
             id="bulkql.I074",
         )
     elif resource.writes == Lane.AUTO:
         yield Info(
-            f"{resource.label} is saved row by row, for COPY would skip: {in_words(found)}.",
+            f"{resource.label} is saved row by row, for COPY would skip: {reasons_in_words(found)}.",
             hint=f"COPY is many times as fast. Where all of this may be skipped, say so: writes = bulkql.COPY in "
             f"{type(resource).__qualname__}.",
             id="bulkql.I075",
         )
 
 
-def in_words(found: list[Reason]) -> str:
+def reasons_in_words(found: list[Reason]) -> str:
     """Reasons, each with its verbs where it is not one of all of them."""
     return "; ".join(f"{one.words} ({verbs_in_words(one.verbs)})" for one in found)
 

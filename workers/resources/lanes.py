@@ -167,7 +167,7 @@ def receivers(model: type[models.Model]) -> Iterator[Reason]:
     """Who listens to what happens to the model's rows, or to those of all models."""
     for name, (signal, verbs) in SIGNALS.items():
         for receiver in listening(signal, model):
-            yield Reason(f"{name_of(receiver)} receives {name}", verbs)
+            yield Reason(f"{receiver_name(receiver)} receives {name}", verbs)
 
 
 def list_receivers(resource: BulkResource) -> Iterator[Reason]:
@@ -175,7 +175,7 @@ def list_receivers(resource: BulkResource) -> Iterator[Reason]:
     for columns in resource.lists.values():
         field: Any = columns[0].field
         for receiver in listening(signals.m2m_changed, field.remote_field.through):
-            yield Reason(f"{name_of(receiver)} receives m2m_changed of {field.name}", WRITES)
+            yield Reason(f"{receiver_name(receiver)} receives m2m_changed of {field.name}", WRITES)
 
 
 def listening(signal: Any, sender: type[models.Model]) -> list[Callable[..., Any]]:
@@ -184,7 +184,7 @@ def listening(signal: Any, sender: type[models.Model]) -> list[Callable[..., Any
     return [*live, *live_async]
 
 
-def name_of(receiver: Callable[..., Any]) -> str:
+def receiver_name(receiver: Callable[..., Any]) -> str:
     """Where a receiver is written: shop.receivers.reindex."""
     code = unwrap(receiver)
     name = getattr(code, "__qualname__", type(code).__qualname__)

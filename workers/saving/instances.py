@@ -45,11 +45,11 @@ def given_by(plan: Plan, rows: pl.DataFrame) -> Given:
     return Given(
         attributes=dict(zip(numbers, orm.attributes_of(plan.resource, rows), strict=True)) if plan.creates else {},
         changes=changes,
-        lists={one.name: dict(zip(numbers, values_of(one, rows), strict=True)) for one, *_ in plan.lists.values()},
+        lists={one.name: dict(zip(numbers, given_values(one, rows), strict=True)) for one, *_ in plan.lists.values()},
     )
 
 
-def values_of(column: Column, rows: pl.DataFrame) -> list[Any]:
+def given_values(column: Column, rows: pl.DataFrame) -> list[Any]:
     """A column's values; `...` where a row does not give it."""
     values = zip(column.python(rows[column.name]), rows[given(column.name)], strict=True)
     return [value if is_given else ... for value, is_given in values]
@@ -94,7 +94,7 @@ def fresh(plan: Plan, pk: str) -> models.Model | None:
 
 def differs(column: Column, old: Any, new: Any) -> bool:
     """Whether a value would change what is stored."""
-    return bool(orm.prepared(column, [new]) != orm.prepared(column, [old]))
+    return bool(orm.as_compared(column, [new]) != orm.as_compared(column, [old]))
 
 
 def set_value(instance: models.Model, column: Column, value: Any) -> None:

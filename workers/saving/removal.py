@@ -30,7 +30,7 @@ class FoundRows:
     refused: Written
 
 
-def find(plan: Plan, rows: pl.DataFrame, user: User | None) -> FoundRows:
+def find_removable(plan: Plan, rows: pl.DataFrame, user: User | None) -> FoundRows:
     """The rows that are there, locked, and with which nothing goes that the user may not delete."""
     there = rows.select(ROW).join(match_by_orm(plan, rows, user), on=ROW, maintain_order="left")
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")

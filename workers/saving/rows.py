@@ -63,7 +63,7 @@ def looked_up(plan: Plan, rows: pl.DataFrame, user: User | None) -> tuple[dict[i
 
 def delete_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
-    found = removal.find(plan, rows, user)
+    found = removal.find_removable(plan, rows, user)
     remover = removal.Remover(plan, user)
     written = one_by_one(plan, list(found.pks), lambda row: (Outcome.DELETED, remover.remove(found.pks[row])))
     return together([found.refused, Written(written.outcomes, written.errors, remover.cascades())])

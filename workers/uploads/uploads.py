@@ -56,7 +56,7 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     check_is_awaited(upload)
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
-        take(upload)
+        lock_upload(upload)
         hashed = HashedFile(content)
         path = storage().save(f"uploads/{upload.id}", hashed)
         stored = storage().size(path)
@@ -89,15 +89,15 @@ class HashedFile(File):  # type: ignore[type-arg]  # generic in the stubs alone
 
     def digest_of(self, size: int) -> str:
         """The hash of a file of so many bytes; none where the storage read some twice, or not at all."""
-        return sealed(self._hash.hexdigest()) if self._bytes == size else ""
+        return keyed_digest(self._hash.hexdigest()) if self._bytes == size else ""
 
 
-def sealed(digest: str) -> str:
+def keyed_digest(digest: str) -> str:
     """A digest with the secret: of a file that is known but for a password, one alone would soon tell that too."""
     return salted_hmac("bulkql: upload", digest, algorithm="sha256").hexdigest()
 
 
-def take(upload: Upload) -> None:
+def lock_upload(upload: Upload) -> None:
     """Lock an upload for whoever fills it, to the end of the transaction; raises BadInput where others do, or did."""
     waits = not connection.features.has_select_for_update_skip_locked
     mine = Upload.objects.select_for_update(skip_locked=not waits).filter(pk=upload.pk).first()
@@ -107,7 +107,7 @@ def take(upload: Upload) -> None:
         raise BadInput("This upload has its file already; create another one.")
 
 
-def find(user: User, upload_id: UUID | str) -> Upload:
+def own_upload(user: User, upload_id: UUID | str) -> Upload:
     """The user's own upload; raises NotFound."""
     try:
         return Upload.objects.get(id=UUID(str(upload_id)), created_by=user)

@@ -20,7 +20,7 @@ from bulkql.workers.frames import ROW, ROW_NUMBER, given, row_numbers
 from bulkql.workers.readers.parquet import as_text
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.validation.sealing import opened
+from bulkql.workers.validation.sealing import unsealed
 
 #: What rules call a row's number.
 NUMBER = "row"
@@ -33,7 +33,7 @@ def prepared(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     """
     if plan.verb == Verb.DELETE or type(plan.resource).prepare_rows is BulkResource.prepare_rows:
         return raw
-    raw = opened(plan, raw)
+    raw = unsealed(plan, raw)
     before = texts_of(plan, raw)
     after = answer(plan, "prepare_rows", plan.resource.prepare_rows(before), before, plan.all_columns)
     columns = [one for one in plan.all_columns.values() if one.name in after.columns]
@@ -101,7 +101,7 @@ def made(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
 
 def answer(plan: Plan, hook: str, frame: Any, before: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
     """What a rule gave, its rows in the order in which it got them; raises HookFailed."""
-    name = name_of(plan, hook)
+    name = hook_name(plan, hook)
     if not isinstance(frame, pl.DataFrame):
         raise HookFailed(f"{name} returned {kind_of_answer(frame)}; it has to return a polars DataFrame.")
     if NUMBER not in frame.columns or not frame.schema[NUMBER].is_integer():
@@ -168,18 +168,18 @@ def check_keys(plan: Plan, before: pl.DataFrame, values: list[pl.Series]) -> Non
     """A row is found by what it gave; raises HookFailed."""
     for one in values:
         if one.name in plan.match_by and not one.eq_missing(before[one.name]).all():
-            name = name_of(plan, "before_write")
+            name = hook_name(plan, "before_write")
             raise HookFailed(f"{name} changed {one.name}, by which rows are found; change it in prepare_rows.")
 
 
 def wrong_type(plan: Plan, hook: str, name: str, dtype: pl.DataType, expected: str) -> HookFailed:
-    return HookFailed(f"{name_of(plan, hook)} returned {name!r} as {dtype}; {expected} is expected there.")
+    return HookFailed(f"{hook_name(plan, hook)} returned {name!r} as {dtype}; {expected} is expected there.")
 
 
 def kind_of_answer(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__qualname__}"
 
 
-def name_of(plan: Plan, hook: str) -> str:
+def hook_name(plan: Plan, hook: str) -> str:
     """A rule by its name and its class, as the project knows it."""
     return f"{hook} of {type(plan.resource).__qualname__}"

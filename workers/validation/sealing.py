@@ -42,7 +42,7 @@ def sealed(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     return raw
 
 
-def opened(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
+def unsealed(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
     """What sealed was given; raises HookFailed where SECRET_KEY has become another one since."""
     names = [name for name in raw.columns if name.startswith(SEALED)]
     if not names:

@@ -24,7 +24,7 @@ from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
 from bulkql.workers.writers.table import Table, changes_of, is_copyable
-from bulkql.workers.writers.triggers import may_drop, without
+from bulkql.workers.writers.triggers import may_drop, without_dropped
 from bulkql.workers.writers.violations import is_of_a_row
 from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
 
@@ -124,7 +124,7 @@ def change_all(plan: Plan, table: Table, there: pl.DataFrame) -> Written:
     unchanged = written.outcomes.filter(is_unchanged)
     if not changed or unchanged.is_empty() or not may_drop(plan.resource, Verb.UPDATE):
         return written
-    return without(plan.resource, written, unlike(plan, table, changed, unchanged[ROW]), "update")
+    return without_dropped(plan.resource, written, unlike(plan, table, changed, unchanged[ROW]), "update")
 
 
 def unlike(plan: Plan, table: Table, changed: list[str], rows: pl.Series) -> pl.Series:
@@ -227,7 +227,7 @@ def insert_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
         f" AND NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {key_condition(plan)})"
     )
     dropped = pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER)
-    return without(plan.resource, written, dropped, "create")
+    return without_dropped(plan.resource, written, dropped, "create")
 
 
 def inserted_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:

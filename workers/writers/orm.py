@@ -101,7 +101,7 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     keys = {
         key: row
         for row, *key_values in zip(
-            rows[ROW], *(prepared(one, one.python(rows[one.name])) for one in columns), strict=True
+            rows[ROW], *(as_compared(one, one.python(rows[one.name])) for one in columns), strict=True
         )
         if None not in (key := tuple(key_values))
     }
@@ -116,7 +116,7 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     met = {
         keys[key]: instance
         for instance in instances
-        if (key := tuple(prepared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
+        if (key := tuple(as_compared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
     }
     visible = pks_within(plan.reach(user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
@@ -131,7 +131,7 @@ def locking(resource: BulkResource) -> models.QuerySet[Any]:
     return rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
 
 
-def prepared(column: Column, values: list[Any]) -> list[Any]:
+def as_compared(column: Column, values: list[Any]) -> list[Any]:
     """Values in the form in which the database compares them."""
     return [None if value is None else column.value_field.get_prep_value(value) for value in values]
 
@@ -148,7 +148,7 @@ def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFr
         is_changed = False
         for one, value in zip(columns, new, strict=True):
             old = getattr(instance, one.field.attname)
-            if value is not ... and prepared(one, [value]) != prepared(one, [old]):
+            if value is not ... and as_compared(one, [value]) != as_compared(one, [old]):
                 setattr(instance, one.field.attname, value)
                 is_changed = True
         outcome.append(Outcome.UPDATED if is_changed else Outcome.UNCHANGED)

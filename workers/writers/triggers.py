@@ -46,13 +46,15 @@ def but_for_dropped(resource: BulkResource, written: Written) -> Written:
     is_created = pl.col("outcome") == Outcome.CREATED.value
     created = written.outcomes.filter(is_created)
     there = there_of(resource, created["pk"])
-    return without(resource, written, created.filter(~pl.col("pk").is_in(there.implode()))[ROW], "create")
+    return without_dropped(resource, written, created.filter(~pl.col("pk").is_in(there.implode()))[ROW], "create")
 
 
 def but_for_kept(resource: BulkResource, written: Written) -> Written:
     """Rows that were deleted, without those that are still there."""
     there = there_of(resource, written.outcomes["pk"])
-    return without(resource, written, written.outcomes.filter(pl.col("pk").is_in(there.implode()))[ROW], "delete")
+    return without_dropped(
+        resource, written, written.outcomes.filter(pl.col("pk").is_in(there.implode()))[ROW], "delete"
+    )
 
 
 def there_of(resource: BulkResource, pks: pl.Series) -> pl.Series:
@@ -64,7 +66,7 @@ def there_of(resource: BulkResource, pks: pl.Series) -> pl.Series:
     return pl.Series(found, dtype=pl.String)
 
 
-def without(resource: BulkResource, written: Written, rows: pl.Series, action: str) -> Written:
+def without_dropped(resource: BulkResource, written: Written, rows: pl.Series, action: str) -> Written:
     """What was written, with errors in place of the outcomes of these rows."""
     if rows.is_empty():
         return written

@@ -36,19 +36,19 @@ def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[b
     wanted = json.loads(sys.stdin.readline() or "[]")
     if wanted:
         first = 0
-        for batch in batches(path, schema, wanted, frame_bytes):
+        for batch in file_batches(path, schema, wanted, frame_bytes):
             for part in parts(batch, frame_bytes, record_bytes, first):
-                yield b"F", stream_of(part)
+                yield b"F", in_rows(part)
             first += batch.num_rows
     yield b"Z", b""
 
 
-def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
+def file_batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
     """Batches of so many rows as should have no more than `frame_bytes`, texts as they are encoded."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        texts = [name for name in wanted if is_text(schema.field(name).type) and is_repeated(file.metadata, name)]
+        texts = [name for name in wanted if holds_texts(schema.field(name).type) and is_repeated(file.metadata, name)]
     # Page by page: a row group may be the whole file.
     with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1024 * 1024, pre_buffer=False) as file:
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
@@ -59,7 +59,7 @@ def batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iter
             yield batch.select(wanted)
 
 
-def is_text(kind: Any) -> bool:
+def holds_texts(kind: Any) -> bool:
     import pyarrow as pa
 
     is_any = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
@@ -116,24 +116,19 @@ def lengths_of(values: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if is_text(values.type):
+    if holds_texts(values.type):
         return pc.binary_length(values)
     return pa.array([CELL_BYTES] * len(values), "int32")
 
 
-def stream_of(batch: Any) -> Any:
-    """A batch as an Arrow stream, each text in its row."""
+def in_rows(batch: Any) -> Any:
+    """A batch with each text in its row."""
     import pyarrow as pa
 
-    columns = [plain(column) for column in batch.columns]
-    whole = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_batch(whole)
-    return memoryview(sink.getvalue())
+    return pa.RecordBatch.from_arrays([storage_of(column) for column in batch.columns], names=batch.schema.names)
 
 
-def plain(column: Any) -> Any:
+def storage_of(column: Any) -> Any:
     """A column whose values stand for themselves."""
     import pyarrow as pa
 

@@ -8,8 +8,8 @@ Started as a script, by its path, so that it imports neither Django nor bulkql:
     python process.py MODULE MEMORY_BYTES ARGUMENTS
 
 MODULE is the path of a module beside this one, and its `messages(ARGUMENTS as JSON)` are written, each a letter, a
-length and so many bytes. In place of any of them may come E and why it stops: a letter (M memory, D damaged, or what an
-exception of the module has as its `letter`), and words.
+length and so many bytes; batches of Arrow become streams. In place of any of them may come E and why it stops: a letter
+(M memory, D damaged, or what an exception of the module has as its `letter`), and words.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import resource
 import runpy
 import struct
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MESSAGE = struct.Struct("<cQ")
 DAMAGED = "D"
@@ -31,19 +31,29 @@ def main(module: str, memory_bytes: int, arguments: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for kind, data in runpy.run_path(module)["messages"](**json.loads(arguments)):
-            send(kind, data)
+            write_message(kind, data if isinstance(data, bytes) else stream_of(data))
     except MemoryError:
-        send(b"E", b"M")
+        write_message(b"E", b"M")
     except BrokenPipeError:
         pass  # whoever read is gone
     # Whatever a library raises over bytes that it does not like; a library in Rust panics with what is no Exception.
     except BaseException as error:
         letter = getattr(error, "letter", DAMAGED)
         words = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        send(b"E", letter.encode() + words.encode(errors="replace"))
+        write_message(b"E", letter.encode() + words.encode(errors="replace"))
 
 
-def send(kind: bytes, data: bytes | memoryview) -> None:
+def stream_of(batch: Any) -> memoryview:
+    """A batch as an Arrow stream."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return memoryview(sink.getvalue())
+
+
+def write_message(kind: bytes, data: bytes | memoryview) -> None:
     out: BinaryIO = sys.stdout.buffer
     out.write(MESSAGE.pack(kind, len(data)))
     out.write(data)

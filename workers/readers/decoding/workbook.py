@@ -54,7 +54,7 @@ def messages(
 ) -> Iterator[tuple[bytes, Any]]:
     """The header; and the rows of the columns that are wanted."""
     # Its kind is looked at first: calamine would try all that it knows.
-    check(path, memory_bytes)
+    check_workbook(path, memory_bytes)
     from python_calamine import CalamineWorkbook
 
     workbook = CalamineWorkbook.from_path(path)
@@ -64,12 +64,12 @@ def messages(
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
         for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
-            for part in parts(frame, frame_bytes):
-                yield b"F", stream_of(part)
+            for part in batch_halves(frame, frame_bytes):
+                yield b"F", part
     yield b"Z", b""
 
 
-def check(path: str, memory_bytes: int) -> None:
+def check_workbook(path: str, memory_bytes: int) -> None:
     """Whether a file is a workbook that can be read, by its names and sizes."""
     with open(path, "rb") as file:  # noqa: PTH123
         beginning = file.read(8)
@@ -125,7 +125,7 @@ class Sheet:
         """The names of columns: those in the row that was named, or in the first that has any."""
         for line, row in self._rows:
             if any(map(is_filled, row)) if header_row is None else line == header_row - 1:
-                names = [text_of(value, "text").strip() for value in row]
+                names = [cell_text(value, "text").strip() for value in row]
                 if not any(names):
                     raise Unsuitable(f"Row {header_row} of the sheet {name!r} is empty; `headerRow` names the header's")
                 return line, names
@@ -159,7 +159,7 @@ class Sheet:
         for place, (values, kind) in enumerate(zip(columns, kinds, strict=True)):
             if kind is not None:
                 self._mark_inexact(rows, values, place, kind, found)
-                texts[str(place)] = pa.array(texts_of(values, kind), pa.string())
+                texts[str(place)] = pa.array(column_texts(values, kind), pa.string())
             elif not self._names[place]:
                 self._mark_unnamed(rows, values, place, found)
         told = [json.dumps(found[line]) if line in found else None for line in rows]
@@ -192,7 +192,7 @@ class Sheet:
         for line, value in zip(lines, values, strict=True):
             if type(value) is float and abs(value) >= EXACT:
                 message = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
-                found.setdefault(line, []).append([place, message, text_of(value, kind)])
+                found.setdefault(line, []).append([place, message, cell_text(value, kind)])
 
     def _mark_unnamed(
         self, lines: Iterable[int], values: tuple[Any, ...], place: int, found: dict[int, list[Any]]
@@ -202,7 +202,7 @@ class Sheet:
             if is_filled(value):
                 name = f"{letters_of(self._left + place)}{line + 1}"
                 message = f"The cell {name} has a value, and its column no name in the header (row {self._line + 1})."
-                found.setdefault(line, []).append([None, message, text_of(value, "text")])
+                found.setdefault(line, []).append([None, message, cell_text(value, "text")])
 
 
 def is_filled(value: Any) -> bool:
@@ -217,19 +217,19 @@ def without_help(batch: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     return batch[1:] if is_help else batch
 
 
-def texts_of(values: tuple[Any, ...], kind: str) -> list[str | None]:
+def column_texts(values: tuple[Any, ...], kind: str) -> list[str | None]:
     """The cells of a column; null where there is no value."""
     kinds = set(map(type, values))
     if kinds == {str}:
         return [value or None for value in values]
     if len(kinds - {str}) == 1:
         # Each value once. Where there are several kinds, True and 1.0 would be the same key.
-        texts = {value: text_of(value, kind) or None for value in set(values)}
+        texts = {value: cell_text(value, kind) or None for value in set(values)}
         return [texts[value] for value in values]
-    return [text_of(value, kind) or None for value in values]
+    return [cell_text(value, kind) or None for value in values]
 
 
-def text_of(value: Any, kind: str) -> str:
+def cell_text(value: Any, kind: str) -> str:
     """A value as CSV would give it to a field of this kind."""
     write = WRITERS.get(type(value))
     return str(value) if write is None else write(value, kind)
@@ -308,20 +308,11 @@ def letters_of(column: int) -> str:
     return letters
 
 
-def parts(batch: Any, frame_bytes: int) -> Iterator[Any]:
+def batch_halves(batch: Any, frame_bytes: int) -> Iterator[Any]:
     """A batch, or its halves, where it has more bytes than a frame should."""
     if batch.nbytes > frame_bytes and batch.num_rows > 1:
         middle = batch.num_rows // 2
-        yield from parts(batch.slice(0, middle), frame_bytes)
-        yield from parts(batch.slice(middle), frame_bytes)
+        yield from batch_halves(batch.slice(0, middle), frame_bytes)
+        yield from batch_halves(batch.slice(middle), frame_bytes)
     else:
         yield batch
-
-
-def stream_of(batch: Any) -> Any:
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return memoryview(sink.getvalue())

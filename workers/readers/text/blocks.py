@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from bulkql.workers.columns.cells import NULL, escaped_column
+from bulkql.workers.columns.cells import escaped_column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_to_json, ignored
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import restored
-from bulkql.workers.readers.options import EmptyCells, FileOptions, ShortRecords, UnknownColumns
+from bulkql.workers.readers.options import FileOptions, ShortRecords, UnknownColumns, with_nulls
 from bulkql.workers.readers.text.decoding import BOM
 from bulkql.workers.readers.text.pieces import Pieces
 from bulkql.workers.readers.text.strict import Malformed, StrictReader, Walked, last_record_end, lines_in
@@ -145,7 +145,10 @@ class Blocks:
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
         if self._guarded:
             cells = cells.with_columns(restored(pl.col(self._guarded)))
-        values = (with_nulls(pl.col(field), self._options, has_marks).alias(field) for field in self._fields)
+        fields = {field: pl.col(field) for field in self._fields}
+        if has_marks:
+            fields = {field: escaped_column(one) for field, one in fields.items()}
+        values = (with_nulls(one, self._options).alias(field) for field, one in fields.items())
         broken = (pl.col(name).alias(returned.UNMENDED) for name in self._broken)
         return returned.with_unmended(
             cells.select(*values, *self._others, *own, *broken, *self._nameless_errors(cells))
@@ -195,17 +198,6 @@ def in_parts(block: bytes, columns: int) -> Iterator[bytes]:
         yield from in_parts(block[end:], columns)
     else:
         yield block
-
-
-def with_nulls(column: pl.Expr, options: FileOptions, has_marks: bool) -> pl.Expr:
-    """A column's cells, with the nulls that the options ask for."""
-    if has_marks:
-        column = escaped_column(column)
-    if options.null_values:
-        column = pl.when(column.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(column)
-    if options.empty_cells == EmptyCells.NULL:
-        column = column.fill_null(NULL)
-    return column
 
 
 def newlines_as(ending: bytes) -> pl.Expr:

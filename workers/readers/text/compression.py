@@ -24,7 +24,7 @@ WORDS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 DAMAGES = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 
 
-def opened(file: IO[bytes], compression: Compression | None) -> IO[bytes]:
+def decompressed(file: IO[bytes], compression: Compression | None) -> IO[bytes]:
     """The file from its beginning, as it was before it was compressed; raises UnreadableFile."""
     file.seek(0)
     if compression is None:

@@ -53,7 +53,7 @@ class Incomplete(Exception):
     """The buffer ends before the record does."""
 
 
-class Broken(Exception):
+class NotStrict(Exception):
     """A record is no strict CSV: (place of the fault, reason, place of the cell)."""
 
     def __init__(self, place: int, reason: str, cell: int) -> None:
@@ -122,8 +122,8 @@ class StrictReader:
             cells, end = cells_at(buffer, start, self.delimiter, is_last)
             # An inch mark there is more likely one within the broken cell.
             if was_in_doubt and any(cell[:1] != b'"' and b'"' in cell for cell in cells):
-                raise Broken(end - 1, UNDOUBLED, start)
-        except Broken as broken:
+                raise NotStrict(end - 1, UNDOUBLED, start)
+        except NotStrict as broken:
             end = end_of_broken(buffer, broken.place, self.delimiter, is_last)
             self.is_in_doubt = True
             opened = line + buffer.count(b"\n", start, broken.cell)
@@ -213,15 +213,15 @@ def fault_at(buffer: bytes, start: int, is_last: bool) -> Exception:
         # A carriage return ends the buffer, or is followed by something.
         place = buffer.find(b"\r", start)
         is_open = place + 1 >= len(buffer) and not is_last
-        return Incomplete() if is_open else Broken(place, CARRIAGE_RETURN, start)
+        return Incomplete() if is_open else NotStrict(place, CARRIAGE_RETURN, start)
     quoted = re.compile(QUOTED).match(buffer, start)
     if quoted is None and not is_last:
         return Incomplete()
     if quoted is None:
-        return Broken(len(buffer), UNCLOSED, start)
+        return NotStrict(len(buffer), UNCLOSED, start)
     if not is_last and not buffer[quoted.end() :].strip(b"\r"):
         return Incomplete()
-    return Broken(quoted.end(), UNDOUBLED, start)
+    return NotStrict(quoted.end(), UNDOUBLED, start)
 
 
 def end_of_broken(buffer: bytes, place: int, delimiter: str, is_last: bool) -> int:
@@ -243,7 +243,7 @@ def end_of_broken(buffer: bytes, place: int, delimiter: str, is_last: bool) -> i
         else:
             try:
                 return cells_at(buffer, closed + 1, delimiter, is_last)[1]
-            except Broken as broken:
+            except NotStrict as broken:
                 place = broken.place
     if not is_last:
         raise Incomplete

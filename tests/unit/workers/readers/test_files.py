@@ -168,7 +168,7 @@ def test_parquet_is_not_compressed_again(compression):
 
 def rows(data, file_format, compression):
     options = FileOptions(format=file_format, compression=compression)
-    frames = list(files.read(io.BytesIO(data), creating(resource_named("animals")), options))
+    frames = list(files.read_file(io.BytesIO(data), creating(resource_named("animals")), options))
     return [row for frame in frames for row in frame.select("char", "text").rows()]
 
 
