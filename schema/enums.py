@@ -132,4 +132,5 @@ describe(
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     CONFLICT="The row of the table changed since the plan was made, so that not all would be as the plan shows it.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
+    CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
 )
