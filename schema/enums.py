@@ -130,7 +130,6 @@ describe(
     NOT_FOUND="The table has no row with this key, or the user may not see it.",
     FORBIDDEN="The user may not change the row with this key.",
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
-    CONFLICT="The row of the table changed since the plan was made, so that not all would be as the plan shows it.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
     CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
 )

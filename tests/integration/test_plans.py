@@ -220,6 +220,6 @@ def test_what_is_no_plan_pays_nothing_for_plans(user):
 
     Shelf.objects.create(code="A")
 
-    assert not any("hashtext" in sql for sql in statements())
-    assert sum("hashtext" in sql for sql in statements(dry_run=True)) == 1
+    assert not any("hash_record" in sql for sql in statements())
+    assert sum("hash_record" in sql for sql in statements(dry_run=True)) == 1
     assert Chunk.objects.filter(operation__dry_run=False, evidence__isnull=False).count() == 0

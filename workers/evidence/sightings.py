@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
-from django.db import DataError, transaction
+from django.db import DataError, models, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Lane, Verb
-from bulkql.workers.evidence.fingerprints import digest_of_text, fingerprints
 from bulkql.workers.frames import ROW, ROW_NUMBER, given, no_errors
+from bulkql.workers.images.expected import marks_of, number_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import cascading
 from bulkql.workers.resources.scope import batches
@@ -23,9 +23,9 @@ from bulkql.workers.writers.links import links
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: What was seen of a row: the primary key, as text, and the fingerprint of the row of the table that it means; and that
-#: of what belongs to that row, its lists or what goes along when it is deleted. All are null where none is there.
-SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "hash": pl.Int64, "along": pl.Int64}
+#: What was seen of a row: the primary key, as text, and the mark of the row of the table that it means; and that of
+#: what belongs to that row, its lists or what goes along when it is deleted. All are null where none is there.
+SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "mark": pl.Int64, "along": pl.Int64}
 
 
 def sighted(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
@@ -34,7 +34,7 @@ def sighted(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
         return pl.DataFrame(schema=SIGHTINGS)
     found = matched(plan, rows, user)
     alias, pks = plan.resource.database, found["pk"].to_list()
-    seen = found.join(fingerprints(plan.resource.model, alias, pks), on="pk", how="left", maintain_order="left")
+    seen = found.with_columns(marks(plan.resource.model, alias, pks))
     return seen.join(alongs(plan, pks), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
 
 
@@ -56,11 +56,28 @@ def matched(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     return deletion.match_by_orm(by_key, rows, user)
 
 
+def marks(model: type[models.Model], alias: str, pks: list[str]) -> pl.Series:
+    """The marks of these rows, one after the other; of a model that inherits from other tables, of its parts in all."""
+    places = pl.DataFrame({"place": pl.int_range(len(pks), eager=True, dtype=pl.Int64)})
+    tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
+    found = [
+        places.join(marks_of(table, alias, pks), on="place", how="left", maintain_order="left")["mark"]
+        for table in tables
+    ]
+    together = pl.DataFrame([one.alias(str(n)) for n, one in enumerate(found)]).with_columns(pl.all().cast(pl.String))
+    whole = together.select(pl.concat_str(pl.all(), separator=" ")).to_series()
+    return found[0].alias("mark") if len(found) == 1 else whole.map_elements(mark_of_text, pl.Int64).alias("mark")
+
+
+def mark_of_text(text: str) -> int:
+    return number_of([text])
+
+
 def alongs(plan: Plan, pks: list[str]) -> pl.DataFrame:
     """What belongs to these rows of the table: pk, along."""
     found = goes_along(plan, pks) if plan.verb == Verb.DELETE else listed(plan, pks)
     texts = found.sort("pk", "text").group_by("pk", maintain_order=True).agg(pl.col("text").str.join("\n"))
-    return texts.select("pk", along=pl.col("text").map_elements(digest_of_text, return_dtype=pl.Int64))
+    return texts.select("pk", along=pl.col("text").map_elements(mark_of_text, return_dtype=pl.Int64))
 
 
 def listed(plan: Plan, pks: list[str]) -> pl.DataFrame:
@@ -86,9 +103,10 @@ def goes_along(plan: Plan, pks: list[str]) -> pl.DataFrame:
             for pk, other in others.filter(**{f"{path}__pk__in": some}).values_list(f"{path}__pk", "pk").order_by()
         ]
         found = pl.DataFrame(pairs, schema=schema, orient="row").unique()
-        hashes = fingerprints(model, resource.database, found["other"].unique().to_list())
-        told = found.join(hashes, left_on="other", right_on="pk", how="left")
+        others_marks = found.select(pl.col("other").unique())
+        others_marks = others_marks.with_columns(marks(model, resource.database, others_marks["other"].to_list()))
+        told = found.join(others_marks, on="other", how="left")
         parts.append(
-            told.select("pk", text=pl.format("{} {} {}", pl.lit(f"{model._meta.label} {path}"), "other", "hash"))
+            told.select("pk", text=pl.format("{} {} {}", pl.lit(f"{model._meta.label} {path}"), "other", "mark"))
         )
     return pl.concat(parts)
