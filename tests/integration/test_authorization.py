@@ -59,6 +59,7 @@ ROOTS = {
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.applyOperation":             (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkUpdate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -104,6 +105,7 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
     "percentage rowsPerSecond etaSeconds message label dryRun onError createdAt startedAt finishedAt createdBy retryOf "
+    "appliedFrom appliedAs planUntil "
     "cascades rowErrors results",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
@@ -135,6 +137,7 @@ ARGUMENTS = {
     "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
+    "Mutation.applyOperation": {"id": "ID", "options": '{label: "mine"}'},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},
     "Subscription.operation": {"id": "ID"},

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import bulkql
-from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.models import Chunk, Upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
@@ -98,12 +98,9 @@ def errors(operation):
 
 
 @pytest.fixture(autouse=True)
-def _patient(settings):
+def _patient(monkeypatch):
     """A heart beats on a connection of its own, which sees nothing of a test's transaction."""
-    settings.BULKQL_LEASE_SECONDS = 120
-    limits.cache_clear()
-    yield
-    limits.cache_clear()
+    monkeypatch.setattr(heartbeat, "_add", lambda held: None)
 
 
 @pytest.fixture(params=[bulkql.COPY, bulkql.SAVE], ids=str)

@@ -18,15 +18,16 @@ from bulkql.workers.validation.values import Validated, without
 FAILED = Outcome.FAILED.value
 
 
-def evidence_of(entry: Entry, sightings: pl.DataFrame) -> pl.DataFrame:
-    """What a dry run records of a chunk beside its entry: outcome, pk, mark, along of every row, in their order."""
+def evidence_of(entry: Entry, sightings: pl.DataFrame, meant: pl.DataFrame) -> pl.DataFrame:
+    """What a dry run records of a chunk beside its entry: outcome, pk, mark, along, meant of each row, in order."""
     rows = entry.outcomes.select(pl.int_range(pl.len(), dtype=ROW_NUMBER).alias(ROW), "outcome")
-    return rows.join(sightings, on=ROW, how="left", maintain_order="left").drop(ROW)
+    seen = rows.join(sightings, on=ROW, how="left", maintain_order="left")
+    return seen.join(meant, on=ROW, how="left", maintain_order="left").drop(ROW)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`rows`: `__row`, outcome, pk, mark, along of every row of the chunk; `errors`: those that the plan tells."""
+    """`rows`: `__row`, outcome, pk, mark, along, meant of each row of a chunk; `errors`: what the plan tells of them."""
 
     rows: pl.DataFrame
     errors: pl.DataFrame

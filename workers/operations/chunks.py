@@ -17,6 +17,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.evidence.expectations import Expectation, evidence_of
+from bulkql.workers.evidence.names import Witness
 from bulkql.workers.evidence.sightings import sighted
 from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.intake.authority import check_authority
@@ -160,9 +161,10 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.D
     if sightings is not None and not chunk.operation.dry_run:
         entry = written_as_planned(chunk, plan, validated, sightings)
     else:
-        entry = entry_of(chunk, write_rows(plan, validated, user))
-        if sightings is not None:
-            entry = replace(entry, evidence=evidence_of(entry, sightings))
+        witness = None if sightings is None else Witness(chunk.operation)
+        entry = entry_of(chunk, write_rows(plan, validated, user, witness))
+        if sightings is not None and witness is not None:
+            entry = replace(entry, evidence=evidence_of(entry, sightings, witness.seen))
     after(chunk, plan, entry)
     return entry
 
@@ -171,9 +173,10 @@ def written_as_planned(chunk: Chunk, plan: Plan, validated: Validated, sightings
     """Write what the plan says of a chunk's rows, each as it says or not at all."""
     expected = Expectation.of(chunk)
     due = expected.due(plan, validated, sightings)
+    witness = Witness(chunk.operation, expected.rows.select(ROW, "meant"))
     while True:
         with transaction.atomic(using=plan.resource.database):
-            entry = entry_of(chunk, write_rows(plan, due, chunk.operation.created_by))
+            entry = entry_of(chunk, write_rows(plan, due, chunk.operation.created_by, witness))
             strays = expected.strays(plan, due, entry.outcomes)
             transaction.set_rollback(not strays.is_empty(), using=plan.resource.database)
         if strays.is_empty():
@@ -234,12 +237,15 @@ def application_of(operation: Operation) -> str:
     return f"bulkql {why} {operation.pk}"
 
 
-def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
+def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Witness | None = None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
     parts = [Written(nothing().outcomes, validated.errors)]
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
-        found = cleaned(plan, resolve_lists(plan, level, resolved, user))
+        resolved = resolve_lists(plan, level, resolved, user)
+        if witness is not None:
+            resolved = witness.look(plan, level, resolved)
+        found = cleaned(plan, resolved)
         rows = as_stored(plan, made(plan, found.rows))
         written = in_lane(plan)(plan, rows, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
