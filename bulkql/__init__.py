@@ -1,15 +1,18 @@
 """The public door: what a user's app imports."""
 
+from typing import TYPE_CHECKING, Any
+
+from bulkql.cleaning import Cleaning
 from bulkql.operation import BulkOperation
 from bulkql.verbs import (
-    aapply,
-    acreate,
-    adelete,
     apply,
-    areplace,
+    async_apply,
+    async_create,
+    async_delete,
+    async_replace,
     async_sync,
-    aupdate,
-    aupsert,
+    async_update,
+    async_upsert,
     create,
     delete,
     replace,
@@ -33,6 +36,9 @@ from bulkql.workers.resources.registry import ALL, BulkResource, ChunkOutcome, r
 from bulkql.workers.signals import chunk_written, operation_finished
 from bulkql.workers.validation.row_errors import row_errors
 
+if TYPE_CHECKING:
+    from bulkql.commands import ImportCommand
+
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
 BY_ANOTHER = Approval.BY_ANOTHER
 
@@ -47,21 +53,23 @@ __all__ = [
     "BulkOperation",
     "BulkResource",
     "ChunkOutcome",
+    "Cleaning",
     "Forbidden",
     "IdempotencyConflict",
+    "ImportCommand",
     "ImproperlyRegistered",
     "LimitExceeded",
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
-    "aapply",
-    "acreate",
-    "adelete",
     "apply",
-    "areplace",
+    "async_apply",
+    "async_create",
+    "async_delete",
+    "async_replace",
     "async_sync",
-    "aupdate",
-    "aupsert",
+    "async_update",
+    "async_upsert",
     "chunk_written",
     "create",
     "delete",
@@ -73,3 +81,12 @@ __all__ = [
     "update",
     "upsert",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What only management commands need is imported when they do."""
+    if name == "ImportCommand":
+        from bulkql.commands import ImportCommand
+
+        return ImportCommand
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

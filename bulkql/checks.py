@@ -94,6 +94,33 @@ def check_schema(**_: Any) -> list[CheckMessage]:
     return list(building_errors(registered()))
 
 
+@register("bulkql")
+def check_webhooks(**_: Any) -> list[CheckMessage]:
+    """URLs that the project itself names: each has to be one that is allowed."""
+    from bulkql.workers.resources.registry import registered
+    from bulkql.workers.webhooks.targets import NotAllowed, Rules, check_target, default_url, signer
+
+    found: list[CheckMessage] = []
+    named = {
+        "BULKQL_WEBHOOK_URL": default_url(),
+        **{f"{one.label}.webhook_url": one.webhook_url for one in registered()},
+    }
+    for name, url in named.items():
+        try:
+            if url:
+                check_target(url)
+        except NotAllowed as refused:
+            found.append(Error(f"{name} is refused: {refused}.", hint="See docs/webhooks.md.", id="bulkql.E027"))
+    rules = Rules.in_force()
+    try:
+        if rules.hosts:
+            signer(rules.secret)
+    except NotAllowed as refused:
+        hint = "Make one: python -c \"import base64, os; print('whsec_' + base64.b64encode(os.urandom(32)).decode())\""
+        found.append(Error(f"{refused}, for BULKQL_WEBHOOK_HOSTS is set.", hint=hint, id="bulkql.E026"))
+    return found
+
+
 def websocket_warnings() -> Iterator[CheckMessage]:
     """Under WSGI there are no websockets."""
     if getattr(settings, "ASGI_APPLICATION", None) is None:

@@ -31,7 +31,7 @@ class BulkOperation:
 
     @property
     def state(self) -> str:
-        """QUEUED, RUNNING, CANCELING, CANCELED, COMPLETED or FAILED."""
+        """QUEUED, RUNNING, PAUSED, CANCELING, CANCELED, COMPLETED or FAILED."""
         return self._totals.state.value
 
     @property
@@ -122,7 +122,7 @@ class BulkOperation:
             time.sleep(0.1)  # the database does not call back
         return self
 
-    async def await_end(self, seconds: float | None = None) -> Self:
+    async def async_wait(self, seconds: float | None = None) -> Self:
         """The same as `wait`, for async code."""
         return await sync_to_async(self.wait, thread_sensitive=False)(seconds)
 
@@ -131,6 +131,20 @@ class BulkOperation:
         from bulkql.workers.operations import steps
 
         steps.cancel(self.id)
+        return self.refresh()
+
+    def pause(self) -> Self:
+        """Begin nothing more of it; chunks at work are finished. Raises BadInput where it cannot be paused."""
+        from bulkql.workers.operations import steps
+
+        steps.pause(self.id)
+        return self.refresh()
+
+    def resume(self) -> Self:
+        """Let it go on where it was paused; raises BadInput where it is over."""
+        from bulkql.workers.operations import steps
+
+        steps.resume(self.id)
         return self.refresh()
 
     def __repr__(self) -> str:

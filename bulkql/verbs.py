@@ -19,6 +19,8 @@ from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
     from django.contrib.auth.models import User
     from django.db.models import Model, Q, QuerySet
@@ -39,7 +41,15 @@ class Options(TypedDict, total=False):
     mode: Literal["SYNC", "ASYNC", "AUTO"]
     on_error: Literal["SKIP_ROWS", "REJECT_ALL"]
     dry_run: bool
+    #: For create: a row whose unique key the table has already is UNCHANGED, and no error.
+    skip_existing: bool
     chunk_size: int | None
+    #: Nothing of it is begun before: an aware datetime. It is for the workers then, unless mode says AUTO.
+    start_at: datetime
+    #: Rows that all workers together write in a second. With mode SYNC, the call takes as long as that takes.
+    max_rows_per_second: int | None
+    #: Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS.
+    webhook_url: str | None
     label: str
     idempotency_key: str | None
     #: What a null of a frame says: that the row does not give the field, or that it is null.
@@ -149,32 +159,32 @@ def apply(
     return BulkOperation(apply_plan(ApplyRequest(plan=stored, user=user, **how)))
 
 
-async def acreate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`create` for async code."""
     return await sync_to_async(create)(model, rows, **options)
 
 
-async def aupdate(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_update(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`update` for async code."""
     return await sync_to_async(update)(model, rows, **options)
 
 
-async def areplace(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_replace(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`replace` for async code."""
     return await sync_to_async(replace)(model, rows, **options)
 
 
-async def aupsert(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
+async def async_upsert(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`upsert` for async code."""
     return await sync_to_async(upsert)(model, rows, **options)
 
 
-async def adelete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
+async def async_delete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
     """`delete` for async code."""
     return await sync_to_async(delete)(model, rows, **options)
 
 
-async def aapply(plan: BulkOperation | UUID | str, **options: Any) -> BulkOperation:
+async def async_apply(plan: BulkOperation | UUID | str, **options: Any) -> BulkOperation:
     """`apply` for async code."""
     return await sync_to_async(apply)(plan, **options)
 
@@ -209,7 +219,8 @@ def perform(
         raise BadInput("With several models there is no `where`; sync each of them by itself.")
     how: dict[str, Any] = {**options}
     empty_cells = EmptyCells(how.pop("empty_cells", EmptyCells.MISSING))
-    mode, on_error = Mode(how.pop("mode", Mode.SYNC)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
+    default = Mode.SYNC if how.get("start_at") is None else Mode.ASYNC
+    mode, on_error = Mode(how.pop("mode", default)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
     with ExitStack() as stack:
         inputs = [
             replace_in(

@@ -7,13 +7,14 @@ from typing import Any
 
 import strawberry
 
-from bulkql.workers.enums import OnError, Outcome, State, Verb
+from bulkql.workers.enums import DeliveryState, OnError, Outcome, State, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.readers.options import EmptyCells, FileFormat, ShortRecords, UnknownColumns
 
 __all__ = [
     "Code",
+    "DeliveryState",
     "EmptyCells",
     "FileFormat",
     "Mode",
@@ -96,6 +97,7 @@ describe(
     "Where an operation stands.",
     QUEUED="Stored, and waiting for a worker.",
     RUNNING="Being read and written.",
+    PAUSED="Asked to wait: chunks at work are finished, and the rest is kept until it is resumed or canceled.",
     CANCELING="Asked to stop: chunks at work are finished, no other is begun.",
     CANCELED="Over by request: what was written stays, the rest is SKIPPED.",
     COMPLETED="Over: every row has its outcome.",
@@ -132,4 +134,12 @@ describe(
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
     CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
+)
+describe(
+    DeliveryState,
+    "DeliveryState",
+    "Whether a webhook was heard.",
+    PENDING="It waits for the operation's end, or for its next try.",
+    DELIVERED="It was answered with a status of 200 to 299.",
+    FAILED="It was tried ten times, or answered with 410 Gone.",
 )

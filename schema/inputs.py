@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from types import GenericAlias
 from typing import Any
@@ -28,6 +29,8 @@ class ColumnMapping:
     to: str = strawberry.field(description="The resource's field.")
 
 
+# A field with a default is nullable, and null is the default: GraphiQL's editor of variables underlines an object that
+# leaves out a field that is not nullable, unless it has a default other than false and 0.
 @strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before (uploadId).")
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
@@ -38,19 +41,19 @@ class FileInput:
     columns: list[ColumnMapping] | None = strawberry.field(
         default=None, description="Columns whose names are not the resource's."
     )
-    unknown_columns: UnknownColumns = strawberry.field(
+    unknown_columns: UnknownColumns | None = strawberry.field(
         default=UnknownColumns.REJECT, description="What becomes of columns that the resource does not have."
     )
-    short_records: ShortRecords = strawberry.field(
+    short_records: ShortRecords | None = strawberry.field(
         default=ShortRecords.REJECT, description="What becomes of CSV records with fewer cells than the header."
     )
     null_values: list[str] | None = strawberry.field(
         default=None, description="Cells that mean null, such as NA. By default none."
     )
-    empty_cells: EmptyCells = strawberry.field(
+    empty_cells: EmptyCells | None = strawberry.field(
         default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
     )
-    trim: bool = strawberry.field(
+    trim: bool | None = strawberry.field(
         default=False,
         description="Blanks around texts and keys do not count either; around other values they never do.",
     )
@@ -90,11 +93,13 @@ class FileInput:
 
 @strawberry.input(description="How an operation is carried out.")
 class BulkOptions:
-    mode: Mode = strawberry.field(
+    mode: Mode | None = strawberry.field(
         default=Mode.AUTO, description="Whether the mutation waits for its rows to be written."
     )
-    on_error: OnError = strawberry.field(default=OnError.SKIP_ROWS, description="What bad rows do to the others.")
-    dry_run: bool = strawberry.field(
+    on_error: OnError | None = strawberry.field(
+        default=OnError.SKIP_ROWS, description="What bad rows do to the others."
+    )
+    dry_run: bool | None = strawberry.field(
         default=False,
         description="Write everything and roll it back: the same counts and errors, and nothing changes. It is "
         "kept as a plan, for applyOperation.",
@@ -107,11 +112,28 @@ class BulkOptions:
         description="A second request with this key and the same input returns the first one's operation.",
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
+    start_at: datetime | None = strawberry.field(
+        default=None,
+        description="Nothing of it is begun before; it is stored now, and may be canceled. Not for mode SYNC.",
+    )
+    max_rows_per_second: int | None = strawberry.field(
+        default=None,
+        description="Rows that all workers together write in a second; chunks are made to fit. Not for dry runs.",
+    )
+    webhook_url: str | None = strawberry.field(
+        default=None,
+        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources or the "
+        "service say.",
+    )
+    skip_existing: bool = strawberry.field(
+        default=False,
+        description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
+    )
 
 
 @strawberry.input(description="How a plan is carried out. What its rows become, the plan says.")
 class ApplyOptions:
-    mode: Mode = strawberry.field(
+    mode: Mode | None = strawberry.field(
         default=Mode.AUTO, description="Whether the mutation waits for the rows to be written."
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation; by default the plan's.")

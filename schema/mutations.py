@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 from asgiref.sync import sync_to_async
@@ -12,18 +14,21 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
+from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import ApplyOptions, BulkOptions, bulk_input_type
+from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
-from bulkql.workers.enums import Verb
-from bulkql.workers.intake.requests import BulkRequest, check_may_upload
+from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
+from bulkql.workers.webhooks import deliveries
 
 
 @strawberry.type(description="A name and a value.")
@@ -42,6 +47,7 @@ class CreatedUpload:
 
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
+DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
 Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
 HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
@@ -54,7 +60,18 @@ Size = Annotated[BigInt | None, strawberry.argument(description="The file's byte
 class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
     async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
-        return await sync_to_async(cancel)(info, id)
+        return await sync_to_async(steered)(info, id, steps.cancel)
+
+    @strawberry.mutation(
+        description="Begin nothing more of an operation: chunks at work are finished. It stays PAUSED, and is kept, "
+        "until it is resumed or canceled. One that is written in one transaction can be paused before that begins."
+    )
+    async def pause_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
+        return await sync_to_async(steered)(info, id, steps.pause)
+
+    @strawberry.mutation(description="Let a PAUSED operation go on where it stopped.")
+    async def resume_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
+        return await sync_to_async(steered)(info, id, steps.resume)
 
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
@@ -68,6 +85,10 @@ class CommonMutation:
         self, info: Info[Context, None], id: Plan, options: HowToApply = None
     ) -> BulkOperation | None:
         return await sync_to_async(apply)(info, id, options)
+
+    @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
+    async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
+        return await sync_to_async(send_again)(info, id)
 
     @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
@@ -121,23 +142,36 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         verb=verb,
         user=user,
         inputs=inputs_of(verb, given, lists, user, info),
-        mode=options.mode,
-        on_error=options.on_error,
-        dry_run=options.dry_run,
+        mode=options.mode or Mode.AUTO,
+        on_error=options.on_error or OnError.SKIP_ROWS,
+        dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
+        skip_existing=options.skip_existing,
+        start_at=moment(options.start_at),
+        max_rows_per_second=options.max_rows_per_second,
+        webhook_url=options.webhook_url,
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
     return committed(steps.run(request))
 
 
-def cancel(info: Info[Context, None], operation_id: str) -> BulkOperation:
-    """Cancel an operation that the user may see."""
+def steered(info: Info[Context, None], operation_id: str, step: Callable[[UUID], None]) -> BulkOperation:
+    """Cancel, pause or resume an operation that the user may see."""
     operation = operation_for(user_of(info), operation_id)
     check_selection(info)
-    steps.cancel(operation.pk)
+    step(operation.pk)
     operation.refresh_from_db()
     return snapshot(operation)
+
+
+def send_again(info: Info[Context, None], delivery_id: str) -> Delivery:
+    """Send a webhook of an operation that the user may see again."""
+    stored = delivery_for(user_of(info), delivery_id)
+    check_selection(info)
+    deliveries.resend(stored)
+    stored.refresh_from_db()
+    return delivery_of(stored)
 
 
 def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
@@ -156,7 +190,9 @@ def apply(info: Info[Context, None], plan_id: str, options: ApplyOptions | None)
     options = options or ApplyOptions()
     key = options.idempotency_key
     return committed(
-        apply_plan(ApplyRequest(plan=plan, user=user, mode=options.mode, label=options.label, idempotency_key=key))
+        apply_plan(
+            ApplyRequest(plan=plan, user=user, mode=options.mode or Mode.AUTO, label=options.label, idempotency_key=key)
+        )
     )
 
 

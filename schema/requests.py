@@ -23,7 +23,16 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import Guard, InputRequest, exceeds
 from bulkql.workers.models import Upload
 from bulkql.workers.readers.files import format_of_file
-from bulkql.workers.readers.options import ENCODING, FileFormat, FileOptions, compression_of, delimiter_by_name
+from bulkql.workers.readers.options import (
+    ENCODING,
+    EmptyCells,
+    FileFormat,
+    FileOptions,
+    ShortRecords,
+    UnknownColumns,
+    compression_of,
+    delimiter_by_name,
+)
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.scope import pks_of
@@ -154,16 +163,16 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
     options = FileOptions(
         format=FileFormat(file.format) if file.format is not None else format_told(name, upload, content),
         columns={one.from_: every.names.get(one.to, one.to) for one in file.columns or ()},
-        unknown_columns=file.unknown_columns,
-        short_records=file.short_records,
+        unknown_columns=file.unknown_columns or UnknownColumns.REJECT,
+        short_records=file.short_records or ShortRecords.REJECT,
         null_values=tuple(file.null_values or ()),
-        empty_cells=file.empty_cells,
+        empty_cells=file.empty_cells or EmptyCells.MISSING,
         delimiter=delimiter_by_name(name) if file.delimiter is None else file.delimiter,
         encoding=ENCODING if file.encoding is None else file.encoding,
         compression=compression_of(name),
         left_out=tuple(one for one in ("delimiter", "encoding") if getattr(file, one) is None),
         spelling=Spelling(
-            trim=file.trim,
+            trim=bool(file.trim),
             decimal=file.decimal,
             date_format=file.date_format,
             true_values=tuple(file.true_values or ()),

@@ -16,6 +16,7 @@ from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
+from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
@@ -151,10 +152,14 @@ class BulkOperation:
     percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
     rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
-    message: str | None = strawberry.field(description="Why it failed.")
+    message: str | None = strawberry.field(description="Why it failed, what it waits for, or when it starts.")
     label: str | None = strawberry.field(description="The name that it was given.")
     on_error: OnError = strawberry.field(description="What bad rows do to the others.")
     dry_run: bool = strawberry.field(description="Whether everything was rolled back, as it was asked.")
+    start_at: datetime.datetime | None = strawberry.field(description="Before when nothing of it is begun, if asked.")
+    max_rows_per_second: int | None = strawberry.field(
+        description="Rows that all workers together write in a second; null for as fast as they go."
+    )
     created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
@@ -198,6 +203,10 @@ class BulkOperation:
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+    @strawberry.field(description="Webhooks that tell its end, and what came of them.")
+    async def deliveries(self) -> list[Delivery] | None:
+        return await sync_to_async(deliveries_of)(self.stored)
 
     @strawberry.field(
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
@@ -294,6 +303,8 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         label=operation.label or None,
         on_error=OnError(operation.on_error),
         dry_run=operation.dry_run,
+        start_at=operation.start_at,
+        max_rows_per_second=operation.max_rows_per_second,
         created_at=operation.created_at,
         started_at=progress.started_at,
         finished_at=progress.finished_at,

@@ -12,6 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from bulkql.server import embedded, stack
+from bulkql.server.commands import imports, operations, top
+from bulkql.server.commands.connection import Token, Url
+from bulkql.server.commands.doctor import examine
+from bulkql.server.commands.schema import sdl_of_service
 
 app = typer.Typer(
     help="A GraphQL bulk mutation API for Django.",
@@ -101,9 +105,17 @@ def sign_in(
         typer.echo(line)
 
 
+app.command("import")(imports.import_file)
+for client_command in (operations.watch, operations.operations, operations.cancel, operations.retry, top.top):
+    app.command()(client_command)
+
+
 @app.command()
-def schema() -> None:
-    """Print the schema's SDL."""
+def schema(url: Url = None, token: Token = None, data: DataOfAService = None) -> None:
+    """Print the SDL of a service's schema, or without --url and --data that of the apps here."""
+    if url is not None or data is not None:
+        typer.echo(sdl_of_service(url, token, data))
+        return
     os.environ.setdefault("SECRET_KEY", "none is needed to print a schema")
     set_up(None)
     from bulkql.schema.schema import schema as build
@@ -126,6 +138,14 @@ def check(
     execute_from_command_line(["bulkql", "check", *(["--deploy", "--fail-level", "WARNING"] if deploy else [])])
     for line in lane_lines():
         typer.echo(line)
+
+
+@app.command()
+def doctor(url: Url = None, data: DataOfAService = None) -> None:
+    """Look at a deployment from where it runs, and say what to do; exits with 1 where something is wrong."""
+    if data is not None and url is None:
+        url = stack.state_of(data)["url"]
+    examine(set_up, data, url)
 
 
 @app.command()

@@ -49,6 +49,11 @@ for _name in (
     "PARQUET_MEMORY_BYTES",
     "WORKBOOK_MEMORY_BYTES",
     "WINDOW",
+    "MAX_ROWS_PER_SECOND",
+    "BRAKE_LAG_SECONDS",
+    "BRAKE_LOCK_WAITS",
+    "BRAKE_ACTIVE_BACKENDS",
+    "WEBHOOK_SECONDS",
     "LEASE_SECONDS",
     "CHUNK_SECONDS",
     "RESCUE_SECONDS",
@@ -257,6 +262,16 @@ if BULKQL_HTTPS:
 BULKQL_ORIGINS: list[str] = env.list("BULKQL_ORIGINS", [])
 CORS_ALLOWED_ORIGINS = BULKQL_ORIGINS
 CORS_EXPOSE_HEADERS = ["Content-Disposition"]
+
+#: Hosts that webhooks may tell of an operation's end, with a port where it is not the usual one; none by default.
+BULKQL_WEBHOOK_HOSTS: list[str] = env.list("BULKQL_WEBHOOK_HOSTS", [])
+#: Signs them: whsec_ and base64, as Standard Webhooks have it.
+BULKQL_WEBHOOK_SECRET = env.str("BULKQL_WEBHOOK_SECRET", "")
+#: Where operations are told that name no URL, nor does their resource.
+BULKQL_WEBHOOK_URL = env.str("BULKQL_WEBHOOK_URL", "")
+#: Whether http will do, and addresses of private networks; for networks of one's own.
+BULKQL_WEBHOOK_HTTP = env.bool("BULKQL_WEBHOOK_HTTP", False)
+BULKQL_WEBHOOK_PRIVATE = env.bool("BULKQL_WEBHOOK_PRIVATE", False)
 
 #: What our pages may load: what comes from here, and inline scripts that carry the request's nonce.
 CONTENT_SECURITY_POLICY = {

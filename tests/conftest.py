@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
+from django.test import TransactionTestCase
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
@@ -14,6 +15,7 @@ from bulkql.workers.ledger.results import error_page, result_page
 from bulkql.workers.models import Operation
 from bulkql.workers.operations.steps import run
 from bulkql.workers.resources.registry import resource_named
+from tests.emptying import empty
 
 Create = Callable[..., "Done"]
 Bulk = Callable[..., "Done"]
@@ -37,10 +39,18 @@ class Done:
         return [(row["index"], row["path"], row["code"]) for row in self.errors]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _quick_ends() -> Iterator[None]:
+    """Tests with transactions of their own end with tables that are emptied, and not flushed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
+        yield
+
+
 @pytest.fixture
 def user(db: None, django_user_model: Any) -> Any:
-    """A superuser."""
-    return django_user_model.objects.create_superuser("ada", password="")
+    """A superuser. To hash a password would take longer than most tests."""
+    return django_user_model.objects.create_superuser("ada")
 
 
 @pytest.fixture

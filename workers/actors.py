@@ -15,6 +15,8 @@ from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
 from bulkql.workers.operations import steps
 from bulkql.workers.rescue import Rescue
+from bulkql.workers.webhooks import deliveries
+from bulkql.workers.webhooks.deliveries import ROUND_SECONDS
 
 T = TypeVar("T", int, UUID)
 
@@ -26,6 +28,8 @@ SMALL, LARGE = 0, 1
 CHUNK_MS = limits().chunk_seconds * 1_000
 #: A file may be large, and so may all of an operation's rows. Their lease is extended as long as the process lives.
 WHOLE_MS = WHOLE_SECONDS * 1_000
+#: A round of webhooks, and the one that was begun at its end.
+DELIVERY_MS = (ROUND_SECONDS + 3 * limits().webhook_seconds) * 1_000
 
 
 @dramatiq.actor(actor_name="write_chunk", broker=broker, time_limit=CHUNK_MS, priority=LARGE)
@@ -44,6 +48,12 @@ def handle_input(input_id: int) -> None:
 def handle_operation(operation_id: str) -> None:
     """Write an operation that is one transaction."""
     work(steps.write_operation, UUID(operation_id))
+
+
+@dramatiq.actor(actor_name="deliver", queue_name=SMALL_QUEUE, broker=broker, time_limit=DELIVERY_MS, priority=LARGE)
+def handle_deliveries(_: str) -> None:
+    """Send the webhooks that are due."""
+    work(lambda _: deliveries.deliver_due(), 0)
 
 
 def work(step: Callable[[T], object], identifier: T) -> None:

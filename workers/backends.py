@@ -20,12 +20,14 @@ class Backend:
     supports_copy: bool = False
     #: SET CONSTRAINTS and SET LOCAL: limits and checks that hold for one transaction.
     supports_transaction_settings: bool = False
+    #: pg_stat_activity and pg_stat_replication: who is at work, who waits, and how far standbys are behind.
+    tells_its_load: bool = False
     #: Another connection can write while a transaction is open.
     supports_concurrent_writers: bool = True
 
 
 BACKENDS = {
-    "postgresql": Backend(supports_copy=True, supports_transaction_settings=True),
+    "postgresql": Backend(supports_copy=True, supports_transaction_settings=True, tells_its_load=True),
     "sqlite": Backend(supports_concurrent_writers=False),
 }
 

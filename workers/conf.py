@@ -44,6 +44,16 @@ class Limits:
     workbook_memory_bytes: int = 1024 * 1024 * 1024
     #: Chunks of one operation that are dispatched at a time, so that a big operation cannot starve small ones.
     window: int = 8
+    #: Rows a second of one operation, by all workers together; 0 for as fast as they go.
+    max_rows_per_second: int = 0
+    #: Seconds that a standby may be behind before chunks are slowed down; 0 for any number.
+    brake_lag_seconds: int = 0
+    #: Sessions of others that may wait for locks before chunks are slowed down; 0 for any number.
+    brake_lock_waits: int = 0
+    #: Sessions of others that may be at work before chunks are slowed down; 0 for any number.
+    brake_active_backends: int = 0
+    #: Seconds that a webhook may take, from the look-up of its host to the answer.
+    webhook_seconds: int = 10
     #: Seconds after which the work of a process that fell silent is given to another. It beats four times meanwhile.
     lease_seconds: int = 7
     #: Seconds after which a chunk is given to another worker although its process still beats.

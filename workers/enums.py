@@ -46,6 +46,7 @@ class State(models.TextChoices):
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     CANCELING = "CANCELING"
     CANCELED = "CANCELED"
     COMPLETED = "COMPLETED"
@@ -65,3 +66,11 @@ class Outcome(models.TextChoices):
     DELETED = "DELETED"
     FAILED = "FAILED"
     SKIPPED = "SKIPPED"
+
+
+class DeliveryState(models.TextChoices):
+    """Whether a webhook was heard."""
+
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"

@@ -182,6 +182,10 @@ class LeaseLost(Exception):
     """Another worker took over while this one was silent; what it holds must not be committed."""
 
 
+class Paused(Exception):
+    """Its operation was paused in the midst of the work, which somebody goes on with when it is resumed."""
+
+
 class GivenUp(Exception):
     """A chunk or an input failed too often: (operation id, reason). Its operation ends."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
-from bulkql.workers.enums import OnError, State, Verb
+from bulkql.workers.enums import DeliveryState, OnError, State, Verb
 
 #: Characters of the texts that a request gives its operation.
 TEXT_LENGTH = 200
@@ -94,6 +96,14 @@ class Operation(models.Model):
         default=False,
         db_default=False,
         help_text="Unique values change hands between its rows: those that are not written yet go together.",
+    )
+    turns = models.IntegerField(default=0, db_default=0, help_text="How often it was paused or resumed.")
+    start_at = models.DateTimeField(null=True, help_text="Nothing of it is begun before.")
+    due_at = models.DateTimeField(null=True, help_text="When its next chunk may be dispatched, at its pace.")
+    max_rows_per_second = models.IntegerField(null=True, help_text="Rows of it that all workers together may begin.")
+    calls_back = models.BooleanField(default=False, db_default=False, help_text="It has deliveries of webhooks.")
+    skip_existing = models.BooleanField(
+        default=False, db_default=False, help_text="New rows whose unique key the table has already are UNCHANGED."
     )
 
     class Meta:
@@ -211,3 +221,38 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return f"chunk {self.number} of input {self.input_id}"
+
+
+class Delivery(models.Model):
+    """A webhook that tells the end of an operation. It is due once that is over."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="deliveries")
+    url = models.TextField(help_text="Where it goes; parts of it may be secret.")
+    state = models.CharField(max_length=10, choices=DeliveryState, default=DeliveryState.PENDING)
+    attempts = models.IntegerField(default=0, help_text="Tries, since it was sent anew last.")
+    tries = models.JSONField(default=list, help_text="The last ones: at, seconds, status, error.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    due_at = models.DateTimeField(db_default=Now(), help_text="When the next try is due.")
+    leased_until = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "bulkql_delivery"
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(state="PENDING"), name="bulkql_delivery_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"webhook {self.id}"
+
+    @property
+    def message_id(self) -> str:
+        """The same for every try, so that a receiver takes it once."""
+        return f"msg_{self.id.hex}"
+
+    @property
+    def host(self) -> str:
+        """Whom it tells; what else stands in the URL may be secret."""
+        return urlsplit(self.url).hostname or ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +22,13 @@ from bulkql.workers.conf import limits
 from bulkql.workers.ledger.claims import is_free
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
+from bulkql.workers.ledger.turns import forget_dispatches, is_waiting
 from bulkql.workers.messaging import continuity
-from bulkql.workers.messaging.dispatch import dispatch
+from bulkql.workers.messaging.alarms import alarms
+from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import steps
+from bulkql.workers.webhooks import deliveries
 
 logger = logging.getLogger("bulkql")
 
@@ -55,8 +60,8 @@ def rescue() -> None:
 
 
 def open_operations() -> QuerySet[Operation]:
-    """Operations that are not over; the youngest are their requests' own, and have a moment."""
-    return Operation.objects.filter(finished_at=None, created_at__lt=Now() - timedelta(seconds=1))
+    """Operations that are not over, and whose turn it is; the youngest are their requests' own, and have a moment."""
+    return Operation.objects.filter(~is_waiting(), finished_at=None, created_at__lt=Now() - timedelta(seconds=1))
 
 
 def neglected() -> QuerySet[Operation]:
@@ -87,12 +92,7 @@ def redispatched_from() -> Combinable:
 
 def forget(condition: Q, reason: str, operation_id: UUID | None = None) -> None:
     """Have what was dispatched count as not dispatched, of one operation or of all."""
-    wanted = {} if operation_id is None else {"operation": operation_id}
-    chunks = Chunk.objects.filter(condition, recorded_at=None, operation__finished_at=None, **wanted)
-    inputs = Input.objects.filter(condition, read_at=None, operation__finished_at=None, **wanted)
-    wanted = {} if operation_id is None else {"pk": operation_id}
-    whole = Operation.objects.filter(condition, finished_at=None, **wanted)
-    counts = [some.update(dispatched_at=None) for some in (chunks, inputs, whole)]
+    counts = forget_dispatches(condition, operation_id)
     if any(counts):
         logger.info("rescue: %s; %s chunks, %s inputs and %s operations are dispatched again", reason, *counts)
 
@@ -102,6 +102,7 @@ class Rescue(dramatiq.Middleware):
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._purged_at = self._looked_at = float("-inf")
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:
         threading.Thread(target=self._run, name="bulkql-rescue", daemon=True).start()
@@ -114,18 +115,30 @@ class Rescue(dramatiq.Middleware):
         heartbeat.give_back_all()
 
     def _run(self) -> None:
-        purged_at = 0.0
         while not self._stopping.is_set():
-            try:
-                rescue()
-                if time.monotonic() - purged_at > PURGE_SECONDS:
-                    purge()
-                    purged_at = time.monotonic()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("rescue: the database is away (%s)", type(error).__name__)
-            except redis.RedisError as error:
-                logger.warning("rescue: Redis went away (%s)", type(error).__name__)
-            finally:
-                close_old_connections()
-            self._stopping.wait(limits().rescue_seconds)
+            self._guarded(self._round)
+            ends_at = time.monotonic() + limits().rescue_seconds
+            while not self._stopping.is_set() and (seconds := ends_at - time.monotonic()) > 0:
+                for operation_id in alarms.wait(seconds):
+                    self._guarded(partial(dispatch_chunks, operation_id))
         connection.close()
+
+    def _round(self) -> None:
+        rescue()
+        if time.monotonic() - self._looked_at > deliveries.LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            deliveries.ring_if_due()
+        if time.monotonic() - self._purged_at > PURGE_SECONDS:
+            purge()
+            self._purged_at = time.monotonic()
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """What cannot be done while the database or Redis is away, is done in the next round."""
+        try:
+            step()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("rescue: the database is away (%s)", type(error).__name__)
+        except redis.RedisError as error:
+            logger.warning("rescue: Redis went away (%s)", type(error).__name__)
+        finally:
+            close_old_connections()

@@ -80,6 +80,13 @@ class GraphiQL:
         self.browser.execute_script(f"{VARIABLES}.setValue(arguments[0])", json.dumps(value))
 
     @property
+    def complaints(self) -> list[str]:
+        """What GraphiQL finds wrong with the variables, and underlines."""
+        lint = "cm.getHelper({line: 0, ch: 0}, 'lint')(cm.getValue(), cm.getOption('lint'), cm)"
+        found: list[str] = self.browser.execute_script(f"const cm = {VARIABLES}; return {lint}.map(one => one.message)")
+        return found
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing runs: a subscription shows a button that stops it."""
         return bool(self.browser.find_elements(By.CSS_SELECTOR, "button[aria-label^='Execute query']"))

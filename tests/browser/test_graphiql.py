@@ -101,6 +101,16 @@ def stored(graphiql):
     return graphiql.browser.execute_script("return JSON.stringify(localStorage)")
 
 
+def test_variables_may_leave_out_what_has_a_default(graphiql):
+    graphiql.select("File")
+    graphiql.variables = {"input": {"classificationStatuses": {"file": {"size": 1}}}, "options": {"mode": 1}}
+    known = graphiql.until(lambda: graphiql.complaints, "GraphiQL's knowledge of the variables' types")
+    graphiql.variables = {"input": {"classificationStatuses": {"file": {"uploadId": "1"}}}, "options": {"label": "x"}}
+
+    assert known == ['Type "FileInput" does not have a field "size".', 'Expected value of type "Mode".']
+    assert graphiql.complaints == []
+
+
 def test_a_dropped_file_is_uploaded_and_its_id_is_in_the_variables(graphiql, tmp_path):
     path = tmp_path / "statuses.csv"
     path.write_text("name\nDropped\n")

@@ -34,10 +34,11 @@ from bulkql.workers.enums import State, Verb
 from bulkql.workers.intake import authority
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.models import Operation
+from bulkql.workers.models import Delivery, Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.resources.registry import registered, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
+from bulkql.workers.webhooks import deliveries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,8 +59,11 @@ ROOTS = {
     "Query.resourceTemplate":             (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Query.RESOURCE":                     (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.cancelOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.pauseOperation":            (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
+    "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.applyOperation":             (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.resendWebhook":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkUpdate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -104,14 +108,15 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError createdAt startedAt finishedAt createdBy retryOf "
-    "appliedFrom appliedAs planUntil "
-    "cascades rowErrors results",
+    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
+    "startedAt finishedAt createdBy retryOf appliedFrom appliedAs planUntil cascades rowErrors results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
     "Change": "field before after",
     "CreatedUpload": "id url method headers expiresAt",
+    "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
+    "DeliveryTry": "at seconds status error",
     "Header": "name value",
     "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
@@ -136,8 +141,11 @@ ARGUMENTS = {
     "Query.resourceTemplate": {"resource": '"financialAccounts"', "verb": "CREATE"},
     "Query.RESOURCE": {"filters": "{}", "order": "[]", "pagination": "{limit: 1}"},
     "Mutation.cancelOperation": {"id": "ID"},
+    "Mutation.pauseOperation": {"id": "ID"},
+    "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
     "Mutation.applyOperation": {"id": "ID", "options": '{label: "mine"}'},
+    "Mutation.resendWebhook": {"id": "DELIVERY"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},
     "Subscription.operation": {"id": "ID"},
@@ -269,6 +277,8 @@ class World:
         self.operation = steps.run(
             BulkRequest(verb=Verb.CREATE, user=self.owner, inputs=inputs, mode=Mode.SYNC, label="mine")
         )
+        Operation.objects.filter(pk=self.operation.pk).update(calls_back=True)
+        deliveries.announce(self.operation, ["https://hooks.example.org/secret"])
 
     def token(self, subject: str) -> str | None:
         """What the subject sends; and what has befallen it."""
@@ -326,7 +336,8 @@ def document_of(root: str, name: str, operation: Operation, given: str = "") -> 
     """
     field = fields_of(root)[name]
     rule = "Query.RESOURCE" if root == "Query" and name in NAMES else f"{root}.{name}"
-    values = {"ID": f'"{operation.pk}"', "INPUT": given}
+    deliveries = Delivery.objects.filter(operation=operation).values_list("pk", flat=True)
+    values = {"ID": f'"{operation.pk}"', "INPUT": given, "DELIVERY": f'"{deliveries.first()}"'}
     arguments = ", ".join(f"{key}: {values.get(value, value)}" for key, value in ARGUMENTS[rule].items())
     kind: Any = get_named_type(field.type)
     is_short = kind.name == "BulkOperation" and rule != "Query.operation"

@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from bulkql.examples.ledger.models import FinancialAccount
+import bulkql
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import Locked
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
@@ -28,16 +29,22 @@ TABLE = "ledger_financialaccount"
 
 
 @pytest.fixture
-def holder() -> Iterator[psycopg.Connection]:
-    """Somebody who locks the table, and thinks."""
+def somebody() -> Iterator[psycopg.Connection]:
+    """Somebody else in the database."""
     settings = {**connection.get_connection_params(), "application_name": "psql"}
     known = {
         name: settings[name] for name in ("dbname", "user", "host", "port", "application_name") if name in settings
     }
     with psycopg.connect(**known) as held:
-        held.execute(f"LOCK TABLE {TABLE} IN SHARE MODE")
         yield held
         held.rollback()
+
+
+@pytest.fixture
+def holder(somebody: psycopg.Connection) -> psycopg.Connection:
+    """Somebody who locks the table, and thinks."""
+    somebody.execute(f"LOCK TABLE {TABLE} IN SHARE MODE")
+    return somebody
 
 
 @pytest.fixture
@@ -220,3 +227,25 @@ def test_creates_of_the_same_keys_in_other_orders_do_not_deadlock(user, monkeypa
     assert len(tries) == 3
     counted_rows = [totals.progress(one.pk) for one in done]
     assert sorted((one.created, one.failed) for one in counted_rows) == [(0, count), (0, count), (count, 0)]
+
+
+def test_a_sync_waits_for_no_row_that_is_as_it_was_sent(user, somebody, patience):
+    account, status = FinancialAccount.objects.create(name="Cash"), ClassificationStatus.objects.create(name="Open")
+    rows = [
+        {
+            "amount": "1.00",
+            "description": "coffee",
+            "datetime": f"2026-01-0{day}T00:00:00Z",
+            "financial_account": account.pk,
+            "classification_status": status.pk,
+        }
+        for day in (1, 2, 3)
+    ]
+    bulkql.create(FinancialTransaction, rows, user=user)
+    first = FinancialTransaction.objects.order_by("datetime")[0]
+    somebody.execute("SELECT * FROM ledger_financialtransaction WHERE id = %s FOR UPDATE", [first.pk])
+
+    done = bulkql.sync(FinancialTransaction, [*rows[:2], {**rows[2], "amount": "2.00"}], user=user)
+
+    assert (done.unchanged, done.updated, done.failed) == (2, 1, 0)
+    assert FinancialTransaction.objects.filter(amount=2).count() == 1

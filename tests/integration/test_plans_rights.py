@@ -278,7 +278,7 @@ def test_dry_runs_of_a_version_before_are_no_plans(user, plan):
 def test_async_code_applies_plans(user, plan):
     from asgiref.sync import async_to_sync
 
-    applied = async_to_sync(bulkql.aapply)(plan.id, user=user, label="at last")
+    applied = async_to_sync(bulkql.async_apply)(plan.id, user=user, label="at last")
 
     assert (applied.state, applied.created) == (State.COMPLETED, 2)
     assert Operation.objects.get(pk=applied.id).label == "at last"

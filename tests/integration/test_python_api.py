@@ -178,7 +178,7 @@ def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
 
 @pytest.mark.django_db(transaction=True)
 def test_async_code_creates_rows(user):
-    operation = async_to_sync(bulkql.acreate)(FinancialAccount, [{"name": uuid.UUID(int=1)}], user=user)
+    operation = async_to_sync(bulkql.async_create)(FinancialAccount, [{"name": uuid.UUID(int=1)}], user=user)
 
     assert operation.created == 1
     assert FinancialAccount.objects.filter(name=str(uuid.UUID(int=1))).exists()

@@ -79,10 +79,14 @@ def number_otherwise(text: str, spelling: Spelling) -> str:
     """What a text would be with another `decimal`."""
     if PLAIN_NUMBER.fullmatch(text) and spelling.decimal is None and not re.match(number_pattern(","), text):
         return ""
+    # By default the point is known already: it makes no whole number of 1.23E+05.
+    is_said = spelling.decimal is not None
     ways = [
         f'with `decimal: "{decimal}"` it is {plain_number(text, decimal)}'
         for decimal in DECIMALS
-        if decimal != spelling.decimal and re.match(number_pattern(decimal), text)
+        if decimal != spelling.decimal
+        and re.match(number_pattern(decimal), text)
+        and (is_said or plain_number(text, decimal) != text)
     ]
     sentence = ", ".join(ways)
     return f"{sentence[:1].upper()}{sentence[1:]}." if ways else ""

@@ -121,15 +121,17 @@ def kind_of(cell_text: str) -> str:
         return {bool: "a boolean", list: "a list", dict: "an object"}.get(type(value), "a number")
     if value.startswith(MARK):
         return "text that begins with a null character"
-    if not is_encodable(value):
-        return "text with half a surrogate pair"
-    return "a string"
+    if is_encodable(value):
+        return "a string"
+    # So Python has bytes that are not UTF-8 in a text.
+    is_bytes = is_encodable(value, errors="surrogateescape")
+    return "bytes that are not UTF-8" if is_bytes else "text with half a surrogate pair"
 
 
-def is_encodable(text: str) -> bool:
+def is_encodable(text: str, errors: str = "strict") -> bool:
     """Whether a text has no half of a surrogate pair, which is no character."""
     try:
-        text.encode()
+        text.encode(errors=errors)
     except UnicodeEncodeError:
         return False
     return True

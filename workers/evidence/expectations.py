@@ -27,7 +27,7 @@ def evidence_of(entry: Entry, sightings: pl.DataFrame, meant: pl.DataFrame) -> p
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`rows`: `__row`, outcome, pk, mark, along, meant of each row of a chunk; `errors`: what the plan tells of them."""
+    """`rows`: `__row`, outcome, pk, mark, along, meant of each row of a chunk; `errors`: what the plan tells."""
 
     rows: pl.DataFrame
     errors: pl.DataFrame
@@ -46,6 +46,11 @@ class Expectation:
     def bad(self) -> pl.Series:
         """The rows that failed in the plan."""
         return self.rows.filter(pl.col("outcome") == FAILED)[ROW]
+
+    @property
+    def to_lock(self) -> pl.Series:
+        """The rows that the plan finds in the table, and changes."""
+        return self.rows.filter(pl.col("outcome").is_in([Outcome.UPDATED.value, Outcome.DELETED.value]))[ROW]
 
     def due(self, plan: Plan, validated: Validated, sightings: pl.DataFrame) -> Validated:
         """The rows that may be written: those that did not fail in the plan, and find what they found then."""

@@ -17,8 +17,9 @@ from bulkql.workers.resources.rights import cascading
 from bulkql.workers.resources.scope import batches
 from bulkql.workers.validation.references import resolve
 from bulkql.workers.validation.values import Validated
-from bulkql.workers.writers import deletion
+from bulkql.workers.writers import deletion, merging, staging
 from bulkql.workers.writers.links import links
+from bulkql.workers.writers.table import changes_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -28,17 +29,21 @@ if TYPE_CHECKING:
 SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "mark": pl.Int64, "along": pl.Int64}
 
 
-def sighted(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """What is there of these rows, locked: SIGHTINGS, of the rows that mean one that the user may see."""
+def sighted(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None = None) -> pl.DataFrame:
+    """What is there of these rows: SIGHTINGS, of the rows that mean one that the user may see.
+
+    `to_lock`: the rows (`__row`) whose rows of the table are locked before they are looked at. While a plan is made none
+    has to be: what changes between this look and the write is a conflict later, as what changes after it.
+    """
     if plan.verb == Verb.CREATE or rows.is_empty():
         return pl.DataFrame(schema=SIGHTINGS)
-    found = matched(plan, rows, user)
+    found = rows_meant(plan, rows, user, to_lock)
     alias, pks = plan.resource.database, found["pk"].to_list()
     seen = found.with_columns(marks(plan.resource.model, alias, pks))
     return seen.join(alongs(plan, pks), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
 
 
-def matched(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
+def rows_meant(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None) -> pl.DataFrame:
     """The rows that are there, by the fields of the key alone: `__row`, pk."""
     by_key = replace(plan, verb=Verb.DELETE)
     wanted = [name for column in by_key.all_columns for name in (column, given(column))]
@@ -49,11 +54,24 @@ def matched(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     if plan.lane == Lane.COPY and backend(plan.resource.database).supports_copy:
         try:
             with transaction.atomic(using=plan.resource.database):
-                return deletion.match_staged(by_key, rows, user)
+                return in_database(by_key, rows, user, to_lock)
         except DataError:
             # A value that the field takes and PostgreSQL does not.
             pass
     return deletion.match_by_orm(by_key, rows, user)
+
+
+def in_database(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None) -> pl.DataFrame:
+    """The same, by a join with the table."""
+    table = changes_of(plan, rows)
+    staging.stage(plan.resource, table)
+    staging.analyze(plan.resource)
+    found = merging.matched(plan, table, rows[ROW], user, "true")
+    if to_lock is not None:
+        found = found.filter(~pl.col(ROW).is_in(to_lock.implode()))
+        wanted = rows.filter(pl.col(ROW).is_in(to_lock.implode()))[ROW]
+        found = found if wanted.is_empty() else pl.concat([found, merging.locked(plan, table, wanted, user)])
+    return found.filter("visible").select(ROW, "pk")
 
 
 def marks(model: type[models.Model], alias: str, pks: list[str]) -> pl.Series:

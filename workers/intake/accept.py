@@ -19,7 +19,15 @@ from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, check_request, hash_of
+from bulkql.workers.intake.requests import (
+    BulkRequest,
+    InputRequest,
+    check_request,
+    hash_of,
+    moment_text,
+    rate_of,
+)
+from bulkql.workers.ledger.rates import rows_in_a_chunk
 from bulkql.workers.models import Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
@@ -31,6 +39,8 @@ from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
 from bulkql.workers.validation.sealing import sealed
+from bulkql.workers.webhooks.deliveries import announce
+from bulkql.workers.webhooks.targets import default_url
 
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
@@ -72,16 +82,24 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
+    urls = webhook_urls(request)
     operation = Operation.objects.create(
         id=request.operation_id,
         verb=request.verb,
         on_error=request.on_error,
         dry_run=request.dry_run,
+        skip_existing=request.skip_existing,
+        calls_back=bool(urls),
+        start_at=request.start_at,
+        max_rows_per_second=rate_of(request),
+        message=start_message(request),
         label=request.label,
         idempotency_key=request.idempotency_key,
         input_hash=digest,
         created_by=request.user,
     )
+    if urls:
+        announce(operation, urls)
     items = {item.resource.model: item for item in request.inputs}
     ordered = in_dependency_order(item.resource for item in request.inputs)
     if request.verb == Verb.DELETE:
@@ -96,6 +114,21 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
     for position, resource in enumerate(deleting, start=len(ordered)):
         announce_removal(operation, position, items[resource.model], request.chunk_size)
     return operation
+
+
+def webhook_urls(request: BulkRequest) -> list[str]:
+    """Where the end of an operation is told: as asked, or as its resources or the settings say."""
+    if request.webhook_url is not None:
+        return [request.webhook_url]
+    own = (item.resource.webhook_url or default_url() for item in request.inputs)
+    return [url for url in dict.fromkeys(own) if url]
+
+
+def start_message(request: BulkRequest) -> str:
+    """When an operation starts that is for later."""
+    if request.start_at is None or request.start_at <= timezone.now():
+        return ""
+    return f"Starts at {moment_text(request.start_at)}."
 
 
 def announce_removal(operation: Operation, position: int, item: InputRequest, requested_size: int | None) -> None:
@@ -144,7 +177,8 @@ def store_rows(
     names = set().union(*(row for row in item.rows or () if isinstance(row, dict)))
     verb = verb_of_rows(Verb(operation.verb))
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
-    plan = replace(plan, within=item.where)
+    is_sync, skips_existing = operation.verb == Verb.SYNC, operation.skip_existing
+    plan = replace(plan, within=item.where, is_sync=is_sync, skips_existing=skips_existing)
     total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
@@ -168,7 +202,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
         operation=operation,
         resource=plan.resource.name,
         position=position,
-        chunk_size=chunk_size(plan, requested_size),
+        chunk_size=rows_in_a_chunk(chunk_size(plan, requested_size), operation.max_rows_per_second),
         match_by=plan.match_by,
         update_fields=plan.update_fields,
         **how_it_came,

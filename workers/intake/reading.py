@@ -22,6 +22,7 @@ from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.ledger import claims
+from bulkql.workers.ledger.rates import seconds_to_read
 from bulkql.workers.models import Chunk, Input
 from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
@@ -96,6 +97,9 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
             held_at = time.monotonic()
         check_authority_again(stored)
         yield frame
+        # What is read is stored: that is a load, too. None but an operation with a pace waits here.
+        if seconds := seconds_to_read(frame.height, stored.operation.max_rows_per_second):
+            time.sleep(seconds)
 
 
 def without_first(rows: int, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

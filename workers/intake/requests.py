@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from bulkql.workers.columns.cells import is_encodable
@@ -25,6 +27,7 @@ from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, needs_approval, permission_to
 from bulkql.workers.uploads.uploads import keyed_digest
+from bulkql.workers.webhooks.targets import check_url
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -103,7 +106,15 @@ class BulkRequest:
     mode: Mode = Mode.AUTO
     on_error: OnError = OnError.SKIP_ROWS
     dry_run: bool = False
+    #: New rows whose unique key the table has already are UNCHANGED.
+    skip_existing: bool = False
     chunk_size: int | None = None
+    #: Nothing of it is begun before; None for at once.
+    start_at: datetime | None = None
+    #: Rows a second, by all workers together; None for as fast as they go.
+    max_rows_per_second: int | None = None
+    #: Where its end is told.
+    webhook_url: str | None = None
     label: str = ""
     idempotency_key: str | None = None
     #: The id that its operation will have. Known before the commit: a connection that is lost in the midst of it leaves
@@ -133,6 +144,71 @@ def check_request(request: BulkRequest) -> None:
     check_text("idempotencyKey", request.idempotency_key or "")
     if request.chunk_size is not None and request.chunk_size < 1:
         raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
+    if request.skip_existing and request.verb != Verb.CREATE:
+        raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
+    check_start(request)
+    check_rate(request)
+    if request.webhook_url is not None:
+        check_url(request.webhook_url)
+
+
+def check_start(request: BulkRequest) -> None:
+    """An operation may be for later, but not for later than what is stored is kept; raises BadInput, LimitExceeded."""
+    if request.start_at is None:
+        return
+    if timezone.is_naive(request.start_at):
+        raise BadInput(
+            "start_at has no time zone; give an aware datetime, such as timezone.now() + timedelta(hours=1)."
+        )
+    if request.mode == Mode.SYNC:
+        raise BadInput("startAt is for later, and mode SYNC waits for the end; take ASYNC or AUTO.")
+    days = limits().retention_days
+    if request.start_at > timezone.now() + timedelta(days=days):
+        raise LimitExceeded(
+            f"startAt is {moment_text(request.start_at)}, which is beyond the limit of {days:,} days "
+            f"({setting_name('retention_days')}); send it again nearer to that time."
+        )
+
+
+def check_rate(request: BulkRequest) -> None:
+    """Chunks keep a pace, one transaction does not; raises BadInput."""
+    if request.max_rows_per_second is None:
+        return
+    if request.max_rows_per_second < 1:
+        raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it is 1 at least.")
+    if is_whole(request):
+        why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
+        raise BadInput(
+            f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
+            f"for the longer; leave one of the two out."
+        )
+
+
+def is_whole(request: BulkRequest) -> bool:
+    """All of its rows are written in one transaction, as the request asks."""
+    return request.dry_run or request.on_error == OnError.REJECT_ALL
+
+
+def rate_of(request: BulkRequest) -> int | None:
+    """Rows a second, as the request, its resources and the settings allow; None for as fast as they go."""
+    ceilings = [item.resource.max_rows_per_second or limits().max_rows_per_second for item in request.inputs]
+    rates = [one for one in (request.max_rows_per_second, *ceilings) if one]
+    return min(rates) if rates and not is_whole(request) else None
+
+
+def moment_text(moment: datetime) -> str:
+    """2026-01-02 03:04:05 UTC"""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+#: What the other verbs do with rows that exist.
+WITHOUT_SKIPPING = {
+    Verb.UPDATE: "an update is about rows that exist",
+    Verb.REPLACE: "a replacement is about rows that exist",
+    Verb.UPSERT: "an upsert changes rows that exist, by updateFields only some of their fields",
+    Verb.DELETE: "a delete is about rows that exist",
+    Verb.SYNC: "a sync changes rows that exist, by updateFields only some of their fields",
+}
 
 
 #: The model's Django permissions that an operation takes.
@@ -226,6 +302,8 @@ def hash_of(request: BulkRequest) -> str:
     if request.idempotency_key is None:
         return ""
     how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
+    if request.skip_existing:
+        how.append("skip_existing")
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None

@@ -15,7 +15,7 @@ from django.utils import timezone
 from bulkql.workers.backends import backend, durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
-from bulkql.workers.errors import LeaseLost
+from bulkql.workers.errors import LeaseLost, Paused
 from bulkql.workers.models import Chunk, Input, Operation
 
 #: What a worker has claimed, and holds by the lease that it was given then.
@@ -30,6 +30,12 @@ def is_free() -> Q:
     return Q(leased_until=None) | Q(leased_until__lt=Now())
 
 
+def may_begin() -> Q:
+    """An operation that is not paused, and whose time has come. One that is canceled has nothing to wait for."""
+    has_come = Q(start_at=None) | Q(start_at__lte=Now()) | Q(state=State.CANCELING)
+    return ~Q(state=State.PAUSED) & has_come
+
+
 def its_operation(*conditions: Q, **fields: object) -> Exists:
     """A condition on the operation of a chunk or an input.
 
@@ -41,7 +47,7 @@ def its_operation(*conditions: Q, **fields: object) -> Exists:
 
 def claim_chunk(chunk_id: int) -> Chunk | None:
     """Take a chunk to work on; None if it is recorded or in other hands. The lease is committed at once."""
-    goes_on = its_operation(finished_at=None, trades=False) & ~its_operation(state=State.CANCELING)
+    goes_on = its_operation(may_begin(), ~Q(state=State.CANCELING), finished_at=None, trades=False)
     # No row is written before it is known that the guard lets a sync delete the missing ones.
     is_guarded = ~Exists(Input.objects.filter(operation=OuterRef("operation"), removes=True, read_at=None))
     if not take(Chunk.objects.filter(goes_on, is_guarded, pk=chunk_id, recorded_at=None)):
@@ -59,7 +65,8 @@ def claim_operation(operation_id: UUID) -> Operation | None:
     back, the end of reading among it, is done again. Without the last chunks, part of the rows would pass for all.
     """
     unread = Exists(Input.objects.filter(operation=OuterRef("pk"), read_at=None))
-    if not take(Operation.objects.filter(~Q(state=State.CANCELING), ~unread, pk=operation_id, finished_at=None)):
+    open_one = Operation.objects.filter(may_begin(), ~Q(state=State.CANCELING), pk=operation_id, finished_at=None)
+    if not take(open_one.filter(~unread)):
         return None
     claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
     start(claimed)
@@ -68,7 +75,9 @@ def claim_operation(operation_id: UUID) -> Operation | None:
 
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
-    if not take(Input.objects.filter(is_readable(), its_operation(finished_at=None), pk=input_id, read_at=None)):
+    if not take(
+        Input.objects.filter(is_readable(), its_operation(may_begin(), finished_at=None), pk=input_id, read_at=None)
+    ):
         return None
     claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
     start(claimed.operation)
@@ -82,8 +91,10 @@ def is_readable() -> Q:
 
 
 def hold_input(claimed: Input) -> None:
-    """Extend the reader's lease; raises LeaseLost."""
-    if not hold(claimed, its_operation(finished_at=None)):
+    """Extend the reader's lease; raises LeaseLost, Paused."""
+    if not hold(claimed, its_operation(~Q(state=State.PAUSED), finished_at=None)):
+        if Operation.objects.filter(pk=claimed.operation_id, state=State.PAUSED).exists():
+            raise Paused(f"operation {claimed.operation_id}: reading {claimed.resource} is paused")
         raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
 
 
@@ -114,9 +125,9 @@ def abandon(claimed: Claimed) -> None:
     held(claimed).update(lease=None, leased_until=None, dispatched_at=None)
 
 
-def untry(chunk: Chunk) -> None:
-    """Give a chunk back as if it had not been tried; it is dispatched again."""
-    held(chunk).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)
+def untry(claimed: Claimed) -> None:
+    """Give a chunk or an input back as if it had not been tried; it is dispatched again."""
+    held(claimed).update(attempts=F("attempts") - 1, lease=None, leased_until=None, dispatched_at=None)
 
 
 def held(claimed: Claimed) -> QuerySet[Any]:
@@ -137,7 +148,9 @@ def start(operation: Operation) -> None:
     """The first claim starts the operation."""
     if operation.state == State.QUEUED:
         Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
-            state=State.RUNNING, started_at=timezone.now()
+            state=State.RUNNING,
+            started_at=timezone.now(),
+            message="",  # which said when it would start
         )
 
 

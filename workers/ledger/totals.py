@@ -38,6 +38,8 @@ class Progress:
     message: str
     started_at: datetime | None
     finished_at: datetime | None
+    #: Webhooks tell its end.
+    calls_back: bool = False
 
     @property
     def processed(self) -> int:
@@ -55,7 +57,7 @@ COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
 
 #: All that an operation's progress is made of, of one moment and in one trip; %s is its id, each time.
 TOTALS = f"""
-SELECT o.id, o.created_by_id, o.state, o.message, o.started_at, o.finished_at, i.*, c.*
+SELECT o.id, o.created_by_id, o.state, o.message, o.started_at, o.finished_at, o.turns, o.calls_back, i.*, c.*
 FROM bulkql_operation o,
     (SELECT SUM(total) AS total, COUNT(total) AS known, COUNT(*) AS expected
      FROM bulkql_input WHERE operation_id = %s) i,
@@ -81,6 +83,7 @@ def progress(operation_id: UUID) -> Progress:
         message=found.message,
         started_at=found.started_at,
         finished_at=found.finished_at,
+        calls_back=found.calls_back,
         **{name: int(getattr(found, name)) for name in COUNTS},  # MariaDB sums up to a Decimal
     )
 
@@ -118,4 +121,4 @@ def counts_of(one: Input) -> dict[str, int]:
 def sequence_of(operation: Operation, recorded: int, known: int) -> int:
     """A number that grows with everything that can happen to an operation."""
     is_stopping = operation.state in (State.CANCELING, State.CANCELED)
-    return recorded + known + bool(operation.started_at) + is_stopping + bool(operation.finished_at)
+    return recorded + known + operation.turns + bool(operation.started_at) + is_stopping + bool(operation.finished_at)

@@ -16,6 +16,11 @@ from dramatiq.errors import BrokerConnectionError
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
+from bulkql.workers.ledger import rates, totals
+from bulkql.workers.ledger.brake import Pressure, brake
+from bulkql.workers.ledger.claims import its_operation, may_begin
+from bulkql.workers.messaging import events
+from bulkql.workers.messaging.alarms import alarms
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import plan_of
@@ -65,7 +70,8 @@ def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
 
 def send_readers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
-    unread = Input.objects.filter(operation=operation_id, read_at=None, dispatched_at=None, operation__finished_at=None)
+    goes_on = its_operation(may_begin(), finished_at=None)
+    unread = Input.objects.filter(goes_on, operation=operation_id, read_at=None, dispatched_at=None)
     # Which rows a sync misses is known only when all others have been read.
     reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False)
     for one in unread.filter(Q(removes=False) | ~Exists(reading)).select_related("upload"):
@@ -83,7 +89,7 @@ def send_writers(operation_id: UUID) -> None:
 def send_whole(operation_id: UUID) -> None:
     """A message for the one who writes all of it, once its files are read; raises NotDispatched."""
     unread = Input.objects.filter(operation=OuterRef("pk"), read_at=None)
-    waiting = Operation.objects.filter(~Exists(unread), pk=operation_id, finished_at=None)
+    waiting = Operation.objects.filter(~Exists(unread), may_begin(), pk=operation_id, finished_at=None)
     dispatch_once(waiting, partial(send, "write_operation", str(operation_id)))
 
 
@@ -96,9 +102,9 @@ def send_chunks(operation_id: UUID) -> None:
     # Nothing of a sync is due before its guard has let it pass.
     guarded = Input.objects.filter(operation=operation_id, removes=True, read_at=None)
     unwritten = Chunk.objects.filter(input=OuterRef("pk"), recorded_at=None)
+    goes_on = its_operation(may_begin(), ~Q(state=State.CANCELING), finished_at=None)
     frontier = (
-        Input.objects.filter(Q(read_at=None) | Exists(unwritten), operation=operation_id, operation__finished_at=None)
-        .exclude(operation__state=State.CANCELING)
+        Input.objects.filter(Q(read_at=None) | Exists(unwritten), goes_on, operation=operation_id)
         .exclude(Exists(guarded))
         .select_related("operation", "upload")
         .order_by("position")
@@ -110,28 +116,60 @@ def send_chunks(operation_id: UUID) -> None:
         # A file that was read meanwhile has rows that are to be written together.
         send_whole(operation_id)
         return
-    # While it waits for somebody's locks, one worker that waits is enough: the others are for other operations.
-    is_single = plan_of(frontier).is_sequential or frontier.operation.waiting_since is not None
+    plan = plan_of(frontier)
+    pressure = brake.pressure(plan.resource.database)
+    tell_of_brake(frontier.operation, pressure)
+    # While it waits for somebody's locks, or others are to have room, one worker is enough.
+    is_single = plan.is_sequential or frontier.operation.waiting_since is not None or pressure.rest_seconds > 0
     size = 1 if is_single else limits().window
     window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
-    for chunk_id, dispatched_at in window.values_list("pk", "dispatched_at"):
-        if dispatched_at is None:
-            dispatch_once(Chunk.objects.filter(pk=chunk_id), partial(send_for, frontier, "write_chunk", chunk_id))
+    for chunk_id, dispatched_at, rows in window.values_list("pk", "dispatched_at", "row_count"):
+        if dispatched_at is None and not send_in_turn(frontier, chunk_id, rows, pressure):
+            return
 
 
-def dispatch_once(one: QuerySet[Any], send_message: Callable[[], None]) -> None:
-    """Send its message, unless it was sent before.
+def send_in_turn(frontier: Input, chunk_id: int, rows: int, pressure: Pressure) -> bool:
+    """A message for a chunk; whether its turn has come. Raises NotDispatched."""
+    one, message = Chunk.objects.filter(pk=chunk_id), partial(send_for, frontier, "write_chunk", chunk_id)
+    rate = frontier.operation.max_rows_per_second
+    seconds = max(pressure.rest_seconds, rows / rate if rate else 0.0)
+    if not seconds:
+        dispatch_once(one, message)
+        return True
+    if not rates.take_turn(frontier.operation_id, seconds):
+        alarms.set(frontier.operation_id, rates.seconds_until_turn(frontier.operation_id))
+        return False
+    if not dispatch_once(one, message):
+        rates.give_back_turn(frontier.operation_id, seconds)
+    return True
+
+
+#: What the message of an operation begins with while chunks rest.
+SLOWED_DOWN = "Slowed down: "
+
+
+def tell_of_brake(operation: Operation, pressure: Pressure) -> None:
+    """Say in an operation's message why it is slowed down, or that it is no more."""
+    message = f"{SLOWED_DOWN}{pressure.reason}." if pressure.reason else ""
+    if message != operation.message and (message or operation.message.startswith(SLOWED_DOWN)):
+        Operation.objects.filter(pk=operation.pk, finished_at=None).update(message=message)
+        events.publish_now(totals.progress(operation.pk))
+
+
+def dispatch_once(one: QuerySet[Any], send_message: Callable[[], None]) -> bool:
+    """Send its message, unless it was sent before; whether it was sent now.
 
     A message that cannot be sent does not count as sent. Whoever is cut off from Redis would else keep the work from
     those who are not, for as long as they wait for its messages.
     """
     if not one.filter(dispatched_at=None).update(dispatched_at=Now()):
-        return
+        return False
     try:
         send_message()
     except (BrokerConnectionError, redis.RedisError) as error:
         one.update(dispatched_at=None)
         raise NotDispatched(type(error).__name__) from error
+    return True
 
 
 def send_for(one: Input, actor_name: str, identifier: int) -> None:

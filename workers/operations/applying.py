@@ -22,6 +22,7 @@ from bulkql.workers.operations.steps import after_commit, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.resources.rights import needs_approval
+from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -136,7 +137,11 @@ def store_application(request: ApplyRequest) -> Operation:
         created_by=request.user,
         applied_from=plan,
         trades=plan.trades,
+        skip_existing=plan.skip_existing,
+        calls_back=plan.calls_back,
     )
+    if plan.calls_back:
+        announce(operation, plan.deliveries.values_list("url", flat=True))
     for old in plan.inputs.order_by("position"):
         stored = Input.objects.create(
             operation=operation,

@@ -22,7 +22,6 @@ from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
-from bulkql.workers.evidence.sightings import sighted
 from bulkql.workers.frames import unpack
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.endings import note_of
@@ -177,7 +176,7 @@ def seen_before(
     for chunk in open_chunks(operation, goes_on):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch)
-        found[chunk.pk] = sighted(plan, validated.rows, operation.created_by)
+        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated)
         if not operation.dry_run:
             trades.keep(chunks.rows_in(chunk, chunks.not_due(chunk, plan, validated, found[chunk.pk])))
     return found

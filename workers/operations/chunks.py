@@ -42,6 +42,7 @@ from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
+from bulkql.workers.writers.existing import left_as_they_are
 from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together
@@ -157,7 +158,7 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.D
     """Write a chunk's rows, whatever changes hands among them. `sightings`: what was there, if that is known."""
     user = chunk.operation.created_by
     if sightings is None and chunk.operation.looks_first:
-        sightings = sighted(plan, validated.rows, user)
+        sightings = sightings_of(chunk, plan, validated)
     if sightings is not None and not chunk.operation.dry_run:
         entry = written_as_planned(chunk, plan, validated, sightings)
     else:
@@ -167,6 +168,12 @@ def rows_written(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.D
             entry = replace(entry, evidence=evidence_of(entry, sightings, witness.seen))
     after(chunk, plan, entry)
     return entry
+
+
+def sightings_of(chunk: Chunk, plan: Plan, validated: Validated) -> pl.DataFrame:
+    """What is there of a chunk's rows before they are written."""
+    to_lock = None if chunk.operation.dry_run else Expectation.of(chunk).to_lock
+    return sighted(plan, validated.rows, chunk.operation.created_by, to_lock)
 
 
 def written_as_planned(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame) -> Entry:
@@ -248,6 +255,8 @@ def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Wit
         found = cleaned(plan, resolved)
         rows = as_stored(plan, made(plan, found.rows))
         written = in_lane(plan)(plan, rows, user)
+        if plan.skips_existing:
+            written = left_as_they_are(plan, rows, written, user)
         parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
     return together(parts)
 

@@ -66,5 +66,6 @@ def final_progress(operation: Operation, store: InlineChunks, inputs: int) -> Pr
         message=operation.message,
         started_at=operation.started_at,
         finished_at=operation.finished_at,
+        calls_back=operation.calls_back,
         **{name: store.counts[name] for name in COUNTS},
     )

@@ -27,6 +27,7 @@ from bulkql.workers.operations.steps import after_commit
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -59,10 +60,15 @@ def store_again(operation: Operation, user: User) -> Operation:
         verb=operation.verb,
         on_error=operation.on_error,
         dry_run=operation.dry_run,
+        skip_existing=operation.skip_existing,
+        max_rows_per_second=operation.max_rows_per_second,
         label=operation.label,
         created_by=user,
         retry_of=operation,
+        calls_back=operation.calls_back,
     )
+    if operation.calls_back:
+        announce(again, operation.deliveries.values_list("url", flat=True))
     total = sum(store_left(again, old, user) for old in operation.inputs.order_by("position"))
     if total == 0:
         raise BadInput(

@@ -15,14 +15,15 @@ from django.db.models import Sum
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
-from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, place_of
+from bulkql.workers.errors import BadInput, BulkError, GivenUp, LeaseLost, Paused, place_of
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
-from bulkql.workers.ledger import claims, endings, totals
+from bulkql.workers.ledger import claims, endings, rates, totals, turns
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
+from bulkql.workers.ledger.totals import Progress
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
@@ -31,6 +32,7 @@ from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.validation.hooks import send_finished
+from bulkql.workers.webhooks import deliveries
 
 logger = logging.getLogger("bulkql")
 
@@ -79,6 +81,8 @@ def is_inline(request: BulkRequest) -> bool:
     """The rows came with the request, which waits for them, and they are to stay."""
     if (
         request.dry_run
+        or request.start_at is not None
+        or request.max_rows_per_second is not None
         or request.on_error == OnError.REJECT_ALL
         or any(item.rows is None or item.guard is not None for item in request.inputs)
     ):
@@ -93,8 +97,7 @@ def write_inline(request: BulkRequest) -> Operation:
     if written is not None:
         with after_commit(operation):
             logger.info("operation %s: written directly, %s", operation.id, operation.verb)
-            events.publish_end(inline.final_progress(operation, written, len(request.inputs)))
-            send_finished(operation.id)
+            tell_end(inline.final_progress(operation, written, len(request.inputs)))
     return operation
 
 
@@ -113,7 +116,8 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     """AUTO writes few rows at once; files and more rows are queued."""
     if request.mode != Mode.AUTO:
         return request.mode == Mode.SYNC
-    if any(item.rows is None and item.queryset is None for item in request.inputs):
+    is_slow = request.start_at is not None or request.max_rows_per_second is not None
+    if is_slow or any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
     return row_count_of(request, operation) <= limits().sync_rows
 
@@ -160,13 +164,21 @@ def write_now(operation: Operation) -> None:
         return
     is_over = False
     open_chunks = Chunk.objects.filter(operation=operation, recorded_at=None)
-    for chunk_id in open_chunks.order_by("input__position", "number").values_list("pk", flat=True):
+    for chunk_id, rows in open_chunks.order_by("input__position", "number").values_list("pk", "row_count"):
+        wait_for_turn(operation, rows)
         is_over = write_chunk(chunk_id, dispatches=False)
         if not is_over and Operation.objects.filter(pk=operation.pk).exclude(waiting_since=None).exists():
             # A request waits for locks once, not for each chunk.
             break
     if not is_over:
         wait_for_helpers(operation)
+
+
+def wait_for_turn(operation: Operation, rows: int) -> None:
+    """Who asks for a pace and for the end waits for both."""
+    rate = operation.max_rows_per_second
+    while rate is not None and not rates.take_turn(operation.pk, rows / rate):
+        time.sleep(rates.seconds_until_turn(operation.pk))
 
 
 def is_more_than_asked(operation: Operation) -> bool:
@@ -183,7 +195,7 @@ def wait_for_helpers(operation: Operation) -> None:
     end(operation.pk)
     while time.monotonic() < deadline:
         operation.refresh_from_db(fields=["state"])
-        if operation.state in State.final():
+        if operation.state in (*State.final(), State.PAUSED):
             return
         time.sleep(0.05)  # the database does not call back
 
@@ -239,6 +251,11 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
     except LeaseLost as lost:
         logger.warning("operation %s: %s", operation_id, lost)
         return
+    except Paused as paused:
+        # What is stored is stored; whoever goes on begins behind it, and it was no failed try.
+        claims.untry(claimed)
+        logger.info("%s", paused)
+        return
     except BaseException as error:
         # Whatever went wrong, the retry must not wait for the lease to run out.
         note_failure(operation_id, what, error)
@@ -265,7 +282,62 @@ def cancel(operation_id: UUID) -> None:
     if endings.ask_to_stop(operation_id):
         logger.info("operation %s: canceling", operation_id)
         if not end(operation_id):
+            # One that was paused, or for later, has nobody who would read its files to their end.
+            go_on(operation_id)
             events.publish(operation_id)
+
+
+def pause(operation_id: UUID) -> None:
+    """Begin nothing more of an operation: chunks at work are finished, and files are read no further.
+
+    Raises BadInput where it is over, is stopping, or is being written in one transaction. It stays paused, and is kept,
+    until somebody resumes or cancels it.
+    """
+    if turns.pause(operation_id):
+        logger.info("operation %s: paused", operation_id)
+        events.publish_now(totals.progress(operation_id))
+    else:
+        check_paused(Operation.objects.get(pk=operation_id))
+
+
+def check_paused(operation: Operation) -> None:
+    """Why an operation that was to be paused was not; raises BadInput unless it was paused before."""
+    if operation.state == State.PAUSED:
+        return
+    if operation.state not in (State.QUEUED, State.RUNNING):
+        raise BadInput(f"Operation {operation.pk} is {operation.state}; only what goes on can be paused.")
+    raise BadInput(
+        f"Operation {operation.pk} is being written in one transaction, as {why_whole(operation)}; a pause would hold "
+        f"its locks. Let it finish, or cancel it: then nothing of it is written."
+    )
+
+
+def why_whole(operation: Operation) -> str:
+    """What has all rows of an operation written in one transaction."""
+    if operation.dry_run:
+        return "dryRun asks"
+    return (
+        "onError: REJECT_ALL asks" if operation.on_error == OnError.REJECT_ALL else "unique values change hands in it"
+    )
+
+
+def resume(operation_id: UUID) -> None:
+    """Let a paused operation go on; one that goes on already does so. Raises BadInput where it is over or stopping."""
+    if turns.resume(operation_id):
+        logger.info("operation %s: resumed", operation_id)
+        if not end(operation_id):
+            go_on(operation_id)
+            events.publish_now(totals.progress(operation_id))
+        return
+    state = Operation.objects.values_list("state", flat=True).get(pk=operation_id)
+    if state not in (State.QUEUED, State.RUNNING):
+        raise BadInput(f"Operation {operation_id} is {state}; only what is paused can be resumed.")
+
+
+def go_on(operation_id: UUID) -> None:
+    """Send messages anew for what nobody is at work on: those that came meanwhile have done nothing."""
+    turns.forget_dispatches(claims.is_free(), operation_id)
+    dispatch(operation_id)
 
 
 def end(operation_id: UUID) -> bool:
@@ -285,6 +357,13 @@ def give_up(operation_id: UUID, message: str) -> None:
 
 def finished(operation_id: UUID) -> None:
     """Tell everybody who wants to know that an operation is over."""
-    events.publish_end(totals.progress(operation_id))
     logger.info("operation %s: over", operation_id)
-    send_finished(operation_id)
+    tell_end(totals.progress(operation_id))
+
+
+def tell_end(progress: Progress) -> None:
+    """Tell it to subscribers, to webhooks, and to the project's own receivers."""
+    events.publish_end(progress)
+    if progress.calls_back:
+        deliveries.ring()
+    send_finished(progress.operation_id)

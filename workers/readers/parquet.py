@@ -11,7 +11,7 @@ from typing import IO
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import MARK, ExactFloat, escaped_column
+from bulkql.workers.columns.cells import MARK, ExactFloat, cells, escaped_column
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
@@ -87,6 +87,8 @@ def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile
     if letter == parquet_process.TooLarge.letter:
         most = limits().record_bytes
         return UnreadableFile(f"{words}; {most:,} are the most ({setting_name('record_bytes')}).")
+    if letter == parquet_process.UnknownType.letter:
+        return UnreadableFile(words)
     if letter != MEMORY:
         is_what = "The Parquet file is damaged" if has_header else "This is not a Parquet file"
         return UnreadableFile(f"{is_what}: {words}.")
@@ -100,7 +102,7 @@ def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile
 def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
     text = as_text(values, dtype, column)
-    if isinstance(dtype, pl.String | pl.Binary | pl.Categorical | pl.Enum):
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         text = escaped_column(text)
     return with_nulls(text, options).alias(column.name)
 
@@ -119,6 +121,8 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
         return values.dt.to_string("iso")
     if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.BinaryField):
         return values.bin.encode("base64")
+    if isinstance(dtype, pl.Binary):
+        return values.map_batches(texts_in, return_dtype=pl.String)
     if dtype.is_nested():
         return values.map_batches(nested_as_json, return_dtype=pl.String)
     if dtype == pl.Date and (date_format := column.date_format) is not None and date_format.is_like_iso:
@@ -148,6 +152,15 @@ def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         .then(text)
         .otherwise(pl.format("{}{}", pl.lit(MARK), number))
     )
+
+
+def texts_in(values: pl.Series) -> pl.Series:
+    """Bytes as the texts that they are in UTF-8; those that are none are marked, and errors of their rows."""
+    try:
+        return pl.select(escaped_column(pl.lit(values.cast(pl.String)))).to_series()
+    except pl.exceptions.ComputeError:
+        texts = [... if value is None else value.decode(errors="surrogateescape") for value in values]
+        return cells(texts, frozenset({str}))
 
 
 def nested_as_json(values: pl.Series) -> pl.Series:

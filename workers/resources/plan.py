@@ -44,6 +44,10 @@ class Plan:
     unnamable: frozenset[str] = frozenset()
     #: The rows of the table to which a request limits itself; None for all.
     within: QuerySet[Any] | None = dataclass_field(default=None, compare=False)
+    #: The rows are those of a sync, of which most are in the table as they are sent.
+    is_sync: bool = False
+    #: New rows whose unique key the table has already are left out, and are no errors.
+    skips_existing: bool = False
     #: How a file spells values; None for rows that came with the request.
     spelling: Spelling | None = None
 
@@ -192,6 +196,8 @@ def plan_of(stored: Input) -> Plan:
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
         within=None if stored.scope is None else thawed(resource.model, stored.scope),
+        is_sync=stored.operation.verb == Verb.SYNC,
+        skips_existing=stored.operation.skip_existing,
         spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
     )
     # Most resources do not ask who it is: then the user is not asked for, either.

@@ -53,6 +53,10 @@ class BulkResource:
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
     max_rows: int | None = None
+    #: The most rows that one operation may write in a second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
+    max_rows_per_second: int | None = None
+    #: Where the end of each of its operations is told; by default the setting BULKQL_WEBHOOK_URL.
+    webhook_url: str = ""
 
     def __init__(self, model: type[models.Model]) -> None:
         self.model = model

@@ -91,7 +91,7 @@ def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
     table: Table = changes_of(plan, rows)
     staging.stage(plan.resource, table)
     staging.analyze(plan.resource)
-    return merging.match(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
+    return merging.locked(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
 
 
 def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:

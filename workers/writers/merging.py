@@ -56,12 +56,15 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
     """Change the rows that are there, and insert the others if the verb does so."""
     parts: list[Written] = []
     for _ in range(ROUNDS):
-        found = match(plan, table, rows[ROW], user)
+        found = found_rows(plan, table, rows[ROW], user)
         hidden = rows.join(found.filter(~pl.col("visible")), on=ROW, how="semi", maintain_order="left")
         strays = moved(plan, rows, found.filter("visible"))
         there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors[ROW].implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
-        parts += [out_of_sight(plan, hidden), strays, change_all(plan, table, there)]
+        same = there.filter(~pl.col("differs"))
+        unchanged = Written(outcomes(same[ROW], Outcome.UNCHANGED, same["pk"]), nothing().errors)
+        changed = change_all(plan, table, there.filter("differs"))
+        parts += [out_of_sight(plan, hidden), strays, unchanged, changed]
         if plan.verb != Verb.UPSERT:
             return together([*parts, not_there(plan, absent)])
         poor = lacking(plan, absent)
@@ -75,22 +78,51 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
     raise OperationalError("rows of an upsert appear and vanish")
 
 
-def match(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
-    """The staged rows that are in the table, locked: `__row`, pk (as text), visible (to the user)."""
+def found_rows(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
+    """The staged rows that are in the table: `__row`, pk (as text), visible (to the user), differs (may be changed).
+
+    Those that differ are locked. Most rows of a sync are in the table as they are sent, and to lock them would be to
+    write them; of other verbs' rows most change, and are locked without a look at them.
+    """
+    if not plan.is_sync:
+        return locked(plan, table, wanted, user)
+    changed = changed_columns(plan, table)
+    compared = matched(plan, table, wanted, user, differing(plan, table, changed) if changed else "false")
+    other = compared.filter("differs")[ROW]
+    same = compared.filter(~pl.col("differs"))
+    return same if other.is_empty() else pl.concat([same, locked(plan, table, other, user)])
+
+
+def locked(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
+    """The same, all of them locked, in the order of their keys."""
+    return matched(plan, table, wanted, user, "true", "FOR UPDATE OF t")
+
+
+def matched(
+    plan: Plan, table: Table, wanted: pl.Series, user: User | None, differs: str, locks: str = ""
+) -> pl.DataFrame:
+    """The same; `differs` and `locks` in SQL."""
     quote = connections[plan.resource.database].ops.quote_name
     pk = f"t.{quote(table.pk)}"
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
-            f"SELECT s.{quote(ROW)}, {pk}::text, {visible} FROM {STAGING} s"  # noqa: S608
+            f"SELECT s.{quote(ROW)}, {pk}::text, {visible}, {differs} FROM {STAGING} s"  # noqa: S608
             f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
-            f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} FOR UPDATE OF t",
+            f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} {locks}",
             [*params, array(wanted)],
         )
-        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean}
+        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean}
         found = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
+
+
+def differing(plan: Plan, table: Table, changed: list[str]) -> str:
+    """A row `t` of the table is not yet as the staged row `s` will have it; in SQL."""
+    quote = connections[plan.resource.database].ops.quote_name
+    old = ", ".join(f"t.{quote(column)}" for column in changed)
+    return f"({old}) IS DISTINCT FROM ({', '.join(new_value(plan, table, column) for column in changed)})"
 
 
 def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:
@@ -130,11 +162,9 @@ def change_all(plan: Plan, table: Table, there: pl.DataFrame) -> Written:
 def unlike(plan: Plan, table: Table, changed: list[str], rows: pl.Series) -> pl.Series:
     """Those of these staged rows that the table still has otherwise."""
     quote = connections[plan.resource.database].ops.quote_name
-    old = ", ".join(f"t.{quote(column)}" for column in changed)
-    new = ", ".join(new_value(plan, table, column) for column in changed)
     sql = (
         f"SELECT s.{quote(ROW)} FROM {STAGING} s JOIN {quote(table.name)} t ON {key_condition(plan)}"  # noqa: S608
-        f" WHERE s.{quote(ROW)} = ANY('{array(rows)}'::int[]) AND ({old}) IS DISTINCT FROM ({new})"
+        f" WHERE s.{quote(ROW)} = ANY('{array(rows)}'::int[]) AND {differing(plan, table, changed)}"
     )
     return pl.Series(staging.rows_of(plan.resource, sql), dtype=ROW_NUMBER)
 
@@ -160,15 +190,13 @@ def changed_all(plan: Plan, table: Table, changed: list[str], there: pl.DataFram
 def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> pl.DataFrame:
     """Update these rows or raise DatabaseError; gives their outcomes. Rows that are so already are not written."""
     quote = connections[plan.resource.database].ops.quote_name
-    new = {column: new_value(plan, table, column) for column in changed}
-    sets = [f"{quote(column)} = {value}" for column, value in new.items()]
+    sets = [f"{quote(column)} = {new_value(plan, table, column)}" for column in changed]
     clocks = clock_values(plan, changed)
-    old = ", ".join(f"t.{quote(column)}" for column in changed)
     updated = returned(
         plan.resource.database,
         f"UPDATE {quote(table.name)} t SET {', '.join([*sets, *(f'{quote(name)} = %s' for name in clocks)])}"  # noqa: S608
         f" FROM {STAGING} s WHERE {key_condition(plan)} AND s.{quote(ROW)} = ANY(%s::int[])"
-        f" AND ({old}) IS DISTINCT FROM ({', '.join(new.values())}) RETURNING s.{quote(ROW)} AS value",
+        f" AND {differing(plan, table, changed)} RETURNING s.{quote(ROW)} AS value",
         [*clocks.values(), array(there[ROW])],
         there.height,
     )

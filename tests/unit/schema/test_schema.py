@@ -12,6 +12,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    Undefined,
 )
 
 from bulkql.schema.schema import schema as build
@@ -117,6 +118,28 @@ def test_options_and_file_input_have_the_promised_fields(schema):
         "headerRow",
     }
     assert {"mode", "chunkSize", "idempotencyKey", "label"} <= set(schema.type_map["BulkOptions"].fields)
+
+
+def test_a_field_with_a_default_takes_null_for_it(schema):
+    # GraphiQL takes a field that is not nullable, and whose default is false or 0, for one that has to be given.
+    inputs = [one for one in schema.type_map.values() if isinstance(one, GraphQLInputObjectType)]
+    have_defaults = {
+        f"{one.name}.{name}": str(field.type)
+        for one in inputs
+        for name, field in one.fields.items()
+        if field.default_value not in (Undefined, None)
+    }
+
+    assert have_defaults == {
+        "BulkOptions.mode": "Mode",
+        "BulkOptions.onError": "OnError",
+        "BulkOptions.dryRun": "Boolean",
+        "FileInput.unknownColumns": "UnknownColumns",
+        "FileInput.shortRecords": "ShortRecords",
+        "FileInput.emptyCells": "EmptyCells",
+        "FileInput.trim": "Boolean",
+        "OffsetPaginationInput.offset": "Int!",  # strawberry-django's own
+    }
 
 
 def test_files_have_the_promised_fields(schema):

@@ -27,6 +27,12 @@ class TooLarge(Exception):
     letter = "R"
 
 
+class UnknownType(Exception):
+    """A column of a type for which there are no cells: (what it is, and what helps)."""
+
+    letter = "U"
+
+
 def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[bytes, Any]]:
     """The columns; and the rows of those that are wanted."""
     import pyarrow.parquet as pq
@@ -35,12 +41,21 @@ def messages(path: str, frame_bytes: int, record_bytes: int) -> Iterator[tuple[b
     yield b"H", json.dumps(schema.names).encode()
     wanted = json.loads(sys.stdin.readline() or "[]")
     if wanted:
+        check_types(schema, wanted)
         first = 0
         for batch in file_batches(path, schema, wanted, frame_bytes):
             for part in parts(batch, frame_bytes, record_bytes, first):
                 yield b"F", in_rows(part)
             first += batch.num_rows
     yield b"Z", b""
+
+
+def check_types(schema: Any, wanted: list[str]) -> None:
+    """Whether there are cells for all columns. A library that reads frames panics over 256 bits."""
+    for name in wanted:
+        kind = schema.field(name).type
+        if "decimal256" in str(kind):
+            raise UnknownType(f"The column {name!r} is of the type {kind}; write it as decimal128, or as texts.")
 
 
 def file_batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) -> Iterator[Any]:
@@ -56,7 +71,30 @@ def file_batches(path: str, schema: Any, wanted: list[str], frame_bytes: int) ->
         rows = max(1, min(BATCH_ROWS, frame_bytes // max(widest, 1)))
         for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
             # A name with a dot in it may bring others along.
-            yield batch.select(wanted)
+            yield readable(batch.select(wanted))
+
+
+def readable(batch: Any) -> Any:
+    """A batch with bytes where the texts of a column are not all UTF-8: their rows are refused, and not the file."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([in_bytes(column) for column in batch.columns], names=batch.schema.names)
+
+
+def in_bytes(column: Any) -> Any:
+    """A column as it is, or as bytes."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        values = in_bytes(column.dictionary)
+        return column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
+    return column
 
 
 def holds_texts(kind: Any) -> bool:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bulkql", "0008_sync"),
+        ("bulkql", "0009_pacing"),
     ]
 
     operations = [

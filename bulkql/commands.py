@@ -1,0 +1,196 @@
+"""A base of management commands that import rows: fetch -> clean -> split -> one bulk operation, with its progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import abstractmethod
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from uuid import UUID
+
+import polars as pl
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bulkql import verbs
+from bulkql.cleaning import Cleaning
+from bulkql.operation import BulkOperation
+from bulkql.workers.errors import BulkError
+from bulkql.workers.signals import chunk_written
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.db.models import Model
+
+Frame: TypeAlias = pl.DataFrame | pl.LazyFrame
+Frames: TypeAlias = Mapping[type["Model"], Frame]
+
+COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+#: Exit statuses: rows failed; nothing was done.
+FAILED, REFUSED = 1, 2
+#: The row errors that are looked at for their kinds, and the kinds that are told.
+LOOKED_AT, KINDS = 1_000, 12
+
+
+class ImportCommand(BaseCommand):
+    """Subclass it in an app's management/commands, and say where rows come from and what model they are of.
+
+    Exits with 0 where all rows are written, 1 where some failed, 2 where nothing was done.
+    """
+
+    #: The model of the rows; None where `fetch` or `split` tells the rows of several.
+    model: ClassVar[type[Model] | None] = None
+    #: What is done to the source's frame, or to the frame of each model.
+    cleaning: ClassVar[Cleaning | Mapping[type[Model], Cleaning]] = Cleaning()
+    #: The verb; with --delete-missing it is always sync.
+    operation: ClassVar[Literal["create", "update", "replace", "upsert", "sync"]] = "upsert"
+    #: The key by which rows are found, of a command with one model; by default the resource's.
+    match_by: ClassVar[Sequence[str] | None] = None
+    #: Whether one bad row keeps all others out (REJECT_ALL).
+    on_error: ClassVar[Literal["SKIP_ROWS", "REJECT_ALL"]] = "SKIP_ROWS"
+    #: The name of the user who asks, unless --user says another.
+    user: ClassVar[str | None] = None
+
+    @abstractmethod
+    def fetch(self, **options: Any) -> Frame | Frames:
+        """The rows as their source has them: a frame, or one for each model. `options` are the command's own."""
+
+    def clean(self, rows: Frame, model: type[Model] | None = None) -> pl.DataFrame:
+        """The rows as they are to be written; by default what `cleaning` declares."""
+        declared = self.cleaning
+        if isinstance(declared, Mapping):
+            declared = declared.get(model, Cleaning()) if model is not None else Cleaning()
+        return declared.clean(rows)
+
+    def split(self, rows: pl.DataFrame) -> Frames:
+        """The cleaned rows of each model, where `fetch` gives one frame; by default all are of `model`."""
+        if self.model is None:
+            raise CommandError(
+                f"{type(self).__module__} has no `model`; set it, or override `split`.", returncode=REFUSED
+            )
+        return {self.model: rows}
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Call it first where you override it."""
+        parser.add_argument("--dry-run", action="store_true", help="Write everything and roll it back.")
+        parser.add_argument("--yes", action="store_true", help="Do not look first, and do not ask.")
+        parser.add_argument("--delete-missing", action="store_true", help="Delete rows that the source does not have.")
+        parser.add_argument(
+            "--max-delete-percent", type=float, help="Write nothing if more are missing; 10 unless said."
+        )
+        parser.add_argument("--chunk-size", type=int, help="Rows that are written in one transaction.")
+        parser.add_argument("--timeout", type=float, metavar="SECONDS", help="Stop at the next chunk after so long.")
+        parser.add_argument("--user", help="The name of the user who asks.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Fetch, clean, ask, write, tell."""
+        try:
+            self.carry_out(options)
+        except BulkError as error:
+            raise CommandError(f"{error.code}: {error}", returncode=REFUSED) from None
+
+    def carry_out(self, options: dict[str, Any]) -> None:
+        """All of it; raises BulkError with nothing stored."""
+        user = self.find_user(options["user"] or self.user)
+        rows = self.rows_by_model(self.fetch(**options))
+        if not options["dry_run"] and not options["yes"] and is_interactive():
+            self.stdout.write("A look first; --yes leaves it out.")
+            self.tell(self.write(rows, user, options, dry_run=True), options)
+            if input("Write this? [y/N] ").strip().lower() not in ("y", "yes"):
+                raise CommandError("Nothing is written.", returncode=REFUSED)
+        operation = self.write(rows, user, options, dry_run=options["dry_run"])
+        self.tell(operation, options)
+        left = operation.failed + operation.skipped
+        if operation.state != "COMPLETED" or left:
+            reason = operation.message or f"{left:,} rows are not written"
+            raise CommandError(f"Operation {operation.id} is {operation.state}: {reason}.", returncode=FAILED)
+
+    def find_user(self, name: str | None) -> User:
+        """Who asks: that user's permissions count."""
+        from django.contrib.auth import get_user_model
+
+        if name is None:
+            text = "Say who asks, with --user or as `user` of the command: that user's permissions count."
+            raise CommandError(text, returncode=REFUSED)
+        model: Any = get_user_model()
+        found: User | None = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
+        if found is None:
+            raise CommandError(f"There is no user {name}.", returncode=REFUSED)
+        return found
+
+    def rows_by_model(self, fetched: Frame | Frames) -> dict[type[Model], pl.DataFrame]:
+        """The cleaned rows of each model."""
+        if isinstance(fetched, Mapping):
+            return {model: self.clean(rows, model) for model, rows in fetched.items()}
+        found = self.split(self.clean(fetched, self.model))
+        return {model: rows.lazy().collect() for model, rows in found.items()}
+
+    def write(
+        self, rows: dict[type[Model], pl.DataFrame], user: User, options: dict[str, Any], *, dry_run: bool
+    ) -> BulkOperation:
+        """One operation, parents before children, whatever the order of the models here."""
+        name = "sync" if options["delete_missing"] else self.operation
+        how: dict[str, Any] = {"user": user, "on_error": self.on_error, "dry_run": dry_run}
+        how |= {"chunk_size": options["chunk_size"], "label": type(self).__module__.rpartition(".")[2]}
+        if name == "sync":
+            how |= {name: options[name] for name in ("delete_missing", "max_delete_percent")}
+        if len(rows) == 1 and self.match_by is not None:
+            how["match_by"] = self.match_by
+        ((model, frame), *others) = rows.items()
+        given: tuple[Any, ...] = (model, frame) if not others else (rows,)
+        with watched(sum(map(len, rows.values())), options["timeout"]):
+            operation: BulkOperation = getattr(verbs, name)(*given, **how)
+        return operation
+
+    def tell(self, operation: BulkOperation, options: dict[str, Any]) -> None:
+        """The counts, and the first row error of each kind."""
+        counts = [f"{getattr(operation, name):,} {name}" for name in COUNTS if getattr(operation, name)]
+        self.stdout.write(f"{operation.state}: {', '.join(counts) or 'no rows'} (operation {operation.id})")
+        errors = list(islice(operation.row_errors(), LOOKED_AT))
+        kinds = Counter((one["resource"], one["path"], one["code"]) for one in errors)
+        for (resource, path, code), count in kinds.most_common(KINDS):
+            first = next(one for one in errors if (one["resource"], one["path"], one["code"]) == (resource, path, code))
+            place = f"{resource}.{path}" if path else resource
+            self.stdout.write(f"{count:>9,}  {code} {place}, row {first['index']:,}: {first['message']}")
+        if len(errors) == LOOKED_AT:
+            self.stdout.write(f"Counted in the first {LOOKED_AT:,} row errors.")
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+@contextmanager
+def watched(total: int, timeout: float | None) -> Iterator[None]:
+    """A bar on a terminal, by the chunks that this process writes; after `timeout` seconds no other is begun."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    deadline = None if timeout is None else time.monotonic() + timeout
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("Writing", total=total)
+
+        def advance(operation_id: UUID, row_count: int, **_: Any) -> None:
+            bar.advance(task, row_count)
+            if deadline is not None and time.monotonic() > deadline:
+                from bulkql.workers.operations import steps
+
+                steps.cancel(operation_id)
+
+        chunk_written.connect(advance, weak=False)
+        try:
+            yield
+        finally:
+            chunk_written.disconnect(advance)

@@ -1,0 +1,273 @@
+"""`bulkql import`: a file, or what comes through a pipe, -> an operation, watched to its end."""
+
+from __future__ import annotations
+
+import re
+import sys
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bulkql.server.client import BulkClient
+from bulkql.server.commands.connection import Data, Token, Url, connected, fault, output, screen, told
+from bulkql.server.commands.progress import follow, pieces
+from bulkql.server.commands.summary import conclude
+
+MUTATION = """
+mutation Import($input: Bulk{verb}Input!, $options: BulkOptions) {{
+  operation: bulk{verb}(input: $input, options: $options) {skipped}{{ id state }}
+}}
+"""
+RESOURCES = "{ bulkResources { name operations } }"
+PIPE = "-"
+#: The name of what has none.
+STDIN = "stdin"
+
+
+class Verb(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    UPSERT = "upsert"
+    DELETE = "delete"
+    SYNC = "sync"
+
+
+class OnError(StrEnum):
+    SKIP_ROWS = "skip-rows"
+    REJECT_ALL = "reject-all"
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+
+
+class UnknownColumns(StrEnum):
+    REJECT = "reject"
+    IGNORE = "ignore"
+
+
+class ShortRecords(StrEnum):
+    REJECT = "reject"
+    FILL = "fill"
+
+
+class EmptyCells(StrEnum):
+    MISSING = "missing"
+    NULL = "null"
+
+
+ROWS, READING = "Which rows", "How the file is read"
+
+
+def import_file(
+    file: Annotated[str, typer.Argument(help="CSV, NDJSON, Parquet or a workbook, also as .gz and .zst; - is a pipe.")],
+    resource: Annotated[str, typer.Option(help="Whose rows they are, such as financialTransactions.")],
+    operation: Annotated[Verb, typer.Option(help="What is done with them.")] = Verb.CREATE,
+    match_by: Annotated[
+        str | None, typer.Option(help="The fields by which rows are found: financial_account,datetime.", metavar="A,B")
+    ] = None,
+    update_fields: Annotated[
+        str | None, typer.Option(help="What upsert and sync change in rows that are there.", metavar="A,B")
+    ] = None,
+    on_error: Annotated[
+        OnError, typer.Option(help="What bad rows do to the others: nothing, or nothing at all is written.")
+    ] = OnError.SKIP_ROWS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write everything and roll it back.")] = False,
+    label: Annotated[str | None, typer.Option(help="A name for the operation; by default the file's.")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, help="Rows that are written in one transaction.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="The same command with the same key does not write twice.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="sync: the part of the table to make equal, as JSON.", rich_help_panel=ROWS)
+    ] = None,
+    delete_missing: Annotated[
+        bool,
+        typer.Option("--delete-missing", help="sync: delete rows that the file does not name.", rich_help_panel=ROWS),
+    ] = False,
+    max_deletes: Annotated[
+        int | None, typer.Option(help="sync: write nothing if more rows are missing.", rich_help_panel=ROWS)
+    ] = None,
+    max_delete_percent: Annotated[
+        float | None, typer.Option(help="sync: the same in percent; 10 unless said.", rich_help_panel=ROWS)
+    ] = None,
+    file_format: Annotated[
+        Format | None, typer.Option("--format", help="By default as the name says.", rich_help_panel=READING)
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", help="A column under another name; several times.", metavar="FROM=TO", rich_help_panel=READING
+        ),
+    ] = None,
+    unknown_columns: Annotated[
+        UnknownColumns | None, typer.Option(help="Columns that are no fields.", rich_help_panel=READING)
+    ] = None,
+    short_records: Annotated[
+        ShortRecords | None, typer.Option(help="Records with too few cells.", rich_help_panel=READING)
+    ] = None,
+    null_values: Annotated[
+        list[str] | None,
+        typer.Option(help="A cell that means null, such as NA; several times.", rich_help_panel=READING),
+    ] = None,
+    empty_cells: Annotated[EmptyCells | None, typer.Option(help="Empty cells.", rich_help_panel=READING)] = None,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Leave out blanks around texts too.", rich_help_panel=READING)
+    ] = False,
+    decimal: Annotated[
+        str | None, typer.Option(help="The sign before a number's fraction: , or .", rich_help_panel=READING)
+    ] = None,
+    date_format: Annotated[
+        str | None, typer.Option(help="Such as DD.MM.YYYY or %d.%m.%Y.", rich_help_panel=READING)
+    ] = None,
+    true_values: Annotated[
+        list[str] | None, typer.Option(help="A text that means true; several times.", rich_help_panel=READING)
+    ] = None,
+    false_values: Annotated[
+        list[str] | None, typer.Option(help="A text that means false; several times.", rich_help_panel=READING)
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between cells of CSV.", rich_help_panel=READING)] = None,
+    encoding: Annotated[str | None, typer.Option(help="Such as cp1252.", rich_help_panel=READING)] = None,
+    sheet: Annotated[str | None, typer.Option(help="A workbook's sheet.", rich_help_panel=READING)] = None,
+    header_row: Annotated[
+        int | None, typer.Option(min=1, help="The sheet's row that has the header.", rich_help_panel=READING)
+    ] = None,
+    failed_rows: Annotated[
+        Path | None, typer.Option(help="Where failed rows are stored; by default beside the file.", metavar="FILE")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or print its id and leave.")
+    ] = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Import a file: 0 where all rows are written, 1 where some failed, 2 where the service refused."""
+    reading = given(
+        format=file_format and file_format.upper(),
+        columns=[column_of(one) for one in columns or ()],
+        unknownColumns=unknown_columns and unknown_columns.upper(),
+        shortRecords=short_records and short_records.upper(),
+        nullValues=null_values,
+        emptyCells=empty_cells and empty_cells.upper(),
+        trim=trim,
+        decimal=decimal,
+        dateFormat=date_format,
+        trueValues=true_values,
+        falseValues=false_values,
+        delimiter={"\\t": "\t"}.get(delimiter or "", delimiter),
+        encoding=encoding,
+        sheet=sheet,
+        headerRow=header_row,
+    )
+    rows = given(
+        matchBy=fields_of(match_by),
+        updateFields=fields_of(update_fields),
+        where=where and json_of(where),
+        deleteMissing=delete_missing,
+        maxDeletes=max_deletes,
+        maxDeletePercent=max_delete_percent,
+    )
+    options = given(
+        mode="ASYNC",
+        onError=on_error.upper().replace("-", "_"),
+        dryRun=dry_run,
+        label=label or (STDIN if file == PIPE else Path(file).name)[:100],
+        chunkSize=chunk_size,
+        idempotencyKey=idempotency_key,
+    )
+    client = connected(url, token, data)
+    with told(client):
+        check_resource(client, resource, operation)
+        # All of it is checked before gigabytes are sent: the mutation itself is skipped.
+        mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": "later"}}}, options, skip=True)
+        upload = sent(client, file)
+        started = mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": upload}}}, options)
+        if not wait:
+            output.print(started, highlight=False)
+            return
+        watched(client, started, None if file == PIPE else Path(file), failed_rows or piped(file, resource))
+
+
+def watched(client: BulkClient, operation_id: str, sent: Path | None = None, failed_rows: Path | None = None) -> None:
+    """Draw an operation's progress and tell its end; Ctrl-C leaves it to itself."""
+    try:
+        follow(client, operation_id)
+    except KeyboardInterrupt:
+        text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
+        raise fault(text, 130) from None
+    conclude(client, operation_id, sent, failed_rows)
+
+
+def piped(file: str, resource: str) -> Path | None:
+    """Where the failed rows of a pipe are stored."""
+    return Path(f"{resource}-failed.csv") if file == PIPE else None
+
+
+def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
+    """Whether the service has the resource, and the resource the verb; exits with 2."""
+    offered = {one["name"]: one["operations"] for one in client.execute(RESOURCES)["bulkResources"]}
+    if resource not in offered:
+        like = get_close_matches(resource, offered, n=1)
+        doubt = f" Did you mean {like[0]}?" if like else ""
+        raise fault(f"There is no resource {resource}.{doubt} There are {', '.join(sorted(offered))}.")
+    if verb.upper() not in offered[resource]:
+        verbs = ", ".join(one.lower() for one in offered[resource])
+        raise fault(f"{resource} does not offer {verb}; it offers {verbs}.")
+
+
+def sent(client: BulkClient, file: str) -> str:
+    """Upload a file, or what comes through the pipe; gives the upload's id."""
+    if file == PIPE:
+        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN, None), None)
+    path = Path(file)
+    size = path.stat().st_size
+    with path.open("rb") as source:
+        return client.send(path.name, pieces(source, path.name, size), size)
+
+
+def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[str, Any], *, skip: bool = False) -> str:
+    """The id of the operation; with `skip` the service looks at the variables alone."""
+    text = MUTATION.format(verb=verb.title(), skipped="@skip(if: true) " if skip else "")
+    answer = client.execute(text, input=rows, options=options)
+    if skip:
+        return ""
+    operation_id = str(answer["operation"]["id"])
+    screen.print(f"Operation {operation_id}", style="dim", highlight=False)
+    return operation_id
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are given: what is left out has its default in the service."""
+    return {name: value for name, value in values.items() if value not in (None, False, [], ())}
+
+
+def fields_of(names: str | None) -> list[str] | None:
+    """financial_account,datetime -> [FINANCIAL_ACCOUNT, DATETIME]; camelCase is taken too."""
+    if names is None:
+        return None
+    return [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).upper() for name in names.split(",") if name.strip()]
+
+
+def column_of(mapping: str) -> dict[str, str]:
+    """Betrag=amount -> {from: Betrag, to: amount}."""
+    source, equals, target = mapping.rpartition("=")
+    if not equals or not source or not target:
+        raise typer.BadParameter(f"{mapping!r} is not FROM=TO, such as Betrag=amount.", param_hint="--map")
+    return {"from": source, "to": target}
+
+
+def json_of(text: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"This is not JSON: {error}.", param_hint="--where") from None

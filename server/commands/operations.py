@@ -1,0 +1,129 @@
+"""`bulkql watch`, `operations`, `cancel` and `retry`: operations that were begun by whomever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+
+from bulkql.server.commands.connection import Data, Token, Url, connected, output, screen, told
+from bulkql.server.commands.imports import watched
+from bulkql.server.commands.summary import escaped
+
+LIST = """
+query List($filters: OperationFilter, $first: Int!) {
+  operations(filters: $filters, first: $first) {
+    totalCount
+    edges { node {
+      id kind state dryRun label createdBy createdAt total processed failed
+      resources { resource }
+    } }
+  }
+}
+"""
+ACTION = "mutation Act($id: ID!) {{ operation: {name}(id: $id) {{ id state }} }}"
+
+ID_WIDTH = 36
+
+Id = Annotated[str, typer.Argument(help="The operation's id.")]
+FailedRows = Annotated[Path | None, typer.Option(help="Where failed rows are stored.", metavar="FILE")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or print its id and leave.")]
+
+
+def watch(
+    operation_id: Id,
+    failed_rows: FailedRows = None,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Show an operation's progress to its end, and what became of it; 1 where some of its rows failed."""
+    client = connected(url, token, data)
+    with told(client):
+        watched(client, operation_id, failed_rows=failed_rows)
+
+
+def operations(
+    state: Annotated[list[str] | None, typer.Option(help="In this state, such as failed; several times.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Of this kind, such as upsert; several times.")] = None,
+    resource: Annotated[str | None, typer.Option(help="With rows of this resource.")] = None,
+    label: Annotated[str | None, typer.Option(help="With this text in the label.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """List your operations, the newest first."""
+    client = connected(url, token, data)
+    filters: dict[str, Any] = {
+        "state": [one.upper() for one in state] if state else None,
+        "kind": [one.upper() for one in kind] if kind else None,
+        "resource": resource,
+        "labelContains": label,
+    }
+    with told(client):
+        page = client.execute(LIST, filters=filters, first=limit)["operations"]
+    found = [edge["node"] for edge in page["edges"]]
+    output.print(table_of(found))
+    if page["totalCount"] > len(found):
+        output.print(f"{len(found):,} of {page['totalCount']:,}; --limit shows more.", highlight=False)
+
+
+def cancel(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+    """Stop an operation at its next chunk: what is written stays."""
+    client = connected(url, token, data)
+    with told(client):
+        operation = client.execute(ACTION.format(name="cancelOperation"), id=operation_id)["operation"]
+    output.print(f"{operation['id']} {operation['state']}", highlight=False)
+
+
+def retry(
+    operation_id: Id,
+    failed_rows: FailedRows = None,
+    wait: Wait = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Write the rows that an operation left failed or skipped, as a new operation."""
+    client = connected(url, token, data)
+    with told(client):
+        operation = client.execute(ACTION.format(name="retryOperation"), id=operation_id)["operation"]
+        if not wait:
+            output.print(operation["id"], highlight=False)
+            return
+        screen.print(f"Operation {operation['id']}", style="dim", highlight=False)
+        watched(client, operation["id"], failed_rows=failed_rows)
+
+
+def table_of(found: list[dict[str, Any]]) -> Table:
+    """Two lines for each operation: a terminal of 80 characters has no room for one."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("operation", no_wrap=True, max_width=max(output.width - 44, ID_WIDTH))
+    for column in ("kind", "state", "rows", "failed"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("rows", "failed") else "left")
+    for one in found:
+        names = dict.fromkeys(part["resource"] for part in one["resources"] or ())
+        words = (ago(one["createdAt"]), "dry run" if one["dryRun"] else "", *names, one["label"], one["createdBy"])
+        details = escaped(", ".join(word for word in words if word))
+        rows = f"{one['processed']:,}" if one["total"] in (None, one["processed"]) else shares(one)
+        failed = f"{one['failed']:,}" if one["failed"] else ""
+        table.add_row(f"{one['id']}\n[dim]{details}[/]", one["kind"].lower(), one["state"], rows, failed)
+    return table
+
+
+def shares(one: dict[str, Any]) -> str:
+    return f"{one['processed']:,}/{one['total']:,}"
+
+
+def ago(moment: str) -> str:
+    """How long it is since then, in one unit."""
+    seconds = max((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds(), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

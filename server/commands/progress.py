@@ -1,0 +1,110 @@
+"""Bytes on their way, and an operation's events -> a line that moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Any
+
+import httpx
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from websockets.exceptions import WebSocketException
+
+from bulkql.server.client import TOTALS, BulkClient, RequestFailed
+from bulkql.server.commands.connection import screen
+
+OPERATION = f"query Watch($id: ID!) {{ operation(id: $id) {{ {TOTALS} }} }}"
+FINAL = ("COMPLETED", "CANCELED", "FAILED")
+PIECE_BYTES = 256 * 1024
+#: Seconds between two questions, where the websocket cannot be used.
+POLL_SECONDS = 1
+#: Seconds for which a service may be away meanwhile: one that is restarted is back by then.
+AWAY_SECONDS = 120
+
+
+def pieces(file: IO[bytes], name: str, size: int | None) -> Iterator[bytes]:
+    """A file's bytes, and a bar that tells how many of them are on their way."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(f"Sending {name}", total=size)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+            bar.advance(task, len(piece))
+
+
+def follow(client: BulkClient, operation_id: str) -> dict[str, Any]:
+    """Draw an operation's progress until it is over; gives its last event. Raises RequestFailed."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    told = events(client, operation_id)
+    # Nothing is drawn of an operation that is not there.
+    event = next(told)
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(line_of(event), total=event["total"], completed=event["processed"])
+        for event in told:
+            bar.update(task, description=line_of(event), completed=event["processed"], total=event["total"])
+    return event
+
+
+def line_of(event: dict[str, Any]) -> str:
+    """The state, the speed, and what is wrong so far."""
+    speed = f"{event['rowsPerSecond']:,.0f} rows/s" if event["rowsPerSecond"] else ""
+    return f"{event['state']:<9} {speed:>14}  {event['failed']:,} failed"
+
+
+def events(client: BulkClient, operation_id: str) -> Iterator[dict[str, Any]]:
+    """What the service tells of an operation, to the last: pushed, or asked for where no websocket gets through."""
+    with suppress(WebSocketException, OSError, TimeoutError):
+        for event in client.watch(operation_id):
+            yield event
+            if event["state"] in FINAL:
+                return
+    yield from polled(client, operation_id)
+
+
+def polled(client: BulkClient, operation_id: str) -> Iterator[dict[str, Any]]:
+    """The same by a query a second. The operation goes on without us: a service that is away is waited for."""
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            event = client.execute(OPERATION, id=operation_id)["operation"]
+        except (httpx.TransportError, RequestFailed) as error:
+            if not is_outage(error) or time.monotonic() > deadline:
+                raise
+        else:
+            deadline = time.monotonic() + AWAY_SECONDS
+            yield event
+            if event["state"] in FINAL:
+                return
+        time.sleep(POLL_SECONDS)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether it may be otherwise in a moment."""
+    if not isinstance(error, RequestFailed):
+        return True
+    codes = [(one.get("extensions") or {}).get("code") for one in error.errors]
+    return all(code in (None, "UNAVAILABLE") for code in codes)

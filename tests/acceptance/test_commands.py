@@ -1,0 +1,168 @@
+"""The clients' commands against a running service: what they print, store, and end with."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from bulkql.server.cli import app
+from bulkql.server.commands import progress
+
+HEADER = "Betrag,description,datetime,financial_account.name,classification_status.name"
+MAPPED = ("--resource", "financialTransactions", "--map", "Betrag=amount")
+
+
+@pytest.fixture
+def run(service, tmp_path, monkeypatch):
+    """A command of a user who has set the two variables; gives its result."""
+    monkeypatch.chdir(tmp_path)
+    environment = {"BULKQL_URL": f"{service.url}/", "BULKQL_TOKEN": service.token}
+    return lambda *words, **given: CliRunner().invoke(app, [*map(str, words)], env=environment, **given)
+
+
+def line(number, amount="1.50", account="Account 7"):
+    return f"{amount},row {number},2026-01-01T00:{number // 60:02d}:{number % 60:02d}Z,{account},Open"
+
+
+def lines_of(count):
+    """One row in a hundred has a bad amount or no account."""
+    bad = {7: {"amount": "a lot"}, 107: {"account": "[red]Nobody[/]"}}
+    return [line(number, **bad.get(number % 200, {})) for number in range(count)]
+
+
+def operation_in(text):
+    return re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", text)[0]
+
+
+def test_failed_rows_come_back_beside_the_file_and_go_in_once_they_are_mended(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, *lines_of(1_000), ""]))
+
+    first = run("import", sent, *MAPPED)
+    failed = tmp_path / "january-failed.csv"
+    with failed.open() as file:
+        left = list(csv.DictReader(file))
+    mended = failed.read_text().replace("a lot", "2.50").replace("[red]Nobody[/]", "Account 8")
+    failed.write_text(mended)
+    again = run("import", failed, *MAPPED)
+
+    assert first.exit_code == 1, first.output
+    assert re.search(r"financialTransactions +1,000 +990 +10\b", first.stdout)
+    assert "5  REFERENCE_NOT_FOUND financialAccountBy.name, line 109: '[red]Nobody[/]'" in first.stdout
+    assert f"10 rows of financialTransactions to mend and send again: {failed}" in first.stdout
+    assert [one["bulkql_row"] for one in left] == [str(number) for number in range(7, 1_000, 100)]
+    assert again.exit_code == 0, again.output
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(1_000,)]
+
+
+def test_a_file_of_failed_rows_that_is_there_is_left_alone(run, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, line(7, amount="a lot"), ""]))
+    (tmp_path / "january-failed.csv").write_text("somebody's work")
+
+    run("import", sent, *MAPPED)
+
+    assert (tmp_path / "january-failed.csv").read_text() == "somebody's work"
+    assert "a lot" in (tmp_path / "january-failed-2.csv").read_text()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_pipe_is_read_and_its_options_are_files(run, service, tmp_path):
+    text = f"{HEADER.replace(',', ';')}\n1,50;NA;01.02.2026 00:00;Account 7;Open\n"
+    options = ("--format", "csv", "--delimiter", ";", "--decimal", ",", "--date-format", "DD.MM.YYYY")
+
+    done = run("import", "-", *MAPPED, *options, "--null-values", "nothing", "--label", "piped", input=text)
+
+    assert done.exit_code == 0, done.output
+    assert service.sql("SELECT amount::text, description FROM ledger_financialtransaction") == [("1.50", "NA")]
+    assert "piped, admin" in run("operations", "--label", "piped").stdout
+
+
+def test_an_upsert_and_a_dry_run_take_their_options(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, line(1), line(2), ""]))
+    upsert = ("import", sent, *MAPPED, "--operation", "upsert", "--match-by", "financialAccount,datetime")
+
+    look = run(*upsert, "--dry-run")
+    written = run(*upsert, "--on-error", "reject-all")
+    again = run(*upsert, "--update-fields", "amount")
+
+    assert "upsert (dry run: nothing is written)" in look.stdout
+    assert re.search(r"rows +created *\n.*\n financialTransactions +2 +2", written.stdout)
+    assert re.search(r"rows +unchanged *\n.*\n financialTransactions +2 +2", again.stdout)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--resource", "financialTransaction"), "Did you mean financialTransactions?"),
+        ((*MAPPED, "--operation", "upsert", "--match-by", "when"), "Value 'WHEN' does not exist"),
+        ((*MAPPED, "--operation", "sync", "--where", '{"nothing": 1}'), "unknown field 'nothing'"),
+        ((*MAPPED, "--delete-missing"), "unknown field 'deleteMissing'"),
+    ],
+    ids=["resource", "key", "where", "sync's alone"],
+)
+def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp_path, options, message):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    uploads = "SELECT count(*) FROM bulkql_upload"
+    before = service.sql(uploads)
+
+    done = run("import", sent, *options)
+
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert service.sql(uploads) == before
+
+
+def test_who_is_not_known_and_where_nobody_answers(run, tmp_path):
+    stranger = CliRunner().invoke(app, ["operations"], env={"BULKQL_URL": "http://127.0.0.1:1", "BULKQL_TOKEN": "x"})
+    unnamed = CliRunner().invoke(app, ["operations"], env={"BULKQL_URL": None, "BULKQL_TOKEN": None})
+
+    assert (run("operations", "--token", "junk").exit_code, stranger.exit_code, unnamed.exit_code) == (2, 2, 2)
+    assert "UNAUTHENTICATED: Sign in" in run("operations", "--token", "junk").stderr
+    assert "http://127.0.0.1:1 cannot be reached" in stranger.stderr
+    assert "Say where the service is" in unnamed.stderr
+
+
+def test_operations_are_left_watched_canceled_and_retried(run, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, line(7, account="Account 7000"), ""]))
+
+    left = run("import", sent, *MAPPED, "--no-wait")
+    watched = run("watch", operation_in(left.stdout))
+    canceled = run("cancel", operation_in(left.stdout))
+    retried = run("retry", operation_in(left.stdout))
+
+    assert (left.exit_code, watched.exit_code, canceled.exit_code, retried.exit_code) == (0, 1, 0, 1)
+    assert canceled.stdout == f"{operation_in(left.stdout)} COMPLETED\n"
+    assert operation_in(retried.stdout) != operation_in(left.stdout)
+    assert not list(tmp_path.glob("*failed*"))
+
+
+def test_without_a_websocket_progress_is_asked_for(run, tmp_path, monkeypatch):
+    def refused(*_):
+        raise ConnectionRefusedError
+
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    monkeypatch.setattr(progress.BulkClient, "watch", refused)
+
+    done = run("import", sent, *MAPPED)
+
+    assert done.exit_code == 0
+    assert "COMPLETED" in done.stdout
+
+
+def test_top_tells_what_runs(run):
+    assert run("top", "--once").stdout == "0 operations are not over, 0 rows/s\n"
+
+
+def test_the_schema_of_a_service(run, service):
+    sdl = run("schema", "--url", service.url).stdout
+
+    assert "bulkCreate(" in sdl
+    assert "input FileInput {" in sdl

@@ -1,0 +1,50 @@
+"""Whether it is an operation's turn: not while it is paused, and not before the time that it was asked to start at."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Now
+
+from bulkql.workers.enums import OnError, State
+from bulkql.workers.ledger.claims import is_free, may_begin
+from bulkql.workers.models import Chunk, Input, Operation
+
+
+def pause(operation_id: UUID) -> bool:
+    """Begin nothing more of an operation; whether that was possible.
+
+    Rows of one transaction are in the hands of one worker, who would hold their locks all the while: such an operation
+    is paused before it is written, or not at all.
+    """
+    going_on = Operation.objects.filter(pk=operation_id, finished_at=None, state__in=(State.QUEUED, State.RUNNING))
+    is_whole = Q(dry_run=True) | Q(on_error=OnError.REJECT_ALL) | Q(trades=True)
+    free = going_on.filter(~is_whole | is_free())
+    # Each turn counts in the sequence of progress, so that subscribers hear of it.
+    return bool(free.update(state=State.PAUSED, turns=F("turns") + 1))
+
+
+def resume(operation_id: UUID) -> bool:
+    """Let a paused operation go on; whether it was paused."""
+    state = Case(When(started_at=None, then=Value(State.QUEUED)), default=Value(State.RUNNING))
+    paused = Operation.objects.filter(pk=operation_id, state=State.PAUSED)
+    return bool(paused.update(state=state, turns=F("turns") + 1))
+
+
+def forget_dispatches(condition: Q, operation_id: UUID | None = None) -> list[int]:
+    """Have what was dispatched count as not dispatched, of one operation or of all; chunks, inputs and operations.
+
+    The messages of what could not be claimed when they came are gone: whoever lets it go on has it sent again.
+    """
+    wanted = {} if operation_id is None else {"operation": operation_id}
+    chunks = Chunk.objects.filter(condition, recorded_at=None, operation__finished_at=None, **wanted)
+    inputs = Input.objects.filter(condition, read_at=None, operation__finished_at=None, **wanted)
+    wanted = {} if operation_id is None else {"pk": operation_id}
+    whole = Operation.objects.filter(condition, finished_at=None, **wanted)
+    return [some.update(dispatched_at=None) for some in (chunks, inputs, whole)]
+
+
+def is_waiting() -> Q:
+    """Operations on which nobody is to be at work now: paused, or for later, or at their pace."""
+    return ~may_begin() | Q(due_at__gt=Now())
