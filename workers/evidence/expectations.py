@@ -62,7 +62,7 @@ class Expectation:
         )
         seen = [name for name in SIGHTINGS if name != ROW]
         changed = now.filter(pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_now")) for name in seen))
-        return without(Validated(good, validated.errors), conflicts(plan, changed))
+        return without(Validated(good, validated.errors), conflict_errors(plan, changed))
 
     def strays(self, plan: Plan, due: Validated, outcomes: pl.DataFrame) -> pl.DataFrame:
         """The errors of rows that became something else than planned: `__row`, path, code, message, data."""
@@ -88,7 +88,7 @@ class Expectation:
         return replace(entry, errors=together)
 
 
-def conflicts(plan: Plan, changed: pl.DataFrame) -> pl.DataFrame:
+def conflict_errors(plan: Plan, changed: pl.DataFrame) -> pl.DataFrame:
     """The errors of rows that find another row of the table than before: `__row`, path, code, message, data."""
     name = plan.resource.model._meta.verbose_name
     message = (

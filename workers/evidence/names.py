@@ -41,7 +41,7 @@ class Witness:
         names = [one.name for one in self.naming(plan, rows)]
         if not names:
             return resolved
-        texts = [text_of(resolved.rows.schema[name], name) for name in names]
+        texts = [as_text(resolved.rows.schema[name], name) for name in names]
         found = resolved.rows.select(ROW, meant=pl.concat_str(texts, separator="|"))
         self.parts.append(found)
         if self.expected is None:
@@ -80,7 +80,7 @@ def lists_with_names(plan: Plan) -> Iterator[tuple[Column, list[Column]]]:
         yield by_pk, [*by_keys]
 
 
-def text_of(kind: pl.DataType, name: str) -> pl.Expr:
+def as_text(kind: pl.DataType, name: str) -> pl.Expr:
     """A column as text, of a list too."""
     is_list = isinstance(kind, pl.List)
     text = pl.col(name).list.sort().list.join(",") if is_list else pl.col(name).cast(pl.String)

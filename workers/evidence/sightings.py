@@ -32,8 +32,8 @@ SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "mark": pl.Int64, "along": pl.Int
 def sighted(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None = None) -> pl.DataFrame:
     """What is there of these rows: SIGHTINGS, of the rows that mean one that the user may see.
 
-    `to_lock`: the rows (`__row`) whose rows of the table are locked before they are looked at. While a plan is made none
-    has to be: what changes between this look and the write is a conflict later, as what changes after it.
+    `to_lock`: the rows (`__row`) whose rows of the table are locked before they are looked at. While a plan is made
+    none has to be: what changes between this look and the write is a conflict later, as what changes after it.
     """
     if plan.verb == Verb.CREATE or rows.is_empty():
         return pl.DataFrame(schema=SIGHTINGS)
