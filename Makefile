@@ -35,15 +35,16 @@ demo: setup ## The main job on real input: 235,160 rows through the public API
 up: setup ## Everything on this machine, until Ctrl-C
 	@$(BOUND) $(BIN)/bulkql up
 
-# Processes that share the tests, a file at a time. Each starts its own servers; most tests wait, so there are more than cores.
+# Processes that share the tests, a file at a time, in the order that tests/conftest.py gives them and not by their
+# numbers of tests. Each starts its own servers; most tests wait, so there are more than cores.
 JOBS ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup test-packaging test-packages ## The tests, on a real PostgreSQL and a real Redis
 	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
-WRITING := $(foreach one,create verbs lists trees atomic making write_only,tests/integration/test_$(one).py)
+WRITING := $(foreach one,create verbs trees atomic making write_only,tests/integration/test_$(one).py) tests/integration/lists
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
 	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)
@@ -52,11 +53,13 @@ test-sqlite: setup ## The writers' tests on SQLite
 	@TEST_DATABASE=sqlite $(PYTEST) -m "not postgresql" $(WRITING)
 
 # They need apps and settings that the other tests do not have. Their own migrations and deprecations are not what is tested.
-test-packages: setup ## The models of twenty packages: every verb beside a loop of save(), printed as a table
-	@$(BIN)/python -m pytest --ds=tests.ecosystem.settings --nomigrations -W ignore::DeprecationWarning -s tests/ecosystem
+PACKAGES := $(BIN)/python -m pytest --nomigrations -W ignore::DeprecationWarning -s
+test-packages: setup ## The models of 22 packages: every verb beside a loop of save(), printed as a table
+	@$(PACKAGES) --ds=tests.ecosystem.settings tests/ecosystem/test_packages.py
+	@$(PACKAGES) --ds=tests.ecosystem.large.settings tests/ecosystem/large
 
 test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
-	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING)
+	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING) tests/integration/test_operations.py
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

@@ -101,10 +101,8 @@ def check_webhooks(**_: Any) -> list[CheckMessage]:
     from bulkql.workers.webhooks.targets import NotAllowed, Rules, check_target, default_url, signer
 
     found: list[CheckMessage] = []
-    named = {
-        "BULKQL_WEBHOOK_URL": default_url(),
-        **{f"{one.label}.webhook_url": one.webhook_url for one in registered()},
-    }
+    named = {f"{one.label}.webhook_url": one.webhook_url for one in registered()}
+    named["BULKQL_WEBHOOK_URL"] = default_url()
     for name, url in named.items():
         try:
             if url:

@@ -67,7 +67,7 @@ class Cleaning:
         if self.columns:
             rows = rows.with_columns(**self.columns)
         if self.cast:
-            rows = rows.cast(dict(self.cast))
+            rows = rows.with_columns(pl.col(name).cast(kind) for name, kind in self.cast.items())
         if self.fill:
             rows = rows.with_columns(pl.col(name).fill_null(value) for name, value in self.fill.items())
         if self.drop_nulls:

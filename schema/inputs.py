@@ -122,8 +122,8 @@ class BulkOptions:
     )
     webhook_url: str | None = strawberry.field(
         default=None,
-        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources or the "
-        "service say.",
+        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources "
+        "or the service say.",
     )
     skip_existing: bool = strawberry.field(
         default=False,

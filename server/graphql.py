@@ -13,7 +13,7 @@ import strawberry
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData, HTTPException
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
@@ -44,7 +44,7 @@ from bulkql.server.door.requests import request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
 from bulkql.server.traffic.connections import hold
 from bulkql.workers.columns.cells import ExactFloat
-from bulkql.workers.conf import limits
+from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -140,6 +140,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             response = failure(str(error), error.code, HTTPStatus.TOO_MANY_REQUESTS)
         except LimitExceeded as error:
             response = failure(str(error), error.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except RequestDataTooBig:
+            response = failure(too_large(), LimitExceeded.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except PersistedQueryNotSupported as error:
             # A well-formed request, and an answer that its client waits for: some read it with this status only.
             response = failure(str(error), error.code, HTTPStatus.OK)
@@ -232,6 +234,15 @@ async def decoded(text: str | bytes) -> object:
         return await in_thread(decode, text) if len(text) > LIGHT_BYTES else decode(text)
     except json.JSONDecodeError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"This is not JSON: {error.msg}.") from None
+
+
+def too_large() -> str:
+    """What Django does not read into memory, in words."""
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return (
+        f"The request has more than {most:,} bytes beside its file (DATA_UPLOAD_MAX_MEMORY_SIZE, which is "
+        f"{setting_name('request_bytes')} in bulkql's own settings); send the rows as a file."
+    )
 
 
 class GraphQLConsumer(GraphQLWSConsumer[Context, None]):

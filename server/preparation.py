@@ -1,4 +1,7 @@
-"""Migrations, tables and the superuser admin: what is done before anything is served. `bulkql up` runs it."""
+"""System checks, migrations, tables and the superuser admin: what is done before anything is served.
+
+`bulkql up` runs it.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,19 @@ class AdminNotCreated(Exception):
 
 
 def prepare() -> None:
-    """Bring the tables up to date and create the superuser; exits where a table is missing all the same."""
+    """Bring the tables up to date and create the superuser.
+
+    Exits where a system check fails, before anything is changed, or a table is missing all the same.
+    """
     from django.core.management import call_command
+    from django.core.management.base import SystemCheckError
 
     from bulkql.workers.resources.tables import lacking_tables
 
+    try:
+        call_command("check", databases=["default"])
+    except SystemCheckError as error:
+        raise SystemExit(str(error)) from None
     call_command("migrate", verbosity=0)
     if lacks := lacking_tables():
         raise SystemExit("\n".join(lacks))

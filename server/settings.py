@@ -289,8 +289,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# A JSON request of ten thousand rows; the view answers for larger ones with a limit's error.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None
+# Of a multipart request, what is no file: it is read into memory, as a body of JSON is, and no more of it may come.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("BULKQL_REQUEST_BYTES", 32 * 1024 * 1024)
 
 USE_TZ = True
 TIME_ZONE = env.str("BULKQL_TIME_ZONE", "UTC")

@@ -66,7 +66,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
             if "database" in servers:
                 log = data / "log" / "database.log"
                 embedded.wait_for_postgres(environment["DATABASE_URL"], lambda: supervisor.poll() is None, log)
-        run_module(whole, "django", "check", "--database", "default")
+        # It checks settings and registrations first: a process of its own would import all that once more.
         # The superuser is there before anybody can ask for its token.
         run_module(whole, "bulkql.server.preparation")
         drain = drain_seconds()

@@ -71,3 +71,13 @@ def bulk(user: Any) -> Bulk:
 def create(bulk: Bulk) -> Create:
     """Create inline rows of one resource, now."""
     return partial(bulk, Verb.CREATE)
+
+
+#: Folders whose files take longest first: xdist hands them out in this order, and waits for the last.
+FOLDERS = ("acceptance", "embedding", "integration", "unit")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole folders one after the other; within them the order stays."""
+    items.sort(key=lambda item: next((place for place, one in enumerate(FOLDERS) if one in item.path.parts), 0))

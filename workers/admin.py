@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,8 +12,11 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.models import Delivery
 from bulkql.workers.webhooks import deliveries
 
-# The class takes a model in the stubs only.
-ModelAdmin = admin.ModelAdmin[Delivery] if TYPE_CHECKING else admin.ModelAdmin
+if TYPE_CHECKING:
+    # The class takes a model in the stubs only.
+    ModelAdmin: TypeAlias = admin.ModelAdmin[Delivery]
+else:
+    ModelAdmin = admin.ModelAdmin
 
 
 @admin.register(Delivery)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from bulkql.workers.enums import DeliveryState, OnError, State, Verb
+from bulkql.workers.moments import StoredAt
 
 #: Characters of the texts that a request gives its operation.
 TEXT_LENGTH = 200
@@ -27,7 +28,7 @@ class Upload(models.Model):
     )
     # A deleted user's uploads wait for the purge: it alone deletes their bytes too, and operations may still need them.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = StoredAt()
     uploaded_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -78,7 +79,7 @@ class Operation(models.Model):
     idempotency_key = models.CharField(max_length=TEXT_LENGTH, null=True)
     input_hash = models.CharField(max_length=64)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = StoredAt()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
@@ -232,7 +233,7 @@ class Delivery(models.Model):
     state = models.CharField(max_length=10, choices=DeliveryState, default=DeliveryState.PENDING)
     attempts = models.IntegerField(default=0, help_text="Tries, since it was sent anew last.")
     tries = models.JSONField(default=list, help_text="The last ones: at, seconds, status, error.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = StoredAt()
     due_at = models.DateTimeField(db_default=Now(), help_text="When the next try is due.")
     leased_until = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,19 @@ class Service:
         found = self.processes("dramatiq bulkql.server.worker_process")
         pids = {one.pid for one in found}
         return [one for one in found if one.ppid() in pids]
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Nobody works meanwhile: what is dispatched stays in Redis."""
+        stopped = self.processes("dramatiq bulkql.server.worker_process")
+        try:
+            for one in stopped:
+                one.suspend()
+            yield
+        finally:
+            for one in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
 
 
 def command_of(process: psutil.Process) -> list[str]:

@@ -55,14 +55,10 @@ def test_operation_that_is_over_stays_as_it_is(service):
 
 
 def test_operation_that_waits_is_canceled_whole(service):
-    workers = service.processes("dramatiq bulkql.server.worker_process")
-    for worker in workers:
-        worker.suspend()
-    operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
+    with service.suspended():
+        operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
 
-    answer = service.post(CANCEL, id=operation["id"])["data"]["cancelOperation"]
-    for worker in workers:
-        worker.resume()
+        answer = service.post(CANCEL, id=operation["id"])["data"]["cancelOperation"]
 
     assert answer["state"] == "CANCELED"
     assert service.operation(operation["id"])["skipped"] == 100

@@ -44,15 +44,11 @@ def test_upserts_of_the_same_keys_in_opposite_order(service, tmp_path):
         service.client.upload(write_csv(tmp_path / f"{number}.csv", rows))
         for number, rows in enumerate((first, second))
     ]
-    workers = service.processes("dramatiq bulkql.server.worker_process")
-    for worker in workers:
-        worker.suspend()
-    operations = [
-        service.bulk("Upsert", {"mode": "ASYNC", "chunkSize": 5_000}, financialTransactions={"file": {"uploadId": one}})
-        for one in uploads
-    ]
-    for worker in workers:
-        worker.resume()
+    options = {"mode": "ASYNC", "chunkSize": 5_000}
+    with service.suspended():
+        operations = [
+            service.bulk("Upsert", options, financialTransactions={"file": {"uploadId": one}}) for one in uploads
+        ]
 
     finished = [service.finished(operation["id"], 90) for operation in operations]
 

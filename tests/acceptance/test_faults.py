@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,21 +106,14 @@ def test_subscriber_sees_the_end_although_redis_restarts_in_the_middle(service, 
 
 
 def test_idle_subscriber_stays_connected(service, file):
-    workers = service.processes("dramatiq bulkql.server.worker_process")
-    for worker in workers:
-        worker.suspend()
-    operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
-    try:
-        with connected(service, operation["id"]) as events:
+    with ExitStack() as watching:
+        with service.suspended():
+            operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
+            events = watching.enter_context(connected(service, operation["id"]))
             assert next(events)["state"] == "QUEUED"
             # Longer than redis-py's default timeout of 5 seconds, which kills other channel layers' websockets.
             threading.Event().wait(7)
-            for worker in workers:
-                worker.resume()
-            rest = list(events)
-    finally:
-        for worker in workers:
-            worker.resume()
+        rest = list(events)
 
     assert (rest[-1]["state"], rest[-1]["created"]) == ("COMPLETED", 100)
 

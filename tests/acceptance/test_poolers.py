@@ -17,7 +17,7 @@ from tests.pooler import MISSING, PGBOUNCER, pooled
 
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason=MISSING)
 
-ROWS = 60_000
+ROWS = 30_000
 
 
 @pytest.fixture(scope="module")

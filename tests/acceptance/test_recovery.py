@@ -17,19 +17,6 @@ LOST_MESSAGES_SECONDS = 3
 KILLED_BACKEND_SECONDS = 5
 
 
-@contextmanager
-def suspended_workers(service: Service) -> Iterator[None]:
-    """Whatever is dispatched meanwhile stays in Redis."""
-    workers = service.workers()
-    for worker in workers:
-        worker.suspend()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.resume()
-
-
 def dispatched(service: Service) -> str:
     operation = service.create({"mode": "ASYNC"}, financialTransactions={"rows": transactions(100)})
     return str(operation["id"])
@@ -67,7 +54,7 @@ def test_chunks_of_a_killed_worker_are_taken_over_within_ten_seconds(service: Se
 
 
 def test_flushed_redis_costs_three_seconds(service: Service):
-    with suspended_workers(service):
+    with service.suspended():
         operation_id = dispatched(service)
         service.redis().flushall()
     began = time.monotonic()
@@ -77,7 +64,7 @@ def test_flushed_redis_costs_three_seconds(service: Service):
 
 
 def test_restarted_redis_costs_three_seconds(service: Service):
-    with suspended_workers(service):
+    with service.suspended():
         operation_id = dispatched(service)
         (server,) = service.processes("redis-server")
         server.kill()

@@ -22,17 +22,13 @@ def create(service: Any, token: str, label: str, start: int) -> str:
 
 def test_own_operations_are_told_from_the_first_to_the_last_and_no_others(service):
     clerk = user(service, "clerk", "add_financialtransaction")
-    workers = service.processes("dramatiq bulkql.server.worker_process")
-    for worker in workers:
-        worker.suspend()
-    first = create(service, clerk, "before the subscription", 0)
-    events = BulkClient(service.url, clerk).subscribe(OPERATIONS)
+    with service.suspended():
+        first = create(service, clerk, "before the subscription", 0)
+        events = BulkClient(service.url, clerk).subscribe(OPERATIONS)
 
-    seen = [next(events)["operations"]]
-    create(service, service.token, "another's", 1_000)
-    second = create(service, clerk, "after it", 2_000)
-    for worker in workers:
-        worker.resume()
+        seen = [next(events)["operations"]]
+        create(service, service.token, "another's", 1_000)
+        second = create(service, clerk, "after it", 2_000)
     while sum(event["state"] == "COMPLETED" for event in seen) < 2:
         seen.append(next(events)["operations"])
     events.close()  # type: ignore[attr-defined]
@@ -48,22 +44,18 @@ def test_own_operations_are_told_from_the_first_to_the_last_and_no_others(servic
 def test_one_operation_is_told_to_all_who_may_watch_it_and_to_no_others(service):
     clerk = user(service, "clerk", "add_financialtransaction")
     stranger = user(service, "stranger", "add_financialtransaction")
-    workers = service.processes("dramatiq bulkql.server.worker_process")
-    for worker in workers:
-        worker.suspend()
-    operation = create(service, clerk, "watched by three", 3_000)
-    watching = [BulkClient(service.url, token).watch(operation) for token in (clerk, clerk, service.token)]
-    events = [[next(one)] for one in watching]
+    with service.suspended():
+        operation = create(service, clerk, "watched by three", 3_000)
+        watching = [BulkClient(service.url, token).watch(operation) for token in (clerk, clerk, service.token)]
+        events = [[next(one)] for one in watching]
 
-    # The same text and variables as the others', whose execution is going on.
-    with pytest.raises(RequestFailed) as refused:
-        next(BulkClient(service.url, stranger).watch(operation))
-    watching.append(BulkClient(service.url, clerk).watch(operation))
-    events.append([next(watching[-1])])
-    watching.pop(0).close()  # type: ignore[attr-defined]
-    events.pop(0)
-    for worker in workers:
-        worker.resume()
+        # The same text and variables as the others', whose execution is going on.
+        with pytest.raises(RequestFailed) as refused:
+            next(BulkClient(service.url, stranger).watch(operation))
+        watching.append(BulkClient(service.url, clerk).watch(operation))
+        events.append([next(watching[-1])])
+        watching.pop(0).close()  # type: ignore[attr-defined]
+        events.pop(0)
     for told, one in zip(events, watching, strict=True):
         told.extend(one)
 

@@ -23,17 +23,13 @@ def test_the_first_tabs_create_rows_and_watch_them(graphiql):
 
 
 def test_a_subscription_shows_totals_as_they_grow_to_the_last(graphiql, service):
-    workers = service.workers()
-    for worker in workers:
-        worker.suspend()  # nothing is written before somebody watches
     rows = [{"name": f"Account {number}"} for number in range(5_000)]
-    operation = service.create({"mode": "ASYNC", "chunkSize": 25}, financialAccounts={"rows": rows})
-    graphiql.select("Watch")
-    graphiql.variables = {"id": operation["id"]}
-    graphiql.run()
-    graphiql.until(lambda: graphiql.answer, "the snapshot")
-    for worker in workers:
-        worker.resume()
+    with service.suspended():  # nothing is written before somebody watches
+        operation = service.create({"mode": "ASYNC", "chunkSize": 25}, financialAccounts={"rows": rows})
+        graphiql.select("Watch")
+        graphiql.variables = {"id": operation["id"]}
+        graphiql.run()
+        graphiql.until(lambda: graphiql.answer, "the snapshot")
     graphiql.until(lambda: graphiql.is_idle, "the subscription's end")
 
     events = [event["data"]["operation"] for event in graphiql.events()]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import resource_of
 from tests.ecosystem import models as kinds
+from tests.ecosystem.table import Equal, shown, table, without_versions
 
 pytestmark = pytest.mark.django_db
 
@@ -77,8 +75,7 @@ ROWS = {
     Verb.SYNC: [("a", 10), ("d", 4)],
 }
 CASES = [(kind, verb) for kind in KINDS for verb in Verb if verb in resource_of(kind.model).operations]
-#: Package, model -> verb -> lane, of all that was seen to be equal.
-equal: dict[tuple[str, str], dict[Verb, str]] = {}
+equal: Equal = {}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,16 +83,7 @@ def _table() -> Iterator[None]:
     """Prints what was found."""
     yield
     print()
-    print("\n".join(table()))
-
-
-def table() -> list[str]:
-    """The table of docs/models.md."""
-    lines = [f"| package | model | {' | '.join(verb.lower() for verb in Verb)} |", f"|---|---|{'---|' * len(Verb)}"]
-    for (package, model), lanes in equal.items():
-        cells = [lanes.get(verb, "refused") for verb in Verb]
-        lines.append(f"| {package} {version(package)} | {model} | {' | '.join(cells)} |")
-    return lines
+    print("\n".join(table(equal)))
 
 
 @pytest.mark.parametrize(("kind", "verb"), CASES, ids=[f"{kind.model.__name__}-{verb}" for kind, verb in CASES])
@@ -218,11 +206,4 @@ def test_the_checks_are_content():
 
 
 def test_the_table_is_in_the_docs():
-    page = (Path(__file__).parents[2] / "docs/models.md").read_text()
-    shown = [line for line in page.split("## Packages")[1].split("## ")[0].splitlines() if line.startswith("|")]
-
-    assert without_versions(shown) == without_versions(table())
-
-
-def without_versions(lines: list[str]) -> list[str]:
-    return [re.sub(r"^(\| [\w-]+) [\d.]+ ", r"\1 ", line) for line in lines]
+    assert without_versions(shown("Packages")) == without_versions(table(equal))

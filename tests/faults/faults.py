@@ -18,10 +18,14 @@ from dramatiq.brokers.redis import RedisBroker
 
 from bulkql.workers.messaging.servers import next_database
 from tests.acceptance.service import wait_for
+from tests.faults.disks import Disk
+from tests.faults.points.clocks import file_of
 from tests.faults.stack import Stack, children_of
 
 #: Seconds: Redis and a worker that are stopped, connections that are stalled.
 REDIS_STOPPED, WORKER_STOPPED, STALLED = 10, 35, 4
+#: Seconds for which a disk is full and a clock is wrong, and by how many the clock is.
+FULL, WRONG, HOUR = 3, 12, 3_600
 #: Seconds in which what was killed is started again by its supervisor.
 RESTART = 90
 
@@ -70,7 +74,14 @@ class Faults:
             "stall worker-Redis 4 s": self.stall_redis,
             "double messages": self.double,
             "reorder messages": self.reorder,
+            "clock off by an hour": self.move_clock,
         }
+        #: Kinds that this machine does not allow, and why.
+        self.left_out: dict[str, str] = {}
+        if isinstance(stack.disk, Disk):
+            self.kinds["disk full"] = self.fill_disk
+        else:
+            self.left_out["disk full"] = stack.disk
 
     def kill_worker(self, at: int | None) -> str:
         workers = {one.pid: one for one in self._stack.workers()}
@@ -190,6 +201,31 @@ class Faults:
         with suppress(redis.RedisError), redis.Redis.from_url(self._queue) as client:
             count = sum(int(client.eval(REVERSE, 1, f"bulkql:{queue}")) for queue in ("default", "small"))
         return f"{count} messages"
+
+    def fill_disk(self, at: int | None) -> str:
+        """The database's tables and its log are on it: it refuses to write, or it stops until there is room."""
+        disk = self._stack.disk
+        assert isinstance(disk, Disk)
+        try:
+            size = disk.fill()
+            time.sleep(FULL)
+        finally:
+            disk.free()
+        self._until(self._database_is_up)
+        return f"{size / 1e6:,.0f} MB"
+
+    def move_clock(self, at: int | None) -> str:
+        """Of one process, be it a web process or a worker, for a while."""
+        pids = [one.pid for one in (*self._stack.workers(), *self._stack.web())]
+        if not pids:
+            return "there was none"
+        pid = at if at in pids else self._dice.choice(pids)
+        seconds = self._dice.choice((-HOUR, HOUR))
+        file = file_of(self._stack.points, pid)
+        file.write_text(str(seconds))
+        time.sleep(WRONG)
+        file.unlink()
+        return f"pid {pid}, {seconds} s"
 
     def in_hand(self) -> set[tuple[str, str]]:
         """What was dispatched and is not done: (actor, id)."""

@@ -14,8 +14,11 @@ from tests.faults.stack import Stack
 
 #: How often a kind is chosen, beside the others; those that stand still for long are few.
 WEIGHTS = {"stop worker 35 s": 1, "stop Redis 10 s": 2, "kill web": 4, "stall worker-database 4 s": 3,
-           "stall worker-Redis 4 s": 3, "kill worker master": 5, "kill worker": 6}  # fmt: skip
+           "stall worker-Redis 4 s": 3, "kill worker master": 5, "kill worker": 6,
+           "disk full": 3, "clock off by an hour": 4}  # fmt: skip
 WEIGHT = 6
+#: Kinds that go on beside those that follow.
+LONG = ("stop worker 35 s", "clock off by an hour")
 #: Seconds for which a process is waited for at a point, and any worker.
 PATIENCE, WORKER_PATIENCE = 1.5, 4
 
@@ -52,6 +55,10 @@ class Injector:
         return max(ends, default=0.0) if all(ends) else None
 
     @property
+    def left_out(self) -> dict[str, str]:
+        return self._faults.left_out
+
+    @property
     def kinds(self) -> list[str]:
         return list(self._faults.kinds)
 
@@ -68,7 +75,7 @@ class Injector:
         fault = Fault(len(self.done) + 1, kind, point if held and point else "random", time.time())
         self.done.append(fault)
         fault.in_hand = self._faults.in_hand()
-        if kind == "stop worker 35 s":
+        if kind in LONG:
             thread = threading.Thread(target=self._do, args=(fault, held))
             self._long.append(thread)
             thread.start()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.acceptance.expectation import COUNTED, Expectation, expect, rejected
+from tests.acceptance.expectation import COUNTED, Expectation, rejected
 from tests.acceptance.rows import START, Row
 from tests.acceptance.subjects import TRANSACTIONS, Key, Table
 from tests.faults.client import Client
-from tests.faults.requests import RANGE, Request
+from tests.faults.requests import Request
+from tests.faults.work import RANGE
 
 
 @dataclass
@@ -45,7 +46,7 @@ def stored(client: Client, first: int) -> tuple[Table, dict[Key, str], int]:
 
 def expectation(request: Request, table: Table) -> Expectation:
     """What a request must come to, if nobody cancels it."""
-    expected = expect(request.verb, TRANSACTIONS, table, request.rows)
+    expected = request.work.expected(table, request.rows)
     if request.rejects_all and "FAILED" in expected.outcomes:
         return rejected(expected, table)
     return expected
@@ -55,11 +56,13 @@ def judge(
     client: Client, request: Request, operation: dict[str, Any], first: int, table: Table, pks: dict[Key, str]
 ) -> Verdict:
     """Compare everything; `table` and `pks` are the range's before the operation."""
-    expected = expectation(request, table)
     results = client.results(operation["id"])
+    expected = as_told(expectation(request, table), len(request.rows), results, pks)
     after, pks_after, repeated = stored(client, first)
     verdict = Verdict(after, pks_after, outcomes=[row["outcome"] for row in results])
     is_canceled = operation["state"] == "CANCELED"
+    if is_canceled and len(results) == len(request.rows):
+        expected = first_of(expected, len(results))  # it was canceled before it was known what is missing
     wanted = wanted_outcomes(expected, verdict.outcomes, is_canceled)
     wanted_table = table if request.dry_run else table_of(expected, table, wanted)
     compare_tables(verdict, wanted_table, after, repeated)
@@ -71,6 +74,25 @@ def judge(
     compare_results(verdict, request, expected, wanted, results, {**pks_after, **pks})
     compare_ledger(verdict, expected, wanted, operation)
     return verdict
+
+
+def as_told(expected: Expectation, sent: int, results: list[dict[str, Any]], pks: dict[Key, str]) -> Expectation:
+    """Behind the rows that were sent come those that were missing, in the order in which they are told."""
+    keys = {pk: key for key, pk in pks.items()}
+    left = dict.fromkeys(expected.keys[sent:])
+    told = [keys.get(str(row["pk"])) for row in results[sent:]]
+    for key in told:
+        left.pop(key, None)
+    others = iter(left)
+    in_order = [key if key is not None else next(others, None) for key in told]
+    if len(in_order) != len(expected.keys) - sent or set(in_order) != set(expected.keys[sent:]):
+        return expected
+    return replace(expected, keys=[*expected.keys[:sent], *in_order])
+
+
+def first_of(expected: Expectation, count: int) -> Expectation:
+    """Only what becomes of so many rows; the table is asked for row by row."""
+    return replace(expected, outcomes=expected.outcomes[:count], keys=expected.keys[:count])
 
 
 def wanted_outcomes(expected: Expectation, outcomes: list[str], is_canceled: bool) -> list[str]:

@@ -15,8 +15,9 @@ from tests.acceptance.subjects import Key, Table
 from tests.acceptance.ways import given
 from tests.faults.client import Client
 from tests.faults.judge import Verdict, judge, rows_to_retry
-from tests.faults.requests import RANGE, Request, choose
+from tests.faults.requests import Request, choose
 from tests.faults.watchers import FINAL, Seen, Subscriber
+from tests.faults.work import RANGE, WORK, Work
 
 #: What the issue allows from a fault's end to the operation's, and what we allow the subscriber after it.
 SECONDS, SUBSCRIBER_SECONDS = 60, 30
@@ -87,13 +88,14 @@ class Lane:
         """One operation, and its retry where there is one."""
         request = choose(self._dice, self._first, self._table, self._largest)
         started = time.time()
-        inputs = {
-            "financialTransactions": given(self._client, request.verb, request.rows, request.way, self._directory)
-        }  # type: ignore[arg-type]
+        verb = request.work.verb
+        rows_given = given(self._client, verb, request.rows, request.way, self._directory)  # type: ignore[arg-type]
+        inputs = {"financialTransactions": {**rows_given, **request.says}}
         try:
-            operation_id = self._client.bulk(request.verb, request.options, inputs)
+            operation_id = self._client.bulk(verb, request.options, inputs)
         except RequestFailed as refused:
-            self.done.append(Done("", request.verb, what(request), len(request.rows), started, wrong=[str(refused)]))
+            done = Done("", name_of(request.work), what(request), len(request.rows), started, wrong=[str(refused)])
+            self.done.append(done)
             return
         outcomes = self._follow(operation_id, request, started)
         # Where results are missing the judge has said so, and nobody knows what a retry would be of.
@@ -101,13 +103,13 @@ class Lane:
             return
         rows = rows_to_retry(request, outcomes)
         if rows:
-            again = Request(request.verb, rows, "retry", request.options, cancels=False, retries=False)
+            again = Request(request.work, rows, "retry", request.options, cancels=False, retries=False)
             started = time.time()
             self._follow(self._client.retry(operation_id), again, started)
 
     def _follow(self, operation_id: str, request: Request, started: float) -> list[str] | None:
         """Watch an operation to its end and judge it; its outcomes, or None where it got stuck."""
-        done = Done(operation_id, request.verb, what(request), len(request.rows), started)
+        done = Done(operation_id, name_of(request.work), what(request), len(request.rows), started)
         self.done.append(done)
         subscriber = Subscriber(self._client.service, operation_id)
         poller = Seen("poller")
@@ -156,8 +158,17 @@ class Lane:
         done.lost, done.doubled, done.wrong = verdict.lost, verdict.doubled, verdict.told
 
 
+def name_of(work: Work) -> str:
+    return next(name for name, one in WORK.items() if one is work)
+
+
 def what(request: Request) -> str:
     """A request in a few words."""
-    words = [request.verb, request.way, f"{len(request.rows)} rows", f"chunks of {request.options['chunkSize']}"]
+    words = [
+        name_of(request.work),
+        request.way,
+        f"{len(request.rows)} rows",
+        f"chunks of {request.options['chunkSize']}",
+    ]
     words += [name for name, is_so in (("REJECT_ALL", request.rejects_all), ("dry run", request.dry_run)) if is_so]
     return ", ".join([*words, *(["canceled"] if request.cancels else [])])

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from tests.faults.lanes import Done
-from tests.faults.requests import VERBS
 from tests.faults.rounds import Run
+from tests.faults.work import WORK
 
 
 def show(run: Run, console: Console) -> None:
@@ -24,6 +24,8 @@ def show(run: Run, console: Console) -> None:
         console.print("Answers while faults went on, beside UNAVAILABLE:", run.strange)
     if run.orphans:
         console.print(f"[red]{len(run.orphans)} workers outlived their master[/]")
+    for kind, reason in run.left_out.items():
+        console.print(f"Left out: {kind}, which cannot be made here ({reason})")
     for failure in run.failures:
         console.print(f"[red]the harness failed: {failure}[/]")
 
@@ -43,7 +45,7 @@ def operations_of(run: Run) -> Grid:
     grid = Grid(
         "verb", "operations", "rows", "lost", "doubled", "stuck", "wrong outcomes", "wrong watchers", title="Operations"
     )
-    for verb in (*VERBS, "all"):
+    for verb in (*WORK, "all"):
         grid.add_row(verb, *map(str, sums([one for one in run.operations if verb in (one.verb, "all")])))
     return grid
 

@@ -41,6 +41,8 @@ class Run:
     strange: dict[str, int] = field(default_factory=dict)
     orphans: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    #: Kinds of faults that this machine does not allow, and why.
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_fine(self) -> bool:
@@ -62,7 +64,7 @@ class Rounds:
             for number in range(lanes)
         ]
         self._deck: list[str] = []
-        self.run = Run()
+        self.run = Run(left_out=self.injector.left_out)
 
     def close(self) -> None:
         self.client.close()

@@ -19,6 +19,7 @@ import psutil
 
 from bulkql.server import embedded
 from tests.acceptance.service import Service, command_of, wait_for
+from tests.faults.disks import Disk, NoDisk, mounted
 from tests.faults.proxy import Proxy, proxy_to
 from tests.faults.supervisor import Program, Supervisor
 
@@ -37,6 +38,8 @@ class Stack:
     supervisor: Supervisor
     proxies: dict[str, Proxy]
     points: Path
+    #: The database's; or why there is none that can be filled.
+    disk: Disk | str
     #: Workers that outlived their master, ended by us.
     orphans: list[int] = field(default_factory=list)
 
@@ -47,6 +50,9 @@ class Stack:
         """The processes that work on messages, of masters that live."""
         forks = [fork for master in self.masters() for fork in children_of(master.pid)]
         return [fork for fork in forks if WORKER in " ".join(command_of(fork))]
+
+    def web(self) -> list[psutil.Process]:
+        return list(self.supervisor.named("web"))
 
     def end_orphans(self) -> None:
         """Kill the workers of this stack whose master is gone, and remember them."""
@@ -79,11 +85,17 @@ def running(data: Path) -> Iterator[Stack]:
     data.chmod(0o755)
     points = data / "points"
     points.mkdir()
-    # The library makes the database's files, and runs it under its own hand; here it must die and come back.
-    with embedded.postgres(data):
-        pass
-    supervisor = Supervisor(data / "log")
     with ExitStack() as stack:
+        disk: Disk | str
+        try:
+            disk = stack.enter_context(mounted(data))
+        except NoDisk as refusal:
+            disk = str(refusal)
+        home = disk.path if isinstance(disk, Disk) else data
+        # The library makes the database's files, and runs it under its own hand; here it must die and come back.
+        with embedded.postgres(home):
+            pass
+        supervisor = Supervisor(data / "log")
         stack.callback(supervisor.stop)
         port, web_port = embedded.free_port(), embedded.free_port()
         redis, redis_url = embedded.redis_command(data)
@@ -108,7 +120,7 @@ def running(data: Path) -> Iterator[Stack]:
             "REDIS_URL": at_port(redis_url, proxies["redis"].port),
         }
         supervisor.add("redis", Program(redis, direct))
-        supervisor.add("postgres", Program(postgres_command(data / "postgres", port), direct, signal.SIGINT))
+        supervisor.add("postgres", Program(postgres_command(home / "postgres", port), direct, signal.SIGINT))
         prepare(direct)
         supervisor.add("web", Program([BULKQL, "serve", "--host", "127.0.0.1", "--port", str(web_port)], direct))
         for number in range(MASTERS):
@@ -120,7 +132,7 @@ def running(data: Path) -> Iterator[Stack]:
         state = {"url": url, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "directory": str(data)}
         # Nobody asks the service for processes here: the supervisor has them.
         service = Service(supervisor.process("web"), state, token)
-        whole = Stack(service, supervisor, proxies, points)
+        whole = Stack(service, supervisor, proxies, points, disk)
         yield whole
     whole.end_orphans()
 

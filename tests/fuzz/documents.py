@@ -37,6 +37,9 @@ from graphql import (
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import Mode, from_schema, nodes
+from rich.console import Console
+
+from tests.fuzz.progress import Progress, table_of
 
 #: Seconds in which every document is answered.
 SECONDS = 2
@@ -308,7 +311,15 @@ def logged() -> Iterator[Log]:
             logging.getLogger(name).removeHandler(log)
 
 
-def run(schema: GraphQLSchema, application: Any, token: str, count: int, number: int, prepare: Any) -> Report:
+def run(
+    schema: GraphQLSchema,
+    application: Any,
+    token: str,
+    count: int,
+    number: int,
+    prepare: Any,
+    progress: Progress | None = None,
+) -> Report:
     """Send so many documents; `prepare` is called before every fiftieth, to put rows into tables."""
     report = Report()
     loop = asyncio.new_event_loop()
@@ -336,6 +347,8 @@ def run(schema: GraphQLSchema, application: Any, token: str, count: int, number:
         if report.count % 50 == 0:
             SCALARS["ID"] += prepare()
         report.count += 1
+        if progress:
+            progress.tell(report.count, list(report.faults))
         with logged() as log:
             answer, seconds = timed(document)
             if seconds > SECONDS:  # the machine may have been busy; a document that is slow is slow again
@@ -429,15 +442,22 @@ def main() -> int:
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     user = User.objects.create_superuser("fuzz")
-    start = time.monotonic()
-    report = run(schema()._schema, application, token_for(user), options.count, options.seed, prepared)
-    print(f"{report.count:,} documents, seed {options.seed}, {time.monotonic() - start:.0f} s")
-    print(f"{report.seconds:.0f} s in the service, slowest {report.slowest:.2f} s; {dict(report.codes.most_common())}")
+    console = Console(width=130)
+    progress = Progress(console, options.count)
+    report = run(schema()._schema, application, token_for(user), options.count, options.seed, prepared, progress)
     for message, times in report.messages.most_common(options.messages):
         print(f"{times:6} {message!r}")
     for fault, shown in report.faults.items():
         print(f"\n== {fault}\n{shown}")
-    print(f"{len(report.faults)} kinds of faults")
+    figures = {
+        "documents": report.count,
+        **dict(report.codes.most_common()),
+        "slowest, s": f"{report.slowest:.2f}",
+        "seconds in the service": round(report.seconds),
+        "seconds": round(progress.seconds),
+        "kinds of faults": len(report.faults),
+    }
+    console.print(table_of(f"Documents, seed {options.seed}", figures))
     return 1 if report.faults else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from strawberry.types import ExecutionResult
 
 from bulkql.schema.context import Context
 from bulkql.schema.schema import schema
+from bulkql.workers.conf import limits
+from bulkql.workers.intake import authority
 
 Ask = Callable[..., Any]
 
@@ -32,3 +34,14 @@ def ask() -> Ask:
         return result.data
 
     return perform
+
+
+@pytest.fixture
+def _asked_each_time(settings: Any) -> Iterator[None]:
+    """What a user may do is asked anew each time: no answer is good for a moment longer."""
+    settings.BULKQL_AUTHORITY_SECONDS = 0
+    limits.cache_clear()
+    authority._granted.clear()
+    yield
+    limits.cache_clear()
+    authority._granted.clear()

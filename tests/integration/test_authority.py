@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,18 +25,7 @@ from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads.uploads import announce, fill
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def asked_each_time(settings: Any) -> Iterator[None]:
-    """No answer is good for a moment longer."""
-    settings.BULKQL_AUTHORITY_SECONDS = 0
-    limits.cache_clear()
-    authority._granted.clear()
-    yield
-    limits.cache_clear()
-    authority._granted.clear()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_asked_each_time")]
 
 
 @pytest.fixture

@@ -28,10 +28,8 @@ from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.schema.context import Context
 from bulkql.schema.schema import schema
 from bulkql.server.auth import token_for
-from bulkql.workers.conf import limits
 from bulkql.workers.downloads import signatures
 from bulkql.workers.enums import State, Verb
-from bulkql.workers.intake import authority
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Delivery, Operation
@@ -40,7 +38,7 @@ from bulkql.workers.resources.registry import registered, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
 from bulkql.workers.webhooks import deliveries
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_asked_each_time")]
 
 #: Owner: whose operation it is, with all permissions. Other: the same without the operation. Revoked: the owner,
 #: deactivated since. Staff has no permission of a model; unpermitted is the owner after all were taken.
@@ -100,7 +98,7 @@ NEEDED = {
     "bulkReplace": ["change"],
     "bulkUpsert": ["add", "change"],
     "bulkDelete": ["delete"],
-    "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/test_sync.py
+    "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/sync/
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
 CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
@@ -249,16 +247,6 @@ def test_every_argument_is_given():
 
 def test_every_url_has_a_rule():
     assert set(patterns()) == set(URLS)
-
-
-@pytest.fixture(autouse=True)
-def asked_each_time(settings: Any) -> Iterator[None]:
-    settings.BULKQL_AUTHORITY_SECONDS = 0
-    limits.cache_clear()
-    authority._granted.clear()
-    yield
-    limits.cache_clear()
-    authority._granted.clear()
 
 
 class World:

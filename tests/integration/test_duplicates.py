@@ -11,12 +11,12 @@ from django.core.files.base import ContentFile
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.operations import chunks, steps
+from bulkql.workers.operations import steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
-from bulkql.workers.writers import orm
 from tests.conftest import Done
+from tests.integration.writers import write_by
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,9 +27,7 @@ SUPERSEDED = [(0, None, "DUPLICATE_IN_REQUEST")]
 @pytest.fixture(params=["postgres", "orm"], autouse=True)
 def _writer(request, monkeypatch):
     """Everything by COPY and by the ORM."""
-    if request.param == "orm":
-        by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
+    write_by(request.param, monkeypatch)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.models import Input, Operation
@@ -56,8 +57,14 @@ def in_order(operations: list[Operation], order: str) -> list[str]:
     """As Python sorts them: no time is later than any, ids decide last."""
     column = order.rpartition("_")[0].lower()
     later = datetime.max.replace(tzinfo=UTC)
-    ordered = sorted(operations, key=lambda one: (getattr(one, column) or later, one.id))
+    ordered = sorted(operations, key=lambda one: (getattr(one, column) or later, id_in_order(one.id)))
     return [str(one.id) for one in (reversed(ordered) if order.endswith("_DESC") else ordered)]
+
+
+def id_in_order(one: uuid.UUID) -> list[str]:
+    """Which of two ids is the lower one: MariaDB compares their parts from the last to the first."""
+    parts = str(one).split("-")
+    return parts[::-1] if connection.vendor == "mysql" else parts
 
 
 @pytest.mark.parametrize("filters", [None, {"dryRun": True}])

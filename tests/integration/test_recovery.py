@@ -21,7 +21,7 @@ from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, entries
-from bulkql.workers.ledger.heartbeat import heartbeat
+from bulkql.workers.ledger.heartbeat import BEATS, heartbeat
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Operation
@@ -299,3 +299,24 @@ def works_of(operation: Operation) -> list[Any]:
     if operation.is_one_transaction:
         return [partial(steps.write_operation, operation.pk)]
     return [partial(steps.write_chunk, pk) for pk in operation.chunks.order_by("number").values_list("pk", flat=True)]
+
+
+def test_a_lease_is_given_back_as_soon_as_the_database_is_there_again(stored, monkeypatch):
+    """The next to be told of the chunk comes within a second: he must find it free."""
+    chunk = claims.claim_chunk(stored.chunks.order_by("number")[0].pk)
+    assert chunk is not None
+    release, refused, is_back = claims.release, [], threading.Event()
+
+    def release_later(claimed: Any, *, was_away: bool = False) -> None:
+        if len(refused) < 3:
+            refused.append(claimed)
+            raise OperationalError("the database system is in recovery mode")
+        release(claimed, was_away=was_away)
+        is_back.set()
+
+    monkeypatch.setattr(claims, "release", release_later)
+
+    heartbeat.give_back(chunk, was_away=True)
+
+    assert is_back.wait(limits().lease_seconds / BEATS)
+    assert Chunk.objects.get(pk=chunk.pk).lease is None

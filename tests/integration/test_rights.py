@@ -7,29 +7,26 @@ from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 
 from bulkql.schema.schema import schema
-from bulkql.workers.enums import Lane, OnError, Verb
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.operations import steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import BulkResource, resource_named
-from bulkql.workers.writers import cascades, merging, postgres, table
+from bulkql.workers.resources.registry import resource_named
+from bulkql.workers.writers import cascades
 from tests.conftest import Done
 from tests.integration.conftest import Refused
+from tests.integration.writers import LANES, take_lane
 from tests.zoo.bulk import Shelves, Tags, Toys
 from tests.zoo.models import Note, Seal, Shelf, Tag, Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["COPY", "ORM", "SAVE"])
+@pytest.fixture(params=LANES)
 def _lane(request, monkeypatch):
     """All writers."""
-    if request.param == "SAVE":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
-    if request.param == "ORM":
-        for module in (postgres, merging, table):
-            monkeypatch.setattr(module, "is_copyable", lambda model: False)
+    take_lane(request.param, monkeypatch)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from django.db import models
 
-from bulkql.workers.enums import Lane, OnError, Verb
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.operations import steps
-from bulkql.workers.resources.registry import BulkResource, _registry
+from bulkql.workers.resources.registry import _registry
 from bulkql.workers.resources.scope import is_all
-from bulkql.workers.writers import merging, postgres, table
 from tests.conftest import Done
+from tests.integration.writers import LANES, take_lane
 from tests.zoo.bulk import Keepers, Notes, Toys
 from tests.zoo.models import Keeper, Note, Shelf, Tag, Toy
 
@@ -20,14 +20,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FORBIDDEN = [(1, None, "FORBIDDEN")]
 
 
-@pytest.fixture(params=["COPY", "ORM", "SAVE"])
+@pytest.fixture(params=LANES)
 def _lane(request, monkeypatch):
     """All writers."""
-    if request.param == "SAVE":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
-    if request.param == "ORM":
-        for module in (postgres, merging, table):
-            monkeypatch.setattr(module, "is_copyable", lambda model: False)
+    take_lane(request.param, monkeypatch)
 
 
 @pytest.fixture

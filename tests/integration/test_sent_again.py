@@ -21,7 +21,7 @@ from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.uploads import uploads
-from tests.integration.test_downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request
+from tests.integration.downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)

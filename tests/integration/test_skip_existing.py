@@ -17,11 +17,11 @@ from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.messaging.broker import broker
-from bulkql.workers.operations import chunks, retry, steps
+from bulkql.workers.operations import chunks, existing, retry, steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
-from bulkql.workers.writers import existing, orm, postgres, staging
+from bulkql.workers.writers import orm, postgres, staging
 from tests.conftest import Done
 from tests.zoo.models import Animal, Note, Tag
 

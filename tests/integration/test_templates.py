@@ -19,7 +19,7 @@ from bulkql.workers.operations.steps import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.conftest import Refused
-from tests.integration.test_downloads import file, get, refusal, request
+from tests.integration.downloads import file, get, refusal, request
 from tests.zoo.models import Animal
 
 pytestmark = [

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from bulkql.workers.enums import Lane, Verb
+from bulkql.workers.enums import Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest
 from bulkql.workers.messaging.dispatch import dispatch_chunks
 from bulkql.workers.models import Chunk
-from bulkql.workers.operations import chunks
-from bulkql.workers.resources.registry import BulkResource, resource_named
-from bulkql.workers.writers import orm
+from bulkql.workers.resources.registry import resource_named
+from tests.integration.writers import WRITERS, write_by
 from tests.zoo.models import Folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
+@pytest.fixture(params=WRITERS, autouse=True)
 def _writer(request, monkeypatch):
     """Everything by COPY, by the ORM's bulk methods, and one by one."""
-    if request.param == "save":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
-    if request.param == "orm":
-        by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
+    write_by(request.param, monkeypatch)
 
 
 def tree():

@@ -10,25 +10,19 @@ from django.db import connection
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.examples.places.models import City, Country
-from bulkql.workers.enums import Lane, Verb
-from bulkql.workers.operations import chunks
-from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.writers import orm
+from bulkql.workers.enums import Verb
+from tests.integration.writers import WRITERS, write_by
 from tests.zoo.models import Animal, Keeper
+from tests.zoo.rows import FULL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
+@pytest.fixture(params=WRITERS, autouse=True)
 def _writer(request, monkeypatch):
-    """Everything by COPY, by the ORM's bulk methods, and one by one."""
-    if request.param == "save":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
-    if request.param == "orm":
-        by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
+    write_by(request.param, monkeypatch)
 
 
 @pytest.fixture
@@ -284,30 +278,6 @@ def test_an_upsert_tells_new_rows_from_old_ones_in_partitions(bulk):
 def test_every_field_is_changed_and_found_unchanged(bulk):
     Keeper.objects.create(code="ada")
     animal = Animal.objects.create(char="old")
-    row = {
-        "big": 2**62,
-        "binary": "AAEC",
-        "boolean": False,
-        "char": "full",
-        "date": "2024-02-29",
-        "datetime": "2024-02-29T12:00:00+02:00",
-        "decimal": "1234.50",
-        "duration": "1 02:03:04",
-        "email": "a@b.org",
-        "number": 1.5,
-        "address": "::1",
-        "integer": 4,
-        "json": {"a": [1, None, "x"]},
-        "positive": 3,
-        "shout": " hey ",
-        "size": "LARGE",
-        "slug": "a-b",
-        "plate": "AB-12",
-        "text": 'line\nbreak, "quoted" \\. ',
-        "time": "10:11:12",
-        "keeper": "ada",
-        "born": "2020-01-01T00:00:00Z",
-    }
     other = Animal(char="orm")
     for verb in (Verb.UPDATE, Verb.REPLACE, Verb.UPSERT):
         Animal.objects.exclude(pk=animal.pk).delete()
@@ -316,13 +286,13 @@ def test_every_field_is_changed_and_found_unchanged(bulk):
         )
         key = {"token": str(animal.token)}
 
-        changed = bulk(verb, "animals", [{**key, **row}])
-        again = bulk(verb, "animals", [{**key, **row}])
+        changed = bulk(verb, "animals", [{**key, **FULL}])
+        again = bulk(verb, "animals", [{**key, **FULL}])
         emptied = bulk(Verb.UPDATE, "animals", [{**key, "big": None, "json": None, "keeper": None, "binary": None}])
 
         stored = Animal.objects.get()
         assert (changed.outcomes, again.outcomes, emptied.outcomes) == (["UPDATED"], ["UNCHANGED"], ["UPDATED"])
-        assert (stored.char, stored.loud, stored.shout, stored.text) == ("full", "FULL", "HEY", row["text"])
+        assert (stored.char, stored.loud, stored.shout, stored.text) == ("full", "FULL", "HEY", FULL["text"])
         assert (stored.big, stored.json, stored.keeper, stored.binary) == (None, None, None, None)
         assert (stored.duration, stored.decimal) == (
             timedelta(days=1, hours=2, minutes=3, seconds=4),

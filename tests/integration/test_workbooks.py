@@ -17,7 +17,7 @@ from bulkql.workers.ledger.results import error_page
 from bulkql.workers.operations.steps import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
-from tests.integration.test_downloads import fetched, file, imported, sent
+from tests.integration.downloads import fetched, file, imported, sent
 from tests.zoo.models import Animal
 
 pytestmark = [

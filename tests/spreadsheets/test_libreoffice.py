@@ -19,7 +19,7 @@ from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount
 from bulkql.workers.ledger.results import error_page
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from tests.integration.conftest import ask  # noqa: F401  (a fixture)
-from tests.integration.test_downloads import fetched, get, imported
+from tests.integration.downloads import fetched, get, imported
 from tests.integration.test_templates import LINK
 from tests.zoo.models import Animal
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,25 @@ def test_the_rooms_on_the_page_are_those_of_the_contract_in_its_order():
     rows = [row.split("|")[1].strip() for row in rooms.splitlines() if row.startswith("| ")]
 
     assert rows[1:] == [layer.replace(" | ", ", ") for layer in layers]
+
+
+def test_a_name_means_one_thing():
+    """Functions and classes of workers/ that are called as others elsewhere: words of a protocol, and few others."""
+    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    modules = [path for path in (ROOT / "workers").rglob("*.py") if path.parent.name != "migrations"]
+    names = [node.name for path in modules for node in ast.parse(path.read_text()).body if isinstance(node, defined)]
+
+    several = {name: count for name, count in Counter(names).items() if count > 1}
+
+    assert sum(several.values()) < 0.06 * len(names), several
+
+
+@pytest.mark.parametrize(("folder", "most"), [("workers", 15), ("server", 20), ("schema", 20)])
+def test_folders_hold_as_many_modules_as_one_looks_through(folder, most):
+    folders = [one for one in (ROOT / folder).rglob("*/") if not {"migrations", "web"} & set(one.parts)]
+    counts = {str(one): len([path for path in one.glob("*.py") if path.name != "__init__.py"]) for one in folders}
+
+    assert {one: count for one, count in counts.items() if count > most} == {}
 
 
 def names_in(path: Path) -> set[str]:

@@ -7,29 +7,21 @@ type is refused, and no rule is written twice.
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 import re
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import polars as pl
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, models
-from django.utils import timezone
 
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
+from bulkql.workers.columns.choices import choice_names, path_of_choices
+from bulkql.workers.columns.cleaning import cleaned_by, in_utc, json_of, note_refusal, text_of
 from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
 from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
-from bulkql.workers.errors import place_of
-
-logger = logging.getLogger("bulkql")
 
 #: The code of a value that is spelled otherwise than the file's options say.
 MISSPELLED = "misspelled"
@@ -215,62 +207,6 @@ class Column:
         return "A string or a number" if str in self.accepts else "A number"
 
 
-def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
-    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
-    try:
-        return field.clean(value, None)
-    except AttributeError:
-        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
-        instance = field.model()
-        setattr(instance, field.attname, field.to_python(value))
-        return field.clean(getattr(instance, field.attname), instance)
-
-
-@lru_cache(maxsize=1_000)
-def warn_once(field: str, place: str) -> None:
-    """A file may have a million such cells."""
-    logger.warning("%s refuses values by %s", field, place)
-
-
-def note_refusal(field: models.Field[Any, Any], error: Exception) -> None:
-    """Tell the log what a field's code raised and where, but for what parsers raise of any wrong value."""
-    if not isinstance(error, ArithmeticError | RecursionError | TypeError | ValueError):
-        warn_once(str(field), place_of(error))
-
-
-def json_of(text: str) -> Any:
-    """The value of JSON that a database takes too; raises ValidationError."""
-    try:
-        value = json.loads(text, parse_constant=refuse_constant)
-        # What Python's reader lets through: 1e999, and halves of surrogate pairs.
-        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        plain.encode()
-    except (ValueError, RecursionError) as error:
-        raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
-    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", plain):
-        raise ValidationError("Null characters are not allowed.", code="invalid")
-    return value
-
-
-def refuse_constant(name: str) -> Any:
-    """NaN and Infinity are Python's JSON, and nobody else's."""
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def in_utc(value: Any) -> Any:
-    """Moments in UTC, as frames hold them: a naive one is of the current time zone. Raises OverflowError."""
-    if not isinstance(value, datetime):
-        return value
-    return (timezone.make_aware(value) if timezone.is_naive(value) else value).astimezone(UTC)
-
-
-def text_of(value: Any) -> str | None:
-    """A cleaned value as the database reads it."""
-    if value is None:
-        return None
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
 def column_for(field: models.Field[Any, Any]) -> Column:
     """The column of a model field."""
     value_field, target = field, None
@@ -349,33 +285,3 @@ def graphql_name(name: str) -> str:
     """financial_account -> financialAccount, area_km2 -> areaKm2."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
-
-
-def choice_names(field: models.Field[Any, Any]) -> dict[str, Any]:
-    """GraphQL enum names -> the values of a field's choices."""
-    names: dict[str, Any] = {}
-    for value, label in field.flatchoices:
-        if value in (None, ""):
-            continue
-        name = stem = enum_name(str(value)) or enum_name(str(label)) or f"CHOICE_{len(names)}"
-        numbers = count(len(names))
-        while name in names:
-            name = f"{stem}_{next(numbers)}"
-        names[name] = value
-    return names
-
-
-def enum_name(text: str) -> str | None:
-    """UPPER_SNAKE of a text, where GraphQL allows it as an enum's name."""
-    name = re.sub(r"\W+", "_", text.strip(), flags=re.ASCII).strip("_").upper()
-    return name if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in ("TRUE", "FALSE", "NULL") else None
-
-
-def path_of_choices(column: Column) -> Parse:
-    """The fast path of a field with choices: their names and their texts, each cleaned here once."""
-    table: dict[str, Any] = {}
-    for text in (*column.choice_names, *(str(value) for value, _ in column.field.flatchoices)):
-        with suppress(ValidationError):
-            table[text] = column.clean(text)
-    texts, values = pl.Series(list(table), dtype=pl.String), column.series(list(table.values()), list(table))
-    return lambda text: text.replace_strict(texts, values, default=None, return_dtype=column.dtype)

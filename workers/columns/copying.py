@@ -9,7 +9,8 @@ import polars as pl
 from django.db import connections, models
 from psycopg.adapt import PyFormat, Transformer
 
-from bulkql.workers.columns.column import Column, text_of
+from bulkql.workers.columns.cleaning import text_of
+from bulkql.workers.columns.column import Column
 
 if TYPE_CHECKING:
     from psycopg import abc

@@ -10,7 +10,8 @@ import msgspec
 import polars as pl
 
 from bulkql.workers.columns.cells import MARK, NULL, is_encodable, shown, value_of
-from bulkql.workers.columns.column import Column, refuse_constant
+from bulkql.workers.columns.cleaning import refuse_constant
+from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.kinds import BOOLEANS
 from bulkql.workers.columns.lists import ListColumn
 

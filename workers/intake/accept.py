@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from bulkql.workers.conf import limits
@@ -179,11 +180,11 @@ def store_rows(
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
     is_sync, skips_existing = operation.verb == Verb.SYNC, operation.skip_existing
     plan = replace(plan, within=item.where, is_sync=is_sync, skips_existing=skips_existing)
-    total, read_at = (None, None) if item.rows is None else (len(item.rows), timezone.now())
+    total, read_at = (None, None) if item.rows is None else (len(item.rows), Now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))
     if total is None:
-        Input.objects.filter(pk=stored.pk).update(total=found, read_at=timezone.now())
+        Input.objects.filter(pk=stored.pk).update(total=found, read_at=Now())
 
 
 def upload_of(operation: Operation, item: InputRequest) -> Upload:

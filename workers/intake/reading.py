@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
 from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
@@ -23,7 +23,7 @@ from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.ledger import claims
 from bulkql.workers.ledger.rates import seconds_to_read
-from bulkql.workers.models import Chunk, Input
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
 from bulkql.workers.resources.plan import Plan, plan_for, plan_of
@@ -97,8 +97,9 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
             held_at = time.monotonic()
         check_authority_again(stored)
         yield frame
-        # What is read is stored: that is a load, too. None but an operation with a pace waits here.
-        if seconds := seconds_to_read(frame.height, stored.operation.max_rows_per_second):
+        # What is read is stored: a load, too. None but an operation with a pace waits here, until it is canceled.
+        seconds = seconds_to_read(frame.height, stored.operation.max_rows_per_second)
+        if seconds and not Operation.objects.filter(pk=stored.operation_id, state=State.CANCELING).exists():
             time.sleep(seconds)
 
 

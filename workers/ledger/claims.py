@@ -10,7 +10,6 @@ from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bulkql.workers.backends import backend, durable
 from bulkql.workers.conf import limits
@@ -149,7 +148,7 @@ def start(operation: Operation) -> None:
     if operation.state == State.QUEUED:
         Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
             state=State.RUNNING,
-            started_at=timezone.now(),
+            started_at=Now(),
             message="",  # which said when it would start
         )
 
@@ -157,4 +156,4 @@ def start(operation: Operation) -> None:
 @durable()
 def read_to_end(claimed: Input, total: int) -> None:
     """The last chunk of an input is stored, and so its total is known."""
-    held(claimed).update(read_at=timezone.now(), total=total, leased_until=None)
+    held(claimed).update(read_at=Now(), total=total, leased_until=None)

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
-from django.db.models.functions import Coalesce
-from django.utils import timezone
+from django.db.models.functions import Coalesce, Now
 
 from bulkql.workers.backends import durable, whole_sum
 from bulkql.workers.enums import State
@@ -25,7 +24,7 @@ def finish(operation_id: UUID) -> bool:
     # What it waited for last is not what became of it; but why a sync deleted nothing is.
     notes = Input.objects.filter(operation=OuterRef("pk")).exclude(note="").order_by("position")
     message = Coalesce(Subquery(notes.values("note")[:1]), Value(""))
-    return bool(done.update(state=state, message=message, finished_at=timezone.now()))
+    return bool(done.update(state=state, message=message, finished_at=Now()))
 
 
 def note_of(operation_id: UUID) -> str:
@@ -45,7 +44,7 @@ def skip_canceled(operation_id: UUID) -> None:
     # One that is written in one transaction is in its writer's hands, with all of its chunks.
     canceled = its_operation(is_free(), state=State.CANCELING)
     Chunk.objects.filter(is_free(), canceled, operation=operation_id, recorded_at=None).update(
-        recorded_at=timezone.now(), skipped=F("row_count"), lease=None, leased_until=None
+        recorded_at=Now(), skipped=F("row_count"), lease=None, leased_until=None
     )
 
 
@@ -53,16 +52,15 @@ def skip_canceled(operation_id: UUID) -> None:
 @transaction.atomic
 def fail(operation_id: UUID, message: str) -> bool:
     """End an operation that cannot go on: what is written stays and is counted, the rest is skipped."""
-    now = timezone.now()
     failed = Operation.objects.filter(pk=operation_id, finished_at=None).update(
-        state=State.FAILED, message=message, finished_at=now
+        state=State.FAILED, message=message, finished_at=Now()
     )
     Chunk.objects.filter(operation=operation_id, recorded_at=None).update(
-        recorded_at=now, skipped=F("row_count"), lease=None, leased_until=None
+        recorded_at=Now(), skipped=F("row_count"), lease=None, leased_until=None
     )
     for unread in Input.objects.filter(operation=operation_id, read_at=None):
         # What a broken file holds behind its break has no rows; those before it have their outcome.
         unread.total = unread.chunks.aggregate(rows=whole_sum("row_count"))["rows"]
-        unread.read_at = now
+        unread.read_at = Now()
         unread.save(update_fields=["total", "read_at"])
     return bool(failed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.enums import Outcome, State
 from bulkql.workers.errors import LeaseLost
@@ -33,7 +33,7 @@ class Entry:
         """The columns of a chunk that hold it."""
         sums = dict(self.outcomes["outcome"].value_counts().iter_rows())
         return {
-            "recorded_at": timezone.now(),
+            "recorded_at": Now(),
             "leased_until": None,
             # A chunk's rows are in order, and none is left out: their indexes need not be stored.
             "results": pack(self.outcomes.drop("index")),
@@ -61,5 +61,5 @@ def record_all(claimed: Operation, entries: Iterable[tuple[int, Entry]], state: 
     for chunk_id, entry in entries:
         Chunk.objects.filter(pk=chunk_id, recorded_at=None).update(**entry.columns())
     its_own = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
-    if not its_own.update(state=state, message=message, finished_at=timezone.now(), leased_until=None):
+    if not its_own.update(state=state, message=message, finished_at=Now(), leased_until=None):
         raise LeaseLost(f"operation {claimed.pk} was canceled, or taken over by another worker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,6 +24,8 @@ logger = logging.getLogger("bulkql")
 WHOLE_SECONDS = 24 * 60 * 60
 #: Beats in the time of a lease: two may be missed, on a machine that is out of breath.
 BEATS = 4
+#: Seconds after which a lease is given back again where the database was away: until then its work waits for nobody.
+AGAIN_SECONDS = 0.25
 
 
 @dataclass(eq=False, slots=True)
@@ -110,21 +112,35 @@ class Heartbeat:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._held)
-            time.sleep(limits().lease_seconds / BEATS)
-            try:
-                for held in list(self._held):
-                    self._beat(held)
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("heartbeat: the database is away (%s)", type(error).__name__)
-            finally:
-                # Between two beats the connection is for others.
-                connections.close_all()
+            beat_at = time.monotonic() + limits().lease_seconds / BEATS
+            while self._has_left_until(beat_at):
+                time.sleep(AGAIN_SECONDS)
+                self._each(self._give_up, [held for held in self._held if held.is_left])
+            self._each(self._beat, [held for held in self._held if not held.is_left])
+
+    def _has_left_until(self, end: float) -> bool:
+        """Wait until then for leases that are to be given back; whether there are any."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: time.monotonic() < end and any(held.is_left for held in self._held), end - time.monotonic()
+            )
+
+    def _each(self, what: Callable[[Held], None], some: list[Held]) -> None:
+        try:
+            for held in some:
+                what(held)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("heartbeat: the database is away (%s)", type(error).__name__)
+        finally:
+            # Between two beats the connection is for others.
+            connections.close_all()
+
+    def _give_up(self, held: Held) -> None:
+        claims.release(held.claimed, was_away=held.was_away)
+        self._remove(held)
 
     def _beat(self, held: Held) -> None:
-        if held.is_left:
-            claims.release(held.claimed, was_away=held.was_away)
-            self._remove(held)
-        elif time.monotonic() > held.ends_at or not claims.hold(held.claimed, *held.conditions):
+        if time.monotonic() > held.ends_at or not claims.hold(held.claimed, *held.conditions):
             held.goes_on.clear()
             self._remove(held)
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bulkql.workers.models import Operation
 
@@ -37,9 +36,9 @@ def give_back_turn(operation_id: UUID, seconds: float) -> None:
 
 
 def seconds_until_turn(operation_id: UUID) -> float:
-    """About how long it is until the next turn, by the clock of this host."""
-    due_at = Operation.objects.values_list("due_at", flat=True).get(pk=operation_id)
-    return 0.0 if due_at is None else max((due_at - timezone.now()).total_seconds(), 0.0)
+    """About how long it is until the next turn."""
+    left = Operation.objects.values_list(F("due_at") - Now(), flat=True).get(pk=operation_id)
+    return 0.0 if left is None else max(left.total_seconds(), 0.0)
 
 
 def rows_in_a_chunk(rows: int, rate: int | None) -> int:

@@ -7,7 +7,7 @@ from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
 from bulkql.workers.models import Input, Operation, Upload
@@ -29,9 +29,9 @@ def plan_until(finished_at: datetime | None) -> datetime | None:
 
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago, and plans that are good no more."""
-    now, retention = timezone.now(), timedelta(days=limits().retention_days)
-    is_old = Q(dry_run=False, finished_at__lt=now - retention)
-    is_past = Q(dry_run=True, finished_at__lt=now - max(retention, timedelta(days=limits().plan_days)))
+    retention = timedelta(days=limits().retention_days)
+    is_old = Q(dry_run=False, finished_at__lt=Now() - retention)
+    is_past = Q(dry_run=True, finished_at__lt=Now() - max(retention, timedelta(days=limits().plan_days)))
     # What a plan saw is asked for while it is applied.
     is_needed = Exists(Operation.objects.filter(applied_from=OuterRef("pk"), finished_at=None))
     old = Operation.objects.filter(is_old | is_past).exclude(is_needed)
@@ -44,9 +44,8 @@ def purge_operations() -> int:
 
 def purge_uploads() -> int:
     """Uploads that no operation needs any more, and those that were announced and never came."""
-    now = timezone.now()
-    never_came = Q(uploaded_at=None, created_at__lt=now - timedelta(seconds=limits().upload_seconds))
-    is_old = Q(uploaded_at__lt=now - timedelta(days=limits().retention_days))
+    never_came = Q(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
+    is_old = Q(uploaded_at__lt=Now() - timedelta(days=limits().retention_days))
     is_needed = Exists(Input.objects.filter(upload=OuterRef("pk")))
     unneeded = Upload.objects.filter(never_came | is_old).exclude(is_needed)
     count = 0

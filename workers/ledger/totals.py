@@ -99,6 +99,7 @@ def at_first(operation: Operation) -> Progress:
         message="",
         started_at=None,
         finished_at=None,
+        calls_back=operation.calls_back,
         **dict.fromkeys(COUNTS, 0),
     )
 

@@ -27,9 +27,9 @@ def tried_again(attempt: Callable[[], T]) -> T:
     return attempt()
 
 
-#: It shuts down, crashed, starts up, or has no connection left; class 08 is that of lost connections:
+#: It shuts down, crashed, starts up, has no connection or no disk left; class 08 is that of lost connections:
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
-AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+AWAY = ("08", "57P01", "57P02", "57P03", "53300", "53100")
 
 
 def is_outage(error: BaseException) -> bool:

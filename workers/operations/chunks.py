@@ -28,6 +28,7 @@ from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
+from bulkql.workers.operations.existing import left_as_they_are
 from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
@@ -42,7 +43,6 @@ from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
-from bulkql.workers.writers.existing import left_as_they_are
 from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written, nothing, together

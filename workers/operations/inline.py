@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from datetime import timedelta
 
 import polars as pl
-from django.utils import timezone
 
 from bulkql.workers.enums import State
 from bulkql.workers.intake.authority import check_authority_again
@@ -28,6 +29,12 @@ class InlineChunks(ChunkStore):
         self.watch = watch
         self.counts: Counter[str] = Counter()
         self.recorded = 0
+        self._begun = time.monotonic()
+
+    @property
+    def took(self) -> timedelta:
+        """The time since the beginning."""
+        return timedelta(seconds=time.monotonic() - self._begun)
 
     def note_trades(self, stored: Input, raw: pl.DataFrame, row_start: int) -> None:
         """Each chunk is written for itself here. Raises NotInline."""
@@ -48,10 +55,10 @@ class InlineChunks(ChunkStore):
         return chunk
 
 
-def mark_finished(operation: Operation) -> None:
+def mark_finished(operation: Operation, store: InlineChunks) -> None:
     """All chunks were written as they were stored, so the operation is over when it is committed."""
     operation.state = State.COMPLETED
-    operation.started_at, operation.finished_at = operation.created_at, timezone.now()
+    operation.started_at, operation.finished_at = operation.created_at, operation.created_at + store.took
     operation.save(update_fields=["state", "started_at", "finished_at"])
 
 

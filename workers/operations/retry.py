@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import transaction
 from django.db.models import Q, Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
@@ -108,7 +108,7 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
         start = rows_before(stored)
         total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)), start)
-    Input.objects.filter(pk=stored.pk).update(total=total, read_at=timezone.now())
+    Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
     return total
 
 

@@ -108,7 +108,7 @@ def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunk
     with watch, transaction.atomic():
         operation, is_new = accept(request, written)
         if is_new:
-            inline.mark_finished(operation)
+            inline.mark_finished(operation, written)
     return operation, written if is_new else None
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import GivenUp, Locked
@@ -46,8 +45,8 @@ def put_off(chunk: Chunk, locked: Locked) -> None:
     tell(chunk.operation_id, locked.reason)
     claims.untry(chunk)
     logger.info("operation %s: chunk %s waits for locks", chunk.operation_id, chunk.pk)
-    since = Operation.objects.values_list("waiting_since", flat=True).get(pk=chunk.operation_id)
     longest = limits().lock_wait_seconds
-    if since is not None and timezone.now() - since > timedelta(seconds=longest):
+    too_long_ago = Now() - timedelta(seconds=longest)
+    if Operation.objects.filter(pk=chunk.operation_id, waiting_since__lt=too_long_ago).exists():
         setting = setting_name("lock_wait_seconds")
         raise GivenUp(chunk.operation_id, str(Locked(locked.reason, longest, setting)))

@@ -136,7 +136,7 @@ def shown_cells(cells: list[bytes]) -> str:
 
 def check_delimiter(delimiter: str) -> None:
     """Whether cells can be told apart by it; raises BadInput."""
-    if len(delimiter.encode()) != 1 or delimiter in '"\r\n\0':
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {delimiter!r}.")
 
 

@@ -46,7 +46,7 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     is_first = is_empty = True
     records = Records(plan, options)
     for block in blocks(file, options):
-        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None:
+        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None and block.has(frame.height):
             is_empty = False
             yield block.numbered(frame)
             continue
@@ -77,6 +77,18 @@ class Block:
 
     data: bytes
     lines: Sequence[int]
+
+    def has(self, count: int) -> bool:
+        """Whether each of so many objects is on a line of its own, and has it to itself.
+
+        The decoder takes two on a line, and one that goes on in the next. But where a line ends with } and the next
+        begins with {, no object goes on: there would be a comma between them.
+        """
+        lines = self.data.strip()
+        if lines.count(b"\n") + 1 == count == lines.count(b"}\n{") + lines.count(b"}\r\n{") + 1:
+            return True
+        texts = [text.strip() for text in lines.split(b"\n") if text.strip()]
+        return len(texts) == count and all(text[:1] == b"{" and text[-1:] == b"}" for text in texts)
 
     def numbers(self) -> Sequence[int]:
         """The line of each value; blank lines have none."""
@@ -224,8 +236,8 @@ def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values; where one is not JSON, an error in its place."""
     is_deep = is_too_deep(block.data)
     try:
-        if not is_deep:
-            return decoder.decode_lines(block.data), {}
+        if not is_deep and block.has(len(found := decoder.decode_lines(block.data))):
+            return found, {}
     except UNREADABLE:
         pass
     rows: list[Any] = []

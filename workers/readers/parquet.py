@@ -16,7 +16,8 @@ from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import parquet as parquet_process
-from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
+from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
+from bulkql.workers.readers.decoding.process import DAMAGED
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
@@ -79,11 +80,19 @@ def frames(decoding: Decoder, names: list[str], file_bytes: int) -> Iterator[pl.
                 f"The Parquet file decodes to more than {most:,} bytes, {limits().parquet_expansion:,} for "
                 f"each of its own ({setting_name('parquet_expansion')}); send it as CSV."
             )
-        yield pl.read_ipc_stream(io.BytesIO(data))
+        try:
+            frame = pl.read_ipc_stream(io.BytesIO(data))
+        except pl.exceptions.PanicException as error:  # no Exception, and polars' way to say what it does not take
+            raise parquet_refusal(
+                DAMAGED, f"it has values that cannot be read ({type(error).__name__})", True
+            ) from None
+        yield frame
 
 
 def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile:
     """Why a Parquet file was not decoded to its end."""
+    if letter == SLOW:
+        return UnreadableFile(f"The Parquet file {words}; is it damaged? Write it again, or as CSV.")
     if letter == parquet_process.TooLarge.letter:
         most = limits().record_bytes
         return UnreadableFile(f"{words}; {most:,} are the most ({setting_name('record_bytes')}).")

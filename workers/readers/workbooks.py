@@ -20,7 +20,7 @@ from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
-from bulkql.workers.readers.decoding.decoder import MEMORY, Decoder, spooled
+from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
 from bulkql.workers.readers.faults import Faults, faults_of
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
@@ -109,6 +109,8 @@ def workbook_refusal(letter: str, words: str, has_header: bool) -> UnreadableFil
     """Why a workbook was not read to its end."""
     if letter == workbook_process.Unsuitable.letter:
         return UnreadableFile(f"{words}.")
+    if letter == SLOW:
+        return UnreadableFile(f"The workbook {words}; is it damaged? Save it anew in a spreadsheet, or send it as CSV.")
     if letter != MEMORY:
         return UnreadableFile(f"The workbook is damaged: {words}.")
     return UnreadableFile(

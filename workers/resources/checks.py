@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
 from bulkql.workers.enums import Approval
+from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
 from bulkql.workers.resources.scope import has_own_scope
@@ -52,19 +53,30 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
 
 def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What its BulkResource says and the model denies."""
-    rules, meta = type(resource).__qualname__, resource.model._meta
-    names = {field.name for field in meta.get_fields()}
-    writable = sorted(field.name for field in meta.get_fields() if is_writable(field))
+    of_fields = (name_errors, field_errors, match_errors, list_errors, number_errors, homonym_errors, owed_errors)
+    for errors in (*of_fields, scope_errors, password_errors, write_only_errors, approval_errors):
+        yield from errors(resource)
+
+
+def name_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """A name that no field of GraphQL can have."""
     if not re.fullmatch(r"(?!__)[_A-Za-z][_0-9A-Za-z]*", resource.name):
         yield Error(
-            f"{rules} has the name {resource.name!r}, which GraphQL does not take.",
+            f"{type(resource).__qualname__} has the name {resource.name!r}, which GraphQL does not take.",
             hint="Set `name` to ASCII letters and digits, such as financialTransactions.",
             id="bulkql.E011",
         )
+
+
+def field_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Fields that the model does not have, or that rows cannot give."""
+    rules, meta = type(resource).__qualname__, resource.model._meta
     if not resource.fields:
         yield Error(f"{rules} has no fields.", hint="Name the model's fields that rows may give.", id="bulkql.E002")
+    names = {field.name for field in meta.get_fields()}
     for name in (*resource.fields, *resource.match_fields):
         if name not in names:
+            writable = sorted(field.name for field in meta.get_fields() if is_writable(field))
             yield Error(
                 f"{rules} names {name}, which {resource.label} does not have.",
                 hint=f"{resource.label} has {', '.join(writable)}.",
@@ -76,33 +88,47 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+
+
+def match_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Fields to match by, all of the model's, that are no unique key."""
+    names = {field.name for field in resource.model._meta.get_fields()}
     keys = {frozenset(key.fields) for key in resource.unique_keys}
     if resource.match_fields and set(resource.match_fields) <= names and set(resource.match_fields) not in keys:
         yield Error(
-            f"{rules} has match_fields {', '.join(resource.match_fields)}, of which several rows may have the same.",
+            f"{type(resource).__qualname__} has match_fields {', '.join(resource.match_fields)}"
+            f"{why_no_key(resource.model, resource.database, resource.match_fields)}.",
             hint="Name the fields of one unique key, or give the model a UniqueConstraint.",
             id="bulkql.E013",
         )
-    yield from approval_errors(resource)
-    yield from list_errors(resource)
-    yield from scope_errors(resource)
-    yield from password_errors(resource)
-    yield from write_only_errors(resource)
+
+
+def number_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """A field called as the column of frames that numbers their rows."""
     if NUMBER in resource.fields and (hooks := frame_hooks(resource)):
         yield Error(
-            f"{rules} names {NUMBER}, and its {' and '.join(hooks)} gets frames whose column {NUMBER} is the number of "
-            "a row.",
+            f"{type(resource).__qualname__} names {NUMBER}, and its {' and '.join(hooks)} gets frames whose column "
+            f"{NUMBER} is the number of a row.",
             hint=f"Leave {NUMBER} out of `fields`, rename the model's field (db_column keeps the table as it is), or "
             "use clean_row.",
             id="bulkql.E082",
         )
+
+
+def homonym_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Fields that are one in GraphQL."""
     for name, others in homonyms(resource.fields):
         yield Error(
-            f"{rules} names {' and '.join(others)}, which are both {name} in GraphQL.",
+            f"{type(resource).__qualname__} names {' and '.join(others)}, which are both {name} in GraphQL.",
             hint="Leave one of them out of `fields`, or rename the model's field.",
             id="bulkql.E012",
         )
-    for field in meta.concrete_fields:
+
+
+def owed_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """Fields that new rows need and nobody gives."""
+    rules = type(resource).__qualname__
+    for field in resource.model._meta.concrete_fields:
         if field.name not in resource.fields and owes_a_value(field) and not may_be_filled(resource, field):
             yield Error(
                 f"{rules} leaves out {field.name}, which every new row of {resource.label} needs.",
@@ -268,14 +294,16 @@ def owes_a_value(field: models.Field[Any, Any]) -> bool:
 
 @register("bulkql")
 def check_limits(**_: Any) -> list[CheckMessage]:
-    """All limits are positive numbers, and the lease outlasts a statement."""
+    """All limits are positive numbers, or none, and the lease outlasts a statement."""
     found: list[CheckMessage] = []
     values: dict[str, Any] = {}
     for field in fields(Limits):
         given = getattr(settings, setting_name(field.name), None)
-        value = values[field.name] = field.default if given is None else given
-        if not isinstance(value, int) or value < 1:
-            hint = f"It is a whole number of at least 1; by default {field.default}."
+        default: Any = field.default
+        value = values[field.name] = default if given is None else given
+        least = min(1, int(default))  # 0 is no limit, where that is the default
+        if not isinstance(value, int) or value < least:
+            hint = f"It is a whole number of at least {least}; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
     if not found and values["statement_seconds"] >= values["chunk_seconds"]:
         found.append(

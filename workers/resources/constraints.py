@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -48,6 +48,18 @@ def constraints_of(model: type[models.Model], alias: str) -> tuple[Constraint, .
     """All but the primary key, plain keys first."""
     keys = [key for key in unique_keys(model) if key.fields != (model._meta.pk.name,)]
     return (*(plain(model, alias, key) for key in keys), *told_by_database(model, alias))
+
+
+def why_no_key(model: type[models.Model], alias: str, fields: Collection[str]) -> str:
+    """Why rows cannot be found by these fields, which are no key of theirs, and what helps if the database has one."""
+    for one in constraints_of(model, alias):
+        if one.key is None and set(one.fields) == set(fields):
+            where = f" where {one.condition}" if one.condition is not None else ""
+            return (
+                f": only {', '.join(one.values)} is unique{where}. Make {' and '.join(fields)} unique as it stands, "
+                "and let prepare_rows bring rows into its spelling, or take another key"
+            )
+    return ", of which several rows may have the same"
 
 
 def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:

@@ -17,6 +17,7 @@ from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.models import Input
+from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -259,8 +260,8 @@ def key_for(
     if not any(set(wanted) == set(fields) for fields in allowed):
         ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
         raise BadInput(
-            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}], of which several "
-            f"rows may have the same; {verb.lower()} takes matchBy: {ways}."
+            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}]"
+            f"{why_no_key(resource.model, resource.database, wanted)}; {verb.lower()} takes matchBy: {ways}."
         )
     return wanted
 

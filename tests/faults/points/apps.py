@@ -14,6 +14,8 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from tests.faults.points import clocks
+
 BEFORE, AFTER = "before", "after"
 
 #: Point -> the functions before or after which a process is there.
@@ -50,6 +52,7 @@ class Points(AppConfig):
 
     def ready(self) -> None:
         directory = Path(os.environ["FAULT_POINTS"])
+        clocks.follow(directory)
         for point, functions in POINTS.items():
             for module, function, when in functions:
                 wrap(f"bulkql.workers.{module}", function, functools.partial(pass_by, directory, point), when)

@@ -4,120 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from enum import Enum
 
 import pytest
-import strawberry
 from graphql import parse, print_ast, validate
 from graphql.execution.values import get_variable_values
-from strawberry.scalars import JSON
 
 from bulkql.schema.context import Context
 from bulkql.schema.rows.fragments import operation_of
-from bulkql.schema.rows.lane import Lane, RowLane
-from bulkql.schema.rows.variables import strip_input
+from bulkql.schema.rows.lane import Lane
 from bulkql.workers.columns.cells import ExactFloat
-
-
-@strawberry.enum
-class Colour(Enum):
-    RED = "RED"
-
-
-@strawberry.input
-class Row:
-    name: str
-    size: int | None = None
-    weight: float | None = None
-    colour: Colour | None = None
-    tags: list[str] | None = None
-    extra: Row | None = None
-
-
-@strawberry.input
-class File:
-    name: str = "a.csv"
-
-
-@strawberry.input
-class Create:
-    rows: list[Row] | None = strawberry.UNSET
-    file: File | None = strawberry.UNSET
-
-
-@strawberry.input
-class BulkInput:
-    cats: Create | None = strawberry.UNSET
-    dogs: Create | None = strawberry.UNSET
-
-
-@strawberry.type
-class Answer:
-    rows: JSON
-    mode: str
-    files: list[str]
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    def ok(self) -> bool:
-        return True
-
-
-@strawberry.type
-class Mutation:
-    @strawberry.mutation
-    def bulk_create(self, info: strawberry.Info, input: BulkInput, mode: str = "AUTO") -> Answer:
-        """The rows that the lane carried past coercion, and what coercion made of the rest."""
-        given = {name: item for name, item in vars(input).items() if item}
-        assert all(item.rows in ([], None, strawberry.UNSET) for item in given.values())
-        key = info.path.key
-        rows = {name: found["rows"] for (mutation, name), found in info.context.rows.items() if mutation == key}
-        return Answer(rows=rows, mode=mode, files=[item.file.name for item in given.values() if item.file])
-
-    @strawberry.mutation
-    def rename(self, name: str) -> str:
-        return name
-
-
-SCHEMA = strawberry.Schema(query=Query, mutation=Mutation, extensions=[RowLane])
-
-
-def execute(query, variables=None, operation_name=None):
-    """The answer's data; fails on errors."""
-    context = Context(request=None)
-    result = asyncio.run(
-        SCHEMA.execute(query, variable_values=variables, context_value=context, operation_name=operation_name)
-    )
-    assert result.errors is None
-    return result.data
-
-
-def refusal(query, variables=None):
-    """The messages of a request that is not carried out."""
-    context = Context(request=None)
-    result = asyncio.run(SCHEMA.execute(query, variable_values=variables, context_value=context))
-    assert result.data is None
-    return [error.message for error in result.errors]
-
-
-def rows_of(query, variables=None, **options):
-    """The rows of the request's one mutation."""
-    (answer,) = execute(query, variables, **options).values()
-    return answer["rows"]
-
+from tests.unit.schema.answering import SCHEMA, execute, refusal, rows_of
 
 ROWS = [
     {"name": "Tom", "size": 5, "weight": 1.5, "colour": "RED", "tags": ["a", "b"], "extra": {"name": "x"}},
     {"name": None, "size": "five", "weight": True, "colour": "MAUVE", "tags": "a", "unheard": [None]},
     {},
 ]
+
+
 LITERALS = """[
     {name: "Tom", size: 5, weight: 1.5, colour: RED, tags: ["a", "b"], extra: {name: "x"}},
     {name: null, size: "five", weight: true, colour: MAUVE, tags: "a", unheard: [null]},
     {},
 ]"""
+
 
 #: The same rows in every form that GraphQL has for them: query and variables.
 FORMS = {
@@ -270,68 +180,6 @@ def test_two_mutations_of_one_name_with_other_rows_are_refused():
     ]
 
 
-TWO = """
-    mutation First($name: String!) { ...CreateFirst }
-    mutation Second($name: String!) { ...CreateSecond renamed: rename(name: "x") }
-    mutation Third($name: String!) { rename(name: $name) }
-    fragment CreateFirst on Mutation { bulkCreate(input: {cats: {rows: [{name: $name, size: 1}]}}) { rows } }
-    fragment CreateSecond on Mutation { bulkCreate(input: {cats: {rows: [{name: $name, size: 2}]}}) { rows } }
-"""
-
-
-def test_each_of_several_operations_has_its_own_rows():
-    variables = {"name": 5}
-
-    first = execute(TWO, variables, operation_name="First")
-    second = execute(TWO, variables, operation_name="Second")
-
-    assert first["bulkCreate"]["rows"] == {"cats": [{"name": 5, "size": 1}]}
-    assert second["bulkCreate"]["rows"] == {"cats": [{"name": 5, "size": 2}]}
-    assert execute(TWO, {"name": "x"}, operation_name="Third") == {"rename": "x"}
-
-
-def test_a_variable_that_stood_in_rows_only_is_no_unused_one():
-    query = """mutation ($name: String, $mode: String!, $also: String!) {
-        bulkCreate(input: {cats: {rows: [{name: $name}, {name: $also}]}}, mode: $mode) { rows mode }
-        rename(name: $also)
-    }"""
-
-    data = execute(query, {"name": "a", "mode": "SYNC", "also": "b"})
-
-    assert data == {"bulkCreate": {"rows": {"cats": [{"name": "a"}, {"name": "b"}]}, "mode": "SYNC"}, "rename": "b"}
-
-
-def test_a_variable_that_nobody_uses_is_refused_as_ever():
-    query = 'mutation ($unused: Int) { bulkCreate(input: {cats: {rows: [{name: "a"}]}}) { rows } }'
-
-    assert refusal(query) == ["Variable '$unused' is never used."]
-
-
-def test_a_variable_that_nobody_defines_is_refused_as_ever():
-    query = "mutation { bulkCreate(input: {cats: {rows: [{name: $name}]}}) { rows } }"
-
-    assert refusal(query, {"name": "a"}) == ["Variable '$name' is not defined."]
-
-
-def test_a_variable_that_is_not_given_takes_its_default_or_leaves_its_field_out():
-    query = """mutation ($a: String, $b: String = "b", $c: String = null, $d: [String] = ["d"]) {
-        bulkCreate(input: {cats: {rows: [{name: $a, size: 1}, {name: $b}, {name: $c}, {tags: $d}, {tags: [$a, $b]}]}}) {
-            rows
-        }
-    }"""
-
-    assert rows_of(query) == {
-        "cats": [{"size": 1}, {"name": "b"}, {"name": None}, {"tags": ["d"]}, {"tags": [None, "b"]}]
-    }
-
-
-def test_what_is_given_goes_before_a_default():
-    query = 'mutation ($rows: [Row!] = [{name: "a"}]) { bulkCreate(input: {cats: {rows: $rows}}) { rows } }'
-
-    assert rows_of(query, {"rows": [{"name": "b"}]}) == {"cats": [{"name": "b"}]}
-    assert rows_of(query, {"rows": None}) == {}
-
-
 def test_literals_of_every_kind_are_what_json_would_be():
     query = '''mutation { bulkCreate(input: {cats: {rows: [
         {a: 1, b: -1.50, c: "text \\u00e4", d: """block "text" """, e: true, f: null, g: RED, h: [1, [2]], i: {j: {}}}
@@ -399,26 +247,3 @@ def test_queries_are_left_alone():
     result = asyncio.run(SCHEMA.execute("{ ok }", context_value=context))
 
     assert (result.data, context.rows) == ({"ok": True}, {})
-
-
-@pytest.mark.parametrize(
-    ("value", "stripped", "rows"),
-    [
-        (
-            {"cats": {"rows": [1]}, "dogs": {"file": {}}},
-            {"cats": {"rows": []}, "dogs": {"file": {}}},
-            {"cats": {"rows": [1]}},
-        ),
-        (
-            {"cats": {"ids": ["1"], "keys": [{"a": 1}], "where": {"ids": [2]}}},
-            {"cats": {"ids": [], "keys": [], "where": {"ids": [2]}}},
-            {"cats": {"ids": ["1"], "keys": [{"a": 1}]}},
-        ),
-        ({"cats": {"rows": None}}, {"cats": {"rows": None}}, {}),
-        ({"cats": 5, "dogs": [1]}, {"cats": 5, "dogs": [1]}, {}),
-        ("text", "text", {}),
-        (None, None, {}),
-    ],
-)
-def test_a_variable_of_any_shape_is_stripped_of_rows_only(value, stripped, rows):
-    assert strip_input(value) == (stripped, rows)

@@ -110,7 +110,7 @@ def test_the_first_address_of_a_name_is_taken(monkeypatch):
 
 
 def test_a_name_with_a_private_address_is_refused_whatever_else_it_has(monkeypatch):
-    with pytest.raises(targets.NotAllowed, match="hooks.example.org is of a private network"):
+    with pytest.raises(targets.NotAllowed, match=r"hooks\.example\.org is of a private network"):
         resolved(monkeypatch, "93.184.215.14", "127.0.0.1")
 
 

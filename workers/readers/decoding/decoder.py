@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,11 @@ from typing import IO, Any, TypeAlias
 
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import process
-from bulkql.workers.readers.decoding.process import MESSAGE
+from bulkql.workers.readers.decoding.process import MESSAGE, seconds_for
 
 #: Why a process stopped: its letter, its words, and whether it had told the header -> what the sender is told.
 Refusal: TypeAlias = Callable[[str, str, bool], UnreadableFile]
-MEMORY = "M"
+MEMORY, SLOW = "M", "T"
 
 
 @contextmanager
@@ -33,10 +34,14 @@ def spooled(file: IO[bytes], suffix: str) -> Iterator[Path]:
 
 
 class Decoder:
-    """The process that decodes a file, and what it says; it ends with this object."""
+    """The process that decodes a file, and what it says; it ends with this object.
+
+    `arguments` have the file's `path`.
+    """
 
     def __init__(self, module: str, memory_bytes: int, arguments: dict[str, Any], refusal: Refusal) -> None:
         self._refusal = refusal
+        self._seconds = seconds_for(arguments["path"])
         # Python itself, with a path that we made.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", process.__file__, module, str(memory_bytes), json.dumps(arguments)],
@@ -77,11 +82,16 @@ class Decoder:
             yield data
 
     def _message(self) -> tuple[bytes, bytes]:
-        """The next message; an error without words where the process died."""
+        """The next message; an error of ours where the process died."""
         assert self._process.stdout is not None
         head = self._process.stdout.read(MESSAGE.size)
         if len(head) < MESSAGE.size:
-            return b"E", MEMORY.encode()
+            return b"E", self._cause_of_death()
         kind, size = MESSAGE.unpack(head)
         data = self._process.stdout.read(size)
-        return (kind, data) if len(data) == size else (b"E", MEMORY.encode())
+        return (kind, data) if len(data) == size else (b"E", self._cause_of_death())
+
+    def _cause_of_death(self) -> bytes:
+        if self._process.wait() != -signal.SIGXCPU:
+            return MEMORY.encode()
+        return f"{SLOW}takes more than {self._seconds} seconds to decode".encode()

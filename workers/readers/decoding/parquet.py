@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import available_timezones
 
 #: Most rows of a frame.
 BATCH_ROWS = 50_000
@@ -88,11 +89,12 @@ def in_bytes(column: Any) -> Any:
     if pa.types.is_dictionary(column.type):
         values = in_bytes(column.dictionary)
         return column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column
     try:
+        # What the file says has not been looked at before, such as places outside of their list.
         column.validate(full=True)
     except pa.ArrowInvalid:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise
         return column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
     return column
 
@@ -144,6 +146,8 @@ def weight(array: Any) -> int:
     if pa.types.is_struct(kind):
         names = sum(len(field.name) for field in kind)
         return size + len(array) * names + sum(map(weight, array.flatten()))
+    if pa.types.is_map(kind):
+        return size + weight(array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field]))).flatten())
     if pa.types.is_nested(kind):
         return size + weight(array.flatten())
     return size + int(array.nbytes)
@@ -163,7 +167,8 @@ def in_rows(batch: Any) -> Any:
     """A batch with each text in its row."""
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays([storage_of(column) for column in batch.columns], names=batch.schema.names)
+    columns = [in_known_zones(storage_of(column)) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def storage_of(column: Any) -> Any:
@@ -173,3 +178,21 @@ def storage_of(column: Any) -> Any:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def in_known_zones(column: Any) -> Any:
+    """Moments of zones that the reader has no name for, such as +05:30, in UTC: they stay the moments that they are."""
+    kind = with_known_zones(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def with_known_zones(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and kind.tz and kind.tz not in available_timezones():
+        return pa.timestamp(kind.unit, "UTC")
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(with_known_zones(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(with_known_zones(kind.value_type)))
+    return kind

@@ -81,17 +81,18 @@ def decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     for piece in chain(pieces, [b""]):
         try:
             text = decoder.decode(piece, final=not piece)
+            found = (text.removeprefix(BOM) if is_first else text).encode()
         except UnicodeDecodeError as error:
             line += error.object[: error.start].count(b"\n")
             raise undecodable(error, encoding, line) from error
         except UnicodeError as error:
-            # What some encodings make of bytes: half a surrogate pair.
+            # What some encodings make of bytes: half a surrogate pair, which is no text.
             raise UnreadableFile(
                 f"The file is not {encoding}: {error}. Save it as UTF-8, or name its encoding."
             ) from error
         line += text.count("\n")
         if text:
-            yield (text.removeprefix(BOM) if is_first else text).encode()
+            yield found
             is_first = False
 
 

@@ -235,8 +235,8 @@ def end_of_broken(buffer: bytes, place: int, delimiter: str, is_last: bool) -> i
         outside, _ = violation(buffer, start, seen, delimiter, is_quoted=False, until=within)
         if within is not None and (outside is None or outside > within):
             return start
-        if not closed:
-            assert within is not None
+        # The same quote breaks both: nobody knows which of them the lines before it are.
+        if within is not None and (not closed or outside == within):
             place = within
         elif buffer[closed : closed + 1] != delimiter.encode():
             return end_of_line(buffer, closed)

@@ -290,6 +290,14 @@ def test_a_malformed_record_is_one_error_whatever_its_neighbours_are(small_block
     assert frame[LINE].to_list() == [2, 4, 5, last + 1, last + 2, last + 3]
 
 
+@BLOCKS
+def test_lines_between_two_faults_are_no_rows_where_nobody_knows_of_which_record_they_are(small_blocks):
+    """The quote before `role` is a fault whether the line before begins within the first broken cell or not."""
+    frame = read(b'char,text\nab,"say "hi" to"\n"\nx,y\nz{"role": 1}",b\ncd,e\n')
+
+    assert frame["char"].drop_nulls().to_list() == ["cd"]
+
+
 def test_the_codes_of_malformed_records_say_so():
     assert {found[0][1] for found in errors(read(b'char,text\nab\n"c"d,x\nab,x,y\n'))} == {"MALFORMED"}
 

@@ -146,6 +146,28 @@ def test_a_line_nested_too_deeply_is_an_error_of_its_row():
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "texts"),
+    [
+        (b'{"char": "a"}\n{"char": "b"} {"char": "c"}\n{"char": "d"}\n', [None, '{"char": "b"} {"char": "c"}', None]),
+        (b'{"char": "a"}\n{"char": "b"}1\n', [None, '{"char": "b"}1']),
+        (b'{"char": "a"}\n\n{"char": "b"}\r{"char": "c"}\n', [None, '{"char": "b"}\r{"char": "c"}']),
+        (b'{"char": "a"}\n{"char":\n"b"}{"char": "c"}\n', [None, '{"char":', '"b"}{"char": "c"}']),
+    ],
+    ids=["two objects", "an object and a number", "a blank line before", "one that goes on in the next line"],
+)
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_two_values_on_a_line_are_an_error_of_its_row(monkeypatch, data, texts, size):
+    """Two rows would be taken for one, and all behind them for others than they are."""
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", size)
+
+    frame = read(data)
+
+    assert [found and (found[0][1], found[0][3]) for found in errors(frame)] == [
+        text and ("MALFORMED", text) for text in texts
+    ]
+
+
 def test_a_line_that_is_no_object_is_an_error_of_its_row():
     frame = read(b'{"char": "ab"}\n["cd"]\n5\nnull\n')
 

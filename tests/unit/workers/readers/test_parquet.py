@@ -7,6 +7,8 @@ import io
 from decimal import Decimal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bulkql.workers.columns.cells import MARK, NULL
@@ -20,9 +22,16 @@ from tests.plans import creating
 PARIS = "Europe/Paris"
 
 
+#: A type that polars does not have.
+ARROW_MAP = pa.array([[("a", 1)], [], None], pa.map_(pa.string(), pa.int64()))
+
+
 def stored(**columns):
     buffer = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer)
+    if any(isinstance(values, pa.Array) for values in columns.values()):
+        pq.write_table(pa.table(columns), buffer)
+    else:
+        pl.DataFrame(columns).write_parquet(buffer)
     return buffer.getvalue()
 
 
@@ -53,6 +62,7 @@ def unreadable(data):
         ("char", pl.Series(["ab"], dtype=pl.Enum(["ab"])), ["ab"]),
         ("char", [None, None], [None, None]),
         ("text", [b"abc", None], ["abc", None]),
+        ("text", [b"abc", b"\xffa", b"\0x", None], ["abc", f'{MARK}"\\udcffa"', f'{MARK}"\\u0000x"', None]),
         ("binary", [b"\xff\0a", b"", None], ["/wBh", "", None]),
         ("boolean", [True, False, None], ["true", "false", None]),
         ("big", [1, -(2**63), None], ["1", "-9223372036854775808", None]),
@@ -80,6 +90,9 @@ def unreadable(data):
             pl.Series([1_000_000_001, 1_500_000_000], dtype=pl.Datetime("ns", "UTC")),
             ["1970-01-01T00:00:01Z", "1970-01-01T00:00:01.500Z"],
         ),
+        ("datetime", pa.array([0, None], pa.timestamp("us", "+05:30")), ["1970-01-01T00:00:00Z", None]),
+        ("datetime", pa.array([0], pa.timestamp("us", "Nowhere")), ["1970-01-01T00:00:00Z"]),
+        ("json", pa.array([[0]], pa.list_(pa.timestamp("us", "+05:30"))), ['["1970-01-01 00:00:00+00:00"]']),
         (
             "duration",
             [dt.timedelta(days=1, seconds=3), dt.timedelta(milliseconds=-5), None],
@@ -87,6 +100,7 @@ def unreadable(data):
         ),
         ("json", [[1, 2], [], None], ["[1, 2]", "[]", None]),
         ("json", pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)), ["[1, 2]"]),
+        ("json", ARROW_MAP, ['{"a": 1}', "{}", None]),
         (
             "json",
             [{"a": [{"b": None}], "c": dt.date(2024, 2, 29)}, None],
@@ -188,6 +202,15 @@ def test_a_damaged_file_is_refused():
     data = stored(char=[str(number) for number in range(10_000)])
 
     assert unreadable(data[:100] + b"\xff" * 2_000 + data[2_100:]).startswith("The Parquet file is damaged: ")
+
+
+def test_bytes_that_are_no_utf8_are_an_error_of_their_row():
+    (frame,) = read(stored(char=[b"ab", b"\xe9t\xe9"]))
+    validated = validate(creating(resource_named("animals")), frame)
+
+    assert validated.errors.select(pl.first(), "path", "code", "message").rows() == [
+        (1, "char", "INVALID", "Text is expected here, not bytes that are not UTF-8.")
+    ]
 
 
 def test_the_beginning_tells_what_is_no_parquet():

@@ -24,6 +24,7 @@ from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.validation.values import validate
+from tests.fuzz.samples import documents, zipped
 from tests.plans import creating
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
@@ -306,6 +307,17 @@ def test_xml_that_unpacks_to_more_than_the_memory_is_refused(monkeypatch):
 
     assert len(bomb) < 512 * 1024
     assert "takes more than 67,108,864 bytes of memory" in refused(bomb)
+
+
+def test_a_workbook_that_its_library_reads_for_ever_is_refused():
+    """An element of ODS that is closed by another name: calamine goes round in circles at the file's end."""
+    parts = documents()[0]
+    broken = parts["content.xml"].replace(b"</table:table>", b"</taMle:table>")
+
+    assert refused(zipped({**parts, "content.xml": broken}, deflated=True)) == (
+        "The workbook takes more than 4 seconds to decode; is it damaged? Save it anew in a spreadsheet, or send it as "
+        "CSV."
+    )
 
 
 def test_damaged_parts_are_told():

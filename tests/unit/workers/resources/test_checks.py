@@ -2,104 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import models
-from django.db.models.functions import Now
 from django.test.utils import isolate_apps
 
 from bulkql.examples.places.models import City, Country
-from bulkql.workers.resources import registry as module
 from bulkql.workers.resources.checks import check_limits, check_resources, owes_a_value, resource_errors
 from bulkql.workers.resources.registry import BulkResource
+from tests.unit.workers.resources.unfit import Club, Composite, Homonyms, Owing, found
 from tests.zoo.models import Animal, Keeper, Note, Tag
 
 # ruff: noqa: DJ008 (nobody reads the names of these models' rows)
-with isolate_apps("tests.zoo"):
-
-    class Parent(models.Model):
-        name = models.CharField(max_length=10)
-
-        class Meta:
-            app_label = "zoo"
-
-    class Child(Parent):
-        toy = models.CharField(max_length=10)
-
-        class Meta:
-            app_label = "zoo"
-
-    class Composite(models.Model):
-        pk = models.CompositePrimaryKey("a", "b")
-        a = models.IntegerField()
-        b = models.IntegerField()
-
-        class Meta:
-            app_label = "zoo"
-
-    class Homonyms(models.Model):
-        area1 = models.IntegerField(null=True)
-        area_1 = models.IntegerField(null=True)
-        friends = models.ManyToManyField("self")
-
-        class Meta:
-            app_label = "zoo"
-            verbose_name_plural = "städte & dörfer"
-
-    class Membership(models.Model):
-        club = models.ForeignKey("Club", models.CASCADE)
-        keeper = models.ForeignKey(Keeper, models.CASCADE)
-        since = models.DateField()
-
-        class Meta:
-            app_label = "zoo"
-
-    class Club(models.Model):
-        keepers = models.ManyToManyField(Keeper, through=Membership)
-        animals = models.ManyToManyField(Animal)
-
-        class Meta:
-            app_label = "zoo"
-
-    class Owing(models.Model):
-        """Fields that somebody gives, and two that nobody does."""
-
-        text = models.TextField()
-        number = models.IntegerField()
-        blank = models.TextField(blank=True)
-        blank_number = models.IntegerField(blank=True)
-        null = models.IntegerField(null=True)
-        default = models.IntegerField(default=0)
-        callable_default = models.DecimalField(max_digits=5, decimal_places=2, default=Decimal)
-        db_default = models.DateTimeField(db_default=Now())
-        created = models.DateTimeField(auto_now_add=True)
-        changed = models.DateField(auto_now=True)
-        doubled = models.GeneratedField(
-            expression=models.F("number") * 2, output_field=models.IntegerField(), db_persist=True
-        )
-
-        class Meta:
-            app_label = "zoo"
-
-
-def found(model, **attributes):
-    """Id, message and hint of what is wrong with a registration."""
-    rules = type("Wrong", (BulkResource,), attributes)
-    rules.__qualname__ = "Wrong"
-    return [(error.id, error.msg, error.hint) for error in resource_errors(rules(model))]
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    """A registry of its own, empty."""
-    empty = {}
-    monkeypatch.setattr(module, "_registry", empty)
-    monkeypatch.setattr("bulkql.workers.resources.checks._registry", empty)
-    return empty
 
 
 def test_what_the_tests_register_is_right():
@@ -279,6 +193,14 @@ def test_limits_are_whole_numbers(settings, value):
     ]
 
 
+def test_a_limit_that_is_none_by_default_may_be_none(settings):
+    settings.BULKQL_MAX_ROWS_PER_SECOND = 0
+    assert check_limits() == []
+
+    settings.BULKQL_MAX_ROWS_PER_SECOND = -1
+    assert [error.hint for error in check_limits()] == ["It is a whole number of at least 0; by default 0."]
+
+
 def test_the_time_of_a_chunk_outlasts_a_statement(settings):
     settings.BULKQL_STATEMENT_SECONDS = 30
     settings.BULKQL_CHUNK_SECONDS = 30
@@ -316,57 +238,6 @@ def test_a_scope_says_where_its_rows_may_point_to(registry):
             "def get_targets(self, field, user): return Keeper.objects.filter(...); Keeper.objects.all() says that all "
             "users may point to all of them.",
         )
-    ]
-
-
-def test_passwords_are_not_stored_as_they_come():
-    fields = tuple(one.name for one in User._meta.concrete_fields if one.name != "id")
-
-    assert found(User, name="people", fields=fields) == [
-        (
-            "bulkql.E018",
-            "Wrong names password, which holds passwords: they would be stored and shown as they come.",
-            "Leave it out of `fields`, or say how it is written: "
-            'written_as = {"password": make_password} (django.contrib.auth.hashers), or '
-            'write_only_fields = ("password",) and a before_write that hashes it.',
-        )
-    ]
-    assert found(User, name="people", fields=fields, written_as={"password": make_password}) == []
-    made = {"write_only_fields": ("password",), "before_write": lambda self, rows: rows}
-    assert found(User, name="people", fields=fields, **made) == []
-
-
-def test_write_only_fields_are_values_by_which_no_row_is_found():
-    taken_out = "or add it to `fields`. Relations are hidden by readable_fields."
-    found_by = "or out of `match_fields`; primary keys are shown."
-
-    fields = {"fields": ("id", "title", "text", "tags"), "match_fields": ("title",)}
-    assert found(Note, **fields, write_only_fields=("text",)) == []
-    assert found(Note, **fields, write_only_fields=("tags", "changed", "title", "id")) == [
-        (
-            "bulkql.E050",
-            f"Wrong has the write-only field {name}, which is no value among its fields.",
-            f"Take {name} out of `write_only_fields`, {taken_out}",
-        )
-        for name in ("tags", "changed")
-    ] + [
-        (
-            "bulkql.E051",
-            f"Wrong has the write-only field {name}, by which rows are found.",
-            f"Take {name} out of `write_only_fields`, {found_by}",
-        )
-        for name in ("title", "id")
-    ]
-
-
-def test_what_is_written_in_a_way_of_its_own_is_a_text():
-    assert found(Tag, fields=("name", "number"), written_as={"number": str, "color": str}) == [
-        (
-            "bulkql.E019",
-            f"Wrong says how {name} is written, which is no text among its fields.",
-            f"Take {name} out of `written_as`, or add it to `fields`.",
-        )
-        for name in ("number", "color")
     ]
 
 

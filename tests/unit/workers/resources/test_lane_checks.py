@@ -10,6 +10,7 @@ import bulkql
 from bulkql.workers.resources import registry as module
 from bulkql.workers.resources.checks import resource_errors
 from bulkql.workers.resources.lane_checks import check_lanes, lane_errors, lane_lines, lane_notes
+from tests.unit.workers.resources.unfit import Child, Parent
 from tests.zoo.models import Keeper, Note
 
 # ruff: noqa: DJ008 (nobody reads the names of these models' rows)
@@ -18,19 +19,7 @@ MP_Node = type("MP_Node", (), {"__module__": "treebeard.mp_tree"})
 
 with isolate_apps("tests.zoo"):
 
-    class Mother(models.Model):
-        name = models.CharField(max_length=10)
-
-        class Meta:
-            app_label = "zoo"
-
-    class Daughter(Mother):
-        toy = models.CharField(max_length=10)
-
-        class Meta:
-            app_label = "zoo"
-
-    class Mirror(Mother):
+    class Mirror(Parent):
         class Meta:
             app_label = "zoo"
             proxy = True
@@ -56,7 +45,7 @@ with isolate_apps("tests.zoo"):
     class Dated(models.Model):
         day = models.DateField()
         slug = models.SlugField(unique_for_date="day")
-        owner = models.ForeignKey(Mother, models.CASCADE)
+        owner = models.ForeignKey(Parent, models.CASCADE)
 
         class Meta:
             app_label = "zoo"
@@ -78,7 +67,7 @@ def reindex(**_):
 
 
 def test_a_stock_model_needs_no_word():
-    assert [*lane_notes(resource(Mother)), *lane_errors(resource(Mother)), *lane_notes(resource(Mirror))] == []
+    assert [*lane_notes(resource(Parent)), *lane_errors(resource(Parent)), *lane_notes(resource(Mirror))] == []
 
 
 def test_reasons_name_who_it_is():
@@ -112,7 +101,7 @@ def test_reasons_name_who_it_is():
 
 def test_what_fields_and_tables_do_is_a_reason():
     reasons = [
-        one.msg.partition("skip: ")[2] for model in (Daughter, Dated) for one in lane_notes(resource(model, fields=()))
+        one.msg.partition("skip: ")[2] for model in (Child, Dated) for one in lane_notes(resource(model, fields=()))
     ]
 
     assert reasons == [
@@ -124,16 +113,16 @@ def test_what_fields_and_tables_do_is_a_reason():
 
 
 def test_a_lane_is_one_of_three():
-    assert said(lane_errors(resource(Mother, writes="FAST"))) == [
+    assert said(lane_errors(resource(Parent, writes="FAST"))) == [
         ("bulkql.E070", "Rules has writes = 'FAST'.", "It is bulkql.AUTO, bulkql.COPY or bulkql.SAVE.")
     ]
 
 
 def test_copy_fills_one_table():
-    assert said(lane_errors(resource(Daughter, writes=bulkql.COPY))) == [
+    assert said(lane_errors(resource(Child, writes=bulkql.COPY))) == [
         (
             "bulkql.E006",
-            "Rules has writes = bulkql.COPY, and zoo.Daughter inherits from another table, which COPY cannot fill.",
+            "Rules has writes = bulkql.COPY, and zoo.Child inherits from another table, which COPY cannot fill.",
             "Leave `writes` out: then its rows are saved one by one.",
         )
     ]
@@ -175,7 +164,7 @@ def test_each_resource_has_its_line(monkeypatch):
     registry = {
         Keeper: resource(Keeper, name="keepers", fields=("code",)),
         Note: resource(Note, name="notes", fields=("title", "tags")),
-        Mother: resource(Mother, name="mothers", writes=bulkql.SAVE),
+        Parent: resource(Parent, name="mothers", writes=bulkql.SAVE),
     }
     monkeypatch.setattr(module, "_registry", registry)
     monkeypatch.setattr("bulkql.workers.resources.lane_checks._registry", registry)

@@ -36,6 +36,21 @@ def test_key_that_several_rows_may_have_is_refused_with_those_that_are_taken():
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "unique"),
+    [("label", 'LOWER("label") is unique'), ("badge", '"badge" is unique where "is_open"')],
+)
+def test_a_key_that_only_the_database_knows_is_refused_with_a_way_out(field, unique):
+    with pytest.raises(BadInput) as refused:
+        key_for(Verb.UPSERT, resource_named("lockers"), [field], [])
+
+    assert str(refused.value) == (
+        f"lockers cannot be matched by [{field.upper()}]: only {unique}. Make {field} unique as it stands, and let "
+        "prepare_rows bring rows into its spelling, or take another key; "
+        "upsert takes matchBy: [NUMBER] or [KEEPER] or [FLOOR, PLACE]."
+    )
+
+
 @pytest.mark.parametrize(("fields", "told"), [(["colour"], "names COLOUR"), ([], "is empty")])
 def test_unknown_update_fields_are_refused_with_the_known(fields, told):
     with pytest.raises(BadInput) as refused:

@@ -9,66 +9,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from django.contrib.auth.models import Permission
 from django.db.models import Q
 
 import bulkql
-from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.examples.ledger.models import FinancialAccount, FinancialTransaction
 from bulkql.workers.intake import unnamed
-from bulkql.workers.models import Chunk
-from bulkql.workers.operations import steps
-from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import resource_named
+from tests.integration.sync.told import ANY, counts, names, row_of
 
 pytestmark = pytest.mark.django_db
 
-DOCS = Path(__file__).parents[2] / "docs"
-#: As much as the rows ask for.
-ANY = {"delete_missing": True, "max_delete_percent": 100}
 
-
-@pytest.fixture
-def accounts() -> list[FinancialAccount]:
-    return FinancialAccount.objects.bulk_create(FinancialAccount(name=f"account {n}") for n in range(10))
-
-
-@pytest.fixture
-def ten(accounts) -> list[FinancialTransaction]:
-    """Five transactions of each of the first two accounts."""
-    status = ClassificationStatus.objects.create(name="open")
-    return FinancialTransaction.objects.bulk_create(
-        FinancialTransaction(
-            amount=n,
-            description="coffee",
-            datetime=datetime(2026, 1, 1 + n, tzinfo=UTC),
-            financial_account=accounts[place],
-            classification_status=status,
-        )
-        for place in range(2)
-        for n in range(5)
-    )
-
-
-def row_of(one: FinancialTransaction, **values):
-    return {
-        "amount": one.amount,
-        "description": one.description,
-        "datetime": one.datetime,
-        "financial_account": one.financial_account_id,
-        "classification_status": one.classification_status_id,
-        **values,
-    }
-
-
-def names() -> list[str]:
-    return sorted(FinancialAccount.objects.values_list("name", flat=True))
-
-
-def counts(operation) -> dict[str, int]:
-    found = {
-        name: getattr(operation, name) for name in ("created", "updated", "unchanged", "deleted", "failed", "skipped")
-    }
-    return {name: count for name, count in found.items() if count}
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_the_table_becomes_what_the_rows_say(user, ten):
@@ -157,59 +109,6 @@ def test_a_key_of_a_request_goes_with_its_limits(user, accounts):
         bulkql.sync(FinancialAccount, [{"name": "account 1"}], max_deletes=9, **how)
 
 
-def test_what_is_missing_stays_unless_it_is_to_go(user, accounts):
-    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}, {"name": "new"}], user=user)
-
-    assert counts(operation) == {"created": 1, "unchanged": 1}
-    assert len(names()) == 11
-
-
-@pytest.mark.parametrize("limits", [{}, {"max_deletes": 5}, {"max_delete_percent": 50}], ids=str)
-@pytest.mark.parametrize("options", [{}, {"on_error": "REJECT_ALL"}, {"dry_run": True}], ids=str)
-@pytest.mark.parametrize("given", [0, 4], ids=["no row", "four of ten rows"])
-def test_the_guard_refuses_before_anything_is_written(user, accounts, limits, options, given):
-    rows = [{"name": f"account {n}"} for n in range(given)] + [{"name": "new"}] * bool(given)
-
-    operation = bulkql.sync(FinancialAccount, rows, user=user, delete_missing=True, **limits, **options)
-
-    assert operation.state == "FAILED"
-    assert "maxDelete" in operation.message
-    assert "nothing was written" in operation.message
-    assert counts(operation) == ({"skipped": len(rows)} if rows else {})
-    assert len(names()) == 10
-    assert "new" not in names()
-
-
-def test_a_part_that_is_to_be_empty_is_emptied_where_the_guard_allows_it(user, ten, accounts):
-    operation = bulkql.sync(FinancialTransaction, [], user=user, where=Q(financial_account=accounts[0]), **ANY)
-
-    assert counts(operation) == {"deleted": 5}
-    assert set(FinancialTransaction.objects.values_list("financial_account", flat=True)) == {accounts[1].pk}
-
-
-def test_the_guard_counts_what_is_in_scope(user, ten, accounts):
-    where = Q(financial_account=accounts[0])
-    refused = bulkql.sync(
-        FinancialTransaction,
-        [row_of(one) for one in ten[:4]],
-        user=user,
-        where=where,
-        delete_missing=True,
-        max_delete_percent=19,
-    )
-    done = bulkql.sync(
-        FinancialTransaction,
-        [row_of(one) for one in ten[:4]],
-        user=user,
-        where=where,
-        delete_missing=True,
-        max_delete_percent=20,
-    )
-
-    assert refused.state == "FAILED"
-    assert counts(done) == {"unchanged": 4, "deleted": 1}
-
-
 def test_rows_outside_of_the_scope_are_forbidden_before_and_after_the_write(user, ten, accounts):
     mine, other = ten[0], ten[5]
     rows = [
@@ -296,106 +195,6 @@ def test_with_reject_all_a_bad_row_keeps_the_deletions_out_too(user, ten):
     assert FinancialTransaction.objects.count() == 10
 
 
-@pytest.fixture
-def statuses(ten) -> list[ClassificationStatus]:
-    """One that transactions protect, and two others."""
-    ClassificationStatus.objects.bulk_create(ClassificationStatus(name=name) for name in ("done", "void"))
-    return list(ClassificationStatus.objects.order_by("pk"))
-
-
-def test_a_row_that_others_protect_is_a_row_error_that_names_it(user, statuses):
-    operation = bulkql.sync(ClassificationStatus, [{"name": "void"}], user=user, **ANY)
-
-    protected = str(statuses[0].pk)
-    assert counts(operation) == {"unchanged": 1, "failed": 1, "deleted": 1}
-    assert [(one["index"], one["code"], one["data"]) for one in operation.row_errors()] == [
-        (1, "CONSTRAINT", protected)
-    ]
-    assert [row["pk"] for row in operation.results() if row["outcome"] == "FAILED"] == [protected]
-
-
-def test_cascades_are_told(user, ten, accounts):
-    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, **ANY)
-
-    assert counts(operation) == {"unchanged": 1, "deleted": 9}
-    assert operation.cascades == {"ledger.FinancialTransaction": 5}
-
-
-def test_several_resources_go_children_first(user, ten, accounts):
-    rows = {
-        FinancialAccount: [{"name": "account 1"}, {"name": "new"}],
-        FinancialTransaction: [
-            row_of(ten[5]) | {"financial_account": None},
-            {**row_of(ten[9]), "financial_account_by": {"name": "new"}},
-        ],
-    }
-    del rows[FinancialTransaction][1]["financial_account"]
-    rows[FinancialTransaction][0] |= {"financial_account": accounts[1].pk}
-
-    operation = bulkql.sync(rows, user=user, **ANY)
-
-    assert counts(operation) == {"unchanged": 2, "created": 2, "deleted": 18}
-    assert names() == ["account 1", "new"]
-    assert FinancialTransaction.objects.count() == 2
-
-
-def test_deletions_take_the_permission_to_delete(django_user_model, accounts):
-    writer = django_user_model.objects.create_user("writer")
-    for action in ("add", "change"):
-        writer.user_permissions.add(Permission.objects.get(codename=f"{action}_financialaccount"))
-
-    with pytest.raises(bulkql.Forbidden, match="delete_financialaccount"):
-        bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=writer, **ANY)
-
-    assert counts(bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=writer)) == {"unchanged": 1}
-    assert len(names()) == 10
-
-
-def test_a_row_that_went_by_itself_is_as_it_was_to_be(user, accounts):
-    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", **ANY)
-    for stored in operation._stored.inputs.order_by("position").filter(read_at=None):
-        steps.read_input(stored.pk, dispatches=False)
-    accounts[3].delete()
-
-    steps.write_now(operation._stored)
-
-    assert counts(operation.refresh()) == {"unchanged": 2, "deleted": 8}
-
-
-def test_no_row_is_written_before_it_is_known_what_is_missing(user, accounts):
-    operation = bulkql.sync(FinancialAccount, [{"name": "new"}], user=user, mode="ASYNC", **ANY)
-    chunk = Chunk.objects.get(operation=operation.id)
-
-    steps.write_chunk(chunk.pk, dispatches=False)
-
-    assert counts(operation.refresh()) == {}
-    assert "new" not in names()
-
-
-def test_a_canceled_sync_deletes_nothing(user, accounts):
-    operation = bulkql.sync(FinancialAccount, [{"name": "new"}], user=user, mode="ASYNC", **ANY)
-    operation.cancel()
-
-    steps.write_now(operation._stored)
-
-    assert operation.refresh().state == "CANCELED"
-    assert counts(operation) == {"skipped": 1}
-    with pytest.raises(bulkql.BadInput, match="send the whole input again"):
-        retry(operation._stored, user)
-
-
-def test_a_retry_does_what_is_left_and_misses_nothing_more(user, statuses):
-    first = bulkql.sync(ClassificationStatus, [{"name": "void"}], user=user, **ANY)
-    FinancialTransaction.objects.all().delete()
-    ClassificationStatus.objects.create(name="later")
-
-    again = retry(first._stored, user)
-    steps.write_now(again)
-
-    assert counts(bulkql.BulkOperation(again)) == {"deleted": 1}
-    assert set(ClassificationStatus.objects.values_list("name", flat=True)) == {"void", "later"}
-
-
 def test_over_graphql(user, ten, ask):
     answer = ask(
         user,
@@ -437,22 +236,3 @@ def test_the_example_of_the_docs_shows_what_would_be_deleted(user, ten, ask):
         "whole."
     )
     assert FinancialTransaction.objects.count() == 10
-
-
-def test_who_takes_over_from_a_reader_that_died_finds_all_missing_rows_once(user, accounts, monkeypatch):
-    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", **ANY)
-    missing = operation._stored.inputs.get(removes=True)
-    store = unnamed.ChunkStore.store
-
-    def die(*given):
-        store(*given)
-        raise SystemExit("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(unnamed.ChunkStore, "store", lambda *given, start: die(*given, start))
-        with pytest.raises(SystemExit):
-            steps.read_input(missing.pk, dispatches=False)
-    assert not missing.chunks.exists()
-    steps.write_now(operation._stored)
-
-    assert counts(operation.refresh()) == {"unchanged": 1, "deleted": 9}

@@ -1,0 +1,135 @@
+"""Rows that nobody names are deleted once it is known which, and by those who may."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission
+
+import bulkql
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.intake import unnamed
+from bulkql.workers.models import Chunk
+from bulkql.workers.operations import steps
+from bulkql.workers.operations.retry import retry
+from tests.integration.sync.told import ANY, counts, names, row_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def statuses(ten) -> list[ClassificationStatus]:
+    """One that transactions protect, and two others."""
+    ClassificationStatus.objects.bulk_create(ClassificationStatus(name=name) for name in ("done", "void"))
+    return list(ClassificationStatus.objects.order_by("pk"))
+
+
+def test_a_row_that_others_protect_is_a_row_error_that_names_it(user, statuses):
+    operation = bulkql.sync(ClassificationStatus, [{"name": "void"}], user=user, **ANY)
+
+    protected = str(statuses[0].pk)
+    assert counts(operation) == {"unchanged": 1, "failed": 1, "deleted": 1}
+    assert [(one["index"], one["code"], one["data"]) for one in operation.row_errors()] == [
+        (1, "CONSTRAINT", protected)
+    ]
+    assert [row["pk"] for row in operation.results() if row["outcome"] == "FAILED"] == [protected]
+
+
+def test_cascades_are_told(user, ten, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, **ANY)
+
+    assert counts(operation) == {"unchanged": 1, "deleted": 9}
+    assert operation.cascades == {"ledger.FinancialTransaction": 5}
+
+
+def test_several_resources_go_children_first(user, ten, accounts):
+    rows = {
+        FinancialAccount: [{"name": "account 1"}, {"name": "new"}],
+        FinancialTransaction: [
+            row_of(ten[5]) | {"financial_account": None},
+            {**row_of(ten[9]), "financial_account_by": {"name": "new"}},
+        ],
+    }
+    del rows[FinancialTransaction][1]["financial_account"]
+    rows[FinancialTransaction][0] |= {"financial_account": accounts[1].pk}
+
+    operation = bulkql.sync(rows, user=user, **ANY)
+
+    assert counts(operation) == {"unchanged": 2, "created": 2, "deleted": 18}
+    assert names() == ["account 1", "new"]
+    assert FinancialTransaction.objects.count() == 2
+
+
+def test_deletions_take_the_permission_to_delete(django_user_model, accounts):
+    writer = django_user_model.objects.create_user("writer")
+    for action in ("add", "change"):
+        writer.user_permissions.add(Permission.objects.get(codename=f"{action}_financialaccount"))
+
+    with pytest.raises(bulkql.Forbidden, match="delete_financialaccount"):
+        bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=writer, **ANY)
+
+    assert counts(bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=writer)) == {"unchanged": 1}
+    assert len(names()) == 10
+
+
+def test_a_row_that_went_by_itself_is_as_it_was_to_be(user, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", **ANY)
+    for stored in operation._stored.inputs.order_by("position").filter(read_at=None):
+        steps.read_input(stored.pk, dispatches=False)
+    accounts[3].delete()
+
+    steps.write_now(operation._stored)
+
+    assert counts(operation.refresh()) == {"unchanged": 2, "deleted": 8}
+
+
+def test_no_row_is_written_before_it_is_known_what_is_missing(user, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "new"}], user=user, mode="ASYNC", **ANY)
+    chunk = Chunk.objects.get(operation=operation.id)
+
+    steps.write_chunk(chunk.pk, dispatches=False)
+
+    assert counts(operation.refresh()) == {}
+    assert "new" not in names()
+
+
+def test_a_canceled_sync_deletes_nothing(user, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "new"}], user=user, mode="ASYNC", **ANY)
+    operation.cancel()
+
+    steps.write_now(operation._stored)
+
+    assert operation.refresh().state == "CANCELED"
+    assert counts(operation) == {"skipped": 1}
+    with pytest.raises(bulkql.BadInput, match="send the whole input again"):
+        retry(operation._stored, user)
+
+
+def test_a_retry_does_what_is_left_and_misses_nothing_more(user, statuses):
+    first = bulkql.sync(ClassificationStatus, [{"name": "void"}], user=user, **ANY)
+    FinancialTransaction.objects.all().delete()
+    ClassificationStatus.objects.create(name="later")
+
+    again = retry(first._stored, user)
+    steps.write_now(again)
+
+    assert counts(bulkql.BulkOperation(again)) == {"deleted": 1}
+    assert set(ClassificationStatus.objects.values_list("name", flat=True)) == {"void", "later"}
+
+
+def test_who_takes_over_from_a_reader_that_died_finds_all_missing_rows_once(user, accounts, monkeypatch):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", **ANY)
+    missing = operation._stored.inputs.get(removes=True)
+    store = unnamed.ChunkStore.store
+
+    def die(*given):
+        store(*given)
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unnamed.ChunkStore, "store", lambda *given, start: die(*given, start))
+        with pytest.raises(SystemExit):
+            steps.read_input(missing.pk, dispatches=False)
+    assert not missing.chunks.exists()
+    steps.write_now(operation._stored)
+
+    assert counts(operation.refresh()) == {"unchanged": 1, "deleted": 9}

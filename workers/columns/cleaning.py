@@ -1,0 +1,75 @@
+"""A decoded value -> the value that its field's own rules make of it, and its text for the database."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from bulkql.workers.errors import place_of
+
+logger = logging.getLogger("bulkql")
+
+
+def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
+    """A value by the field's own rules; raises ValidationError, and whatever else the field's code raises."""
+    try:
+        return field.clean(value, None)
+    except AttributeError:
+        # The rules of some fields are for what their attribute makes of a value: an amount with its currency.
+        instance = field.model()
+        setattr(instance, field.attname, field.to_python(value))
+        return field.clean(getattr(instance, field.attname), instance)
+
+
+@lru_cache(maxsize=1_000)
+def warn_once(field: str, place: str) -> None:
+    """A file may have a million such cells."""
+    logger.warning("%s refuses values by %s", field, place)
+
+
+def note_refusal(field: models.Field[Any, Any], error: Exception) -> None:
+    """Tell the log what a field's code raised and where, but for what parsers raise of any wrong value."""
+    if not isinstance(error, ArithmeticError | RecursionError | TypeError | ValueError):
+        warn_once(str(field), place_of(error))
+
+
+def json_of(text: str) -> Any:
+    """The value of JSON that a database takes too; raises ValidationError."""
+    try:
+        value = json.loads(text, parse_constant=refuse_constant)
+        # What Python's reader lets through: 1e999, and halves of surrogate pairs.
+        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        plain.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"This is not JSON: {error}.", code="invalid") from error
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", plain):
+        raise ValidationError("Null characters are not allowed.", code="invalid")
+    return value
+
+
+def refuse_constant(name: str) -> Any:
+    """NaN and Infinity are Python's JSON, and nobody else's."""
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def in_utc(value: Any) -> Any:
+    """Moments in UTC, as frames hold them: a naive one is of the current time zone. Raises OverflowError."""
+    if not isinstance(value, datetime):
+        return value
+    return (timezone.make_aware(value) if timezone.is_naive(value) else value).astimezone(UTC)
+
+
+def text_of(value: Any) -> str | None:
+    """A cleaned value as the database reads it."""
+    if value is None:
+        return None
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
