@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from bulkql.cleaning import Cleaning
-from bulkql.operation import BulkOperation
+from bulkql.exporting import async_export, export
+from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
     apply,
     async_apply,
@@ -54,6 +55,7 @@ __all__ = [
     "BulkResource",
     "ChunkOutcome",
     "Cleaning",
+    "File",
     "Forbidden",
     "IdempotencyConflict",
     "ImportCommand",
@@ -66,6 +68,7 @@ __all__ = [
     "async_apply",
     "async_create",
     "async_delete",
+    "async_export",
     "async_replace",
     "async_sync",
     "async_update",
@@ -73,6 +76,7 @@ __all__ = [
     "chunk_written",
     "create",
     "delete",
+    "export",
     "operation_finished",
     "register",
     "replace",

@@ -16,6 +16,7 @@ from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import ApplyOptions, BulkOptions, bulk_input_type
+from bulkql.schema.lists.exports import exports_of
 from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of
@@ -37,14 +38,23 @@ class Header:
     value: str = strawberry.field(description="The header's value.")
 
 
-@strawberry.type(description="A place for a file: send its bytes to `url` with `method`.")
+@strawberry.type(
+    description="A place for a file: send its bytes to `url` with `method`, all at once, or by tus in many steps."
+)
 class CreatedUpload:
     id: strawberry.ID = strawberry.field(description="For FileInput.uploadId.")
     url: str = strawberry.field(description="Where the bytes go.")
     method: str = strawberry.field(description="The HTTP method: PUT.")
     headers: list[Header] = strawberry.field(description="Headers to send along, besides your authorization.")
     expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
+    tus_resumable: str = strawberry.field(
+        description="The version of tus that `url` speaks too, for large files and connections that are cut: HEAD "
+        "tells how many bytes are stored, PATCH goes on from there. A client of tus takes `url` as its upload's."
+    )
 
+
+#: https://tus.io/protocols/resumable-upload
+TUS_VERSION = "1.0.0"
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
@@ -113,6 +123,8 @@ DESCRIPTIONS = {
     Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
     Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
+    Verb.EXPORT: "Write rows to files, one for each resource, which the operation names when it is over: `files`. Few "
+    "rows come at once.",
 }
 
 
@@ -141,12 +153,12 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
     request = BulkRequest(
         verb=verb,
         user=user,
-        inputs=inputs_of(verb, given, lists, user, info),
+        inputs=exports_of(given, user, info) if verb == Verb.EXPORT else inputs_of(verb, given, lists, user, info),
         mode=options.mode or Mode.AUTO,
         on_error=options.on_error or OnError.SKIP_ROWS,
         dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
-        skip_existing=options.skip_existing,
+        skip_existing=bool(options.skip_existing),
         start_at=moment(options.start_at),
         max_rows_per_second=options.max_rows_per_second,
         webhook_url=options.webhook_url,
@@ -207,4 +219,5 @@ def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedU
         method="PUT",
         headers=[Header(name="Content-Type", value="application/octet-stream")],
         expires_at=uploads.expires_at(upload),
+        tus_resumable=TUS_VERSION,
     )

@@ -20,6 +20,7 @@ from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
+from bulkql.workers.conf import documentation_of
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
@@ -59,6 +60,10 @@ class RowError:
     code: Code = strawberry.field(description="What is wrong, for programs.")
     message: str = strawberry.field(description="The error in words.")
     data: str | None = strawberry.field(description="The value that the row gave.")
+
+    @strawberry.field(description="Where the code is explained, with an example and the way out.")
+    def documentation(self) -> str:
+        return documentation_of("row", self.code)
 
 
 @strawberry.type(description="What a dry run would make of a field.")
@@ -115,19 +120,24 @@ class Cascade:
 class ResourceCounts:
     resource: str = strawberry.field(description="The resource's name.")
     total: int | None = strawberry.field(description="Its rows; null until its file is read to the end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
 
 
-@strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
+@strawberry.type(
+    description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
+    "is kept."
+)
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet; of an export "
+        "RESOURCE.csv or the like."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
@@ -142,13 +152,14 @@ class BulkOperation:
     kind: Verb = strawberry.field(description="What it does to its rows.")
     state: State = strawberry.field(description="Where it stands.")
     total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
     percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
     rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
@@ -210,7 +221,7 @@ class BulkOperation:
 
     @strawberry.field(
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
-        "rows. Empty until the operation is over."
+        "rows. Of an export, what was asked for. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
@@ -235,7 +246,7 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
                 format=FileFormat(download.format),
                 url=base_url + reverse("bulkql:file", args=[operation.pk, signature, download.name]),
                 rows=BigInt(download.rows),
-                bytes=None,
+                bytes=None if download.kept is None else BigInt(download.kept.size),
                 expires_at=expires_at,
             )
         )

@@ -150,3 +150,13 @@ def limits() -> Limits:
 def setting_name(field: str) -> str:
     """The setting that sets a limit: chunk_size -> BULKQL_CHUNK_SIZE."""
     return f"BULKQL_{field.upper()}"
+
+
+#: Where the documentation of errors is, unless BULKQL_DOCUMENTATION_URL says otherwise: in the repository.
+DOCUMENTATION = "docs/errors.md"
+
+
+def documentation_of(level: str, code: str) -> str:
+    """Where a code is explained. A request and a row have codes of the same name: `level` is "request" or "row"."""
+    base = getattr(settings, "BULKQL_DOCUMENTATION_URL", None) or DOCUMENTATION
+    return f"{base}#{level}-{code.lower()}"

@@ -14,6 +14,12 @@ class Verb(models.TextChoices):
     UPSERT = "UPSERT"
     DELETE = "DELETE"
     SYNC = "SYNC"
+    EXPORT = "EXPORT"
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether a request brings rows; an export gives some."""
+        return self != Verb.EXPORT
 
 
 class Lane(models.TextChoices):

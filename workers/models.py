@@ -57,6 +57,9 @@ class StoredPart(models.Model):
     file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="parts")
     number = models.IntegerField()
     data = models.BinaryField()
+    digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where they came by tus."
+    )
 
     class Meta:
         db_table = "bulkql_stored_part"
@@ -181,8 +184,29 @@ class Input(models.Model):
         return f"{self.resource} of operation {self.operation_id}"
 
 
+class Export(models.Model):
+    """The file that an export makes of an input. `size` is set once all of it is stored."""
+
+    input = models.OneToOneField(Input, on_delete=models.CASCADE, related_name="export")
+    fields = models.JSONField(help_text="What the file's columns are called, in their order.")
+    format = models.CharField(max_length=10)
+    compression = models.CharField(max_length=10)
+    path = models.CharField(max_length=255, blank=True, help_text="Its name in the storage, known before it is there.")
+    size = models.BigIntegerField(null=True, help_text="Bytes.")
+    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of its bytes.")
+
+    class Meta:
+        db_table = "bulkql_export"
+
+    def __str__(self) -> str:
+        return f"file of input {self.input_id}"
+
+
 class Chunk(models.Model):
-    """A stored slice of an input's rows: the unit of work, and the ledger entry of what became of it."""
+    """A stored slice of an input's rows: the unit of work, and the ledger entry of what became of it.
+
+    An export's rows are in its files: its chunks have none, and tell how far it has come.
+    """
 
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="chunks")
     input = models.ForeignKey(Input, on_delete=models.CASCADE, related_name="chunks")
@@ -202,6 +226,7 @@ class Chunk(models.Model):
     deleted = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)
     skipped = models.IntegerField(default=0)
+    exported = models.IntegerField(default=0, db_default=0, help_text="Rows that were written to an export's file.")
     cascades = models.JSONField(null=True, help_text="Rows deleted along with the chunk's, by model.")
     error_count = models.IntegerField(default=0, help_text="Row errors; a row may have several.")
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")

@@ -69,6 +69,7 @@ ROOTS = {
     "Mutation.bulkUpsert.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkDelete.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkSync.RESOURCE":         (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkExport.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Subscription.operation":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Subscription.operations":            (WHO,     WHO, WHO,    EMPTY, IN,   EMPTY, IN),
 }
@@ -78,6 +79,8 @@ URLS = {
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
     "graphql":                            ("GET", 401,      401, 401,    400,  400,  400,  400),
     "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
+    # By tus: what it lacks here is its version, which is asked once it is known who asks, and may upload.
+    "uploads":                            ("POST",401,      401, 401,    412,  412,  403,  403),
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
@@ -99,6 +102,7 @@ NEEDED = {
     "bulkUpsert": ["add", "change"],
     "bulkDelete": ["delete"],
     "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/sync/
+    "bulkExport": ["view"],  # and for what foreign keys lead to, theirs: tests/integration/test_export_rights.py
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
 CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
@@ -106,23 +110,23 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
+    "exported percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
     "startedAt finishedAt createdBy retryOf appliedFrom appliedAs planUntil cascades rowErrors results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
     "Change": "field before after",
-    "CreatedUpload": "id url method headers expiresAt",
+    "CreatedUpload": "id url method headers expiresAt tusResumable",
     "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
     "DeliveryTry": "at seconds status error",
     "Header": "name value",
     "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
     "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
-    "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
+    "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped exported",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "ResourceTemplate": "name format url expiresAt",
-    "RowError": "index line resource path code",
+    "RowError": "index line resource path code documentation",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
     "RowResult": "index resource outcome",
@@ -359,7 +363,7 @@ def inputs_of_mutations() -> list[tuple[str, str]]:
 
 
 def rows_for(mutation: str, name: str) -> str:
-    source = 'ids: ["0"]' if mutation == "bulkDelete" else "rows: [{}]"
+    source = {"bulkDelete": 'ids: ["0"]', "bulkExport": "format: CSV"}.get(mutation, "rows: [{}]")
     return f"{{{name}: {{{source}}}}}"
 
 

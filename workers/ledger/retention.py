@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
-from bulkql.workers.models import Input, Operation, Upload
+from bulkql.workers.models import Export, Input, Operation, Upload
 from bulkql.workers.uploads import uploads
 
 #: Operations, or uploads, that are deleted in one transaction.
@@ -37,7 +37,11 @@ def purge_operations() -> int:
     old = Operation.objects.filter(is_old | is_past).exclude(is_needed)
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
-        Operation.objects.filter(pk__in=ids).delete()
+        files = Export.objects.filter(input__operation__in=ids).exclude(path="")
+        with transaction.atomic():
+            for path in list(files.values_list("path", flat=True)):
+                transaction.on_commit(partial(uploads.storage().delete, path))
+            Operation.objects.filter(pk__in=ids).delete()
         count += len(ids)
     return count
 
@@ -51,10 +55,6 @@ def purge_uploads() -> int:
     count = 0
     while found := list(unneeded[:BATCH]):
         for upload in found:
-            # The row first: an operation that asks for this upload just now keeps it, and its file with it.
-            with transaction.atomic():
-                upload.delete()
-                if upload.path:
-                    transaction.on_commit(partial(uploads.storage().delete, upload.path))
+            uploads.discard(upload)
         count += len(found)
     return count

@@ -35,6 +35,7 @@ class Progress:
     deleted: int
     failed: int
     skipped: int
+    exported: int
     message: str
     started_at: datetime | None
     finished_at: datetime | None
@@ -43,8 +44,8 @@ class Progress:
 
     @property
     def processed(self) -> int:
-        """Rows that have their outcome."""
-        return self.created + self.updated + self.unchanged + self.deleted + self.failed + self.skipped
+        """Rows that have their outcome, or are in an export's file."""
+        return sum(getattr(self, name) for name in COUNTS)
 
     @property
     def is_final(self) -> bool:
@@ -52,7 +53,7 @@ class Progress:
 
 
 #: The sums of a chunk's outcomes, by their column.
-COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
 
 
 #: All that an operation's progress is made of, of one moment and in one trip; %s is its id, each time.

@@ -40,6 +40,8 @@ def retry(operation: Operation, user: User) -> Operation:
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    if operation.verb == Verb.EXPORT:
+        raise BadInput(f"Operation {operation.id} is an export, which has no rows to retry; ask for the export again.")
     if operation.inputs.filter(removes=True, scope_rows=None).exists():
         raise BadInput(
             f"Operation {operation.id} ended before it was known which rows of the table its input misses; send the "

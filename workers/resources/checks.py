@@ -88,6 +88,13 @@ def field_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+    for name in resource.export_fields:
+        if name.partition(".")[0] not in {*resource.fields, resource.pk.name}:
+            yield Error(
+                f"{rules} exports {name}, which is none of its fields.",
+                hint="Name fields in `export_fields`, the primary key, or what they lead to, such as account.name.",
+                id="bulkql.E028",
+            )
 
 
 def match_errors(resource: BulkResource) -> Iterator[CheckMessage]:

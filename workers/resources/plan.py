@@ -98,6 +98,11 @@ class Plan:
             for column in columns:
                 own = (column.field.name, graphql_name(column.field.name))
                 names |= {f"{way}.{name}": column.name for way in (by_name(key), graphql_name(key)) for name in own}
+        for key, lists in self.lists.items():
+            for one in lists:
+                if one.names is not None and not one.has_objects:
+                    (part,) = one.keys[0]
+                    names |= {f"{graphql_name(key)}.{name}": one.name for name in (part.name, graphql_name(part.name))}
         return names
 
     @cached_property

@@ -49,6 +49,9 @@ class BulkResource:
     write_only_fields: ClassVar[tuple[str, ...]] = ()
     #: BY_ANOTHER: rows are written by plans alone, dry runs that a user other than their author applies.
     approval: ClassVar[Approval] = Approval.NONE
+    #: What an export's file holds where nobody says: fields, and those of targets (account.name). By default `fields`,
+    #: with the primary key where rows are found by no other. What a user may not read is left out.
+    export_fields: ClassVar[tuple[str, ...]] = ()
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.

