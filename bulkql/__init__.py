@@ -3,17 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 from bulkql.cleaning import Cleaning
-from bulkql.operation import BulkOperation
+from bulkql.exporting import async_export, export
+from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
     async_create,
     async_delete,
     async_replace,
+    async_revert,
     async_sync,
     async_update,
     async_upsert,
     create,
     delete,
     replace,
+    revert,
     sync,
     update,
     upsert,
@@ -50,6 +53,7 @@ __all__ = [
     "BulkResource",
     "ChunkOutcome",
     "Cleaning",
+    "File",
     "Forbidden",
     "IdempotencyConflict",
     "ImportCommand",
@@ -60,16 +64,20 @@ __all__ = [
     "UnreadableFile",
     "async_create",
     "async_delete",
+    "async_export",
     "async_replace",
+    "async_revert",
     "async_sync",
     "async_update",
     "async_upsert",
     "chunk_written",
     "create",
     "delete",
+    "export",
     "operation_finished",
     "register",
     "replace",
+    "revert",
     "row_errors",
     "sync",
     "update",

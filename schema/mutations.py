@@ -16,15 +16,18 @@ from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.lists.exports import exports_of
 from bulkql.schema.operations import moment
 from bulkql.schema.permissions import operation_for
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
 from bulkql.workers.webhooks import deliveries
@@ -57,6 +60,7 @@ TUS_VERSION = "1.0.0"
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
+Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -82,6 +86,15 @@ class CommonMutation:
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
+
+    @strawberry.mutation(
+        description="Undo what an operation wrote, as a new operation: created rows are deleted, changed ones "
+        "restored, deleted ones brought back. A row that was changed since is left as it is (CONFLICT), unless `force`."
+    )
+    async def revert_operation(
+        self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(revert_rows)(info, id, force, options)
 
     @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
     async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
@@ -110,6 +123,8 @@ DESCRIPTIONS = {
     Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
     Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
+    Verb.EXPORT: "Write rows to files, one for each resource, which the operation names when it is over: `files`. Few "
+    "rows come at once.",
 }
 
 
@@ -138,12 +153,12 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
     request = BulkRequest(
         verb=verb,
         user=user,
-        inputs=inputs_of(verb, given, lists, user, info),
+        inputs=exports_of(given, user, info) if verb == Verb.EXPORT else inputs_of(verb, given, lists, user, info),
         mode=options.mode or Mode.AUTO,
         on_error=options.on_error or OnError.SKIP_ROWS,
         dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
-        skip_existing=options.skip_existing,
+        skip_existing=bool(options.skip_existing),
         start_at=moment(options.start_at),
         max_rows_per_second=options.max_rows_per_second,
         webhook_url=options.webhook_url,
@@ -177,6 +192,31 @@ def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
     operation = operation_for(user, operation_id)
     check_selection(info)
     return committed(retry(operation, user))
+
+
+def revert_rows(
+    info: Info[Context, None], operation_id: str, force: bool, options: BulkOptions | None
+) -> BulkOperation:
+    """Revert an operation that the user may see."""
+    user = user_of(info)
+    operation = operation_for(user, operation_id)
+    check_selection(info)
+    given = options or BulkOptions()
+    if given.skip_existing:
+        raise BadInput("skipExisting is for rows to create, and a revert brings back what was there. Leave it out.")
+    how = RevertOptions(
+        forces=force,
+        mode=given.mode or Mode.AUTO,
+        on_error=given.on_error or OnError.SKIP_ROWS,
+        dry_run=bool(given.dry_run),
+        chunk_size=given.chunk_size,
+        label=given.label or "",
+        idempotency_key=given.idempotency_key,
+        start_at=moment(given.start_at),
+        max_rows_per_second=given.max_rows_per_second,
+        webhook_url=given.webhook_url,
+    )
+    return committed(revert(operation, user, how))
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

@@ -13,9 +13,11 @@ from strawberry.types import get_object_definition
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput, Forbidden, NotFound, Unauthenticated
+from bulkql.workers.exports.fields import fields_for
 from bulkql.workers.models import Operation
-from bulkql.workers.resources.registry import BulkResource, registered, resource_of
+from bulkql.workers.resources.registry import BulkResource, registered, resource_named, resource_of
 from bulkql.workers.resources.rights import may, permission_to, write_only
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
 
     Staff sees what becomes of everybody's operations; what stands in their rows, only who may view the resource.
     """
+    if operation.verb == Verb.EXPORT:
+        return hidden_exports(user, operation)
     if operation.created_by_id == user.pk:
         return {}
     known = {resource.name: resource for resource in registered()}
@@ -86,6 +90,22 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
             hidden[name] = view_permission(resource)
         elif write_only(resource, user) - resource.write_only:  # which operations do not hold in the clear
             hidden[name] = "to read all of its fields"
+    return hidden
+
+
+def hidden_exports(user: User, operation: Operation) -> dict[str, str]:
+    """The same of an export, whose files hold what its user could see: nobody else may, and that user only as long."""
+    hidden: dict[str, str] = {}
+    for one in operation.inputs.select_related("export"):
+        if operation.created_by_id != user.pk:
+            hidden[one.resource] = "of the user who exported it"
+            continue
+        try:
+            resource = resource_named(one.resource)
+            hidden |= {} if may_view(user, resource) else {one.resource: view_permission(resource)}
+            fields_for(resource, one.export.fields, user)
+        except (BadInput, Forbidden):
+            hidden.setdefault(one.resource, "to read all fields that were exported")
     return hidden
 
 

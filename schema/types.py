@@ -119,19 +119,33 @@ class Cascade:
 class ResourceCounts:
     resource: str = strawberry.field(description="The resource's name.")
     total: int | None = strawberry.field(description="Its rows; null until its file is read to the end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
 
 
-@strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
+@strawberry.type(
+    description="What became of the rows of a revert. A row that was written is undone as a whole or not at all."
+)
+class RevertCounts:
+    undone: int = strawberry.field(description="Rows that are as they were before the operation.")
+    changed_since: int = strawberry.field(description="Rows that were changed since, and kept as they are: CONFLICT.")
+    impossible: int = strawberry.field(description="Rows that cannot be as they were; their row errors say why.")
+
+
+@strawberry.type(
+    description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
+    "is kept."
+)
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet; of an export "
+        "RESOURCE.csv or the like."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
@@ -146,13 +160,14 @@ class BulkOperation:
     kind: Verb = strawberry.field(description="What it does to its rows.")
     state: State = strawberry.field(description="Where it stands.")
     total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
     percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
     rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
@@ -169,6 +184,7 @@ class BulkOperation:
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
     created_by: str | None = strawberry.field(description="The user who asked for it.")
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
+    revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
@@ -177,7 +193,17 @@ class BulkOperation:
     async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
-    @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
+    @strawberry.field(description="Of a revert: what is undone, what is not, and why not; null of others.")
+    async def reverted(self) -> RevertCounts | None:
+        if self.stored.verb != Verb.REVERT:
+            return None
+        heaps = await sync_to_async(totals.heaps)(self.stored)
+        return RevertCounts(undone=heaps.undone, changed_since=heaps.changed_since, impossible=heaps.impossible)
+
+    @strawberry.field(
+        description="Rows that were deleted along with the operation's own, by model; of a revert also those that came "
+        "back along."
+    )
     async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
@@ -206,7 +232,7 @@ class BulkOperation:
 
     @strawberry.field(
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
-        "rows. Empty until the operation is over."
+        "rows. Of an export, what was asked for. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
@@ -225,7 +251,7 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
                 format=FileFormat(download.format),
                 url=base_url + reverse("bulkql:file", args=[operation.pk, signature, download.name]),
                 rows=BigInt(download.rows),
-                bytes=None,
+                bytes=None if download.kept is None else BigInt(download.kept.size),
                 expires_at=expires_at,
             )
         )
@@ -300,6 +326,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         finished_at=progress.finished_at,
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
         retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
+        revert_of=strawberry.ID(str(operation.revert_of_id)) if operation.revert_of_id is not None else None,
         stored=operation,
     )
 

@@ -141,6 +141,7 @@ class Code(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     REJECTED = "REJECTED"
     MALFORMED = "MALFORMED"
+    CONFLICT = "CONFLICT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
-from bulkql.workers.readers.options import FileOptions
+from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
 from bulkql.workers.resources.rights import may, permission_to
 from bulkql.workers.uploads.uploads import keyed_digest
@@ -39,6 +39,35 @@ class Mode(StrEnum):
     AUTO = "AUTO"
     SYNC = "SYNC"
     ASYNC = "ASYNC"
+
+
+class FileCompression(StrEnum):
+    """How a file that goes out is made smaller."""
+
+    NONE = "NONE"
+    GZIP = "GZIP"
+    ZSTD = "ZSTD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """The file that an export is to make of a resource's rows."""
+
+    #: What the file calls its columns, each a field that the user may read.
+    fields: tuple[str, ...]
+    format: FileFormat = FileFormat.CSV
+    #: None for what the format does by itself.
+    compression: FileCompression | None = None
+
+    def __post_init__(self) -> None:
+        if self.format == FileFormat.XLSX and self.packing != FileCompression.NONE:
+            raise BadInput("A workbook is compressed by itself; leave `compression` out.")
+
+    @property
+    def packing(self) -> FileCompression:
+        """The compression: that of Parquet is within, and the file is small without anybody's asking."""
+        by_itself = FileCompression.ZSTD if self.format == FileFormat.PARQUET else FileCompression.NONE
+        return by_itself if self.compression is None else self.compression
 
 
 #: Of the rows in scope, what a sync may delete unless it says more.
@@ -94,6 +123,8 @@ class InputRequest:
     where: QuerySet[Any] | None = None
     #: What a sync may delete; None where it deletes nothing.
     guard: Guard | None = None
+    #: The file to make of the rows, in place of rows to write.
+    export: ExportRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +168,11 @@ def check_request(request: BulkRequest) -> None:
         check_rows_limit(resource, len(item.rows or ()))
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
+    check_options(request)
+
+
+def check_options(request: BulkRequest) -> None:
+    """How it is to be carried out, whatever its rows are."""
     exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
     check_text("label", request.label)
     check_text("idempotencyKey", request.idempotency_key or "")
@@ -217,6 +253,8 @@ PERMISSIONS = {
     Verb.UPSERT: ("add", "change"),
     Verb.DELETE: ("delete",),
     Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
+    Verb.EXPORT: ("view",),
+    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
 }
 
 
@@ -231,7 +269,7 @@ def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
 def check_may_upload(user: User) -> None:
     """Whether there is anything that the user could do with a file; raises Forbidden."""
     for resource in registered():
-        for verb in resource.operations & PERMISSIONS.keys():
+        for verb in filter(lambda one: one.takes_rows, resource.operations):
             with suppress(Forbidden):
                 check_permissions(user, verb, resource)
                 return
@@ -285,6 +323,8 @@ def hash_of(request: BulkRequest) -> str:
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
         if item.guard is not None:
             what.append(asdict(item.guard))
+        if item.export is not None:
+            what.append(asdict(item.export))
         digest.update(json.dumps(what).encode())
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
-from bulkql.workers.models import Input, Operation, Upload
+from bulkql.workers.models import Export, Input, Operation, Upload
 from bulkql.workers.uploads import uploads
 
 #: Operations, or uploads, that are deleted in one transaction.
@@ -23,9 +23,15 @@ def purge() -> tuple[int, int]:
 def purge_operations() -> int:
     """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
     old = Operation.objects.filter(finished_at__lt=Now() - timedelta(days=limits().retention_days))
+    # What rows were goes with the operation; a revert of it needs that until its end.
+    old = old.exclude(Exists(Operation.objects.filter(revert_of=OuterRef("pk"), finished_at=None)))
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
-        Operation.objects.filter(pk__in=ids).delete()
+        files = Export.objects.filter(input__operation__in=ids).exclude(path="")
+        with transaction.atomic():
+            for path in list(files.values_list("path", flat=True)):
+                transaction.on_commit(partial(uploads.storage().delete, path))
+            Operation.objects.filter(pk__in=ids).delete()
         count += len(ids)
     return count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Lane, Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.images import taken
+from bulkql.workers.images.taken import Images
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.ledger import claims, entries
@@ -29,6 +32,7 @@ from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.reverting.rows import revert_rows
 from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
@@ -110,6 +114,9 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
+    if plan.verb == Verb.REVERT:
+        # Its rows are none that somebody sent: there is nothing to validate.
+        return plan, Validated(unpack(chunk.payload), no_errors())
     with given_up_by_hooks(chunk):
         return plan, checked(plan, unpack(chunk.payload))
 
@@ -142,7 +149,7 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
 
     def attempt() -> tuple[Entry, Attempt]:
         vacated = vacated_of(chunk, plan, validated, trades)
-        entry = rows_written(chunk, plan, validated)
+        entry = rows_written(chunk, plan, validated, vacated.images)
         if vacated.are_dangling:
             check_references(plan.resource.database)
         return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
@@ -150,11 +157,14 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return traded(plan.resource.database, trades, attempt)
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
-    """Write a chunk's rows, whatever changes hands among them."""
-    entry = entry_of(chunk, write_rows(plan, validated, chunk.operation.created_by))
+def rows_written(chunk: Chunk, plan: Plan, validated: Validated, earlier: tuple[Images, ...] = ()) -> Entry:
+    """Write a chunk's rows, whatever changes hands among them; `earlier`: what rows were that have stand-ins now."""
+    written = write_rows(plan, validated, chunk.operation.created_by)
+    entry = entry_of(chunk, written)
     after(chunk, plan, entry)
-    return entry
+    # What the resource's own rules made of the rows just now is what the operation left.
+    images = taken.of_written(plan, written.outcomes, written.images, earlier)
+    return replace(entry, images=taken.packed(images))
 
 
 def vacated_of(chunk: Chunk, plan: Plan, validated: Validated, trades: Trades) -> Vacated:
@@ -185,7 +195,8 @@ def set_up(plan: Plan, operation: Operation, watch: Watch, *, is_dangling: bool 
     """
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
-        checks = "DEFERRED" if plan.verb == Verb.DELETE or is_dangling else "IMMEDIATE"
+        is_deleting = plan.verb in (Verb.DELETE, Verb.REVERT)
+        checks = "DEFERRED" if is_deleting or is_dangling else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
@@ -206,6 +217,8 @@ def application_of(operation: Operation) -> str:
 
 def write_rows(plan: Plan, validated: Validated, user: User | None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
+    if plan.verb == Verb.REVERT:
+        return revert_rows(plan, validated.rows, user)
     parts = [Written(nothing().outcomes, validated.errors)]
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
@@ -266,7 +279,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
     errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
     entry = Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)
-    return removed(chunk, entry) if chunk.input.removes else entry
+    return removed(chunk, entry) if chunk.input.removes and chunk.operation.verb != Verb.REVERT else entry
 
 
 def removed(chunk: Chunk, entry: Entry) -> Entry:

@@ -40,6 +40,8 @@ def retry(operation: Operation, user: User) -> Operation:
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    if operation.verb == Verb.EXPORT:
+        raise BadInput(f"Operation {operation.id} is an export, which has no rows to retry; ask for the export again.")
     if operation.inputs.filter(removes=True, scope_rows=None).exists():
         raise BadInput(
             f"Operation {operation.id} ended before it was known which rows of the table its input misses; send the "
@@ -65,6 +67,8 @@ def store_again(operation: Operation, user: User) -> Operation:
         label=operation.label,
         created_by=user,
         retry_of=operation,
+        revert_of=operation.revert_of,
+        forces=operation.forces,
         calls_back=operation.calls_back,
     )
     if operation.calls_back:
@@ -85,8 +89,10 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     first = next(slices, None)
     if first is None:
         return 0
-    check_still_allowed(resource, Verb(again.verb), user)
-    if old.removes:
+    is_revert = again.verb == Verb.REVERT
+    if not is_revert:
+        check_still_allowed(resource, Verb(again.verb), user)
+    if old.removes and not is_revert:
         check_permissions(user, Verb.DELETE, resource)
     stored = Input.objects.create(
         operation=again,
@@ -102,10 +108,17 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         scope_rows=old.scope_rows,
     )
     plan = plan_of(stored)
+    if is_revert:
+        return store_total(stored, ChunkStore().store(stored, plan, chain([first], slices), rows_before(stored)))
     # Keys that these rows give in full are settled; what the table has by now may bring others together.
     with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
         start = rows_before(stored)
         total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)), start)
+    return store_total(stored, total)
+
+
+def store_total(stored: Input, total: int) -> int:
+    """All rows of an input are stored."""
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
     return total
 

@@ -87,6 +87,13 @@ def field_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
             )
+    for name in resource.export_fields:
+        if name.partition(".")[0] not in {*resource.fields, resource.pk.name}:
+            yield Error(
+                f"{rules} exports {name}, which is none of its fields.",
+                hint="Name fields in `export_fields`, the primary key, or what they lead to, such as account.name.",
+                id="bulkql.E028",
+            )
 
 
 def match_errors(resource: BulkResource) -> Iterator[CheckMessage]:
@@ -288,8 +295,9 @@ def check_limits(**_: Any) -> list[CheckMessage]:
     values: dict[str, Any] = {}
     for field in fields(Limits):
         given = getattr(settings, setting_name(field.name), None)
-        value = values[field.name] = field.default if given is None else given
-        least = min(1, int(field.default))  # 0 is no limit, where that is the default
+        default: Any = field.default
+        value = values[field.name] = default if given is None else given
+        least = min(1, int(default))  # 0 is no limit, where that is the default
         if not isinstance(value, int) or value < least:
             hint = f"It is a whole number of at least {least}; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))

@@ -41,7 +41,8 @@ def announce(user: User, name: str, size: int | None) -> Upload:
 
 def expires_at(upload: Upload) -> datetime:
     """When an upload that was not filled can no longer be."""
-    return upload.created_at + timedelta(seconds=limits().upload_seconds)
+    at: datetime = upload.created_at + timedelta(seconds=limits().upload_seconds)
+    return at
 
 
 def check_is_awaited(upload: Upload) -> None:

@@ -134,6 +134,7 @@ def test_a_field_with_a_default_takes_null_for_it(schema):
         "BulkOptions.mode": "Mode",
         "BulkOptions.onError": "OnError",
         "BulkOptions.dryRun": "Boolean",
+        "BulkOptions.skipExisting": "Boolean",
         "FileInput.unknownColumns": "UnknownColumns",
         "FileInput.shortRecords": "ShortRecords",
         "FileInput.emptyCells": "EmptyCells",

@@ -209,7 +209,7 @@ def test_bytes_that_are_no_utf8_are_an_error_of_their_row():
     validated = validate(creating(resource_named("animals")), frame)
 
     assert validated.errors.select(pl.first(), "path", "code", "message").rows() == [
-        (1, "char", "INVALID", "Text is expected here, not bytes that are not UTF-8.")
+        (1, "char", "INVALID", "A string is expected here, not bytes that are not UTF-8.")
     ]
 
 
