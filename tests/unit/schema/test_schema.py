@@ -131,9 +131,11 @@ def test_a_field_with_a_default_takes_null_for_it(schema):
     }
 
     assert have_defaults == {
+        "ApplyOptions.mode": "Mode",
         "BulkOptions.mode": "Mode",
         "BulkOptions.onError": "OnError",
         "BulkOptions.dryRun": "Boolean",
+        "BulkOptions.skipExisting": "Boolean",
         "FileInput.unknownColumns": "UnknownColumns",
         "FileInput.shortRecords": "ShortRecords",
         "FileInput.emptyCells": "EmptyCells",
