@@ -119,7 +119,6 @@ INSTALLED_APPS = [
     "axes",
     "corsheaders",
     "csp",
-    "strawberry_django",
     "bulkql",
     *BULKQL_APPS,
 ]

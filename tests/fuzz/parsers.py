@@ -23,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -30,10 +31,8 @@ from tests.fuzz.cases import KINDS
 from tests.fuzz.progress import Progress
 from tests.fuzz.tally import OUTCOMES, Tally
 
-#: Seconds without progress after which a process hangs: long, for it may be alone with many others on one core.
-HANGS = 60
-#: Seconds in which a process imports all that it needs.
-STARTS = 300
+#: Seconds of CPU without progress after which a process hangs, and of the clock: it may be one of many on one core.
+HANGS, STANDS = 10, 600
 #: Bytes of memory of a process that reads, which decodes here what has a process of its own otherwise.
 MOST_BYTES = 1_400_000_000
 #: The outcomes of which each case has one.
@@ -81,9 +80,9 @@ class Reader:
         assert self._process is not None
         number = self.tally.number
         if (place := (number, self.tally.has_begun)) != self._seen:
-            self._seen, self._seen_at = place, time.monotonic()
+            self._note(place)
         code = self._process.poll()
-        if code is None and time.monotonic() - self._seen_at < (HANGS if self.tally.has_begun else STARTS):
+        if code is None and time.monotonic() - self._seen_at < STANDS and not self._hangs():
             return True
         if code == 0:
             return False
@@ -117,10 +116,24 @@ class Reader:
     def _start(self, first: int) -> None:
         self.tally.is_decoding = 0
         self.tally.number, self.tally.has_begun = first, 0
-        self._seen, self._seen_at = (first, 0), time.monotonic()
         command = [sys.executable, "-m", "tests.fuzz.reading", *map(str, (self._seed, first, self._last, self._path))]
         with self._printed.open("ab") as printed, self._said.open("wb") as said:
             self._process = subprocess.Popen(command, stdout=printed, stderr=said)
+        self._note((first, 0))
+
+    def _note(self, place: tuple[int, int]) -> None:
+        """It has come to a case, or begun."""
+        self._seen, self._seen_at, self._seconds = place, time.monotonic(), self._cpu_seconds()
+
+    def _hangs(self) -> bool:
+        return bool(self.tally.has_begun) and self._cpu_seconds() - self._seconds > HANGS
+
+    def _cpu_seconds(self) -> float:
+        assert self._process is not None
+        try:
+            return sum(psutil.Process(self._process.pid).cpu_times()[:2])
+        except psutil.Error:
+            return 0.0  # it has ended
 
 
 def run(cases: int, seed: int, processes: int = 1, first: int = 0, progress: Progress | None = None) -> Report:
@@ -134,7 +147,7 @@ def run(cases: int, seed: int, processes: int = 1, first: int = 0, progress: Pro
             stack.callback(reader.close)
         going = list(readers)
         while going:
-            time.sleep(0.05)  # the processes do not call back
+            time.sleep(0.2)  # the processes do not call back
             going = [reader for reader in going if reader.look(report)]
             if progress:
                 found = Counter(fault["what"] for reader in readers for fault in reader.faults())
