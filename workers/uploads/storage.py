@@ -78,7 +78,9 @@ def inserted_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]], *, wi
     """Store a file's parts, one by one; gives their bytes."""
     size = 0
     for number, data in parts:
-        StoredPart.objects.create(file=stored, number=number, data=data, digest=part_digest(data) if with_digests else "")
+        StoredPart.objects.create(
+            file=stored, number=number, data=data, digest=part_digest(data) if with_digests else ""
+        )
         size += len(data)
     return size
 
