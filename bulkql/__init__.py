@@ -6,6 +6,8 @@ from bulkql.cleaning import Cleaning
 from bulkql.exporting import async_export, export
 from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
+    apply,
+    async_apply,
     async_create,
     async_delete,
     async_replace,
@@ -21,7 +23,7 @@ from bulkql.verbs import (
     update,
     upsert,
 )
-from bulkql.workers.enums import Lane
+from bulkql.workers.enums import Approval, Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -41,10 +43,12 @@ if TYPE_CHECKING:
     from bulkql.commands import ImportCommand
 
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+BY_ANOTHER = Approval.BY_ANOTHER
 
 __all__ = [
     "ALL",
     "AUTO",
+    "BY_ANOTHER",
     "COPY",
     "SAVE",
     "BadInput",
@@ -62,6 +66,8 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "apply",
+    "async_apply",
     "async_create",
     "async_delete",
     "async_export",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -74,6 +75,19 @@ class BulkOperation:
     @property
     def skipped(self) -> int:
         return self._totals.skipped
+
+    @property
+    def applied_from(self) -> UUID | None:
+        """The plan that it applies."""
+        return self._stored.applied_from_id
+
+    @property
+    def plan_until(self) -> datetime | None:
+        """Until when `bulkql.apply` takes it; None for what is no plan."""
+        from bulkql.workers.ledger.retention import plan_until
+
+        is_plan = self._stored.dry_run and self.state == "COMPLETED"
+        return plan_until(self._totals.finished_at) if is_plan else None
 
     @property
     def exported(self) -> int:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ValidationError
 
 from bulkql.operation import BulkOperation
 from bulkql.workers.enums import OnError, Verb
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -161,6 +162,31 @@ def revert(
     return BulkOperation(revert_stored(stored, user, Given(forces=force, mode=mode, on_error=on_error, **how)))
 
 
+def apply(
+    plan: BulkOperation | UUID | str,
+    *,
+    user: User,
+    mode: Literal["SYNC", "ASYNC", "AUTO"] = "SYNC",
+    label: str | None = None,
+    idempotency_key: str | None = None,
+) -> BulkOperation:
+    """Carry out a plan, which is an operation with `dry_run`, once and as it shows; raises BulkError.
+
+    Rows of the table that changed since it was made are CONFLICT row errors, and not written.
+    """
+    from bulkql.workers.intake.requests import Mode
+    from bulkql.workers.models import Operation
+    from bulkql.workers.operations.applying import ApplyRequest, apply_plan
+
+    key = plan.id if isinstance(plan, BulkOperation) else plan
+    try:
+        stored = Operation.objects.select_related("created_by").get(pk=key)
+    except (Operation.DoesNotExist, ValidationError):
+        raise NotFound(f"There is no operation {key}.") from None
+    how: dict[str, Any] = {"mode": Mode(mode), "label": label, "idempotency_key": idempotency_key}
+    return BulkOperation(apply_plan(ApplyRequest(plan=stored, user=user, **how)))
+
+
 async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`create` for async code."""
     return await sync_to_async(create)(model, rows, **options)
@@ -184,6 +210,11 @@ async def async_upsert(model: Models, rows: Rows | None = None, **options: Any) 
 async def async_delete(model: Models, rows: Rows | QuerySet[Any] | None = None, **options: Any) -> BulkOperation:
     """`delete` for async code."""
     return await sync_to_async(delete)(model, rows, **options)
+
+
+async def async_apply(plan: BulkOperation | UUID | str, **options: Any) -> BulkOperation:
+    """`apply` for async code."""
+    return await sync_to_async(apply)(plan, **options)
 
 
 async def async_sync(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:

@@ -101,7 +101,9 @@ class BulkOptions:
         default=OnError.SKIP_ROWS, description="What bad rows do to the others."
     )
     dry_run: bool | None = strawberry.field(
-        default=False, description="Write everything and roll it back: the same counts and errors, and nothing changes."
+        default=False,
+        description="Write everything and roll it back: the same counts and errors, and nothing changes. It is "
+        "kept as a plan, for applyOperation.",
     )
     chunk_size: int | None = strawberry.field(
         default=None, description="Rows that are written in one transaction; by default as the resource says."
@@ -127,6 +129,17 @@ class BulkOptions:
     skip_existing: bool | None = strawberry.field(
         default=False,
         description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
+    )
+
+
+@strawberry.input(description="How a plan is carried out. What its rows become, the plan says.")
+class ApplyOptions:
+    mode: Mode | None = strawberry.field(
+        default=Mode.AUTO, description="Whether the mutation waits for the rows to be written."
+    )
+    label: str | None = strawberry.field(default=None, description="A name for the operation; by default the plan's.")
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="A second request with this key and the same plan returns the first one's operation."
     )
 
 

@@ -15,10 +15,10 @@ from strawberry.types import Info
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
-from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.inputs import ApplyOptions, BulkOptions, bulk_input_type
 from bulkql.schema.lists.exports import exports_of
 from bulkql.schema.operations import moment
-from bulkql.schema.permissions import operation_for
+from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
@@ -26,6 +26,7 @@ from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
+from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
@@ -61,6 +62,8 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's i
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
 Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
+Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
+HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -95,6 +98,15 @@ class CommonMutation:
         self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
     ) -> BulkOperation | None:
         return await sync_to_async(revert_rows)(info, id, force, options)
+
+    @strawberry.mutation(
+        description="Carry out a plan, which is a dry run: once, and as it shows. Rows of the table that changed since "
+        "are CONFLICT row errors, and not written."
+    )
+    async def apply_operation(
+        self, info: Info[Context, None], id: Plan, options: HowToApply = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(apply)(info, id, options)
 
     @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
     async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
@@ -217,6 +229,20 @@ def revert_rows(
         webhook_url=given.webhook_url,
     )
     return committed(revert(operation, user, how))
+
+
+def apply(info: Info[Context, None], plan_id: str, options: ApplyOptions | None) -> BulkOperation:
+    """Apply a plan that the user may see."""
+    user = user_of(info)
+    plan = readable_operation(user, plan_id)
+    check_selection(info)
+    options = options or ApplyOptions()
+    key = options.idempotency_key
+    return committed(
+        apply_plan(
+            ApplyRequest(plan=plan, user=user, mode=options.mode or Mode.AUTO, label=options.label, idempotency_key=key)
+        )
+    )
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

@@ -26,6 +26,7 @@ from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
 from bulkql.workers.ledger import results, totals
 from bulkql.workers.ledger.results import Page
+from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.models import Input, Operation
 
 if TYPE_CHECKING:
@@ -185,9 +186,17 @@ class BulkOperation:
     created_by: str | None = strawberry.field(description="The user who asked for it.")
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
     revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
+    applied_from: strawberry.ID | None = strawberry.field(description="The plan that it applies: a dry run.")
+    plan_until: datetime.datetime | None = strawberry.field(
+        description="Until when this dry run can be applied as a plan; null for what is no plan."
+    )
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
+
+    @strawberry.field(description="The operation that applied this plan; null before, and for what is no plan.")
+    async def applied_as(self) -> strawberry.ID | None:
+        return await sync_to_async(application_of)(self.stored) if self.dry_run else None
 
     @strawberry.field(description="The counts of each resource, in the order in which they are written.")
     async def resources(self) -> list[ResourceCounts] | None:
@@ -236,6 +245,12 @@ class BulkOperation:
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
+
+
+def application_of(plan: Operation) -> strawberry.ID | None:
+    """The id of the operation that applied a plan."""
+    found = Operation.objects.filter(applied_from=plan).values_list("pk", flat=True).first()
+    return None if found is None else strawberry.ID(str(found))
 
 
 def operation_files(operation: Operation, base_url: str, user: User) -> list[OperationFile]:
@@ -327,8 +342,15 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
         retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
         revert_of=strawberry.ID(str(operation.revert_of_id)) if operation.revert_of_id is not None else None,
+        applied_from=strawberry.ID(str(operation.applied_from_id)) if operation.applied_from_id is not None else None,
+        plan_until=plan_until(progress.finished_at) if is_plan(operation, progress) else None,
         stored=operation,
     )
+
+
+def is_plan(operation: Operation, progress: Progress) -> bool:
+    """Whether it can be applied, in its time."""
+    return operation.dry_run and progress.state == State.COMPLETED
 
 
 def eta(progress: Progress, speed: float | None) -> float | None:

@@ -75,6 +75,7 @@ for _name in (
     "UPLOAD_SECONDS",
     "FILE_SECONDS",
     "RETENTION_DAYS",
+    "PLAN_DAYS",
     "QUERY_TOKENS",
     "QUERY_ALIASES",
     "QUERY_DEPTH",

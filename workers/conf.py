@@ -92,6 +92,8 @@ class Limits:
     image_rows: int = 100_000
     #: Days after which operations that are over are purged, and uploads that nobody needs.
     retention_days: int = 7
+    #: Days after which a dry run can no longer be applied; it is kept as long, and its upload with it.
+    plan_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
     #: Aliases in a query.

@@ -40,6 +40,14 @@ class OnError(models.TextChoices):
     REJECT_ALL = "REJECT_ALL"
 
 
+class Approval(models.TextChoices):
+    """Who has to agree before rows of a resource are written."""
+
+    NONE = "NONE"
+    #: A user other than the one who made the plan: rows are written by plans alone.
+    BY_ANOTHER = "BY_ANOTHER"
+
+
 class State(models.TextChoices):
     """Where an operation stands."""
 

@@ -90,6 +90,10 @@ class Operation(models.Model):
     forces = models.BooleanField(
         default=False, db_default=False, help_text="A revert of rows that were changed since, too."
     )
+    # A plan is applied once, whoever asks at the same moment.
+    applied_from = models.OneToOneField(
+        "self", null=True, on_delete=models.SET_NULL, related_name="application", help_text="The plan that it applies."
+    )
     lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -112,6 +116,7 @@ class Operation(models.Model):
 
     class Meta:
         db_table = "bulkql_operation"
+        permissions = [("apply_operation", "Can apply a plan")]
         constraints = [
             models.UniqueConstraint(fields=["created_by", "idempotency_key"], name="bulkql_operation_once"),
         ]
@@ -131,6 +136,11 @@ class Operation(models.Model):
     def is_one_transaction(self) -> bool:
         """All of its rows are written together, or none: its chunks are not for several workers."""
         return self.dry_run or self.on_error == OnError.REJECT_ALL or self.trades
+
+    @property
+    def looks_first(self) -> bool:
+        """What it finds in the table is recorded, or compared with what a plan found."""
+        return self.dry_run or self.applied_from_id is not None
 
 
 class Input(models.Model):
@@ -226,6 +236,7 @@ class Chunk(models.Model):
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
     images = models.BinaryField(null=True, help_text="What its rows were before, compressed Arrow IPC.")
+    evidence = models.BinaryField(null=True, help_text="What a dry run saw of the table's rows, compressed Arrow IPC.")
 
     class Meta:
         db_table = "bulkql_chunk"

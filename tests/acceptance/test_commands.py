@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -146,7 +147,8 @@ def test_operations_are_left_watched_canceled_and_retried(run, tmp_path):
 def test_an_import_that_waits_is_paused_and_goes_on(run, service, tmp_path):
     sent = tmp_path / "january.csv"
     sent.write_text(f"{HEADER}\n{line(1)}\n")
-    slowly = ("--max-rows-per-second", "1000", "--start-at", "2126-01-01T00:00:00Z")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    slowly = ("--max-rows-per-second", "1000", "--start-at", tomorrow.isoformat())
 
     later = operation_in(run("import", sent, *MAPPED, *slowly, "--no-wait").stdout)
     steered = [run(command, later).stdout for command in ("pause", "resume", "cancel")]

@@ -30,19 +30,31 @@ class Cutter:
     def __init__(self, target: int, after: int) -> None:
         self.port, self.cuts = free_port(), 0
         self._target, self._after = target, after
-        self._loop = asyncio.new_event_loop()
+        self._is_ready = threading.Event()
+        self._open: set[asyncio.StreamWriter] = set()
 
-    def run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", self.port))
-        self._loop.run_forever()
+    def __enter__(self) -> Cutter:
+        self._thread = threading.Thread(target=asyncio.run, args=[self._serve()])
+        self._thread.start()
+        self._is_ready.wait()
+        return self
 
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._is_over.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._is_over = asyncio.get_running_loop(), asyncio.Event()
+        async with await asyncio.start_server(self._accept, "127.0.0.1", self.port):
+            self._is_ready.set()
+            await self._is_over.wait()
+            for one in self._open:
+                one.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        answers = asyncio.ensure_future(self._pass(there, writer))
+        self._open |= {writer, back}
+        answers = asyncio.ensure_future(passed(there, writer))
         brought = 0
         with suppress(OSError):
             while piece := await reader.read(16 * 1024):
@@ -56,21 +68,19 @@ class Cutter:
         for one in (writer, back):
             one.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while piece := await reader.read(16 * 1024):
-                writer.write(piece)
-                await writer.drain()
+
+async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What comes back."""
+    with suppress(OSError):
+        while piece := await reader.read(16 * 1024):
+            writer.write(piece)
+            await writer.drain()
 
 
 @pytest.fixture
 def cutter(service) -> Iterator[Cutter]:
-    proxy = Cutter(int(service.url.rsplit(":", 1)[1]), 200_000)
-    thread = threading.Thread(target=proxy.run, daemon=True)
-    thread.start()
-    yield proxy
-    proxy.stop()
-    thread.join()
+    with Cutter(int(service.url.rsplit(":", 1)[1]), 200_000) as proxy:
+        yield proxy
 
 
 @pytest.fixture

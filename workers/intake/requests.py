@@ -25,7 +25,7 @@ from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
-from bulkql.workers.resources.rights import may, permission_to
+from bulkql.workers.resources.rights import may, needs_approval, permission_to
 from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.targets import check_url
 
@@ -162,6 +162,8 @@ def check_request(request: BulkRequest) -> None:
         check_permissions(request.user, request.verb, resource)
         if item.guard is not None:
             check_permissions(request.user, Verb.DELETE, resource)
+        if not request.dry_run:
+            check_needs_no_plan(Verb.DELETE if item.guard is not None else request.verb, resource)
         # To delete all rows in scope is what an empty list asks for; the guard says whether it may.
         if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
@@ -264,6 +266,38 @@ def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
         if not may(user, action, resource.model):
             permission = permission_to(action, resource.model)
             raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
+
+
+def check_may_still(user: User, verb: Verb, resource: BulkResource) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    if verb not in resource.operations:
+        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
+    check_permissions(user, verb, resource)
+
+
+def check_may_revert(user: User, resource: BulkResource) -> None:
+    """Where another user had to agree to the rows, only who may agree undoes them; raises Forbidden."""
+    if needs_approval(resource, Verb.REVERT) and not user.has_perm(APPLY):
+        raise Forbidden(f"To revert {resource.name}, whose rows need approval, needs the permission {APPLY}.")
+
+
+def check_needs_no_plan(verb: Verb, resource: BulkResource) -> None:
+    """Whether rows may be written as they are asked for; raises Forbidden where another user has to agree."""
+    if needs_approval(resource, verb):
+        raise Forbidden(
+            f"{verb.title()} of {resource.name} needs the approval of another user: send it with dryRun: true, and let "
+            f"somebody who has the permission {APPLY} apply that plan (applyOperation)."
+        )
+
+
+#: Django's permission to apply plans.
+APPLY = "bulkql.apply_operation"
+
+
+def check_may_apply(user: User) -> None:
+    """Whether the user may apply plans at all; raises Forbidden."""
+    if not user.has_perm(APPLY):
+        raise Forbidden(f"To apply a plan takes the permission {APPLY}.")
 
 
 def check_may_upload(user: User) -> None:

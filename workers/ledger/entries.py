@@ -27,6 +27,8 @@ class Entry:
     errors: pl.DataFrame
     cascades: dict[str, int]
     images: bytes | None = None
+    #: What a dry run saw of the table's rows (workers/evidence); None for what is no plan.
+    evidence: pl.DataFrame | None = None
 
     def columns(self) -> dict[str, object]:
         """The columns of a chunk that hold it."""
@@ -38,6 +40,7 @@ class Entry:
             "results": pack(self.outcomes.drop("index")),
             "errors": pack(self.errors) if self.errors.height else None,
             "error_count": self.errors.height,
+            **({} if self.evidence is None else {"evidence": pack(self.evidence)}),
             "cascades": self.cascades or None,
             "images": self.images,
             **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},

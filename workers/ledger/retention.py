@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -20,11 +22,20 @@ def purge() -> tuple[int, int]:
     return purge_operations(), purge_uploads()
 
 
+def plan_until(finished_at: datetime | None) -> datetime | None:
+    """Until when a plan that was over then can be applied."""
+    return None if finished_at is None else finished_at + timedelta(days=limits().plan_days)
+
+
 def purge_operations() -> int:
-    """Operations that were over more than BULKQL_RETENTION_DAYS ago."""
-    old = Operation.objects.filter(finished_at__lt=Now() - timedelta(days=limits().retention_days))
-    # What rows were goes with the operation; a revert of it needs that until its end.
-    old = old.exclude(Exists(Operation.objects.filter(revert_of=OuterRef("pk"), finished_at=None)))
+    """Operations that were over more than BULKQL_RETENTION_DAYS ago, and plans that are good no more."""
+    retention = timedelta(days=limits().retention_days)
+    is_old = Q(dry_run=False, finished_at__lt=Now() - retention)
+    is_past = Q(dry_run=True, finished_at__lt=Now() - max(retention, timedelta(days=limits().plan_days)))
+    # What a plan saw, or what rows were, is asked for while it is applied, or reverted.
+    is_needed = Q(applied_from=OuterRef("pk")) | Q(revert_of=OuterRef("pk"))
+    needed = Exists(Operation.objects.filter(is_needed, finished_at=None))
+    old = Operation.objects.filter(is_old | is_past).exclude(needed)
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):
         files = Export.objects.filter(input__operation__in=ids).exclude(path="")

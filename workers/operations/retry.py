@@ -19,7 +19,12 @@ from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSED
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.intake.requests import (
+    check_may_revert,
+    check_may_still,
+    check_needs_no_plan,
+    check_permissions,
+)
 from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
@@ -90,10 +95,10 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     if first is None:
         return 0
     is_revert = again.verb == Verb.REVERT
-    if not is_revert:
-        check_still_allowed(resource, Verb(again.verb), user)
-    if old.removes and not is_revert:
-        check_permissions(user, Verb.DELETE, resource)
+    if is_revert:
+        check_may_revert(user, resource)
+    else:
+        check_may_write_again(again, old, resource, user)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -117,6 +122,16 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     return store_total(stored, total)
 
 
+def check_may_write_again(again: Operation, old: Input, resource: BulkResource, user: User) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    verb = Verb(again.verb)
+    check_may_still(user, verb, resource)
+    if old.removes:
+        check_permissions(user, Verb.DELETE, resource)
+    if not again.dry_run:
+        check_needs_no_plan(Verb.DELETE if old.removes else verb, resource)
+
+
 def store_total(stored: Input, total: int) -> int:
     """All rows of an input are stored."""
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
@@ -135,13 +150,6 @@ def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterat
     for frame in slices:
         yield verdicts.mark(frame, row_start)
         row_start += frame.height
-
-
-def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
-    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
-    if verb not in resource.operations:
-        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
-    check_permissions(user, verb, resource)
 
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:

@@ -25,7 +25,7 @@ from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_options, rate_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_may_revert, check_options, rate_of
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
@@ -196,6 +196,7 @@ def its_source(operation: Operation, one: Input) -> Input:
 
 def check_may_undo(user: User, one: Input, resource: BulkResource) -> None:
     """Whether the user has the opposite permission of each thing that was done; raises Forbidden."""
+    check_may_revert(user, resource)
     wrote = one.chunks.aggregate(delete=Sum("created"), change=Sum("updated"), add=Sum("deleted"))
     needed = [(action, resource.model) for action, rows in wrote.items() if rows]
     for cascades in one.chunks.exclude(cascades=None).values_list("cascades", flat=True):

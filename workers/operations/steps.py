@@ -19,6 +19,7 @@ from bulkql.workers.errors import BadInput, BulkError, GivenUp, LeaseLost, Pause
 from bulkql.workers.exports.records import end_idle
 from bulkql.workers.exports.writing import write_files
 from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
@@ -284,8 +285,10 @@ def go_through(claimed: Input, *, dispatches: bool) -> None:
             dispatch_chunks(claimed.operation_id)
 
 
-def chunks_of(claimed: Input) -> Iterator[Chunk]:
-    """What is read for an input, as it is stored: its file, or the rows that a sync misses."""
+def chunks_of(claimed: Input) -> Iterator[object]:
+    """What is read for an input, as it is stored: its file, the rows that a sync misses, or those of a plan."""
+    if claimed.operation.applied_from_id is not None:
+        return planned_chunks(claimed)
     return unnamed_rows(claimed) if claimed.removes else read_upload(claimed)
 
 

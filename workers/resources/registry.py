@@ -16,7 +16,7 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Lane, Verb
+from bulkql.workers.enums import Approval, Lane, Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
@@ -48,6 +48,8 @@ class BulkResource:
     #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
     #: encrypted. The table gets what before_write makes of them.
     write_only_fields: ClassVar[tuple[str, ...]] = ()
+    #: BY_ANOTHER: rows are written by plans alone, dry runs that a user other than their author applies.
+    approval: ClassVar[Approval] = Approval.NONE
     #: What an export's file holds where nobody says: fields, and those of targets (account.name). By default `fields`,
     #: with the primary key where rows are found by no other. What a user may not read is left out.
     export_fields: ClassVar[tuple[str, ...]] = ()
