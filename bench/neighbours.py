@@ -68,6 +68,7 @@ class Neighbours:
             client.join()
         times = pl.Series(self.seconds) * 1_000
         quantiles = {f"p{part}": round(float(times.quantile(part / 100) or 0), 2) for part in (50, 95, 99)}
+        typer.echo(f"{len(times)} transactions, {quantiles} ms, {found}", err=True)
         return {
             "transactions": len(times), **quantiles, "longest": round(float(str(times.max())), 2),
             "load": round(os.getloadavg()[0], 1), **found,
@@ -132,7 +133,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Rows of the operation.")] = 5_000_000,
     rate: Annotated[int, typer.Option(help="Transactions of the neighbours in a second.")] = 200,
     pace: Annotated[int, typer.Option(help="maxRowsPerSecond of the operation that is paced.")] = 2_000,
-    chunk_size: Annotated[int, typer.Option(help="Its chunkSize; small chunks are short.")] = 250,
+    chunk_size: Annotated[int, typer.Option(help="Its chunkSize; small chunks are short.")] = 500,
     seconds: Annotated[float, typer.Option(help="Of each measurement.")] = 60,
 ) -> None:
     """Measure, and print one JSON object."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bench import client, database, service
 from bench.case import CASES, Case
-from bench.cases import bad_rows, changing, creating, validating, waiting, watching
+from bench.cases import bad_rows, changing, creating, exporting, validating, waiting, watching
 from bench.processes import peaks
 from bench.repetitions import Figures, measure
 from bench.stage import Stage
 
 #: Importing them enters their cases; they run in this order.
-MODULES = (creating, changing, bad_rows, waiting, watching, validating)
+MODULES = (creating, changing, exporting, bad_rows, waiting, watching, validating)
 QUICK_REPETITIONS = 1
 
 

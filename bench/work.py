@@ -36,6 +36,12 @@ def create(count: int, directory: Path) -> Work:
     return Work(sent=rows, after=rows)
 
 
+def export(count: int, directory: Path) -> Work:
+    """All rows are there, and stay."""
+    rows = transactions(count, directory)
+    return Work(before=rows, sent=rows, after=rows)
+
+
 def create_with_more(count: int, directory: Path) -> Work:
     """New rows in an empty table, and five hundred more that are sent beside them."""
     return Work(

@@ -3,22 +3,27 @@
 from typing import TYPE_CHECKING, Any
 
 from bulkql.cleaning import Cleaning
-from bulkql.operation import BulkOperation
+from bulkql.exporting import async_export, export
+from bulkql.operation import BulkOperation, File
 from bulkql.verbs import (
+    apply,
+    async_apply,
     async_create,
     async_delete,
     async_replace,
+    async_revert,
     async_sync,
     async_update,
     async_upsert,
     create,
     delete,
     replace,
+    revert,
     sync,
     update,
     upsert,
 )
-from bulkql.workers.enums import Lane
+from bulkql.workers.enums import Approval, Lane
 from bulkql.workers.errors import (
     BadInput,
     BulkError,
@@ -38,10 +43,12 @@ if TYPE_CHECKING:
     from bulkql.commands import ImportCommand
 
 AUTO, COPY, SAVE = Lane.AUTO, Lane.COPY, Lane.SAVE
+BY_ANOTHER = Approval.BY_ANOTHER
 
 __all__ = [
     "ALL",
     "AUTO",
+    "BY_ANOTHER",
     "COPY",
     "SAVE",
     "BadInput",
@@ -50,6 +57,7 @@ __all__ = [
     "BulkResource",
     "ChunkOutcome",
     "Cleaning",
+    "File",
     "Forbidden",
     "IdempotencyConflict",
     "ImportCommand",
@@ -58,18 +66,24 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "UnreadableFile",
+    "apply",
+    "async_apply",
     "async_create",
     "async_delete",
+    "async_export",
     "async_replace",
+    "async_revert",
     "async_sync",
     "async_update",
     "async_upsert",
     "chunk_written",
     "create",
     "delete",
+    "export",
     "operation_finished",
     "register",
     "replace",
+    "revert",
     "row_errors",
     "sync",
     "update",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
-    from bulkql.workers.ledger.totals import Progress
+    from bulkql.workers.downloads.download import Download
+    from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
 
 
@@ -73,6 +77,31 @@ class BulkOperation:
         return self._totals.skipped
 
     @property
+    def applied_from(self) -> UUID | None:
+        """The plan that it applies."""
+        return self._stored.applied_from_id
+
+    @property
+    def plan_until(self) -> datetime | None:
+        """Until when `bulkql.apply` takes it; None for what is no plan."""
+        from bulkql.workers.ledger.retention import plan_until
+
+        is_plan = self._stored.dry_run and self.state == "COMPLETED"
+        return plan_until(self._totals.finished_at) if is_plan else None
+
+    @property
+    def exported(self) -> int:
+        """Rows that were written to an export's files."""
+        return self._totals.exported
+
+    @property
+    def files(self) -> list[File]:
+        """What it offers for download, once it is over: an export's files, or the rows that it left and its results."""
+        from bulkql.workers.downloads.files import downloads
+
+        return [File(one) for one in downloads(self.id)]
+
+    @property
     def cascades(self) -> dict[str, int]:
         """Rows that were deleted along with its own, by model."""
         from bulkql.workers.ledger.totals import cascades
@@ -92,6 +121,13 @@ class BulkOperation:
 
         chunks = self._stored.chunks.filter(recorded_at__isnull=False)
         return (row for _, row in walk(chunks, result_rows, None))
+
+    @property
+    def reverted(self) -> Heaps:
+        """Of a revert: how many rows are undone, were changed_since and so kept, and are impossible to undo."""
+        from bulkql.workers.ledger.totals import heaps
+
+        return heaps(self._stored)
 
     def refresh(self) -> Self:
         """Read the totals again."""
@@ -135,10 +171,51 @@ class BulkOperation:
 
     def __repr__(self) -> str:
         counts = {
-            name: getattr(self, name) for name in ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+            name: getattr(self, name)
+            for name in ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
         }
         told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         return f"<BulkOperation {self.id} {self.state}{f': {told}' if told else ''}>"
+
+
+class File:
+    """A file of an operation."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+
+    @property
+    def name(self) -> str:
+        """financialTransactions.csv, say."""
+        return self._download.name
+
+    @property
+    def format(self) -> str:
+        """CSV, NDJSON, PARQUET or XLSX."""
+        return self._download.format.value
+
+    @property
+    def rows(self) -> int:
+        return self._download.rows
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, some at a time in memory."""
+        return self._download.pieces()
+
+    def read(self) -> bytes:
+        """All of its bytes."""
+        return b"".join(self.pieces())
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it to a path, or under its own name into a directory; gives the path."""
+        target = Path(path)
+        target = target / self.name if target.is_dir() else target
+        with target.open("wb") as file:
+            file.writelines(self.pieces())
+        return target
+
+    def __repr__(self) -> str:
+        return f"<File {self.name}: {self.rows:,} rows>"
 
 
 def totals_of(stored: Operation) -> Progress:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bulkql.server import downloads, uploads
+from bulkql.server import downloads
 from bulkql.server.graphiql import GraphiQLView
 from bulkql.server.graphql import GraphQLView
+from bulkql.server.uploads import views as uploads
 
 app_name = "bulkql"
 
 urlpatterns = [
     path("graphql", GraphQLView.as_view(), name="graphql"),
     path("graphiql", GraphiQLView.as_view(), name="graphiql"),
+    path("uploads", uploads.create, name="uploads"),
     path("uploads/<uuid:upload_id>", uploads.receive, name="upload"),
     path("files/templates/<str:signature>/<str:name>", downloads.send_template, name="template"),
     path("files/<uuid:operation_id>/<str:signature>/<str:name>", downloads.send, name="file"),

@@ -9,13 +9,14 @@ import strawberry
 
 from bulkql.workers.enums import DeliveryState, OnError, Outcome, State, Verb
 from bulkql.workers.errors import Code
-from bulkql.workers.intake.requests import Mode
+from bulkql.workers.intake.requests import FileCompression, Mode
 from bulkql.workers.readers.options import EmptyCells, FileFormat, ShortRecords, UnknownColumns
 
 __all__ = [
     "Code",
     "DeliveryState",
     "EmptyCells",
+    "FileCompression",
     "FileFormat",
     "Mode",
     "OnError",
@@ -53,6 +54,14 @@ describe(
     XLSX="A sheet of a workbook of Excel (.xlsx, .xlsm), or of LibreOffice (.ods).",
 )
 describe(
+    FileCompression,
+    "Compression",
+    "How an exported file is made smaller.",
+    NONE="It is not.",
+    GZIP="By gzip; of Parquet, its pages.",
+    ZSTD="By Zstandard, which is faster and smaller; of Parquet, its pages.",
+)
+describe(
     UnknownColumns,
     "UnknownColumns",
     "What becomes of a file's columns that the resource does not have.",
@@ -83,6 +92,8 @@ describe(
     UPSERT="Rows that are in the table are updated; the others are created.",
     DELETE="Rows of the table are deleted.",
     SYNC="The table, or a part of it, becomes what the rows say.",
+    EXPORT="Rows of the table are written to files.",
+    REVERT="What another operation did to its rows is undone.",
 )
 describe(
     OnError,
@@ -133,6 +144,7 @@ describe(
     FORBIDDEN="The user may not change the row with this key.",
     MALFORMED="The record of the file cannot be read as a row: quotes, cells or JSON are not as they should be.",
     REJECTED="The database rejected the row for a reason of its own, such as a trigger.",
+    CONFLICT="The row of the table was changed since the operation looked at it, and is left as it is.",
 )
 describe(
     DeliveryState,

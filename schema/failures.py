@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
 
-from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.conf import documentation_of, limits, setting_name
 from bulkql.workers.errors import REFUSALS, BulkError, place_of
 
 logger = logging.getLogger("bulkql")
@@ -38,7 +38,19 @@ class StreamFailures(SchemaExtension):
 
 
 def coded(error: GraphQLError) -> GraphQLError:
-    """The same error with `extensions.code`."""
+    """The same error with `extensions.code` and `extensions.documentation`."""
+    told = with_code(error)
+    assert told.extensions is not None
+    told.extensions = {**told.extensions, **extensions_of(str(told.extensions["code"]))}
+    return told
+
+
+def extensions_of(code: str) -> dict[str, str]:
+    """What a request-level error tells programs, and where its code is explained."""
+    return {"code": code, "documentation": documentation_of("request", code)}
+
+
+def with_code(error: GraphQLError) -> GraphQLError:
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error

@@ -13,11 +13,12 @@ import strawberry
 from strawberry.file_uploads import Upload
 from strawberry.types.enum import EnumValueDefinition
 
-from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
-from bulkql.schema.lists.filters import filter_of
+from bulkql.schema.enums import EmptyCells, FileCompression, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
+from bulkql.schema.lists.filters import filter_of, order_of
 from bulkql.schema.scalars import describe, type_of
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.enums import Verb
+from bulkql.workers.exports.fields import default_names
 from bulkql.workers.intake.requests import MAX_DELETE_PERCENT
 from bulkql.workers.resources.registry import BulkResource, resource_of
 from bulkql.workers.resources.rights import has_field_rights
@@ -100,7 +101,9 @@ class BulkOptions:
         default=OnError.SKIP_ROWS, description="What bad rows do to the others."
     )
     dry_run: bool | None = strawberry.field(
-        default=False, description="Write everything and roll it back: the same counts and errors, and nothing changes."
+        default=False,
+        description="Write everything and roll it back: the same counts and errors, and nothing changes. It is "
+        "kept as a plan, for applyOperation.",
     )
     chunk_size: int | None = strawberry.field(
         default=None, description="Rows that are written in one transaction; by default as the resource says."
@@ -129,6 +132,17 @@ class BulkOptions:
     )
 
 
+@strawberry.input(description="How a plan is carried out. What its rows become, the plan says.")
+class ApplyOptions:
+    mode: Mode | None = strawberry.field(
+        default=Mode.AUTO, description="Whether the mutation waits for the rows to be written."
+    )
+    label: str | None = strawberry.field(default=None, description="A name for the operation; by default the plan's.")
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="A second request with this key and the same plan returns the first one's operation."
+    )
+
+
 def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any, str]]) -> Any:
     """A Strawberry input of optional and required fields: (python name, GraphQL name, type, description)."""
     namespace: dict[str, Any] = {"__annotations__": {}, "__module__": __name__}
@@ -146,9 +160,12 @@ def input_type(name: str, description: str, fields: Iterable[tuple[str, str, Any
 def bulk_input_type(verb: Verb, resources: list[BulkResource]) -> Any:
     """BulkCreateInput: an optional field for each resource."""
     order = "children before parents" if verb == Verb.DELETE else "parents before children"
+    words = f"The rows to {verb.lower()}. Several resources are written as one operation, {order}."
+    if verb == Verb.EXPORT:
+        words = "The rows to export: a file for each resource, and all files of one moment."
     return input_type(
         f"Bulk{verb.title()}Input",
-        f"The rows to {verb.lower()}. Several resources are written as one operation, {order}.",
+        words,
         (
             (resource.name, resource.name, resource_type(verb, resource) | None, f"Rows of {resource.name}.")
             for resource in resources
@@ -159,6 +176,8 @@ def bulk_input_type(verb: Verb, resources: list[BulkResource]) -> Any:
 
 def resource_type(verb: Verb, resource: BulkResource) -> Any:
     """FinancialTransactionCreate: rows, or a file of them, and how they are found."""
+    if verb == Verb.EXPORT:
+        return export_type(resource)
     fields = field_enum(resource)
     key = " or ".join((resource.match_fields and (resource.pk.name, ", ".join(resource.match_fields))) or ("id",))
     match_by = (
@@ -181,6 +200,33 @@ def resource_type(verb: Verb, resource: BulkResource) -> Any:
             *(match_by if verb != Verb.CREATE else ()),
             *(update_fields if verb in (Verb.UPSERT, Verb.SYNC) else ()),
             *(scope_of_sync(resource) if verb == Verb.SYNC else ()),
+        ),
+    )
+
+
+def export_type(resource: BulkResource) -> Any:
+    """FinancialTransactionExport: which rows, in which order, and the file that they go into."""
+    names = ", ".join(default_names(resource))
+    return input_type(
+        f"{resource.type_name}{Verb.EXPORT.title()}",
+        f"Rows of {resource.name} to export, among those that you may see.",
+        (
+            ("where", "where", filter_of(resource) | None, "Which rows; by default all."),
+            (
+                "order",
+                "order",
+                GenericAlias(list, order_of(resource)) | None,
+                "In which order; an earlier key comes first. By default by their primary keys.",
+            ),
+            (
+                "fields",
+                "fields",
+                list[str] | None,
+                "The columns of the file, under these names: fields of the resource, and through foreign keys those of "
+                f"other resources (account.name). By default {names}, as far as you may read them.",
+            ),
+            ("format", "format", FileFormat | None, "The file's format; by default CSV."),
+            ("compression", "compression", FileCompression | None, "By default none, and within Parquet ZSTD."),
         ),
     )
 

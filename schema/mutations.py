@@ -15,16 +15,20 @@ from strawberry.types import Info
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
-from bulkql.schema.inputs import BulkOptions, bulk_input_type
+from bulkql.schema.inputs import ApplyOptions, BulkOptions, bulk_input_type
+from bulkql.schema.lists.exports import exports_of
 from bulkql.schema.operations import moment
-from bulkql.schema.permissions import operation_for
+from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
+from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
 from bulkql.workers.webhooks import deliveries
@@ -36,18 +40,30 @@ class Header:
     value: str = strawberry.field(description="The header's value.")
 
 
-@strawberry.type(description="A place for a file: send its bytes to `url` with `method`.")
+@strawberry.type(
+    description="A place for a file: send its bytes to `url` with `method`, all at once, or by tus in many steps."
+)
 class CreatedUpload:
     id: strawberry.ID = strawberry.field(description="For FileInput.uploadId.")
     url: str = strawberry.field(description="Where the bytes go.")
     method: str = strawberry.field(description="The HTTP method: PUT.")
     headers: list[Header] = strawberry.field(description="Headers to send along, besides your authorization.")
     expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
+    tus_resumable: str = strawberry.field(
+        description="The version of tus that `url` speaks too, for large files and connections that are cut: HEAD "
+        "tells how many bytes are stored, PATCH goes on from there. A client of tus takes `url` as its upload's."
+    )
 
+
+#: https://tus.io/protocols/resumable-upload
+TUS_VERSION = "1.0.0"
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
+Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
+Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
+HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -73,6 +89,24 @@ class CommonMutation:
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(retry_rows)(info, id)
+
+    @strawberry.mutation(
+        description="Undo what an operation wrote, as a new operation: created rows are deleted, changed ones "
+        "restored, deleted ones brought back. A row that was changed since is left as it is (CONFLICT), unless `force`."
+    )
+    async def revert_operation(
+        self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(revert_rows)(info, id, force, options)
+
+    @strawberry.mutation(
+        description="Carry out a plan, which is a dry run: once, and as it shows. Rows of the table that changed since "
+        "are CONFLICT row errors, and not written."
+    )
+    async def apply_operation(
+        self, info: Info[Context, None], id: Plan, options: HowToApply = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(apply)(info, id, options)
 
     @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
     async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
@@ -101,6 +135,8 @@ DESCRIPTIONS = {
     Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
     Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
+    Verb.EXPORT: "Write rows to files, one for each resource, which the operation names when it is over: `files`. Few "
+    "rows come at once.",
 }
 
 
@@ -129,7 +165,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
     request = BulkRequest(
         verb=verb,
         user=user,
-        inputs=inputs_of(verb, given, lists, user, info),
+        inputs=exports_of(given, user, info) if verb == Verb.EXPORT else inputs_of(verb, given, lists, user, info),
         mode=options.mode or Mode.AUTO,
         on_error=options.on_error or OnError.SKIP_ROWS,
         dry_run=bool(options.dry_run),
@@ -170,6 +206,45 @@ def retry_rows(info: Info[Context, None], operation_id: str) -> BulkOperation:
     return committed(retry(operation, user))
 
 
+def revert_rows(
+    info: Info[Context, None], operation_id: str, force: bool, options: BulkOptions | None
+) -> BulkOperation:
+    """Revert an operation that the user may see."""
+    user = user_of(info)
+    operation = operation_for(user, operation_id)
+    check_selection(info)
+    given = options or BulkOptions()
+    if given.skip_existing:
+        raise BadInput("skipExisting is for rows to create, and a revert brings back what was there. Leave it out.")
+    how = RevertOptions(
+        forces=force,
+        mode=given.mode or Mode.AUTO,
+        on_error=given.on_error or OnError.SKIP_ROWS,
+        dry_run=bool(given.dry_run),
+        chunk_size=given.chunk_size,
+        label=given.label or "",
+        idempotency_key=given.idempotency_key,
+        start_at=moment(given.start_at),
+        max_rows_per_second=given.max_rows_per_second,
+        webhook_url=given.webhook_url,
+    )
+    return committed(revert(operation, user, how))
+
+
+def apply(info: Info[Context, None], plan_id: str, options: ApplyOptions | None) -> BulkOperation:
+    """Apply a plan that the user may see."""
+    user = user_of(info)
+    plan = readable_operation(user, plan_id)
+    check_selection(info)
+    options = options or ApplyOptions()
+    key = options.idempotency_key
+    return committed(
+        apply_plan(
+            ApplyRequest(plan=plan, user=user, mode=options.mode or Mode.AUTO, label=options.label, idempotency_key=key)
+        )
+    )
+
+
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:
     """A new upload and the way to fill it."""
     user = user_of(info)
@@ -181,4 +256,5 @@ def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedU
         method="PUT",
         headers=[Header(name="Content-Type", value="application/octet-stream")],
         expires_at=uploads.expires_at(upload),
+        tus_resumable=TUS_VERSION,
     )

@@ -16,7 +16,7 @@ from strawberry.types import Info
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.enums import State, Verb
 from bulkql.schema.order import OperationOrder, Place, ordering
-from bulkql.schema.permissions import operation_for, visible_operations
+from bulkql.schema.permissions import is_staff, plans_to_apply, readable_operation, visible_operations
 from bulkql.schema.types import After, BulkOperation, First, given, snapshot
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import check_text, exceeds
@@ -66,11 +66,14 @@ Order = Annotated[
 
 @strawberry.type
 class OperationQuery:
-    @strawberry.field(description="One operation; your own, or for staff any.")
+    @strawberry.field(description="One operation; your own, a plan that you may apply, or for staff any.")
     async def operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
-        return await sync_to_async(lambda: snapshot(operation_for(user_of(info), id)))()
+        return await sync_to_async(lambda: snapshot(readable_operation(user_of(info), id)))()
 
-    @strawberry.field(description="Your operations; for staff all of them.")
+    @strawberry.field(
+        description="Your operations; for staff all of them. With dryRun: true also the plans of others that you may "
+        "apply."
+    )
     async def operations(
         self,
         info: Info[Context, None],
@@ -91,7 +94,11 @@ def operations_page(
     exceeds("page_rows", "operations in a page", first, "ask for fewer")
     if first < 0:
         raise BadInput(f"first is {first}; a page has no negative number of operations.")
-    chosen = narrowed(visible_operations(user), filters or OperationFilter())
+    filters = filters or OperationFilter()
+    visible = visible_operations(user)
+    if filters.dry_run and not is_staff(user):
+        visible = visible | plans_to_apply(user, Operation.objects.select_related("created_by"))
+    chosen = narrowed(visible, filters)
     rest = chosen if after is None else chosen.filter(Place.of(after, order).is_behind())
     found = list(rest.order_by(*ordering(order))[: first + 1])
     edges = [edge(operation, order) for operation in found[:first]]

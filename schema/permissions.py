@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import strawberry
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from strawberry.types import get_object_definition
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.errors import Forbidden, NotFound, Unauthenticated
-from bulkql.workers.models import Operation
-from bulkql.workers.resources.registry import BulkResource, registered, resource_of
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput, Forbidden, NotFound, Unauthenticated
+from bulkql.workers.exports.fields import fields_for
+from bulkql.workers.intake.requests import APPLY
+from bulkql.workers.models import Input, Operation
+from bulkql.workers.resources.registry import BulkResource, registered, resource_named, resource_of
 from bulkql.workers.resources.rights import may, permission_to, write_only
+from bulkql.workers.resources.scope import has_own_scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -42,12 +47,56 @@ def user_now(user: User) -> User:
 
 
 def operation_for(user: User, operation_id: str) -> Operation:
-    """An operation that the user may see; raises NotFound."""
+    """An operation that is the user's to stop or to retry; raises NotFound."""
     try:
         return visible_operations(user).get(id=UUID(str(operation_id)))
     except (Operation.DoesNotExist, ValueError):
-        shown = operation_id[:100] or "(no id was given)"
-        raise NotFound(f"There is no operation {shown} that you may see.") from None
+        raise no_operation(operation_id) from None
+
+
+def readable_operation(user: User, operation_id: str) -> Operation:
+    """An operation that the user may look at: also a plan that he could apply, and what became of his plan of another.
+
+    Raises NotFound.
+    """
+    with suppress(NotFound):
+        return operation_for(user, operation_id)
+    if is_uuid(operation_id):
+        others = Operation.objects.select_related("created_by").filter(id=operation_id)
+        found = others.filter(applied_from__created_by=user).first() or plans_to_apply(user, others).first()
+        if found is not None:
+            return found
+    raise no_operation(operation_id)
+
+
+def no_operation(operation_id: str) -> NotFound:
+    shown = operation_id[:100] or "(no id was given)"
+    return NotFound(f"There is no operation {shown} that you may see.")
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def plans_to_apply(user: User, operations: QuerySet[Operation]) -> QuerySet[Operation]:
+    """Those of these operations that are plans and that the user, who may apply plans, may read as a whole.
+
+    What belongs to users one by one (get_queryset, readable_fields) is looked at by its author and by staff alone: the
+    rows of a plan are not in the table yet, where it could be asked whose they are.
+    """
+    if not user.has_perm(APPLY):
+        return operations.none()
+    open_to_all = [
+        one.name
+        for one in registered()
+        if may_view(user, one) and not has_own_scope(one) and not write_only(one, user) - one.write_only
+    ]
+    others = Exists(Input.objects.filter(operation=OuterRef("pk")).exclude(resource__in=open_to_all))
+    return operations.filter(~others, dry_run=True)
 
 
 def check_may_view(user: User, resource: BulkResource) -> None:
@@ -74,6 +123,8 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
 
     Staff sees what becomes of everybody's operations; what stands in their rows, only who may view the resource.
     """
+    if operation.verb == Verb.EXPORT:
+        return hidden_exports(user, operation)
     if operation.created_by_id == user.pk:
         return {}
     known = {resource.name: resource for resource in registered()}
@@ -86,6 +137,22 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
             hidden[name] = view_permission(resource)
         elif write_only(resource, user) - resource.write_only:  # which operations do not hold in the clear
             hidden[name] = "to read all of its fields"
+    return hidden
+
+
+def hidden_exports(user: User, operation: Operation) -> dict[str, str]:
+    """The same of an export, whose files hold what its user could see: nobody else may, and that user only as long."""
+    hidden: dict[str, str] = {}
+    for one in operation.inputs.select_related("export"):
+        if operation.created_by_id != user.pk:
+            hidden[one.resource] = "of the user who exported it"
+            continue
+        try:
+            resource = resource_named(one.resource)
+            hidden |= {} if may_view(user, resource) else {one.resource: view_permission(resource)}
+            fields_for(resource, one.export.fields, user)
+        except (BadInput, Forbidden):
+            hidden.setdefault(one.resource, "to read all fields that were exported")
     return hidden
 
 

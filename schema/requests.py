@@ -151,7 +151,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
     upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
     if upload is not None and upload.uploaded_at is None:
-        raise BadInput(f"Upload {upload.id} has no file yet; PUT its bytes to the url that createUpload gave.")
+        raise BadInput(f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave.")
     content: Any = file.upload
     if content is not None and not hasattr(content, "chunks"):
         raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")

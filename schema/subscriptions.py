@@ -18,7 +18,7 @@ from django.urls import reverse
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.permissions import operation_for, user_now
+from bulkql.schema.permissions import readable_operation, user_now
 from bulkql.schema.readings import read_totals
 from bulkql.schema.types import BulkOperation, bulk_operation
 from bulkql.workers.conf import limits
@@ -40,7 +40,7 @@ class Subscription:
     @strawberry.subscription(description="An operation's totals as they grow, to the last.")
     async def operation(self, info: Info[Context, None], id: Id) -> AsyncGenerator[BulkOperation, None]:
         watcher = Watcher(info)
-        operation = await database_sync_to_async(operation_for)(watcher.user, id)
+        operation = await database_sync_to_async(readable_operation)(watcher.user, id)
         async for progress in watch(operation):
             await watcher.check(id)
             yield bulk_operation(operation, progress)
@@ -78,7 +78,7 @@ class Watcher:
 
     def _user_now(self, operation_id: str) -> User:
         user = user_now(self.user)
-        operation_for(user, operation_id)
+        readable_operation(user, operation_id)
         return user
 
 
@@ -168,7 +168,10 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
                     one = told.setdefault(progress.operation_id, Told())
                     # What is left out here, later totals or the next reading tell.
                     if (progress.is_final or not one.pause()) and one.is_news(progress):
-                        yield await database_sync_to_async(operation_for)(user, str(progress.operation_id)), progress
+                        yield (
+                            await database_sync_to_async(readable_operation)(user, str(progress.operation_id)),
+                            progress,
+                        )
         except TimeoutError:
             continue
         except (redis.RedisError, OSError):

@@ -20,11 +20,13 @@ from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
+from bulkql.workers.conf import documentation_of
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
 from bulkql.workers.ledger import results, totals
 from bulkql.workers.ledger.results import Page
+from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.models import Input, Operation
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class RowError:
     code: Code = strawberry.field(description="What is wrong, for programs.")
     message: str = strawberry.field(description="The error in words.")
     data: str | None = strawberry.field(description="The value that the row gave.")
+
+    @strawberry.field(description="Where the code is explained, with an example and the way out.")
+    def documentation(self) -> str:
+        return documentation_of("row", self.code)
 
 
 @strawberry.type(description="What a dry run would make of a field.")
@@ -114,19 +120,33 @@ class Cascade:
 class ResourceCounts:
     resource: str = strawberry.field(description="The resource's name.")
     total: int | None = strawberry.field(description="Its rows; null until its file is read to the end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
 
 
-@strawberry.type(description="A file of an operation that is over; it is written while it is downloaded.")
+@strawberry.type(
+    description="What became of the rows of a revert. A row that was written is undone as a whole or not at all."
+)
+class RevertCounts:
+    undone: int = strawberry.field(description="Rows that are as they were before the operation.")
+    changed_since: int = strawberry.field(description="Rows that were changed since, and kept as they are: CONFLICT.")
+    impossible: int = strawberry.field(description="Rows that cannot be as they were; their row errors say why.")
+
+
+@strawberry.type(
+    description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
+    "is kept."
+)
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet; of an export "
+        "RESOURCE.csv or the like."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
@@ -141,13 +161,14 @@ class BulkOperation:
     kind: Verb = strawberry.field(description="What it does to its rows.")
     state: State = strawberry.field(description="Where it stands.")
     total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
-    processed: int = strawberry.field(description="Rows that have their outcome.")
+    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
     created: int = strawberry.field(description="Rows that are new in the table.")
     updated: int = strawberry.field(description="Rows that have changed.")
     unchanged: int = strawberry.field(description="Rows that are as they were.")
     deleted: int = strawberry.field(description="Rows that are gone.")
     failed: int = strawberry.field(description="Rows that were not written.")
     skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    exported: int = strawberry.field(description="Rows that were written to an export's file.")
     percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
     rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
     eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
@@ -164,15 +185,34 @@ class BulkOperation:
     finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
     created_by: str | None = strawberry.field(description="The user who asked for it.")
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
+    revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
+    applied_from: strawberry.ID | None = strawberry.field(description="The plan that it applies: a dry run.")
+    plan_until: datetime.datetime | None = strawberry.field(
+        description="Until when this dry run can be applied as a plan; null for what is no plan."
+    )
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
+
+    @strawberry.field(description="The operation that applied this plan; null before, and for what is no plan.")
+    async def applied_as(self) -> strawberry.ID | None:
+        return await sync_to_async(application_of)(self.stored) if self.dry_run else None
 
     @strawberry.field(description="The counts of each resource, in the order in which they are written.")
     async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
-    @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
+    @strawberry.field(description="Of a revert: what is undone, what is not, and why not; null of others.")
+    async def reverted(self) -> RevertCounts | None:
+        if self.stored.verb != Verb.REVERT:
+            return None
+        heaps = await sync_to_async(totals.heaps)(self.stored)
+        return RevertCounts(undone=heaps.undone, changed_since=heaps.changed_since, impossible=heaps.impossible)
+
+    @strawberry.field(
+        description="Rows that were deleted along with the operation's own, by model; of a revert also those that came "
+        "back along."
+    )
     async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
@@ -201,10 +241,16 @@ class BulkOperation:
 
     @strawberry.field(
         description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
-        "rows. Empty until the operation is over."
+        "rows. Of an export, what was asked for. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
+
+
+def application_of(plan: Operation) -> strawberry.ID | None:
+    """The id of the operation that applied a plan."""
+    found = Operation.objects.filter(applied_from=plan).values_list("pk", flat=True).first()
+    return None if found is None else strawberry.ID(str(found))
 
 
 def operation_files(operation: Operation, base_url: str, user: User) -> list[OperationFile]:
@@ -220,7 +266,7 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
                 format=FileFormat(download.format),
                 url=base_url + reverse("bulkql:file", args=[operation.pk, signature, download.name]),
                 rows=BigInt(download.rows),
-                bytes=None,
+                bytes=None if download.kept is None else BigInt(download.kept.size),
                 expires_at=expires_at,
             )
         )
@@ -295,8 +341,16 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         finished_at=progress.finished_at,
         created_by=operation.created_by.get_username() if operation.created_by is not None else None,
         retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
+        revert_of=strawberry.ID(str(operation.revert_of_id)) if operation.revert_of_id is not None else None,
+        applied_from=strawberry.ID(str(operation.applied_from_id)) if operation.applied_from_id is not None else None,
+        plan_until=plan_until(progress.finished_at) if is_plan(operation, progress) else None,
         stored=operation,
     )
+
+
+def is_plan(operation: Operation, progress: Progress) -> bool:
+    """Whether it can be applied, in its time."""
+    return operation.dry_run and progress.state == State.COMPLETED
 
 
 def eta(progress: Progress, speed: float | None) -> float | None:

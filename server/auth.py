@@ -22,6 +22,7 @@ from django.utils.http import base36_to_int, int_to_base36
 from django.views.csrf import csrf_failure as default_csrf_failure
 
 from bulkql.schema.context import SIGN_IN
+from bulkql.schema.failures import extensions_of
 from bulkql.server.middleware import OnTheLoop
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError
@@ -92,7 +93,7 @@ def loaded_user(request: HttpRequest) -> Any:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A request without a token whose session, if it has one, may have been ridden on."""
     match = request.resolver_match
-    if match is None or match.app_names[-1:] != ["bulkql"] or match.url_name not in ("graphql", "upload"):
+    if match is None or match.app_names[-1:] != ["bulkql"] or match.url_name not in ("graphql", "upload", "uploads"):
         return default_csrf_failure(request, reason=reason)
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
@@ -102,7 +103,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape: nothing was executed, so there is no data."""
-    return JsonResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+    return JsonResponse({"errors": [{"message": message, "extensions": extensions_of(code)}]}, status=status)
 
 
 #: The statuses of errors that are found before anything is executed.

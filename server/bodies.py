@@ -21,6 +21,8 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import FOUND, bearer, refusal
 from bulkql.server.authority.credentials import Session, Token
 from bulkql.server.middleware import REFUSED
+from bulkql.server.uploads.streaming import is_streamed, streamed
+from bulkql.server.uploads.tus import RECEIVED
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable
 from bulkql.workers.intake.requests import check_may_upload, exceeds
@@ -30,7 +32,7 @@ from bulkql.workers.uploads import uploads
 #: What surrounds the file in a multipart body.
 MULTIPART_EXTRA_BYTES = 1024 * 1024
 #: The URLs of ours that take bodies; the rest of the service has forms.
-OURS = ("graphql", "upload")
+OURS = ("graphql", "upload", "uploads")
 
 
 class Bodies:
@@ -64,7 +66,13 @@ class Bodies:
             except (OperationalError, InterfaceError):
                 raise Unavailable("The database cannot be reached, or has no connection free; try again.") from None
             body.check(body.announced)
-            await self._application({**scope, FOUND: body.user}, receive_counted, send)
+            if (upload_id := body.streamed_upload(scope)) is None:
+                await self._application({**scope, FOUND: body.user}, receive_counted, send)
+                return
+            received = await streamed(body.user, upload_id, body.headers, receive_counted)
+            if received is not None:
+                found = {**scope, FOUND: body.user, RECEIVED: received}
+                await self._application(found, without_body(receive), send)
         except BulkError as error:
             await self._application({**scope, REFUSED: partial(refusal, error)}, without_body(receive), send)
 
@@ -73,10 +81,12 @@ class Body:
     """What may come with one request."""
 
     def __init__(self, scope: Any) -> None:
-        self._headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
+        self.headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
         self._match = match_of(scope["path"])
+        #: A PUT brings all of an upload, whose place must be free; by tus it goes on where it was.
+        self._is_whole = scope["method"] == "PUT"
         self._has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        length = self._headers.get("content-length", "")
+        length = self.headers.get("content-length", "")
         self.announced = int(length) if length.isdecimal() else 0
         #: Whom the headers show; None where nobody was asked for.
         self.user: Any = None
@@ -89,14 +99,23 @@ class Body:
         name = self._match.url_name if self._match is not None else None
         if name not in OURS or not self._has_body or not signs_in_first():
             return
-        self.user = await user_of_headers(self._headers)
+        self.user = await user_of_headers(self.headers)
         if self.user is None or not self.user.is_authenticated:
             raise Unauthenticated(SIGN_IN)
         if name == "upload":
             assert self._match is not None
             self._upload_bytes, self._stored = await database_sync_to_async(upload_room)(
-                self.user, self._match.kwargs["upload_id"]
+                self.user, self._match.kwargs["upload_id"], self._is_whole
             )
+
+    def streamed_upload(self, scope: Any) -> UUID | None:
+        """The upload whose bytes are stored as they come; None where Django reads the body."""
+        is_known = self.user is not None and self._match is not None and self._match.url_name == "upload"
+        if not is_known or not is_streamed(scope, self.headers):
+            return None
+        assert self._match is not None
+        upload_id: UUID = self._match.kwargs["upload_id"]
+        return upload_id
 
     def check(self, size: int) -> None:
         """Raises LimitExceeded for so many bytes."""
@@ -108,7 +127,7 @@ class Body:
         elif name != "graphql":
             if signs_in_first():  # a project's own pages have limits of their own
                 exceeds("form_bytes", "bytes of a form", size, "this page takes no files")
-        elif self._headers.get("content-type", "").startswith("multipart/form-data"):
+        elif self.headers.get("content-type", "").startswith("multipart/form-data"):
             if size > limits().multipart_bytes + MULTIPART_EXTRA_BYTES:
                 exceeds("multipart_bytes", "bytes of a file in the request", size, "use createUpload")
         else:
@@ -137,14 +156,15 @@ def match_of(path: str) -> ResolverMatch | None:
     return match if match.app_names[-1:] == ["bulkql"] else None
 
 
-def upload_room(user: Any, upload_id: UUID) -> tuple[int | None, Quota | None]:
+def upload_room(user: Any, upload_id: UUID, is_whole: bool) -> tuple[int | None, Quota | None]:
     """The size that createUpload was told, or else what the user has stored already.
 
     Raises Forbidden, NotFound, and BadInput where the upload cannot be filled.
     """
     check_may_upload(user)
     upload = uploads.own_upload(user, upload_id)
-    uploads.check_is_awaited(upload)
+    if is_whole:
+        uploads.check_is_awaited(upload)
     return (upload.size, None) if upload.size is not None else (None, upload_quotas(user)[0])
 
 

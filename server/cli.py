@@ -106,7 +106,10 @@ def sign_in(
 
 
 app.command("import")(imports.import_file)
-for client_command in (operations.watch, operations.operations, operations.cancel, operations.retry, top.top):
+for client_command in (
+    *(operations.watch, operations.operations, operations.cancel, operations.pause, operations.resume),
+    *(operations.retry, top.top),
+):
     app.command()(client_command)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from websockets import Subprotocol
@@ -18,6 +19,13 @@ mutation CreateUpload($name: String!, $size: BigInt) {
 }
 """
 TOTALS = "id state total processed created updated unchanged deleted failed skipped rowsPerSecond message"
+
+
+PIECE_BYTES = 256 * 1024
+#: What is tried again: the offset was another's, too many requests, and what a proxy says of a service that restarts.
+AGAIN = (409, 423, 429, 502, 503, 504)
+#: Tries without a byte getting through, after which an upload is given up: they take two minutes.
+TRIES = 10
 
 
 class RequestFailed(Exception):
@@ -45,17 +53,43 @@ class BulkClient:
     def upload(self, path: Path) -> str:
         """Send a file, however large; gives its uploadId. Raises RequestFailed."""
         with path.open("rb") as file:
-            return self.send(path.name, file, path.stat().st_size)
+            return self.resume(path.name, path.stat().st_size, lambda offset: pieces_from(file, offset))
 
-    def send(self, name: str, content: Iterable[bytes], size: int | None) -> str:
-        """Send bytes as a file of this name; gives its uploadId. Raises RequestFailed."""
-        place = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
+    def send(self, name: str, content: Iterable[bytes]) -> str:
+        """Send bytes that come once, such as a pipe's, as a file; gives its uploadId. Raises RequestFailed."""
+        place = self.execute(CREATE_UPLOAD, name=name)["createUpload"]
         headers = {"Authorization": self._authorization, **{one["name"]: one["value"] for one in place["headers"]}}
-        if size is not None:
-            headers["Content-Length"] = str(size)
         answer = httpx.request(place["method"], place["url"], content=content, headers=headers, timeout=600)
         if answer.is_error:
             raise RequestFailed(errors_of(answer))
+        return str(place["id"])
+
+    def resume(self, name: str, size: int, content_from: Callable[[int], Iterable[bytes]]) -> str:
+        """Send a file by tus: where a connection is cut, it goes on from what is stored. Raises RequestFailed.
+
+        `content_from` gives the bytes from an offset on.
+        """
+        place = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
+        headers = {"Authorization": self._authorization, "Tus-Resumable": "1.0.0"}
+        offset = tries = 0
+        while offset < size:
+            sent_from, answer = offset, None
+            patch = {"Upload-Offset": str(offset), "Content-Length": str(size - offset)}
+            patch["Content-Type"] = "application/offset+octet-stream"
+            with suppress(httpx.TransportError):
+                content = content_from(offset)
+                answer = httpx.patch(place["url"], content=content, headers=headers | patch, timeout=600)
+            if answer is None or answer.status_code in AGAIN:
+                # The service, or what is between, was away for a moment.
+                time.sleep(min(2**tries, 30) / 2)
+                with suppress(httpx.TransportError):
+                    answer = httpx.head(place["url"], headers=headers, timeout=60)
+            if answer is not None and answer.is_error and answer.status_code not in AGAIN:
+                raise RequestFailed(errors_of(answer))
+            offset = int(answer.headers["Upload-Offset"]) if answer is not None and answer.is_success else offset
+            tries = 0 if offset > sent_from else tries + 1
+            if tries > TRIES:
+                raise RequestFailed([{"message": f"{offset:,} of {size:,} bytes are sent, and no more arrive."}])
         return str(place["id"])
 
     @contextmanager
@@ -97,6 +131,13 @@ class BulkClient:
                     socket.send(json.dumps({"type": "pong"}))
                 elif message["type"] == "complete":
                     return
+
+
+def pieces_from(file: IO[bytes], offset: int) -> Iterator[bytes]:
+    """A file's bytes from an offset on."""
+    file.seek(offset)
+    while piece := file.read(PIECE_BYTES):
+        yield piece
 
 
 def answered(answer: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""GET /files/ID/SIGNATURE/NAME: a file of a finished operation, or a template, written while it is sent."""
+"""GET /files/ID/SIGNATURE/NAME: a file of a finished operation, or a template, written while it is sent.
+
+Those of an export are kept, so that any part of them can be asked for: a download that broke off goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,22 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.schema.limits.shares import DOWNLOADS
-from bulkql.schema.permissions import hidden_contents, operation_for
+from bulkql.schema.permissions import hidden_contents, readable_operation
 from bulkql.schema.templates.columns import named_template, template_of
 from bulkql.server.auth import failure, user_of_request
 from bulkql.server.traffic.connections import hold
+from bulkql.server.traffic.ranges import ByteRange, Unsatisfiable, is_known, range_of
 from bulkql.workers.downloads import signatures
+from bulkql.workers.downloads.download import Download, Kept
 from bulkql.workers.downloads.failed_rows import Pieces
-from bulkql.workers.downloads.files import Download, downloads
+from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import Expired, Forbidden, NotFound, TooManyAtOnce
 from bulkql.workers.readers.options import FileFormat
 from bulkql.workers.resources.registry import registered
@@ -38,13 +43,13 @@ CONTENT_TYPES = {
 }
 
 
-@require_http_methods(["GET"])
+@require_http_methods(["GET", "HEAD"])
 async def send(request: HttpRequest, operation_id: UUID, signature: str, name: str) -> HttpResponseBase:
     """A file to those who may see its operation, while the link is good."""
     return await answer(request, lambda user: find(user, operation_id, signature, name))
 
 
-@require_http_methods(["GET"])
+@require_http_methods(["GET", "HEAD"])
 async def send_template(request: HttpRequest, signature: str, name: str) -> HttpResponseBase:
     """A workbook to fill in, to those who may write its resource's rows, while the link is good."""
     return await answer(request, lambda user: find_template(user, signature, name))
@@ -65,12 +70,39 @@ async def answer(request: HttpRequest, find_for: Callable[[User], Download]) -> 
     except NotFound as error:
         status = HTTPStatus.GONE if isinstance(error, Expired) else HTTPStatus.NOT_FOUND
         return failure(str(error), error.code, status)
-    return StreamingHttpResponse(in_thread(download.pieces()), headers=headers_of(download))
+    if download.kept is not None:
+        return kept_file(request, download, download.kept)
+    headers = headers_of(download)
+    if request.method == "HEAD":
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(in_thread(download.pieces()), headers=headers)
+
+
+def kept_file(request: HttpRequest, download: Download, kept: Kept) -> HttpResponseBase:
+    """All of a file that is there, or the part that is asked for."""
+    etag = f'"{kept.digest}"'
+    headers = {**headers_of(download), "Accept-Ranges": "bytes", "ETag": etag}
+    if is_known(request.headers, etag):
+        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    try:
+        asked = range_of(request.headers, kept.size, etag)
+    except Unsatisfiable:
+        refused = failure(f"The file has {kept.size:,} bytes.", "BAD_INPUT", HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        refused["Content-Range"] = f"bytes */{kept.size}"
+        return refused
+    part = asked or ByteRange(0, kept.size)
+    headers["Content-Length"] = str(part.end - part.start)
+    if request.method == "HEAD":  # a range is asked for by GET alone
+        return HttpResponse(headers={**headers, "Content-Length": str(kept.size)})
+    if asked is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{kept.size}"
+    status = HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT
+    return StreamingHttpResponse(in_thread(kept.part(part.start, part.end)), headers=headers, status=status)
 
 
 def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
     """The file of a good link; raises NotFound, Expired, Forbidden."""
-    operation = operation_for(user, str(operation_id))
+    operation = readable_operation(user, str(operation_id))
     for resource, permission in hidden_contents(user, operation).items():
         raise Forbidden(f"Reading {resource} needs the permission {permission}.")
     signatures.check_signature(operation.pk, name, signature)
@@ -95,7 +127,7 @@ def headers_of(download: Download) -> dict[str, str]:
     """What the file is, and that it is to be saved, by this client alone."""
     charset = f"; charset={download.encoding}" if download.format == FileFormat.CSV else ""
     return {
-        "Content-Type": f"{CONTENT_TYPES[download.format]}{charset}",
+        "Content-Type": download.media_type or f"{CONTENT_TYPES[download.format]}{charset}",
         "Content-Disposition": content_disposition_header(True, download.name) or "attachment",
         "Cache-Control": "private, no-store",
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import dj_database_url
+from corsheaders.defaults import default_headers
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 from environs import Env
 
@@ -31,6 +32,9 @@ DEBUG = env.bool("BULKQL_DEBUG", False)
 ALLOWED_HOSTS = env.list("BULKQL_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 #: Origins with scheme that may send forms: https://bulk.example.org
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("BULKQL_TRUSTED_ORIGINS", [])
+
+#: Where docs/errors.md is published: errors link to its sections.
+BULKQL_DOCUMENTATION_URL = env.str("BULKQL_DOCUMENTATION_URL", "")
 
 #: Each limit of workers/conf.py, from the environment's variable of the same name.
 for _name in (
@@ -71,6 +75,7 @@ for _name in (
     "UPLOAD_SECONDS",
     "FILE_SECONDS",
     "RETENTION_DAYS",
+    "PLAN_DAYS",
     "QUERY_TOKENS",
     "QUERY_ALIASES",
     "QUERY_DEPTH",
@@ -95,8 +100,12 @@ for _name in (
     "TOKEN_DAYS",
     "SIGN_IN_SECONDS",
     "REREAD_SECONDS",
+    "IMAGE_ROWS",
 ):
     globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)
+
+#: Whether operations can be reverted, unless a resource says otherwise: what it costs is in docs/revert.md.
+BULKQL_KEEPS_IMAGES = env.bool("BULKQL_KEEPS_IMAGES", True)
 
 BASE_DIR = Path(__file__).resolve().parent
 
@@ -260,7 +269,13 @@ if BULKQL_HTTPS:
 #: Origins of frontends elsewhere, with scheme: https://app.example.org. They send bearer tokens; cookies stay here.
 BULKQL_ORIGINS: list[str] = env.list("BULKQL_ORIGINS", [])
 CORS_ALLOWED_ORIGINS = BULKQL_ORIGINS
-CORS_EXPOSE_HEADERS = ["Content-Disposition"]
+#: What tus sends and reads, beside the usual.
+TUS = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Defer-Length", "Upload-Expires")
+CORS_ALLOW_HEADERS = [*default_headers, *TUS, "Upload-Metadata", "Upload-Checksum", "X-HTTP-Method-Override"]
+CORS_EXPOSE_HEADERS = [
+    *("Content-Disposition", "Location", *TUS),
+    *("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+]
 
 #: Hosts that webhooks may tell of an operation's end, with a port where it is not the usual one; none by default.
 BULKQL_WEBHOOK_HOSTS: list[str] = env.list("BULKQL_WEBHOOK_HOSTS", [])

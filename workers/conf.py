@@ -86,8 +86,14 @@ class Limits:
     upload_seconds: int = 24 * 60 * 60
     #: Seconds for which the url of an operation's file is good; the next query gives a new one.
     file_seconds: int = 60 * 60
+    #: Whether what changed and deleted rows were is kept with the results, so that operations can be reverted.
+    keeps_images: bool = True
+    #: Rows that may go along with the deleted rows of a chunk and still be kept; with more, it cannot be reverted.
+    image_rows: int = 100_000
     #: Days after which operations that are over are purged, and uploads that nobody needs.
     retention_days: int = 7
+    #: Days after which a dry run can no longer be applied; it is kept as long, and its upload with it.
+    plan_days: int = 7
     #: Tokens of a query's text.
     query_tokens: int = 20_000
     #: Aliases in a query.
@@ -148,3 +154,13 @@ def limits() -> Limits:
 def setting_name(field: str) -> str:
     """The setting that sets a limit: chunk_size -> BULKQL_CHUNK_SIZE."""
     return f"BULKQL_{field.upper()}"
+
+
+#: Where the documentation of errors is, unless BULKQL_DOCUMENTATION_URL says otherwise: in the repository.
+DOCUMENTATION = "docs/errors.md"
+
+
+def documentation_of(level: str, code: str) -> str:
+    """Where a code is explained. A request and a row have codes of the same name: `level` is "request" or "row"."""
+    base = getattr(settings, "BULKQL_DOCUMENTATION_URL", None) or DOCUMENTATION
+    return f"{base}#{level}-{code.lower()}"

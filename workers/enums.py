@@ -14,6 +14,13 @@ class Verb(models.TextChoices):
     UPSERT = "UPSERT"
     DELETE = "DELETE"
     SYNC = "SYNC"
+    EXPORT = "EXPORT"
+    REVERT = "REVERT"
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether a request brings rows; an export gives some, and a revert takes those of another operation."""
+        return self not in (Verb.EXPORT, Verb.REVERT)
 
 
 class Lane(models.TextChoices):
@@ -31,6 +38,14 @@ class OnError(models.TextChoices):
 
     SKIP_ROWS = "SKIP_ROWS"
     REJECT_ALL = "REJECT_ALL"
+
+
+class Approval(models.TextChoices):
+    """Who has to agree before rows of a resource are written."""
+
+    NONE = "NONE"
+    #: A user other than the one who made the plan: rows are written by plans alone.
+    BY_ANOTHER = "BY_ANOTHER"
 
 
 class State(models.TextChoices):

@@ -87,6 +87,14 @@ class Unshowable(BulkError):
     code = "INTERNAL"
 
 
+class WrongOffset(BadInput):
+    """The bytes do not go on where the stored ones end."""
+
+
+class WrongChecksum(BadInput):
+    """The bytes that came are not those that were sent."""
+
+
 class Locked(BulkError):
     """Somebody else holds locks for longer than they are waited for; `reason` says who."""
 
@@ -133,6 +141,7 @@ class Code(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     REJECTED = "REJECTED"
     MALFORMED = "MALFORMED"
+    CONFLICT = "CONFLICT"
 
 
 @dataclass(frozen=True, slots=True)

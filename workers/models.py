@@ -57,6 +57,9 @@ class StoredPart(models.Model):
     file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="parts")
     number = models.IntegerField()
     data = models.BinaryField()
+    digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where they came by tus."
+    )
 
     class Meta:
         db_table = "bulkql_stored_part"
@@ -83,6 +86,14 @@ class Operation(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    revert_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reverts")
+    forces = models.BooleanField(
+        default=False, db_default=False, help_text="A revert of rows that were changed since, too."
+    )
+    # A plan is applied once, whoever asks at the same moment.
+    applied_from = models.OneToOneField(
+        "self", null=True, on_delete=models.SET_NULL, related_name="application", help_text="The plan that it applies."
+    )
     lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -105,6 +116,7 @@ class Operation(models.Model):
 
     class Meta:
         db_table = "bulkql_operation"
+        permissions = [("apply_operation", "Can apply a plan")]
         constraints = [
             models.UniqueConstraint(fields=["created_by", "idempotency_key"], name="bulkql_operation_once"),
         ]
@@ -124,6 +136,11 @@ class Operation(models.Model):
     def is_one_transaction(self) -> bool:
         """All of its rows are written together, or none: its chunks are not for several workers."""
         return self.dry_run or self.on_error == OnError.REJECT_ALL or self.trades
+
+    @property
+    def looks_first(self) -> bool:
+        """What it finds in the table is recorded, or compared with what a plan found."""
+        return self.dry_run or self.applied_from_id is not None
 
 
 class Input(models.Model):
@@ -171,8 +188,29 @@ class Input(models.Model):
         return f"{self.resource} of operation {self.operation_id}"
 
 
+class Export(models.Model):
+    """The file that an export makes of an input. `size` is set once all of it is stored."""
+
+    input = models.OneToOneField(Input, on_delete=models.CASCADE, related_name="export")
+    fields = models.JSONField(help_text="What the file's columns are called, in their order.")
+    format = models.CharField(max_length=10)
+    compression = models.CharField(max_length=10)
+    path = models.CharField(max_length=255, blank=True, help_text="Its name in the storage, known before it is there.")
+    size = models.BigIntegerField(null=True, help_text="Bytes.")
+    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of its bytes.")
+
+    class Meta:
+        db_table = "bulkql_export"
+
+    def __str__(self) -> str:
+        return f"file of input {self.input_id}"
+
+
 class Chunk(models.Model):
-    """A stored slice of an input's rows: the unit of work, and the ledger entry of what became of it."""
+    """A stored slice of an input's rows: the unit of work, and the ledger entry of what became of it.
+
+    An export's rows are in its files: its chunks have none, and tell how far it has come.
+    """
 
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="chunks")
     input = models.ForeignKey(Input, on_delete=models.CASCADE, related_name="chunks")
@@ -192,10 +230,13 @@ class Chunk(models.Model):
     deleted = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)
     skipped = models.IntegerField(default=0)
+    exported = models.IntegerField(default=0, db_default=0, help_text="Rows that were written to an export's file.")
     cascades = models.JSONField(null=True, help_text="Rows deleted along with the chunk's, by model.")
     error_count = models.IntegerField(default=0, help_text="Row errors; a row may have several.")
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
+    images = models.BinaryField(null=True, help_text="What its rows were before, compressed Arrow IPC.")
+    evidence = models.BinaryField(null=True, help_text="What a dry run saw of the table's rows, compressed Arrow IPC.")
 
     class Meta:
         db_table = "bulkql_chunk"

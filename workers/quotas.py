@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, Q
+from django.db.models import BigIntegerField, Count, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from bulkql.workers.backends import whole_sum
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import LimitExceeded
-from bulkql.workers.models import Operation, Upload
+from bulkql.workers.models import Export, Operation, Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -57,10 +58,13 @@ def quotas_of(user: User) -> list[Quota]:
 def upload_quotas(user: User) -> tuple[Quota, Quota]:
     """Bytes, and uploads that wait for theirs."""
     is_waiting = Q(uploaded_at=None, created_at__gt=timezone.now() - timedelta(seconds=limits().upload_seconds))
+    exported = Export.objects.filter(input__operation__created_by=user).values("input__operation__created_by")
     counted = Upload.objects.filter(created_by=user).aggregate(
-        size=whole_sum("size", filter=is_waiting | Q(uploaded_at__isnull=False)), waiting=Count("pk", filter=is_waiting)
+        size=whole_sum("size", filter=is_waiting | Q(uploaded_at__isnull=False))
+        + Coalesce(Subquery(exported.values(size=Sum("size"))), 0, output_field=BigIntegerField()),
+        waiting=Count("pk", filter=is_waiting),
     )
-    return Quota("user_stored_bytes", counted["size"]), Quota("user_uploads_waiting", counted["waiting"])
+    return Quota("user_stored_bytes", int(counted["size"])), Quota("user_uploads_waiting", counted["waiting"])
 
 
 def check_new_upload(user: User, size: int | None) -> None:
@@ -71,7 +75,7 @@ def check_new_upload(user: User, size: int | None) -> None:
 
 
 def check_bytes(stored: Quota, more: int) -> None:
-    stored.check(more, "bytes of uploads", "they are removed some days after their operations are over")
+    stored.check(more, "bytes of uploads and exports", "they are removed some days after their operations are over")
 
 
 @dataclass(slots=True)
@@ -90,6 +94,12 @@ class Counted:
 
 #: Reading them for each request would take longer than writing its rows.
 _counted: dict[Any, Counted] = {}
+
+
+def check_stored_bytes(user: User | None) -> None:
+    """Whether there is room for another file of a user's; raises LimitExceeded."""
+    if user is not None:
+        check_bytes(upload_quotas(user)[0], 1)
 
 
 def check_new_operation(user: User, rows: int) -> None:

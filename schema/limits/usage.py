@@ -9,26 +9,22 @@ from asgiref.sync import sync_to_async
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.limits.shares import DOWNLOADS, REQUESTS, SUBSCRIPTIONS
+from bulkql.schema.limits.shares import DOWNLOADS, LINE, REQUESTS, SUBSCRIPTIONS
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.quotas import quotas_of
 
-#: Limits of one request, of which nothing is ever used up.
+#: Limits of one request, file, row or link, of which nothing is ever used up.
 OF_ONE_REQUEST = (
-    "inline_rows",
-    "sync_rows",
-    "max_chunk_size",
-    "request_bytes",
-    "multipart_bytes",
-    "page_rows",
-    "default_page_rows",
-    "answer_rows",
-    "list_seconds",
-    "query_tokens",
-    "query_aliases",
-    "query_depth",
+    *("inline_rows", "sync_rows", "chunk_size", "max_chunk_size", "dry_run_changes"),
+    *("request_bytes", "multipart_bytes", "upload_bytes", "form_bytes"),
+    *("cell_bytes", "record_bytes", "file_columns", "json_depth", "compression_expansion"),
+    *("parquet_expansion", "parquet_memory_bytes", "workbook_memory_bytes"),
+    *("page_rows", "default_page_rows", "answer_rows", "list_seconds"),
+    *("query_tokens", "query_aliases", "query_depth", "query_fields"),
+    *("lock_seconds", "lock_wait_seconds", "upload_seconds", "file_seconds", "stall_seconds", "handshake_seconds"),
+    *("token_days", "retention_days"),
 )
 
 
@@ -45,11 +41,13 @@ class Limit:
 
 @strawberry.type
 class LimitQuery:
-    @strawberry.field(description="Your quotas, your shares of this process, and the limits of one request.")
+    @strawberry.field(
+        description="All limits that an error may name: quotas, shares of this process, and those of one request."
+    )
     async def limits(self, info: Info[Context, None]) -> list[Limit]:
         user = user_of(info)
         quotas = await sync_to_async(quotas_of)(user)
-        shares = [(share.limit, share.used(user.pk)) for share in (REQUESTS, DOWNLOADS, SUBSCRIPTIONS)]
+        shares = [(share.limit, share.used(user.pk)) for share in (REQUESTS, LINE.waiting, DOWNLOADS, SUBSCRIPTIONS)]
         return [
             *(limit(quota.limit, quota.used, quota.resets_at) for quota in quotas),
             *(limit(name, used) for name, used in shares),

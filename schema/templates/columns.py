@@ -12,7 +12,7 @@ from django.db import models
 from bulkql.schema.scalars import describe
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
-from bulkql.workers.downloads.files import Download
+from bulkql.workers.downloads.download import Download
 from bulkql.workers.downloads.templates import TemplateColumn, as_template
 from bulkql.workers.downloads.workbook import DAY, MOMENT, format_of_column
 from bulkql.workers.enums import Verb
@@ -48,6 +48,8 @@ def template_name(resource: BulkResource, verb: Verb) -> str:
 
 def template_of(resource: BulkResource, verb: Verb, user: User) -> Download:
     """A template of the columns that the user may give; raises BadInput, Forbidden."""
+    if not verb.takes_rows:
+        raise BadInput(f"{verb} takes no rows; a template is for those that bring some.")
     if verb not in resource.operations:
         raise BadInput(f"{resource.name} does not offer {verb}; it has {', '.join(sorted(resource.operations))}.")
     check_permissions(user, verb, resource)

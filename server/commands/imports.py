@@ -85,6 +85,14 @@ def import_file(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same command with the same key does not write twice.")
     ] = None,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="create: rows that the table has already are unchanged, no errors.")
+    ] = False,
+    start_at: Annotated[
+        str | None, typer.Option(help="Begin not before: 2026-01-31T02:00:00Z.", metavar="TIME")
+    ] = None,
+    max_rows_per_second: Annotated[int | None, typer.Option(min=1, help="Be kind to others.")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Where its end is told.", metavar="URL")] = None,
     where: Annotated[
         str | None, typer.Option(help="sync: the part of the table to make equal, as JSON.", rich_help_panel=ROWS)
     ] = None,
@@ -182,6 +190,10 @@ def import_file(
         label=label or (STDIN if file == PIPE else Path(file).name)[:100],
         chunkSize=chunk_size,
         idempotencyKey=idempotency_key,
+        skipExisting=skip_existing,
+        startAt=start_at,
+        maxRowsPerSecond=max_rows_per_second,
+        webhookUrl=webhook_url,
     )
     client = connected(url, token, data)
     with told(client):
@@ -226,11 +238,11 @@ def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
 def sent(client: BulkClient, file: str) -> str:
     """Upload a file, or what comes through the pipe; gives the upload's id."""
     if file == PIPE:
-        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN, None), None)
+        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN))
     path = Path(file)
     size = path.stat().st_size
     with path.open("rb") as source:
-        return client.send(path.name, pieces(source, path.name, size), size)
+        return client.resume(path.name, size, lambda offset: pieces(source, path.name, size, offset))
 
 
 def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[str, Any], *, skip: bool = False) -> str:

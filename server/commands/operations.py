@@ -1,4 +1,4 @@
-"""`bulkql watch`, `operations`, `cancel` and `retry`: operations that were begun by whomever."""
+"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume` and `retry`: operations that were begun by whomever."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from rich.box import SIMPLE
 from rich.table import Table
 
+from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, connected, output, screen, told
 from bulkql.server.commands.imports import watched
 from bulkql.server.commands.summary import escaped
@@ -75,9 +76,23 @@ def operations(
 
 def cancel(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
     """Stop an operation at its next chunk: what is written stays."""
-    client = connected(url, token, data)
+    act(connected(url, token, data), "cancelOperation", operation_id)
+
+
+def pause(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+    """Begin nothing more of an operation, until it is resumed."""
+    act(connected(url, token, data), "pauseOperation", operation_id)
+
+
+def resume(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+    """Let a paused operation go on."""
+    act(connected(url, token, data), "resumeOperation", operation_id)
+
+
+def act(client: BulkClient, mutation: str, operation_id: str) -> None:
+    """Steer an operation, and print its state."""
     with told(client):
-        operation = client.execute(ACTION.format(name="cancelOperation"), id=operation_id)["operation"]
+        operation = client.execute(ACTION.format(name=mutation), id=operation_id)["operation"]
     output.print(f"{operation['id']} {operation['state']}", highlight=False)
 
 

@@ -21,20 +21,23 @@ from rich.progress import (
 )
 from websockets.exceptions import WebSocketException
 
-from bulkql.server.client import TOTALS, BulkClient, RequestFailed
+from bulkql.server.client import PIECE_BYTES, TOTALS, BulkClient, RequestFailed
 from bulkql.server.commands.connection import screen
 
 OPERATION = f"query Watch($id: ID!) {{ operation(id: $id) {{ {TOTALS} }} }}"
 FINAL = ("COMPLETED", "CANCELED", "FAILED")
-PIECE_BYTES = 256 * 1024
 #: Seconds between two questions, where the websocket cannot be used.
 POLL_SECONDS = 1
 #: Seconds for which a service may be away meanwhile: one that is restarted is back by then.
 AWAY_SECONDS = 120
 
 
-def pieces(file: IO[bytes], name: str, size: int | None) -> Iterator[bytes]:
-    """A file's bytes, and a bar that tells how many of them are on their way."""
+def pieces(file: IO[bytes], name: str, size: int | None = None, offset: int = 0) -> Iterator[bytes]:
+    """A file's bytes from an offset on, and a bar that tells how many of them are on their way."""
+    if offset:
+        screen.print(f"The connection was cut; {offset:,} bytes are stored.", style="dim", highlight=False)
+    if size is not None:
+        file.seek(offset)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -44,7 +47,7 @@ def pieces(file: IO[bytes], name: str, size: int | None) -> Iterator[bytes]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen) as bar:
-        task = bar.add_task(f"Sending {name}", total=size)
+        task = bar.add_task(f"Sending {name}", total=size, completed=offset)
         while piece := file.read(PIECE_BYTES):
             yield piece
             bar.advance(task, len(piece))

@@ -31,7 +31,7 @@ query Top($states: [OperationState!], $first: Int!) {
   }
 }
 """
-STATES = ["QUEUED", "RUNNING", "CANCELING"]
+STATES = ["QUEUED", "RUNNING", "PAUSED", "CANCELING"]
 #: A screen's.
 LINES = 30
 

@@ -18,7 +18,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import Context
-from bulkql.schema.failures import coded
+from bulkql.schema.failures import coded, extensions_of
 from bulkql.server.door.requests import request_data
 from bulkql.workers.errors import BulkError, place_of
 
@@ -108,4 +108,4 @@ def fault_of(message: Any) -> str | None:
 
 
 def formatted(error: BulkError) -> Any:
-    return GraphQLError(str(error), extensions={"code": error.code}).formatted
+    return GraphQLError(str(error), extensions=extensions_of(error.code)).formatted

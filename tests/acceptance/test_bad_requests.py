@@ -222,7 +222,7 @@ def test_upload_that_is_not_there_or_not_filled(service):
     )
     assert refused(service, {"financialTransactions": {"file": {"uploadId": empty}}}) == (
         "BAD_INPUT",
-        f"Upload {empty} has no file yet; PUT its bytes to the url that createUpload gave.",
+        f"Upload {empty} has not all of its bytes yet; send them to the url that createUpload gave.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -141,6 +142,20 @@ def test_operations_are_left_watched_canceled_and_retried(run, tmp_path):
     assert canceled.stdout == f"{operation_in(left.stdout)} COMPLETED\n"
     assert operation_in(retried.stdout) != operation_in(left.stdout)
     assert not list(tmp_path.glob("*failed*"))
+
+
+def test_an_import_that_waits_is_paused_and_goes_on(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    slowly = ("--max-rows-per-second", "1000", "--start-at", tomorrow.isoformat())
+
+    later = operation_in(run("import", sent, *MAPPED, *slowly, "--no-wait").stdout)
+    steered = [run(command, later).stdout for command in ("pause", "resume", "cancel")]
+
+    assert steered[0] == f"{later} PAUSED\n"
+    assert steered[1].split()[1] in ("QUEUED", "RUNNING")
+    assert later in run("operations").stdout
 
 
 def test_without_a_websocket_progress_is_asked_for(run, tmp_path, monkeypatch):

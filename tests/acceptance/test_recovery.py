@@ -53,6 +53,21 @@ def test_chunks_of_a_killed_worker_are_taken_over_within_ten_seconds(service: Se
     assert took < KILLED_WORKER_SECONDS
 
 
+def test_the_work_goes_on_within_ten_seconds_where_all_workers_die_at_once(service: Service):
+    """As where the one master of `bulkql work --processes 4` dies: its workers end with it, and it is started again."""
+    with locked_accounts(service):
+        operation_id = dispatched(service)
+        wait_for(lambda: service.sql(WAITING), 30, "a worker to wait")
+        workers = {one.pid for one in service.workers()}
+        masters = [one for one in service.processes("dramatiq bulkql.server.worker_process") if one.pid not in workers]
+        for master in masters:
+            master.kill()
+    began = time.monotonic()
+
+    assert service.finished(operation_id)["created"] == 100
+    assert time.monotonic() - began < KILLED_WORKER_SECONDS
+
+
 def test_flushed_redis_costs_three_seconds(service: Service):
     with service.suspended():
         operation_id = dispatched(service)

@@ -224,7 +224,7 @@ class Faults:
         file = file_of(self._stack.points, pid)
         file.write_text(str(seconds))
         time.sleep(WRONG)
-        file.unlink()
+        file.unlink(missing_ok=True)  # or it was moved again meanwhile
         return f"pid {pid}, {seconds} s"
 
     def in_hand(self) -> set[tuple[str, str]]:

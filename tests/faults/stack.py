@@ -127,7 +127,7 @@ def running(data: Path) -> Iterator[Stack]:
             work = Program([BULKQL, "work", "--processes", str(PROCESSES)], through_proxies)
             supervisor.add(f"worker{number}", work)
         url = f"http://127.0.0.1:{web_port}"
-        wait_for(lambda: is_ready(url), 120, "the web process")
+        wait_for(lambda: is_ready(url), 300, "the web process")
         token = subprocess.check_output([BULKQL, "token", "admin"], text=True, env=direct).strip()
         state = {"url": url, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "directory": str(data)}
         # Nobody asks the service for processes here: the supervisor has them.

@@ -60,6 +60,8 @@ ROOTS = {
     "Mutation.pauseOperation":            (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.revertOperation":           (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.applyOperation":             (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.resendWebhook":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -68,6 +70,7 @@ ROOTS = {
     "Mutation.bulkUpsert.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkDelete.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkSync.RESOURCE":         (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
+    "Mutation.bulkExport.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Subscription.operation":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Subscription.operations":            (WHO,     WHO, WHO,    EMPTY, IN,   EMPTY, IN),
 }
@@ -77,6 +80,8 @@ URLS = {
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
     "graphql":                            ("GET", 401,      401, 401,    400,  400,  400,  400),
     "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
+    # By tus: what it lacks here is its version, which is asked once it is known who asks, and may upload.
+    "uploads":                            ("POST",401,      401, 401,    412,  412,  403,  403),
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
     "files/<uuid:operation_id>/<str:signature>/<str:name>":
                                           ("GET", 401,      401, 401,    404,  200,  403,  200),
@@ -98,6 +103,7 @@ NEEDED = {
     "bulkUpsert": ["add", "change"],
     "bulkDelete": ["delete"],
     "bulkSync": ["add", "change"],  # and for deleteMissing "delete": tests/integration/sync/
+    "bulkExport": ["view"],  # and for what foreign keys lead to, theirs: tests/integration/test_export_rights.py
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
 CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
@@ -105,23 +111,25 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
-    "percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
-    "startedAt finishedAt createdBy retryOf cascades rowErrors results deliveries",
+    "exported percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
+    "startedAt finishedAt createdBy retryOf revertOf reverted appliedFrom appliedAs planUntil cascades rowErrors "
+    "results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
     "Change": "field before after",
-    "CreatedUpload": "id url method headers expiresAt",
+    "CreatedUpload": "id url method headers expiresAt tusResumable",
     "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
     "DeliveryTry": "at seconds status error",
     "Header": "name value",
     "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
     "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
-    "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped",
+    "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped exported",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "ResourceTemplate": "name format url expiresAt",
-    "RowError": "index line resource path code",
+    "RevertCounts": "undone changedSince impossible",
+    "RowError": "index line resource path code documentation",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
     "RowResult": "index resource outcome",
@@ -141,6 +149,8 @@ ARGUMENTS = {
     "Mutation.pauseOperation": {"id": "ID"},
     "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
+    "Mutation.revertOperation": {"id": "ID", "force": "false", "options": "{dryRun: true}"},
+    "Mutation.applyOperation": {"id": "ID", "options": '{label: "mine"}'},
     "Mutation.resendWebhook": {"id": "DELIVERY"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},
@@ -357,7 +367,7 @@ def inputs_of_mutations() -> list[tuple[str, str]]:
 
 
 def rows_for(mutation: str, name: str) -> str:
-    source = 'ids: ["0"]' if mutation == "bulkDelete" else "rows: [{}]"
+    source = {"bulkDelete": 'ids: ["0"]', "bulkExport": "format: CSV"}.get(mutation, "rows: [{}]")
     return f"{{{name}: {{{source}}}}}"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 
 from bulkql.workers import conf, quotas
+from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import LimitExceeded
 from bulkql.workers.models import Operation, Upload
 from bulkql.workers.uploads import uploads
@@ -165,3 +168,16 @@ def test_upload_is_for_those_who_may_write_something(ask, clerk):
 
     assert not Upload.objects.exists()
     assert ask(clerk, document)["createUpload"]["id"] == str(Upload.objects.get().id)
+
+
+def test_all_limits_that_an_error_may_name_are_told_and_have_their_setting(ask, clerk):
+    rooms = (Path(__file__).parents[2] / name for name in ("workers", "schema", "server"))
+    source = "".join(path.read_text() for room in rooms for path in room.glob("**/[a-z]*.py"))
+    named = set(re.findall(r'(?:exceeds|setting_name|Quota|Share)\(\s*"(\w+)"', source))
+
+    found = told(ask, clerk)
+
+    assert len(named) > 25
+    assert {graphql_name(name) for name in named} <= set(found)
+    assert [one["setting"] for one in found.values() if not one["setting"].startswith("BULKQL_")] == []
+    assert [one["name"] for one in found.values() if one["resetAt"] is not None] == ["userRowsADay"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -14,8 +13,11 @@ import polars as pl
 
 from bulkql.workers.backends import whole_sum
 from bulkql.workers.downloads import csv, ndjson, xlsx
+from bulkql.workers.downloads.download import Download
+from bulkql.workers.downloads.exported import exported_files
 from bulkql.workers.downloads.failed_rows import Pieces, each, options_of
 from bulkql.workers.downloads.workbook import SHEET_ROWS
+from bulkql.workers.enums import Verb
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers.formulas import neutralised
@@ -24,23 +26,19 @@ from bulkql.workers.readers.options import FileFormat
 PIECE_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """A file that is written while it is read."""
-
-    name: str
-    format: FileFormat
-    rows: int
-    encoding: str = "utf-8"
-    pieces: Callable[[], Pieces]
-
-
 def downloads(operation_id: UUID) -> list[Download]:
-    """The failed and skipped rows of each resource, and the results of all; none until the operation is over."""
-    if not Operation.objects.filter(pk=operation_id, finished_at__isnull=False).exists():
-        return []
+    """The failed and skipped rows of each resource, and the results of all; none until the operation is over.
+
+    Of an export, what it was asked for.
+    """
+    verbs = Operation.objects.filter(pk=operation_id, finished_at__isnull=False).values_list("verb", flat=True)
+    verb = verbs.first()
+    if verb is None or verb == Verb.EXPORT:
+        return list(exported_files(operation_id)) if verb else []
     inputs = (
-        Input.objects.filter(operation=operation_id, removes=False)  # nobody sent the rows that are missing
+        # Nobody sent the rows that a sync misses, or those of a revert.
+        Input.objects.filter(operation=operation_id, removes=False)
+        .exclude(operation__verb=Verb.REVERT)
         .select_related("operation")
         .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )
@@ -103,7 +101,7 @@ def written(write: Callable[[Iterator[pl.DataFrame]], Pieces], operation_id: UUI
 
 def results(operation_id: UUID) -> Iterator[pl.DataFrame]:
     """Index, resource, outcome and pk of all rows, a chunk at a time."""
-    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors")
+    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors", "images")
     for chunk in each(chunks.order_by("input__position", "number")):
         yield result_rows(chunk).select("index", pl.lit(chunk.input.resource).alias("resource"), "outcome", "pk")
 

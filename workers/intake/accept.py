@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
@@ -22,27 +23,35 @@ from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
 from bulkql.workers.intake.requests import (
     BulkRequest,
+    ExportRequest,
     InputRequest,
+    Mode,
     check_request,
     hash_of,
     moment_text,
     rate_of,
 )
 from bulkql.workers.ledger.rates import rows_in_a_chunk
-from bulkql.workers.models import Input, Operation, Upload
+from bulkql.workers.models import Export, Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.readers import files
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
+from bulkql.workers.resources.plan import Plan, keeps_images, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import in_dependency_order
+from bulkql.workers.resources.scope import reach_of
 from bulkql.workers.resources.wheres import frozen
 from bulkql.workers.uploads import uploads
 from bulkql.workers.validation.sealing import sealed
 from bulkql.workers.webhooks.deliveries import announce
 from bulkql.workers.webhooks.targets import default_url
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Seconds that a request waits to know whether an export is a small one.
+COUNTING_SECONDS = 1
 #: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
 DELETES_FOR_A_ROW = 5
 
@@ -107,7 +116,9 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
         ordered.reverse()  # children go before their parents
     for position, resource in enumerate(ordered):
         item = items[resource.model]
-        if item.file_options is not None:
+        if item.export is not None:
+            store_export(operation, position, item, item.export, request.mode)
+        elif item.file_options is not None:
             store_file(operation, position, item, item.file_options, request.chunk_size)
         else:
             store_rows(operation, position, item, request.chunk_size, chunks)
@@ -137,6 +148,41 @@ def announce_removal(operation: Operation, position: int, item: InputRequest, re
     plan = Plan(resource=item.resource, verb=Verb.DELETE, match_by=(item.resource.pk.name,))
     assert item.guard is not None
     new_input(operation, position, plan, requested_size, scope=scope_text(item), removes=True, **asdict(item.guard))
+
+
+def store_export(operation: Operation, position: int, item: InputRequest, export: ExportRequest, mode: Mode) -> None:
+    """What is to be read of one resource, and the file that it goes into."""
+    few = few_rows(item, operation.created_by) if mode == Mode.AUTO else None
+    stored = Input.objects.create(
+        operation=operation,
+        resource=item.resource.name,
+        position=position,
+        chunk_size=item.resource.size_of_chunks(None),
+        scope=scope_text(item),
+        total=few,
+    )
+    grant(stored)
+    names = list(export.fields)
+    Export.objects.create(input=stored, fields=names, format=export.format, compression=export.packing)
+
+
+def few_rows(item: InputRequest, user: User | None) -> int | None:
+    """How many rows there are to export; None where they are more than a request waits for, or not soon counted."""
+    alias, most = item.resource.database, limits().sync_rows
+    rows = reach_of(item.resource, user, item.where).order_by()[: most + 1]
+    with transaction.atomic(using=alias):
+        point = transaction.savepoint(using=alias)
+        try:
+            if backend(alias).supports_transaction_settings:
+                with connections[alias].cursor() as cursor:
+                    cursor.execute(f"SET LOCAL statement_timeout = '{COUNTING_SECONDS}s'")
+            found = rows.count()
+        except OperationalError:
+            found = most + 1
+        finally:
+            # The setting goes with it.
+            transaction.savepoint_rollback(point, using=alias)
+    return found if found <= most else None
 
 
 def scope_text(item: InputRequest) -> str | None:
@@ -180,6 +226,7 @@ def store_rows(
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
     is_sync, skips_existing = operation.verb == Verb.SYNC, operation.skip_existing
     plan = replace(plan, within=item.where, is_sync=is_sync, skips_existing=skips_existing)
+    plan = replace(plan, keeps_images=keeps_images(item.resource, operation))
     total, read_at = (None, None) if item.rows is None else (len(item.rows), Now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))

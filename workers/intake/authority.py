@@ -12,7 +12,7 @@ from uuid import UUID
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import Forbidden
-from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.intake.requests import check_may_apply, check_permissions
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.registry import BulkResource, resource_named
 
@@ -52,7 +52,7 @@ def check_authority(stored: Input) -> None:
     if is_granted(stored):
         return
     verb = Verb.DELETE if stored.removes else Verb(stored.operation.verb)
-    check_still_permitted(user, verb, resource_named(stored.resource))
+    check_still_permitted(user, verb, resource_named(stored.resource), applies=stored.operation.applied_from_id)
     grant(stored)
 
 
@@ -75,10 +75,12 @@ def active_user(operation: Operation) -> User:
     return user
 
 
-def check_still_permitted(user: User, verb: Verb, resource: BulkResource) -> None:
-    """What was permitted when the operation was accepted may be so no more; raises Forbidden."""
+def check_still_permitted(user: User, verb: Verb, resource: BulkResource, applies: UUID | None) -> None:
+    """What was permitted when the operation was accepted may be so no more; raises Forbidden. `applies`: a plan."""
     try:
         check_permissions(user, verb, resource)
+        if applies is not None:
+            check_may_apply(user)
     except Forbidden as lacking:
         raise Forbidden(
             f"{lacking} The user {user.get_username()} lost it while the operation was waiting or being written. "

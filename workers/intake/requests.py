@@ -23,9 +23,9 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
-from bulkql.workers.readers.options import FileOptions
+from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, registered
-from bulkql.workers.resources.rights import may, permission_to
+from bulkql.workers.resources.rights import may, needs_approval, permission_to
 from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.targets import check_url
 
@@ -39,6 +39,35 @@ class Mode(StrEnum):
     AUTO = "AUTO"
     SYNC = "SYNC"
     ASYNC = "ASYNC"
+
+
+class FileCompression(StrEnum):
+    """How a file that goes out is made smaller."""
+
+    NONE = "NONE"
+    GZIP = "GZIP"
+    ZSTD = "ZSTD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """The file that an export is to make of a resource's rows."""
+
+    #: What the file calls its columns, each a field that the user may read.
+    fields: tuple[str, ...]
+    format: FileFormat = FileFormat.CSV
+    #: None for what the format does by itself.
+    compression: FileCompression | None = None
+
+    def __post_init__(self) -> None:
+        if self.format == FileFormat.XLSX and self.packing != FileCompression.NONE:
+            raise BadInput("A workbook is compressed by itself; leave `compression` out.")
+
+    @property
+    def packing(self) -> FileCompression:
+        """The compression: that of Parquet is within, and the file is small without anybody's asking."""
+        by_itself = FileCompression.ZSTD if self.format == FileFormat.PARQUET else FileCompression.NONE
+        return by_itself if self.compression is None else self.compression
 
 
 #: Of the rows in scope, what a sync may delete unless it says more.
@@ -94,6 +123,8 @@ class InputRequest:
     where: QuerySet[Any] | None = None
     #: What a sync may delete; None where it deletes nothing.
     guard: Guard | None = None
+    #: The file to make of the rows, in place of rows to write.
+    export: ExportRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +162,19 @@ def check_request(request: BulkRequest) -> None:
         check_permissions(request.user, request.verb, resource)
         if item.guard is not None:
             check_permissions(request.user, Verb.DELETE, resource)
+        if not request.dry_run:
+            check_needs_no_plan(Verb.DELETE if item.guard is not None else request.verb, resource)
         # To delete all rows in scope is what an empty list asks for; the guard says whether it may.
         if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
+    check_options(request)
+
+
+def check_options(request: BulkRequest) -> None:
+    """How it is to be carried out, whatever its rows are."""
     exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
     check_text("label", request.label)
     check_text("idempotencyKey", request.idempotency_key or "")
@@ -217,6 +255,8 @@ PERMISSIONS = {
     Verb.UPSERT: ("add", "change"),
     Verb.DELETE: ("delete",),
     Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
+    Verb.EXPORT: ("view",),
+    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
 }
 
 
@@ -228,10 +268,42 @@ def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
             raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
 
 
+def check_may_still(user: User, verb: Verb, resource: BulkResource) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    if verb not in resource.operations:
+        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
+    check_permissions(user, verb, resource)
+
+
+def check_may_revert(user: User, resource: BulkResource) -> None:
+    """Where another user had to agree to the rows, only who may agree undoes them; raises Forbidden."""
+    if needs_approval(resource, Verb.REVERT) and not user.has_perm(APPLY):
+        raise Forbidden(f"To revert {resource.name}, whose rows need approval, needs the permission {APPLY}.")
+
+
+def check_needs_no_plan(verb: Verb, resource: BulkResource) -> None:
+    """Whether rows may be written as they are asked for; raises Forbidden where another user has to agree."""
+    if needs_approval(resource, verb):
+        raise Forbidden(
+            f"{verb.title()} of {resource.name} needs the approval of another user: send it with dryRun: true, and let "
+            f"somebody who has the permission {APPLY} apply that plan (applyOperation)."
+        )
+
+
+#: Django's permission to apply plans.
+APPLY = "bulkql.apply_operation"
+
+
+def check_may_apply(user: User) -> None:
+    """Whether the user may apply plans at all; raises Forbidden."""
+    if not user.has_perm(APPLY):
+        raise Forbidden(f"To apply a plan takes the permission {APPLY}.")
+
+
 def check_may_upload(user: User) -> None:
     """Whether there is anything that the user could do with a file; raises Forbidden."""
     for resource in registered():
-        for verb in resource.operations & PERMISSIONS.keys():
+        for verb in filter(lambda one: one.takes_rows, resource.operations):
             with suppress(Forbidden):
                 check_permissions(user, verb, resource)
                 return
@@ -285,6 +357,8 @@ def hash_of(request: BulkRequest) -> str:
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
         if item.guard is not None:
             what.append(asdict(item.guard))
+        if item.export is not None:
+            what.append(asdict(item.export))
         digest.update(json.dumps(what).encode())
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()

@@ -20,12 +20,15 @@ class Entry:
     """What became of a chunk's rows.
 
     `outcomes`: index, outcome, pk of every row; `errors`: index, path, code, message, data; `cascades`: how many rows
-    were deleted along with its own, by model.
+    were deleted along with its own, by model; `images`: what its rows were before, packed.
     """
 
     outcomes: pl.DataFrame
     errors: pl.DataFrame
     cascades: dict[str, int]
+    images: bytes | None = None
+    #: What a dry run saw of the table's rows (workers/evidence); None for what is no plan.
+    evidence: pl.DataFrame | None = None
 
     def columns(self) -> dict[str, object]:
         """The columns of a chunk that hold it."""
@@ -37,7 +40,9 @@ class Entry:
             "results": pack(self.outcomes.drop("index")),
             "errors": pack(self.errors) if self.errors.height else None,
             "error_count": self.errors.height,
+            **({} if self.evidence is None else {"evidence": pack(self.evidence)}),
             "cascades": self.cascades or None,
+            "images": self.images,
             **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
         }
 

@@ -15,7 +15,7 @@ from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import State
+from bulkql.workers.enums import State, Verb
 from bulkql.workers.ledger import rates, totals
 from bulkql.workers.ledger.brake import Pressure, brake
 from bulkql.workers.ledger.claims import its_operation, may_begin
@@ -74,7 +74,9 @@ def send_readers(operation_id: UUID) -> None:
     unread = Input.objects.filter(goes_on, operation=operation_id, read_at=None, dispatched_at=None)
     # Which rows a sync misses is known only when all others have been read.
     reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False)
-    for one in unread.filter(Q(removes=False) | ~Exists(reading)).select_related("upload"):
+    due = unread.filter(Q(removes=False) | ~Exists(reading))
+    # All files of an export show one moment, so that one worker writes all of them.
+    for one in due.exclude(position__gt=0, operation__verb=Verb.EXPORT).select_related("upload"):
         dispatch_once(Input.objects.filter(pk=one.pk), partial(send_for, one, "read_input", one.pk))
 
 

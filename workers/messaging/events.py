@@ -110,6 +110,7 @@ def from_message(message: dict[str, Any]) -> Progress:
     fields = {name: value for name, value in message.items() if name != "type"}
     return Progress(
         **{
+            "exported": 0,  # a worker of before tells none
             **fields,
             "operation_id": UUID(message["operation_id"]),
             "state": State(message["state"]),

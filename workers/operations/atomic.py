@@ -7,7 +7,8 @@ on disk until the end is known; then it is recorded with them, or without them o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
 from bulkql.workers.frames import unpack
+from bulkql.workers.images.taken import Images
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.endings import note_of
 from bulkql.workers.ledger.entries import Entry
@@ -35,6 +37,8 @@ from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
 
+#: Of an operation that needs not look before it writes.
+NOTHING_SEEN: Mapping[int, pl.DataFrame] = {}
 #: What an operation in one transaction is called where it fails.
 WHOLE = "Writing all rows in one transaction"
 
@@ -107,14 +111,20 @@ def write_chunks(
     watch: Watch,
     *,
     is_dangling: bool = False,
+    earlier: Mapping[int, tuple[Images, ...]] | None = None,
+    sightings: Mapping[int, pl.DataFrame] = NOTHING_SEEN,
 ) -> set[Row]:
-    """All chunks in their order, one of them in memory at a time; gives the bad rows that might trade."""
+    """All chunks in their order, one of them in memory at a time; gives the bad rows that might trade.
+
+    `earlier`: the images of rows that have stand-ins by now, by their chunk.
+    """
     failed: set[Row] = set()
     for chunk in open_chunks(operation, goes_on):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
-            entry = chunks.rows_written(chunk, plan, validated)
+            earlier_images = (earlier or {}).get(chunk.pk, ())
+            entry = chunks.rows_written(chunk, plan, validated, sightings.get(chunk.pk), earlier_images)
         if operation.dry_run:
             changes.look(chunk.pk, plan, entry, operation.created_by)
         spool.add(chunk.pk, entry)
@@ -144,23 +154,41 @@ def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: 
     trades = Trades()
     for chunk in open_chunks(operation, goes_on):
         trades.add(chunk.input_id, chunk.row_start, unpack(chunk.payload))
+    sightings = seen_before(operation, trades, goes_on, watch) if operation.looks_first else NOTHING_SEEN
 
     def attempt() -> tuple[None, Attempt]:
         spool.clear()
         vacated: set[Row] = set()
         is_dangling = False
+        earlier: dict[int, tuple[Images, ...]] = {}
         for chunk in open_chunks(operation, goes_on):
             plan, validated = chunks.planned(chunk)
             chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
             found = chunks.vacated_of(chunk, plan, validated, trades)
             vacated |= chunks.rows_in(chunk, found.rows)
             is_dangling |= found.are_dangling
-        failed = write_chunks(operation, spool, changes, goes_on, watch, is_dangling=is_dangling)
+            earlier[chunk.pk] = found.images
+        write_trading = partial(write_chunks, operation, spool, changes, goes_on, watch)
+        failed = write_trading(is_dangling=is_dangling, earlier=earlier, sightings=sightings)
         if is_dangling:
             check_references(connection.alias)
         return None, Attempt(vacated, failed)
 
     traded(connection.alias, trades, attempt)
+
+
+def seen_before(
+    operation: Operation, trades: Trades, goes_on: threading.Event, watch: Watch
+) -> dict[int, pl.DataFrame]:
+    """What is there of each chunk's rows before anything is taken away from them. Conflicts of a plan keep theirs."""
+    found: dict[int, pl.DataFrame] = {}
+    for chunk in open_chunks(operation, goes_on):
+        plan, validated = chunks.planned(chunk)
+        chunks.set_up(plan, operation, watch)
+        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated)
+        if not operation.dry_run:
+            trades.keep(chunks.rows_in(chunk, chunks.not_due(chunk, plan, validated, found[chunk.pk])))
+    return found
 
 
 def record_rolled_back(operation: Operation, spool: Spool, changes: Changes) -> None:
@@ -184,13 +212,13 @@ def skipped(entry: Entry) -> Entry:
         outcome=pl.when(is_bad).then("outcome").otherwise(pl.lit(Outcome.SKIPPED.value)),
         pk=pl.lit(None, dtype=pl.String),
     )
-    return Entry(outcomes, entry.errors, {})
+    return replace(entry, outcomes=outcomes, cascades={})
 
 
 def unwritten(entry: Entry) -> Entry:
     """The entry of a dry run: new rows have no primary key, for they are not there."""
     is_new = pl.col("outcome") == Outcome.CREATED.value
-    return Entry(entry.outcomes.with_columns(pk=pl.when(~is_new).then("pk")), entry.errors, entry.cascades)
+    return replace(entry, outcomes=entry.outcomes.with_columns(pk=pl.when(~is_new).then("pk")))
 
 
 class Spool:
@@ -209,13 +237,19 @@ class Spool:
     def clear(self) -> None:
         """Forget all entries; a transaction that is tried again writes them anew."""
         self._cascades: dict[int, dict[str, int]] = {}
+        self._with_images: set[int] = set()
         #: Rows so far, and the bad ones among them.
         self.rows = self.failed = 0
 
     def add(self, chunk_id: int, entry: Entry) -> None:
         entry.outcomes.write_ipc(self._path(chunk_id, "outcomes"), compression="lz4")
         entry.errors.write_ipc(self._path(chunk_id, "errors"), compression="lz4")
+        if entry.evidence is not None:
+            entry.evidence.write_ipc(self._path(chunk_id, "evidence"), compression="lz4")
         self._cascades[chunk_id] = entry.cascades
+        if entry.images is not None:
+            self._path(chunk_id, "images").write_bytes(entry.images)
+            self._with_images.add(chunk_id)
         self.rows += entry.outcomes.height
         self.failed += int((entry.outcomes["outcome"] == Outcome.FAILED.value).sum())
 
@@ -223,7 +257,10 @@ class Spool:
         """All entries by their chunk's id, in their order."""
         for chunk_id, cascades in self._cascades.items():
             outcomes, errors = (pl.read_ipc(self._path(chunk_id, name)) for name in ("outcomes", "errors"))
-            yield chunk_id, Entry(outcomes, errors, cascades)
+            images = self._path(chunk_id, "images").read_bytes() if chunk_id in self._with_images else None
+            path = self._path(chunk_id, "evidence")
+            evidence = pl.read_ipc(path) if path.exists() else None
+            yield chunk_id, Entry(outcomes, errors, cascades, images=images, evidence=evidence)
 
     def _path(self, chunk_id: int, name: str) -> Path:
         return Path(self._directory.name) / f"{chunk_id}.{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -54,7 +54,7 @@ class Changes:
         column = pl.col("pk").replace_strict(told, default=None, return_dtype=pl.String)
         is_updated = pl.col("outcome") == Outcome.UPDATED.value
         outcomes = entry.outcomes.with_columns(changes=pl.when(is_updated).then(column))
-        return Entry(outcomes, entry.errors, entry.cascades)
+        return replace(entry, outcomes=outcomes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,12 @@ from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSED
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import check_permissions
+from bulkql.workers.intake.requests import (
+    check_may_revert,
+    check_may_still,
+    check_needs_no_plan,
+    check_permissions,
+)
 from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
@@ -40,6 +45,8 @@ def retry(operation: Operation, user: User) -> Operation:
     # The end of an operation that failed skips its open chunks a moment later; until then their rows are not settled.
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
+    if operation.verb == Verb.EXPORT:
+        raise BadInput(f"Operation {operation.id} is an export, which has no rows to retry; ask for the export again.")
     if operation.inputs.filter(removes=True, scope_rows=None).exists():
         raise BadInput(
             f"Operation {operation.id} ended before it was known which rows of the table its input misses; send the "
@@ -65,6 +72,8 @@ def store_again(operation: Operation, user: User) -> Operation:
         label=operation.label,
         created_by=user,
         retry_of=operation,
+        revert_of=operation.revert_of,
+        forces=operation.forces,
         calls_back=operation.calls_back,
     )
     if operation.calls_back:
@@ -85,9 +94,11 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     first = next(slices, None)
     if first is None:
         return 0
-    check_still_allowed(resource, Verb(again.verb), user)
-    if old.removes:
-        check_permissions(user, Verb.DELETE, resource)
+    is_revert = again.verb == Verb.REVERT
+    if is_revert:
+        check_may_revert(user, resource)
+    else:
+        check_may_write_again(again, old, resource, user)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -102,10 +113,27 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         scope_rows=old.scope_rows,
     )
     plan = plan_of(stored)
+    if is_revert:
+        return store_total(stored, ChunkStore().store(stored, plan, chain([first], slices), rows_before(stored)))
     # Keys that these rows give in full are settled; what the table has by now may bring others together.
     with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
         start = rows_before(stored)
         total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)), start)
+    return store_total(stored, total)
+
+
+def check_may_write_again(again: Operation, old: Input, resource: BulkResource, user: User) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    verb = Verb(again.verb)
+    check_may_still(user, verb, resource)
+    if old.removes:
+        check_permissions(user, Verb.DELETE, resource)
+    if not again.dry_run:
+        check_needs_no_plan(Verb.DELETE if old.removes else verb, resource)
+
+
+def store_total(stored: Input, total: int) -> int:
+    """All rows of an input are stored."""
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
     return total
 
@@ -122,13 +150,6 @@ def marked_again(verdicts: Superseded, slices: Iterator[pl.DataFrame]) -> Iterat
     for frame in slices:
         yield verdicts.mark(frame, row_start)
         row_start += frame.height
-
-
-def check_still_allowed(resource: BulkResource, verb: Verb, user: User) -> None:
-    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
-    if verb not in resource.operations:
-        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
-    check_permissions(user, verb, resource)
 
 
 def leftovers(old: Input) -> Iterator[pl.DataFrame]:

@@ -16,7 +16,10 @@ from django.db.models import Sum
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BadInput, BulkError, GivenUp, LeaseLost, Paused, place_of
+from bulkql.workers.exports.records import end_idle
+from bulkql.workers.exports.writing import write_files
 from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
@@ -116,6 +119,10 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     if request.mode != Mode.AUTO:
         return request.mode == Mode.SYNC
     is_slow = request.start_at is not None or request.max_rows_per_second is not None
+    if request.verb == Verb.EXPORT:
+        counts = [one.total for one in operation.inputs.all()]
+        is_few = sum(limits().sync_rows + 1 if count is None else count for count in counts) <= limits().sync_rows
+        return is_few and not is_slow
     if is_slow or any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
     return row_count_of(request, operation) <= limits().sync_rows
@@ -130,7 +137,7 @@ def row_count_of(request: BulkRequest, operation: Operation) -> int:
 
 def hand_over(request: BulkRequest, operation: Operation) -> None:
     """Send the workers messages for what was accepted."""
-    if all(item.file_options is not None for item in request.inputs):
+    if all(item.file_options is not None or item.export is not None for item in request.inputs):
         dispatch_readers(operation.id)  # files have no chunks yet
         return
     dispatch(operation.id)
@@ -154,6 +161,9 @@ def write_now(operation: Operation) -> None:
     """The whole operation, in the caller's time."""
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
+        if operation.verb == Verb.EXPORT:  # the first has read all of them
+            wait_for_helpers(operation)
+            return
     operation.refresh_from_db(fields=["trades"])
     if is_more_than_asked(operation):
         dispatch(operation.pk)
@@ -241,9 +251,7 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     try:
         with heartbeat.keeping(claimed, claims.its_operation(finished_at=None), seconds=WHOLE_SECONDS):
-            for _ in chunks_of(claimed):
-                if dispatches and not claimed.operation.is_one_transaction:
-                    dispatch_chunks(operation_id)
+            go_through(claimed, dispatches=dispatches)
     except BulkError as error:
         give_up(operation_id, str(error))
         return
@@ -266,8 +274,21 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         events.publish(operation_id)
 
 
-def chunks_of(claimed: Input) -> Iterator[Chunk]:
-    """What is read for an input, as it is stored: its file, or the rows that a sync misses."""
+def go_through(claimed: Input, *, dispatches: bool) -> None:
+    """Read an input into chunks, which others write meanwhile; or write the files of an export."""
+    if claimed.operation.verb == Verb.EXPORT:
+        for _ in write_files(claimed):
+            events.publish(claimed.operation_id)
+        return
+    for _ in chunks_of(claimed):
+        if dispatches and not claimed.operation.is_one_transaction:
+            dispatch_chunks(claimed.operation_id)
+
+
+def chunks_of(claimed: Input) -> Iterator[object]:
+    """What is read for an input, as it is stored: its file, the rows that a sync misses, or those of a plan."""
+    if claimed.operation.applied_from_id is not None:
+        return planned_chunks(claimed)
     return unnamed_rows(claimed) if claimed.removes else read_upload(claimed)
 
 
@@ -278,6 +299,7 @@ def cancel(operation_id: UUID) -> None:
     """
     if endings.ask_to_stop(operation_id):
         logger.info("operation %s: canceling", operation_id)
+        end_idle(operation_id)
         if not end(operation_id):
             # One that was paused, or for later, has nobody who would read its files to their end.
             go_on(operation_id)

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import Limits, setting_name
+from bulkql.workers.enums import Approval
 from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.lane_checks import may_be_filled
 from bulkql.workers.resources.registry import BulkResource, _registry, resource_of
@@ -53,7 +54,7 @@ def resource_errors(resource: BulkResource) -> Iterator[CheckMessage]:
 def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
     """What its BulkResource says and the model denies."""
     of_fields = (name_errors, field_errors, match_errors, list_errors, number_errors, homonym_errors, owed_errors)
-    for errors in (*of_fields, scope_errors, password_errors, write_only_errors):
+    for errors in (*of_fields, scope_errors, password_errors, write_only_errors, approval_errors):
         yield from errors(resource)
 
 
@@ -86,6 +87,13 @@ def field_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 f"{rules} names {name}, which rows cannot give: it is computed, or the other side of a relation.",
                 hint="Leave it out of `fields`.",
                 id="bulkql.E004",
+            )
+    for name in resource.export_fields:
+        if name.partition(".")[0] not in {*resource.fields, resource.pk.name}:
+            yield Error(
+                f"{rules} exports {name}, which is none of its fields.",
+                hint="Name fields in `export_fields`, the primary key, or what they lead to, such as account.name.",
+                id="bulkql.E028",
             )
 
 
@@ -134,6 +142,16 @@ def owed_errors(resource: BulkResource) -> Iterator[CheckMessage]:
                 hint="Add it to `fields`, or give the model's field a default.",
                 id="bulkql.E005",
             )
+
+
+def approval_errors(resource: BulkResource) -> Iterator[CheckMessage]:
+    """An approval that nobody knows would be taken for none."""
+    if resource.approval not in list(Approval):
+        yield Error(
+            f"{type(resource).__qualname__} has the approval {resource.approval!r}, which is none.",
+            hint="Set approval = bulkql.BY_ANOTHER, or leave it out.",
+            id="bulkql.E052",
+        )
 
 
 def frame_hooks(resource: BulkResource) -> list[str]:

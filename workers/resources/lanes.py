@@ -23,8 +23,8 @@ from bulkql.workers.enums import Lane, Verb
 if TYPE_CHECKING:
     from bulkql.workers.resources.registry import BulkResource
 
-WRITES = frozenset(Verb) - {Verb.DELETE}
-DELETES = frozenset({Verb.DELETE})
+WRITES = frozenset(Verb) - {Verb.DELETE, Verb.EXPORT}
+DELETES = frozenset({Verb.DELETE, Verb.REVERT})
 
 #: What a model may have of its own between a row and the table.
 METHODS = {

@@ -16,14 +16,15 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.column import Column, column_for, naming
 from bulkql.workers.columns.lists import ListColumn, list_columns
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Lane, Verb
+from bulkql.workers.enums import Approval, Lane, Verb
 from bulkql.workers.errors import BadInput, ImproperlyRegistered
 from bulkql.workers.resources.keys import UniqueKey, unique_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-ALL = frozenset(Verb)
+#: What a resource may offer; a revert asks for the permissions of what it undoes.
+ALL = frozenset(Verb) - {Verb.REVERT}
 
 
 class BulkResource:
@@ -47,10 +48,18 @@ class BulkResource:
     #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
     #: encrypted. The table gets what before_write makes of them.
     write_only_fields: ClassVar[tuple[str, ...]] = ()
+    #: BY_ANOTHER: rows are written by plans alone, dry runs that a user other than their author applies.
+    approval: ClassVar[Approval] = Approval.NONE
+    #: What an export's file holds where nobody says: fields, and those of targets (account.name). By default `fields`,
+    #: with the primary key where rows are found by no other. What a user may not read is left out.
+    export_fields: ClassVar[tuple[str, ...]] = ()
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
     max_rows: int | None = None
+    #: Whether what changed and deleted rows were is kept with an operation's results, so that it can be reverted; by
+    #: default the setting BULKQL_KEEPS_IMAGES. It costs up to a quarter of the operation, and room for the rows.
+    keeps_images: bool | None = None
     #: The most rows that one operation may write in a second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
     max_rows_per_second: int | None = None
     #: Where the end of each of its operations is told; by default the setting BULKQL_WEBHOOK_URL.
@@ -184,6 +193,11 @@ class BulkResource:
     def write_only(self) -> frozenset[str]:
         """The fields that nobody reads."""
         return frozenset(self.write_only_fields) | self.written_as.keys()
+
+    @property
+    def keeps_what_was(self) -> bool:
+        """As registered, else as set."""
+        return limits().keeps_images if self.keeps_images is None else self.keeps_images
 
     @property
     def makes_values(self) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models import CASCADE
+from django.db.models.deletion import get_candidate_relations_to_delete
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.enums import Approval, Verb
 from bulkql.workers.resources.registry import BulkResource, resource_of
 
 if TYPE_CHECKING:
@@ -78,3 +83,37 @@ def model_named_by(column: Column) -> type[models.Model]:
 def names_in(column: Column) -> set[str]:
     """The fields of that model by which it names them."""
     return {one.field.name for one in column.parts} if isinstance(column, ListColumn) else {column.field.name}
+
+
+def needs_approval(resource: BulkResource, verb: Verb) -> bool:
+    """Whether another user has to agree to this: also to a delete that takes rows along of which that is so."""
+    if resource.approval == Approval.BY_ANOTHER:
+        return verb != Verb.EXPORT
+    if verb != Verb.DELETE:
+        return False
+    others = (resource_of(model) for model, _ in cascading(resource.model))
+    return any(other is not None and other.approval == Approval.BY_ANOTHER for other in others)
+
+
+@cache
+def cascading(model: type[models.Model]) -> list[tuple[type[models.Model], str]]:
+    """The models whose rows go along with a model's, each with a lookup that leads back to it: toy__shelf.
+
+    Each relation comes once, by a shortest way: all ways through a large project's models would be too many.
+    """
+    found: list[tuple[type[models.Model], str]] = []
+    seen, waiting = {model}, deque([(model, "")])
+    while waiting:
+        parent, path = waiting.popleft()
+        # Relations, which the stubs take for fields.
+        relations: Any = get_candidate_relations_to_delete(parent._meta)
+        for field in (relation.field for relation in relations):
+            other = field.model
+            # Links of lists go with their row: they are a part of it.
+            if field.remote_field.on_delete is CASCADE and not other._meta.auto_created:
+                back = f"{field.name}__{path}" if path else field.name
+                found.append((other, back))
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append((other, back))
+    return found

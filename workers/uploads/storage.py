@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 
@@ -49,25 +50,55 @@ class DatabaseStorage(Storage):
         return StoredFile.objects.get(name=name).size
 
 
-def inserted_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+def extend(stored: StoredFile, data: bytes) -> None:
+    """Append bytes to a file, in the caller's transaction: its last part is filled, and others follow."""
+    number, filled = divmod(stored.size, PART_BYTES)
+    stored.size += len(data)
+    if filled:
+        data = bytes(part_bytes(stored, number)) + data
+        stored.parts.filter(number=number).delete()
+    pieces = (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+    parts = enumerate(pieces, number)
+    if backend(DEFAULT_DB_ALIAS).supports_copy:
+        copied_parts(stored, parts, with_digests=True)
+    else:
+        inserted_parts(stored, parts, with_digests=True)
+    stored.save(update_fields=["size"])
+
+
+def digest_of_parts(stored: StoredFile) -> str:
+    """What tells the bytes of a file that was extended: the hash of its parts' hashes."""
+    whole = hashlib.sha256()
+    for digest in stored.parts.order_by("number").values_list("digest", flat=True):
+        whole.update(bytes.fromhex(digest))
+    return whole.hexdigest()
+
+
+def inserted_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]], *, with_digests: bool = False) -> int:
     """Store a file's parts, one by one; gives their bytes."""
     size = 0
     for number, data in parts:
-        StoredPart.objects.create(file=stored, number=number, data=data)
+        StoredPart.objects.create(
+            file=stored, number=number, data=data, digest=part_digest(data) if with_digests else ""
+        )
         size += len(data)
     return size
 
 
-def copied_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]]) -> int:
+def copied_parts(stored: StoredFile, parts: Iterable[tuple[int, bytes]], *, with_digests: bool = False) -> int:
     """The same through PostgreSQL's COPY: as they are, where Django writes a number of two digits for each byte."""
     size = 0
-    statement = f"COPY {StoredPart._meta.db_table} (file_id, number, data) FROM STDIN (FORMAT BINARY)"
+    statement = f"COPY {StoredPart._meta.db_table} (file_id, number, data, digest) FROM STDIN (FORMAT BINARY)"
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as stream:
-        stream.set_types(["int8", "int4", "bytea"])
+        stream.set_types(["int8", "int4", "bytea", "text"])
         for number, data in parts:
-            stream.write_row((stored.pk, number, data))
+            stream.write_row((stored.pk, number, data, part_digest(data) if with_digests else ""))
             size += len(data)
     return size
+
+
+def part_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def part_bytes(stored: StoredFile, number: int) -> bytes | memoryview:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from bulkql.workers import quotas
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, NotFound
 from bulkql.workers.models import Upload
-from bulkql.workers.uploads.storage import DatabaseStorage
+from bulkql.workers.uploads.storage import PART_BYTES, DatabaseStorage
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -58,8 +59,10 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
         lock_upload(upload)
+        # What came of it by tus before: this is all of it.
+        DatabaseStorage().delete(name_of(upload))
         hashed = HashedFile(content)
-        path = storage().save(f"uploads/{upload.id}", hashed)
+        path = storage().save(name_of(upload), hashed)
         stored = storage().size(path)
         if upload.size is None and upload.created_by is not None:
             quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], stored)
@@ -73,24 +76,54 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     return upload
 
 
+def name_of(upload: Upload) -> str:
+    """The name under which an upload's bytes are stored."""
+    return f"uploads/{upload.id}"
+
+
+def discard(upload: Upload) -> None:
+    """Delete an upload and its bytes, once that is committed. The row first: an operation that asks for it keeps it."""
+    with transaction.atomic():
+        name, path = name_of(upload), upload.path
+        upload.delete()
+        if path:
+            transaction.on_commit(partial(storage().delete, path))
+        if not path or path != name:
+            transaction.on_commit(partial(DatabaseStorage().delete, name))
+
+
 class HashedFile(File):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A file whose bytes are hashed as they are read into a storage."""
+    """A file whose bytes are hashed as they are read into a storage, in parts, as those are that come by tus."""
 
     def __init__(self, content: File[bytes]) -> None:
         # Of an upload that was spooled the path is not told: a storage would move it, and read nothing.
         super().__init__(cast("IO[bytes]", content), name=content.name)
-        self._hash = hashlib.sha256()
+        self._whole, self._part = hashlib.sha256(), hashlib.sha256()
         self._bytes = 0
 
     def read(self, size: int = -1) -> bytes:
         piece = cast("IO[bytes]", self.file).read(size)
-        self._hash.update(piece)
-        self._bytes += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            room = PART_BYTES - self._bytes % PART_BYTES
+            self._part.update(rest[:room])
+            self._bytes += len(rest[:room])
+            if self._bytes % PART_BYTES == 0:
+                self._end_part()
+            rest = rest[room:]
         return piece
+
+    def _end_part(self) -> None:
+        self._whole.update(self._part.digest())
+        self._part = hashlib.sha256()
 
     def digest_of(self, size: int) -> str:
         """The hash of a file of so many bytes; none where the storage read some twice, or not at all."""
-        return keyed_digest(self._hash.hexdigest()) if self._bytes == size else ""
+        if self._bytes != size:
+            return ""
+        if size % PART_BYTES:
+            self._end_part()
+        return keyed_digest(self._whole.hexdigest())
 
 
 def keyed_digest(digest: str) -> str:

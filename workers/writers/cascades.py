@@ -5,18 +5,15 @@ Django's admin refuses to delete a row whose cascade takes rows of models that t
 
 from __future__ import annotations
 
-from collections import deque
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 from django.db import models
-from django.db.models import CASCADE
-from django.db.models.deletion import Collector, get_candidate_relations_to_delete
+from django.db.models.deletion import Collector
 
 from bulkql.workers.frames import ROW, errors_at, no_errors
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.rights import may
+from bulkql.workers.resources.rights import cascading, may
 from bulkql.workers.resources.scope import batches
 from bulkql.workers.writers.violations import CascadeForbidden, cascade_violation
 from bulkql.workers.writers.written import Written, nothing
@@ -46,30 +43,6 @@ def with_others_rows(plan: Plan, there: pl.DataFrame, user: User | None) -> Writ
         rows_held = there.filter(pl.col("pk").is_in([pk for pk, found in held.items() if found == others]))
         errors.append(errors_at(rows_held[ROW], cascade_violation(plan.resource, others)))
     return Written(nothing().outcomes, pl.concat(errors))
-
-
-@cache
-def cascading(model: type[models.Model]) -> list[tuple[type[models.Model], str]]:
-    """The models whose rows go along with a model's, each with a lookup that leads back to it: toy__shelf.
-
-    Each relation comes once, by a shortest way: all ways through a large project's models would be too many.
-    """
-    found: list[tuple[type[models.Model], str]] = []
-    seen, waiting = {model}, deque([(model, "")])
-    while waiting:
-        parent, path = waiting.popleft()
-        # Relations, which the stubs take for fields.
-        relations: Any = get_candidate_relations_to_delete(parent._meta)
-        for field in (relation.field for relation in relations):
-            other = field.model
-            # Links of lists go with their row: they are a part of it.
-            if field.remote_field.on_delete is CASCADE and not other._meta.auto_created:
-                back = f"{field.name}__{path}" if path else field.name
-                found.append((other, back))
-                if other not in seen:
-                    seen.add(other)
-                    waiting.append((other, back))
-    return found
 
 
 def check_cascades(plan: Plan, collector: Collector, user: User | None) -> None:

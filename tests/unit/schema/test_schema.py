@@ -131,6 +131,7 @@ def test_a_field_with_a_default_takes_null_for_it(schema):
     }
 
     assert have_defaults == {
+        "ApplyOptions.mode": "Mode",
         "BulkOptions.mode": "Mode",
         "BulkOptions.onError": "OnError",
         "BulkOptions.dryRun": "Boolean",

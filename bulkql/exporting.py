@@ -1,0 +1,95 @@
+"""bulkExport for Python code. Models and conditions -> an operation with its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from asgiref.sync import sync_to_async
+
+from bulkql.operation import BulkOperation
+from bulkql.workers.enums import Verb
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.db.models import Model, Q, QuerySet
+
+    from bulkql.workers.intake.requests import InputRequest
+
+
+class ExportOptions(TypedDict, total=False):
+    """What an export takes beside its rows."""
+
+    #: SYNC returns the finished operation; ASYNC leaves it to the workers; AUTO asks how many rows there are.
+    mode: Literal["SYNC", "ASYNC", "AUTO"]
+    #: Count the rows, and write no file.
+    dry_run: bool
+    label: str
+    start_at: datetime
+    idempotency_key: str | None
+
+
+def export(
+    model: type[Model] | Iterable[type[Model]],
+    *,
+    user: User,
+    where: Q | QuerySet[Any] | None = None,
+    order_by: Sequence[str] = (),
+    fields: Sequence[str] | None = None,
+    format: Literal["CSV", "NDJSON", "PARQUET", "XLSX"] = "CSV",
+    compression: Literal["NONE", "GZIP", "ZSTD"] | None = None,
+    **options: Unpack[ExportOptions],
+) -> BulkOperation:
+    """Write a model's rows that `user` may see to a file, or those of several models to one each; raises BulkError.
+
+    `where` is a condition or a queryset, whose order counts where `order_by` gives none; with several models there is
+    none of the two, and each has its own fields. `files` of the operation are there when it is over.
+    """
+    # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
+    from bulkql.workers.errors import BadInput
+    from bulkql.workers.intake.requests import BulkRequest, FileCompression, Mode
+    from bulkql.workers.operations import steps
+    from bulkql.workers.readers.options import FileFormat
+
+    models = [model] if isinstance(model, type) else list(model)
+    if len(models) != 1 and (where is not None or order_by or fields is not None):
+        raise BadInput(
+            "With several models there is no `where`, `order_by` or `fields`; export each of them by itself."
+        )
+    how: dict[str, Any] = {**options}
+    mode = Mode(how.pop("mode", Mode.SYNC if how.get("start_at") is None else Mode.ASYNC))
+    packing = None if compression is None else FileCompression(compression)
+    inputs = [input_to_export(one, user, where, order_by, fields, FileFormat(format), packing) for one in models]
+    return BulkOperation(steps.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
+
+
+async def async_export(model: type[Model] | Iterable[type[Model]], **options: Any) -> BulkOperation:
+    """`export` for async code."""
+    return await sync_to_async(export)(model, **options)
+
+
+def input_to_export(
+    model: type[Model],
+    user: User,
+    where: Q | QuerySet[Any] | None,
+    order_by: Sequence[str],
+    fields: Sequence[str] | None,
+    file_format: Any,
+    compression: Any,
+) -> InputRequest:
+    """One model's part."""
+    from bulkql.rows import rows_where
+    from bulkql.verbs import resource_for
+    from bulkql.workers.errors import refusals_named
+    from bulkql.workers.exports.fields import fields_for
+    from bulkql.workers.intake.requests import ExportRequest, InputRequest
+
+    resource = resource_for(model, Verb.EXPORT)
+    columns = fields_for(resource, fields, user)
+    rows: QuerySet[Any] | None = None if where is None else rows_where(resource, where)
+    if order_by:
+        with refusals_named("order_by"):
+            rows = (resource.model._base_manager.all() if rows is None else rows).order_by(*order_by)
+    request = ExportRequest(fields=tuple(one.name for one in columns), format=file_format, compression=compression)
+    return InputRequest(resource=resource, where=rows, export=request)
