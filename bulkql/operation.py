@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
     from bulkql.workers.downloads.download import Download
-    from bulkql.workers.ledger.totals import Progress
+    from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
 
 
@@ -86,7 +86,7 @@ class BulkOperation:
         """Until when `bulkql.apply` takes it; None for what is no plan."""
         from bulkql.workers.ledger.retention import plan_until
 
-        is_plan = self._stored.dry_run and self.state == "COMPLETED"
+        is_plan = self._stored.is_plan and self.state == "COMPLETED"
         return plan_until(self._totals.finished_at) if is_plan else None
 
     @property
@@ -121,6 +121,13 @@ class BulkOperation:
 
         chunks = self._stored.chunks.filter(recorded_at__isnull=False)
         return (row for _, row in walk(chunks, result_rows, None))
+
+    @property
+    def reverted(self) -> Heaps:
+        """Of a revert: how many rows are undone, were changed_since and so kept, and are impossible to undo."""
+        from bulkql.workers.ledger.totals import heaps
+
+        return heaps(self._stored)
 
     def refresh(self) -> Self:
         """Read the totals again."""

@@ -34,15 +34,13 @@ if TYPE_CHECKING:
     Models: TypeAlias = type[Model] | Mapping[type[Model], Rows]
 
 
-class Options(TypedDict, total=False):
-    """What every verb takes beside its rows."""
+class RevertOptions(TypedDict, total=False):
+    """How an operation is carried out."""
 
     #: SYNC writes before it returns; ASYNC leaves it to the workers; AUTO asks how many rows there are.
     mode: Literal["SYNC", "ASYNC", "AUTO"]
     on_error: Literal["SKIP_ROWS", "REJECT_ALL"]
     dry_run: bool
-    #: For create: a row whose unique key the table has already is UNCHANGED, and no error.
-    skip_existing: bool
     chunk_size: int | None
     #: Nothing of it is begun before: an aware datetime. It is for the workers then, unless mode says AUTO.
     start_at: datetime
@@ -52,6 +50,13 @@ class Options(TypedDict, total=False):
     webhook_url: str | None
     label: str
     idempotency_key: str | None
+
+
+class Options(RevertOptions, total=False):
+    """What every verb takes beside its rows."""
+
+    #: For create: a row whose unique key the table has already is UNCHANGED, and no error.
+    skip_existing: bool
     #: What a null of a frame says: that the row does not give the field, or that it is null.
     empty_cells: Literal["MISSING", "NULL"]
 
@@ -159,6 +164,28 @@ def apply(
     return BulkOperation(apply_plan(ApplyRequest(plan=stored, user=user, **how)))
 
 
+def revert(
+    operation: BulkOperation | UUID | str, *, user: User, force: bool = False, **options: Unpack[RevertOptions]
+) -> BulkOperation:
+    """Undo what an operation wrote, as a new operation; raises BulkError with nothing stored.
+
+    Created rows are deleted, changed ones restored, deleted ones brought back. A row that was changed since is left as
+    it is (CONFLICT), unless `force`.
+    """
+    from bulkql.workers.intake.requests import Mode
+    from bulkql.workers.models import Operation
+    from bulkql.workers.operations.revert import RevertOptions as Given
+    from bulkql.workers.operations.revert import revert as revert_stored
+
+    operation_id = operation.id if isinstance(operation, BulkOperation) else UUID(str(operation))
+    stored = Operation.objects.filter(pk=operation_id).first()
+    if stored is None:
+        raise NotFound(f"There is no operation {operation_id}.")
+    how: dict[str, Any] = {**options}
+    mode, on_error = Mode(how.pop("mode", Mode.SYNC)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
+    return BulkOperation(revert_stored(stored, user, Given(forces=force, mode=mode, on_error=on_error, **how)))
+
+
 async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`create` for async code."""
     return await sync_to_async(create)(model, rows, **options)
@@ -192,6 +219,11 @@ async def async_apply(plan: BulkOperation | UUID | str, **options: Any) -> BulkO
 async def async_sync(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
     """`sync` for async code."""
     return await sync_to_async(sync)(model, rows, **options)
+
+
+async def async_revert(operation: BulkOperation | UUID | str, **options: Any) -> BulkOperation:
+    """`revert` for async code."""
+    return await sync_to_async(revert)(operation, **options)
 
 
 def perform(

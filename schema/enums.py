@@ -93,6 +93,7 @@ describe(
     DELETE="Rows of the table are deleted.",
     SYNC="The table, or a part of it, becomes what the rows say.",
     EXPORT="Rows of the table are written to files.",
+    REVERT="What another operation did to its rows is undone.",
 )
 describe(
     OnError,

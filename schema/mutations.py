@@ -23,10 +23,12 @@ from bulkql.schema.requests import inputs_of
 from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
 from bulkql.workers.operations import steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.uploads import uploads
 from bulkql.workers.webhooks import deliveries
@@ -61,6 +63,7 @@ DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
 Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
 HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
+Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
 Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
 Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
 
@@ -95,6 +98,15 @@ class CommonMutation:
         self, info: Info[Context, None], id: Plan, options: HowToApply = None
     ) -> BulkOperation | None:
         return await sync_to_async(apply)(info, id, options)
+
+    @strawberry.mutation(
+        description="Undo what an operation wrote, as a new operation: created rows are deleted, changed ones "
+        "restored, deleted ones brought back. A row that was changed since is left as it is (CONFLICT), unless `force`."
+    )
+    async def revert_operation(
+        self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
+    ) -> BulkOperation | None:
+        return await sync_to_async(revert_rows)(info, id, force, options)
 
     @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
     async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
@@ -206,6 +218,31 @@ def apply(info: Info[Context, None], plan_id: str, options: ApplyOptions | None)
             ApplyRequest(plan=plan, user=user, mode=options.mode or Mode.AUTO, label=options.label, idempotency_key=key)
         )
     )
+
+
+def revert_rows(
+    info: Info[Context, None], operation_id: str, force: bool, options: BulkOptions | None
+) -> BulkOperation:
+    """Revert an operation that the user may see."""
+    user = user_of(info)
+    operation = operation_for(user, operation_id)
+    check_selection(info)
+    given = options or BulkOptions()
+    if given.skip_existing:
+        raise BadInput("skipExisting is for rows to create, and a revert brings back what was there. Leave it out.")
+    how = RevertOptions(
+        forces=force,
+        mode=given.mode or Mode.AUTO,
+        on_error=given.on_error or OnError.SKIP_ROWS,
+        dry_run=bool(given.dry_run),
+        chunk_size=given.chunk_size,
+        label=given.label or "",
+        idempotency_key=given.idempotency_key,
+        start_at=moment(given.start_at),
+        max_rows_per_second=given.max_rows_per_second,
+        webhook_url=given.webhook_url,
+    )
+    return committed(revert(operation, user, how))
 
 
 def announce(info: Info[Context, None], name: str, size: int | None) -> CreatedUpload:

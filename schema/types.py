@@ -131,6 +131,15 @@ class ResourceCounts:
 
 
 @strawberry.type(
+    description="What became of the rows of a revert. A row that was written is undone as a whole or not at all."
+)
+class RevertCounts:
+    undone: int = strawberry.field(description="Rows that are as they were before the operation.")
+    changed_since: int = strawberry.field(description="Rows that were changed since, and kept as they are: CONFLICT.")
+    impossible: int = strawberry.field(description="Rows that cannot be as they were; their row errors say why.")
+
+
+@strawberry.type(
     description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
     "is kept."
 )
@@ -180,6 +189,7 @@ class BulkOperation:
     plan_until: datetime.datetime | None = strawberry.field(
         description="Until when this dry run can be applied as a plan; null for what is no plan."
     )
+    revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
@@ -192,7 +202,17 @@ class BulkOperation:
     async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
-    @strawberry.field(description="Rows that were deleted along with the operation's own, by model.")
+    @strawberry.field(description="Of a revert: what is undone, what is not, and why not; null of others.")
+    async def reverted(self) -> RevertCounts | None:
+        if self.stored.verb != Verb.REVERT:
+            return None
+        heaps = await sync_to_async(totals.heaps)(self.stored)
+        return RevertCounts(undone=heaps.undone, changed_since=heaps.changed_since, impossible=heaps.impossible)
+
+    @strawberry.field(
+        description="Rows that were deleted along with the operation's own, by model; of a revert also those that came "
+        "back along."
+    )
     async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
         return [Cascade(model=model, count=BigInt(count)) for model, count in counts.items()]
@@ -323,13 +343,14 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
         retry_of=strawberry.ID(str(operation.retry_of_id)) if operation.retry_of_id is not None else None,
         applied_from=strawberry.ID(str(operation.applied_from_id)) if operation.applied_from_id is not None else None,
         plan_until=plan_until(progress.finished_at) if is_plan(operation, progress) else None,
+        revert_of=strawberry.ID(str(operation.revert_of_id)) if operation.revert_of_id is not None else None,
         stored=operation,
     )
 
 
 def is_plan(operation: Operation, progress: Progress) -> bool:
     """Whether it can be applied, in its time."""
-    return operation.dry_run and progress.state == State.COMPLETED
+    return operation.is_plan and progress.state == State.COMPLETED
 
 
 def eta(progress: Progress, speed: float | None) -> float | None:

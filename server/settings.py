@@ -100,8 +100,12 @@ for _name in (
     "TOKEN_DAYS",
     "SIGN_IN_SECONDS",
     "REREAD_SECONDS",
+    "IMAGE_ROWS",
 ):
     globals()[f"BULKQL_{_name}"] = env.int(f"BULKQL_{_name}", None)
+
+#: Whether operations can be reverted, unless a resource says otherwise: what it costs is in docs/revert.md.
+BULKQL_KEEPS_IMAGES = env.bool("BULKQL_KEEPS_IMAGES", True)
 
 BASE_DIR = Path(__file__).resolve().parent
 

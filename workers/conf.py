@@ -86,6 +86,10 @@ class Limits:
     upload_seconds: int = 24 * 60 * 60
     #: Seconds for which the url of an operation's file is good; the next query gives a new one.
     file_seconds: int = 60 * 60
+    #: Whether what changed and deleted rows were is kept with the results, so that operations can be reverted.
+    keeps_images: bool = True
+    #: Rows that may go along with the deleted rows of a chunk and still be kept; with more, it cannot be reverted.
+    image_rows: int = 100_000
     #: Days after which operations that are over are purged, and uploads that nobody needs.
     retention_days: int = 7
     #: Days after which a dry run can no longer be applied; it is kept as long, and its upload with it.

@@ -15,11 +15,12 @@ class Verb(models.TextChoices):
     DELETE = "DELETE"
     SYNC = "SYNC"
     EXPORT = "EXPORT"
+    REVERT = "REVERT"
 
     @property
     def takes_rows(self) -> bool:
-        """Whether a request brings rows; an export gives some."""
-        return self != Verb.EXPORT
+        """Whether a request brings rows; an export gives some, and a revert takes those of another operation."""
+        return self not in (Verb.EXPORT, Verb.REVERT)
 
 
 class Lane(models.TextChoices):

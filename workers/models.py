@@ -90,6 +90,10 @@ class Operation(models.Model):
     applied_from = models.OneToOneField(
         "self", null=True, on_delete=models.SET_NULL, related_name="application", help_text="The plan that it applies."
     )
+    revert_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reverts")
+    forces = models.BooleanField(
+        default=False, db_default=False, help_text="A revert of rows that were changed since, too."
+    )
     lease = models.UUIDField(null=True, help_text="Who is writing all of it, in one transaction.")
     leased_until = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -136,7 +140,12 @@ class Operation(models.Model):
     @property
     def looks_first(self) -> bool:
         """What it finds in the table is recorded, or compared with what a plan found."""
-        return self.dry_run or self.applied_from_id is not None
+        return self.is_plan or self.applied_from_id is not None
+
+    @property
+    def is_plan(self) -> bool:
+        """It can be applied, once it is over and went well. A revert is asked for again instead."""
+        return self.dry_run and self.verb not in (Verb.EXPORT, Verb.REVERT)
 
 
 class Input(models.Model):
@@ -232,6 +241,7 @@ class Chunk(models.Model):
     results = models.BinaryField(null=True, help_text="Outcome and pk of each row, compressed Arrow IPC.")
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
     evidence = models.BinaryField(null=True, help_text="What a dry run saw of the table's rows, compressed Arrow IPC.")
+    images = models.BinaryField(null=True, help_text="What its rows were before, compressed Arrow IPC.")
 
     class Meta:
         db_table = "bulkql_chunk"

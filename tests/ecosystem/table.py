@@ -15,9 +15,10 @@ Equal: TypeAlias = dict[tuple[str, str], dict[Verb, str]]
 
 def table(equal: Equal) -> list[str]:
     """The lines of a table."""
-    lines = [f"| package | model | {' | '.join(verb.lower() for verb in Verb)} |", f"|---|---|{'---|' * len(Verb)}"]
+    verbs = [verb for verb in Verb if verb.takes_rows]
+    lines = [f"| package | model | {' | '.join(verb.lower() for verb in verbs)} |", f"|---|---|{'---|' * len(verbs)}"]
     for (package, model), lanes in equal.items():
-        cells = [lanes.get(verb, "refused") for verb in Verb]
+        cells = [lanes.get(verb, "refused") for verb in verbs]
         lines.append(f"| {package} {version(package)} | {model} | {' | '.join(cells)} |")
     return lines
 

@@ -61,6 +61,7 @@ ROOTS = {
     "Mutation.resumeOperation":           (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.retryOperation":            (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.applyOperation":             (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
+    "Mutation.revertOperation":           (WHO,     WHO, WHO,    NONE,  IN,   NO,    NO),
     "Mutation.resendWebhook":             (WHO,     WHO, WHO,    NONE,  IN,   IN,    IN),
     "Mutation.createUpload":              (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
     "Mutation.bulkCreate.RESOURCE":       (WHO,     WHO, WHO,    IN,    IN,   NO,    NO),
@@ -111,7 +112,8 @@ CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.chan
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
     "exported percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
-    "startedAt finishedAt createdBy retryOf appliedFrom appliedAs planUntil cascades rowErrors results deliveries",
+    "startedAt finishedAt createdBy retryOf revertOf reverted appliedFrom appliedAs planUntil cascades rowErrors "
+    "results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
@@ -126,6 +128,7 @@ PLAIN = {
     "ResourceCounts": "resource total processed created updated unchanged deleted failed skipped exported",
     "ResourceInfo": "name typeName fields requiredFields writableFields readableFields matchFields operations",
     "ResourceTemplate": "name format url expiresAt",
+    "RevertCounts": "undone changedSince impossible",
     "RowError": "index line resource path code documentation",
     "RowErrorConnection": "edges pageInfo totalCount",
     "RowErrorEdge": "cursor node",
@@ -147,6 +150,7 @@ ARGUMENTS = {
     "Mutation.resumeOperation": {"id": "ID"},
     "Mutation.retryOperation": {"id": "ID"},
     "Mutation.applyOperation": {"id": "ID", "options": '{label: "mine"}'},
+    "Mutation.revertOperation": {"id": "ID", "force": "false", "options": "{dryRun: true}"},
     "Mutation.resendWebhook": {"id": "DELIVERY"},
     "Mutation.createUpload": {"name": '"t.csv"', "size": "3"},
     **{f"Mutation.{name}": {"input": "INPUT", "options": '{label: "mine", dryRun: true}'} for name in NEEDED},

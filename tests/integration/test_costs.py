@@ -66,10 +66,14 @@ ROWS = [
     "COPY ledger_financialtransaction",
     "RELEASE",
 ]
+#: What rows are once they are written, to know later whether somebody changed them: one query a chunk, and none where
+#: a resource keeps no images.
+MARKS = ["SELECT unnest"]
 #: A stored chunk is written.
 WRITE = [
     "BEGIN",
     *ROWS,
+    *MARKS,
     "UPDATE bulkql_chunk",  # the ledger's entry
     "COMMIT",
 ]
@@ -168,6 +172,7 @@ def test_small_request_that_is_written_at_once(user, rows):
         "INSERT bulkql_input",
         "SELECT nextval",
         *ROWS,
+        *MARKS,
         "INSERT bulkql_chunk",  # the ledger's entry with it
         "UPDATE bulkql_operation",  # over
         "COMMIT",
@@ -222,6 +227,38 @@ def test_chunk_in_the_middle(stored):
 
     assert costs.statements == [*CLAIM, *WRITE, *END, *FRONTIER, *TOTALS]
     assert (costs.messages, costs.publishes) == (0, 2)
+
+
+def test_chunk_of_a_resource_that_keeps_no_images(stored, monkeypatch):
+    monkeypatch.setattr(FinancialTransactions, "keeps_images", False)
+    steps.write_chunk(stored[0])
+
+    with counted() as costs:
+        steps.write_chunk(stored[1])
+
+    write = ["BEGIN", *ROWS, "UPDATE bulkql_chunk", "COMMIT"]
+    assert costs.statements == [*CLAIM, *write, *END, *FRONTIER, *TOTALS]
+
+
+@pytest.mark.parametrize("keeps_images", [True, False])
+def test_chunk_of_an_upsert(user, rows, monkeypatch, keeps_images):
+    monkeypatch.setattr(FinancialTransactions, "keeps_images", keeps_images)
+    run(user, rows(60), mode=Mode.SYNC)
+    inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=changed(rows(90)))]
+    steps.run(BulkRequest(verb=Verb.UPSERT, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=45))
+    inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=rows(90))]
+
+    with counted() as costs:
+        steps.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs, mode=Mode.SYNC))
+
+    # What the rows are is asked for by the query that matches and locks them.
+    assert costs.statements.count("SELECT unnest") == keeps_images
+    assert costs.statements.count("SELECT bulkql_staging") == 1
+
+
+def changed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows with other amounts."""
+    return [{**row, "amount": "2.50"} for row in rows]
 
 
 def test_chunk_soon_after_many_others_publishes_nothing(stored, monkeypatch):
@@ -316,7 +353,9 @@ def test_file_is_opened_once_and_read_into_chunks(user, csv):
     assert (costs.messages, costs.publishes) == (2, 4)
 
 
-def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
+@pytest.mark.parametrize("keeps_images", [True, False])
+def test_chunk_of_rows_to_delete_by_their_ids(user, csv, monkeypatch, keeps_images):
+    monkeypatch.setattr(FinancialTransactions, "keeps_images", keeps_images)
     steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
     ids = FinancialTransaction.objects.values_list("pk", flat=True)
     inputs = [filled(user, "\n".join(["id", *map(str, ids)]).encode())]
@@ -328,14 +367,15 @@ def test_chunk_of_rows_to_delete_by_their_ids(user, csv):
         steps.write_chunk(chunk_id)
 
     assert FinancialTransaction.objects.count() == 0
+    savepoint = [] if keeps_images else ["SAVEPOINT"]  # rows may be missing: their images tell which are there
     assert costs.statements == [
         *CLAIM,
         "BEGIN",
         "SET",
         "SAVEPOINT",  # a table that Django knows nothing of may refer to a row
-        "SAVEPOINT",  # rows may be missing
+        *savepoint,
         "DELETE ledger_financialtransaction",
-        "RELEASE",
+        *(["RELEASE"] if savepoint else []),
         "SET",  # constraints, now
         "RELEASE",
         "UPDATE bulkql_chunk",  # the ledger's entry
@@ -387,7 +427,17 @@ def test_chunk_of_a_resource_with_a_scope(stored, monkeypatch):
         "SELECT ledger_financialtransaction",  # those of them that the user may see
         "RELEASE",
     ]
-    assert costs.statements == [*CLAIM, "BEGIN", *within, "UPDATE bulkql_chunk", "COMMIT", *END, *FRONTIER, *TOTALS]
+    assert costs.statements == [
+        *CLAIM,
+        "BEGIN",
+        *within,
+        *MARKS,
+        "UPDATE bulkql_chunk",
+        "COMMIT",
+        *END,
+        *FRONTIER,
+        *TOTALS,
+    ]
 
 
 def test_rows_out_of_scope_cost_their_chunk_to_be_written_once_more(stored, monkeypatch):
@@ -400,4 +450,14 @@ def test_rows_out_of_scope_cost_their_chunk_to_be_written_once_more(stored, monk
 
     once = ["SAVEPOINT", *ROWS[3:], "SELECT ledger_financialtransaction"]
     within = [*ROWS[:3], *once, "ROLLBACK", "RELEASE", *once, "RELEASE"]
-    assert costs.statements == [*CLAIM, "BEGIN", *within, "UPDATE bulkql_chunk", "COMMIT", *END, *FRONTIER, *TOTALS]
+    assert costs.statements == [
+        *CLAIM,
+        "BEGIN",
+        *within,
+        *MARKS,
+        "UPDATE bulkql_chunk",
+        "COMMIT",
+        *END,
+        *FRONTIER,
+        *TOTALS,
+    ]

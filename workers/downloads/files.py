@@ -36,7 +36,9 @@ def downloads(operation_id: UUID) -> list[Download]:
     if verb is None or verb == Verb.EXPORT:
         return list(exported_files(operation_id)) if verb else []
     inputs = (
-        Input.objects.filter(operation=operation_id, removes=False)  # nobody sent the rows that are missing
+        # Nobody sent the rows that a sync misses, or those of a revert.
+        Input.objects.filter(operation=operation_id, removes=False)
+        .exclude(operation__verb=Verb.REVERT)
         .select_related("operation")
         .annotate(left=whole_sum("chunks__failed") + whole_sum("chunks__skipped"))
     )
@@ -99,7 +101,7 @@ def written(write: Callable[[Iterator[pl.DataFrame]], Pieces], operation_id: UUI
 
 def results(operation_id: UUID) -> Iterator[pl.DataFrame]:
     """Index, resource, outcome and pk of all rows, a chunk at a time."""
-    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors")
+    chunks = Chunk.objects.filter(operation=operation_id).select_related("input").defer("payload", "errors", "images")
     for chunk in each(chunks.order_by("input__position", "number")):
         yield result_rows(chunk).select("index", pl.lit(chunk.input.resource).alias("resource"), "outcome", "pk")
 

@@ -38,7 +38,7 @@ from bulkql.workers.readers import files
 from bulkql.workers.readers.bounds import bounded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
+from bulkql.workers.resources.plan import Plan, keeps_images, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import in_dependency_order
 from bulkql.workers.resources.scope import reach_of
 from bulkql.workers.resources.wheres import frozen
@@ -226,6 +226,7 @@ def store_rows(
     plan = plan_for(verb, item.resource, item.match_by, item.update_fields, names, operation.created_by)
     is_sync, skips_existing = operation.verb == Verb.SYNC, operation.skip_existing
     plan = replace(plan, within=item.where, is_sync=is_sync, skips_existing=skips_existing)
+    plan = replace(plan, keeps_images=keeps_images(item.resource, operation))
     total, read_at = (None, None) if item.rows is None else (len(item.rows), Now())
     stored = new_input(operation, position, plan, requested_size, total=total, read_at=read_at, scope=scope_text(item))
     found = chunks.store(stored, plan, frames_of(stored, plan, item))

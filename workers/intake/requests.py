@@ -170,6 +170,11 @@ def check_request(request: BulkRequest) -> None:
         check_rows_limit(resource, len(item.rows or ()))
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
+    check_options(request)
+
+
+def check_options(request: BulkRequest) -> None:
+    """How it is to be carried out, whatever its rows are."""
     exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
     check_text("label", request.label)
     check_text("idempotencyKey", request.idempotency_key or "")
@@ -251,6 +256,7 @@ PERMISSIONS = {
     Verb.DELETE: ("delete",),
     Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
     Verb.EXPORT: ("view",),
+    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
 }
 
 

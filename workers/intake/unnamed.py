@@ -107,7 +107,7 @@ class Names:
         self.first: int | None = None
 
     def __iter__(self) -> Iterator[Keys]:
-        chunks = self.given.chunks.select_related("input").defer("results", "errors")
+        chunks = self.given.chunks.select_related("input").defer("results", "errors", "images")
         for chunk in chunks_in_order(chunks):
             keys = keys_in(self.plan, unpack(chunk.payload), self.user, self.together)
             self.count(chunk, keys.unreadable)

@@ -20,12 +20,13 @@ class Entry:
     """What became of a chunk's rows.
 
     `outcomes`: index, outcome, pk of every row; `errors`: index, path, code, message, data; `cascades`: how many rows
-    were deleted along with its own, by model.
+    were deleted along with its own, by model; `images`: what its rows were before, packed.
     """
 
     outcomes: pl.DataFrame
     errors: pl.DataFrame
     cascades: dict[str, int]
+    images: bytes | None = None
     #: What a dry run saw of the table's rows (workers/evidence); None for what is no plan.
     evidence: pl.DataFrame | None = None
 
@@ -41,6 +42,7 @@ class Entry:
             "error_count": self.errors.height,
             **({} if self.evidence is None else {"evidence": pack(self.evidence)}),
             "cascades": self.cascades or None,
+            "images": self.images,
             **{outcome.lower(): sums.get(outcome, 0) for outcome in Outcome},
         }
 

@@ -95,7 +95,7 @@ def total(chunks: QuerySet[Chunk], count: str) -> int:
 
 def walk(chunks: QuerySet[Chunk], rows_of: Any, start: Place | None) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Entries in order, from behind a place on."""
-    rest = chunks.select_related("input").defer("payload")
+    rest = chunks.select_related("input").defer("payload", "images")
     if start is not None:
         same = Q(input__position=start.position, number__gte=start.number)
         rest = rest.filter(Q(input__position__gt=start.position) | same)

@@ -32,8 +32,10 @@ def purge_operations() -> int:
     retention = timedelta(days=limits().retention_days)
     is_old = Q(dry_run=False, finished_at__lt=Now() - retention)
     is_past = Q(dry_run=True, finished_at__lt=Now() - max(retention, timedelta(days=limits().plan_days)))
-    # What a plan saw is asked for while it is applied.
-    is_needed = Exists(Operation.objects.filter(applied_from=OuterRef("pk"), finished_at=None))
+    # What rows were goes with the operation, and so does what a plan saw: a revert of the one, and the operation that
+    # applies the other, need that until their end.
+    going_on = Operation.objects.filter(finished_at=None)
+    is_needed = Exists(going_on.filter(revert_of=OuterRef("pk"))) | Exists(going_on.filter(applied_from=OuterRef("pk")))
     old = Operation.objects.filter(is_old | is_past).exclude(is_needed)
     count = 0
     while ids := list(old.values_list("pk", flat=True)[:BATCH]):

@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 from django.db import connection
 
 from bulkql.workers.backends import whole_sum
 from bulkql.workers.enums import State
+from bulkql.workers.errors import Code
+from bulkql.workers.frames import unpack
 from bulkql.workers.models import Input, Operation
 
 
@@ -111,6 +114,28 @@ def cascades(operation: Operation) -> dict[str, int]:
     for one in operation.chunks.exclude(cascades=None).values_list("cascades", flat=True):
         found.update(one)
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Heaps:
+    """The rows of a revert: undone, or as they were already; kept as they are, for they changed since; impossible."""
+
+    undone: int
+    changed_since: int
+    impossible: int
+
+
+def heaps(operation: Operation) -> Heaps:
+    """The rows of a revert by what became of them."""
+    recorded = operation.chunks.filter(recorded_at__isnull=False)
+    names = ("created", "updated", "unchanged", "deleted", "failed")
+    sums = recorded.aggregate(**{f"sum_{name}": whole_sum(name) for name in names})
+    changed = 0
+    for errors in recorded.filter(error_count__gt=0).values_list("errors", flat=True):
+        found = unpack(errors or b"")
+        changed += found.filter(pl.col("code") == Code.CONFLICT.value)["index"].n_unique()
+    failed = sums.pop("sum_failed")
+    return Heaps(undone=sum(sums.values()), changed_since=changed, impossible=failed - changed)
 
 
 def counts_of(one: Input) -> dict[str, int]:

@@ -23,6 +23,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
 from bulkql.workers.frames import unpack
+from bulkql.workers.images.taken import Images
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.endings import note_of
 from bulkql.workers.ledger.entries import Entry
@@ -110,15 +111,20 @@ def write_chunks(
     watch: Watch,
     *,
     is_dangling: bool = False,
+    earlier: Mapping[int, tuple[Images, ...]] | None = None,
     sightings: Mapping[int, pl.DataFrame] = NOTHING_SEEN,
 ) -> set[Row]:
-    """All chunks in their order, one of them in memory at a time; gives the bad rows that might trade."""
+    """All chunks in their order, one of them in memory at a time; gives the bad rows that might trade.
+
+    `earlier`: the images of rows that have stand-ins by now, by their chunk.
+    """
     failed: set[Row] = set()
     for chunk in open_chunks(operation, goes_on):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
-            entry = chunks.rows_written(chunk, plan, validated, sightings.get(chunk.pk))
+            images = (earlier or {}).get(chunk.pk, ())
+            entry = chunks.rows_written(chunk, plan, validated, images, sightings.get(chunk.pk))
         if operation.dry_run:
             changes.look(chunk.pk, plan, entry, operation.created_by)
         spool.add(chunk.pk, entry)
@@ -154,13 +160,24 @@ def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: 
         spool.clear()
         vacated: set[Row] = set()
         is_dangling = False
+        earlier: dict[int, tuple[Images, ...]] = {}
         for chunk in open_chunks(operation, goes_on):
             plan, validated = chunks.planned(chunk)
             chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
             found = chunks.vacated_of(chunk, plan, validated, trades)
             vacated |= chunks.rows_in(chunk, found.rows)
             is_dangling |= found.are_dangling
-        failed = write_chunks(operation, spool, changes, goes_on, watch, is_dangling=is_dangling, sightings=sightings)
+            earlier[chunk.pk] = found.images
+        failed = write_chunks(
+            operation,
+            spool,
+            changes,
+            goes_on,
+            watch,
+            is_dangling=is_dangling,
+            earlier=earlier,
+            sightings=sightings,
+        )
         if is_dangling:
             check_references(connection.alias)
         return None, Attempt(vacated, failed)
@@ -228,6 +245,7 @@ class Spool:
     def clear(self) -> None:
         """Forget all entries; a transaction that is tried again writes them anew."""
         self._cascades: dict[int, dict[str, int]] = {}
+        self._with_images: set[int] = set()
         #: Rows so far, and the bad ones among them.
         self.rows = self.failed = 0
 
@@ -237,6 +255,9 @@ class Spool:
         if entry.evidence is not None:
             entry.evidence.write_ipc(self._path(chunk_id, "evidence"), compression="lz4")
         self._cascades[chunk_id] = entry.cascades
+        if entry.images is not None:
+            self._path(chunk_id, "images").write_bytes(entry.images)
+            self._with_images.add(chunk_id)
         self.rows += entry.outcomes.height
         self.failed += int((entry.outcomes["outcome"] == Outcome.FAILED.value).sum())
 
@@ -244,8 +265,10 @@ class Spool:
         """All entries by their chunk's id, in their order."""
         for chunk_id, cascades in self._cascades.items():
             outcomes, errors = (pl.read_ipc(self._path(chunk_id, name)) for name in ("outcomes", "errors"))
+            images = self._path(chunk_id, "images").read_bytes() if chunk_id in self._with_images else None
             path = self._path(chunk_id, "evidence")
-            yield chunk_id, Entry(outcomes, errors, cascades, pl.read_ipc(path) if path.exists() else None)
+            evidence = pl.read_ipc(path) if path.exists() else None
+            yield chunk_id, Entry(outcomes, errors, cascades, images, evidence)
 
     def _path(self, chunk_id: int, name: str) -> Path:
         return Path(self._directory.name) / f"{chunk_id}.{name}"

@@ -20,6 +20,8 @@ from bulkql.workers.evidence.expectations import Expectation, evidence_of
 from bulkql.workers.evidence.names import Witness
 from bulkql.workers.evidence.sightings import sighted
 from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.images import taken
+from bulkql.workers.images.taken import Images
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.ledger import claims, entries
@@ -33,6 +35,7 @@ from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
+from bulkql.workers.reverting.rows import revert_rows
 from bulkql.workers.saving.rows import save_rows
 from bulkql.workers.validation.hooks import after, as_stored, cleaned
 from bulkql.workers.validation.levels import levels
@@ -114,6 +117,9 @@ def planned(chunk: Chunk) -> tuple[Plan, Validated]:
     except Forbidden as forbidden:
         raise GivenUp(chunk.operation_id, str(forbidden)) from None
     plan = plan_of(chunk.input)
+    if plan.verb == Verb.REVERT:
+        # Its rows are none that somebody sent: there is nothing to validate.
+        return plan, Validated(unpack(chunk.payload), no_errors())
     with given_up_by_hooks(chunk):
         return plan, checked(plan, unpack(chunk.payload))
 
@@ -146,7 +152,7 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
 
     def attempt() -> tuple[Entry, Attempt]:
         vacated = vacated_of(chunk, plan, validated, trades)
-        entry = rows_written(chunk, plan, validated)
+        entry = rows_written(chunk, plan, validated, vacated.images)
         if vacated.are_dangling:
             check_references(plan.resource.database)
         return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
@@ -154,20 +160,30 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     return traded(plan.resource.database, trades, attempt)
 
 
-def rows_written(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame | None = None) -> Entry:
-    """Write a chunk's rows, whatever changes hands among them. `sightings`: what was there, if that is known."""
-    user = chunk.operation.created_by
+def rows_written(
+    chunk: Chunk,
+    plan: Plan,
+    validated: Validated,
+    earlier: tuple[Images, ...] = (),
+    sightings: pl.DataFrame | None = None,
+) -> Entry:
+    """Write a chunk's rows, whatever changes hands among them.
+
+    `earlier`: what rows were that have stand-ins now; `sightings`: what was there, if that is known.
+    """
     if sightings is None and chunk.operation.looks_first:
         sightings = sightings_of(chunk, plan, validated)
-    if sightings is not None and not chunk.operation.dry_run:
-        entry = written_as_planned(chunk, plan, validated, sightings)
+    if sightings is None:
+        written = write_rows(plan, validated, chunk.operation.created_by)
+        entry = entry_of(chunk, written)
+    elif chunk.operation.dry_run:
+        written, entry = written_for_a_plan(chunk, plan, validated, sightings)
     else:
-        witness = None if sightings is None else Witness(chunk.operation)
-        entry = entry_of(chunk, write_rows(plan, validated, user, witness))
-        if sightings is not None and witness is not None:
-            entry = replace(entry, evidence=evidence_of(entry, sightings, witness.seen))
+        written, entry = written_as_planned(chunk, plan, validated, sightings)
     after(chunk, plan, entry)
-    return entry
+    # What the resource's own rules made of the rows just now is what the operation left.
+    images = taken.of_written(plan, written.outcomes, written.images, earlier)
+    return replace(entry, images=taken.packed(images))
 
 
 def sightings_of(chunk: Chunk, plan: Plan, validated: Validated) -> pl.DataFrame:
@@ -176,18 +192,31 @@ def sightings_of(chunk: Chunk, plan: Plan, validated: Validated) -> pl.DataFrame
     return sighted(plan, validated.rows, chunk.operation.created_by, to_lock)
 
 
-def written_as_planned(chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame) -> Entry:
+def written_for_a_plan(
+    chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame
+) -> tuple[Written, Entry]:
+    """Write a chunk's rows for a look, and tell what they met."""
+    witness = Witness(chunk.operation)
+    written = write_rows(plan, validated, chunk.operation.created_by, witness)
+    entry = entry_of(chunk, written)
+    return written, replace(entry, evidence=evidence_of(entry, sightings, witness.seen))
+
+
+def written_as_planned(
+    chunk: Chunk, plan: Plan, validated: Validated, sightings: pl.DataFrame
+) -> tuple[Written, Entry]:
     """Write what the plan says of a chunk's rows, each as it says or not at all."""
     expected = Expectation.of(chunk)
     due = expected.due(plan, validated, sightings)
     witness = Witness(chunk.operation, expected.rows.select(ROW, "meant"))
     while True:
         with transaction.atomic(using=plan.resource.database):
-            entry = entry_of(chunk, write_rows(plan, due, chunk.operation.created_by, witness))
+            written = write_rows(plan, due, chunk.operation.created_by, witness)
+            entry = entry_of(chunk, written)
             strays = expected.strays(plan, due, entry.outcomes)
             transaction.set_rollback(not strays.is_empty(), using=plan.resource.database)
         if strays.is_empty():
-            return expected.told(entry, chunk.row_start)
+            return written, expected.told(entry, chunk.row_start)
         due = without(due, strays)  # fewer each time
 
 
@@ -225,7 +254,8 @@ def set_up(plan: Plan, operation: Operation, watch: Watch, *, is_dangling: bool 
     """
     if backend(plan.resource.database).supports_transaction_settings:
         # Rows that go may point to each other: what is deleted is checked when all of it is gone.
-        checks = "DEFERRED" if plan.verb == Verb.DELETE or is_dangling else "IMMEDIATE"
+        is_deleting = plan.verb in (Verb.DELETE, Verb.REVERT)
+        checks = "DEFERRED" if is_deleting or is_dangling else "IMMEDIATE"
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
@@ -246,6 +276,8 @@ def application_of(operation: Operation) -> str:
 
 def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Witness | None = None) -> Written:
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
+    if plan.verb == Verb.REVERT:
+        return revert_rows(plan, validated.rows, user)
     parts = [Written(nothing().outcomes, validated.errors)]
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
@@ -309,7 +341,7 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
     texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
     errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
     entry = Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)
-    return removed(chunk, entry) if chunk.input.removes else entry
+    return removed(chunk, entry) if chunk.input.removes and chunk.operation.verb != Verb.REVERT else entry
 
 
 def removed(chunk: Chunk, entry: Entry) -> Entry:

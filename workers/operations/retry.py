@@ -67,6 +67,8 @@ def store_again(operation: Operation, user: User) -> Operation:
         label=operation.label,
         created_by=user,
         retry_of=operation,
+        revert_of=operation.revert_of,
+        forces=operation.forces,
         calls_back=operation.calls_back,
     )
     if operation.calls_back:
@@ -87,8 +89,10 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     first = next(slices, None)
     if first is None:
         return 0
-    check_may_still(user, Verb(again.verb), resource)
-    if old.removes:
+    is_revert = again.verb == Verb.REVERT
+    if not is_revert:
+        check_may_still(user, Verb(again.verb), resource)
+    if old.removes and not is_revert:
         check_permissions(user, Verb.DELETE, resource)
     if not again.dry_run:
         check_needs_no_plan(Verb.DELETE if old.removes else Verb(again.verb), resource)
@@ -106,10 +110,17 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         scope_rows=old.scope_rows,
     )
     plan = plan_of(stored)
+    if is_revert:
+        return store_total(stored, ChunkStore().store(stored, plan, chain([first], slices), rows_before(stored)))
     # Keys that these rows give in full are settled; what the table has by now may bring others together.
     with closing(find_superseded(plan, leftovers(old), user)) as verdicts:
         start = rows_before(stored)
         total = ChunkStore().store(stored, plan, marked_again(verdicts, chain([first], slices)), start)
+    return store_total(stored, total)
+
+
+def store_total(stored: Input, total: int) -> int:
+    """All rows of an input are stored."""
     Input.objects.filter(pk=stored.pk).update(total=total, read_at=Now())
     return total
 

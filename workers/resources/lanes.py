@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bulkql.workers.resources.registry import BulkResource
 
 WRITES = frozenset(Verb) - {Verb.DELETE, Verb.EXPORT}
-DELETES = frozenset({Verb.DELETE})
+DELETES = frozenset({Verb.DELETE, Verb.REVERT})
 
 #: What a model may have of its own between a row and the table.
 METHODS = {

@@ -16,7 +16,7 @@ from bulkql.workers.columns.lists import ListColumn, spelled_list
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import BadInput, Forbidden
-from bulkql.workers.models import Input
+from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.lanes import lane_of
@@ -45,6 +45,10 @@ class Plan:
     unnamable: frozenset[str] = frozenset()
     #: The rows of the table to which a request limits itself; None for all.
     within: QuerySet[Any] | None = dataclass_field(default=None, compare=False)
+    #: Whether what rows of the table are is kept before they are written.
+    keeps_images: bool = False
+    #: Rows that were changed since they were written are reverted all the same.
+    forces: bool = False
     #: The rows are those of a sync, of which most are in the table as they are sent.
     is_sync: bool = False
     #: New rows whose unique key the table has already are left out, and are no errors.
@@ -155,8 +159,8 @@ class Plan:
     @property
     def is_sequential(self) -> bool:
         """The chunks are written one after the other: rows point to those before them, or a model's save() may look
-        at what the last one left (the numbers of a tree, say)."""
-        return self.has_levels or self.lane == Lane.SAVE
+        at what the last one left (the numbers of a tree, say); a revert goes back step by step."""
+        return self.has_levels or self.lane == Lane.SAVE or self.verb == Verb.REVERT
 
     @property
     def deletes_at_once(self) -> bool:
@@ -193,21 +197,35 @@ def verb_of_rows(verb: Verb) -> Verb:
     return Verb.UPSERT if verb == Verb.SYNC else verb
 
 
+def verb_of_input(stored: Input) -> Verb:
+    """What is done with the rows of an input."""
+    verb = Verb(stored.operation.verb)
+    return Verb.DELETE if stored.removes and verb != Verb.REVERT else verb_of_rows(verb)
+
+
 def plan_of(stored: Input) -> Plan:
     """The plan of an accepted request, with its user's rights as they are now."""
     resource = resource_named(stored.resource)
     plan = Plan(
         resource=resource,
-        verb=Verb.DELETE if stored.removes else verb_of_rows(Verb(stored.operation.verb)),
+        verb=verb_of_input(stored),
         match_by=tuple(stored.match_by),
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
         within=None if stored.scope is None else thawed(resource.model, stored.scope),
+        keeps_images=keeps_images(resource, stored.operation),
+        forces=stored.operation.forces,
         is_sync=stored.operation.verb == Verb.SYNC,
         skips_existing=stored.operation.skip_existing,
         spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
     )
     # Most resources do not ask who it is: then the user is not asked for, either.
     return with_rights(plan, stored.operation.created_by) if tells_users_apart(resource) else plan
+
+
+def keeps_images(resource: BulkResource, operation: Operation) -> bool:
+    """Whether an operation can be reverted later: not what is rolled back anyway, and no revert itself."""
+    is_lasting = not operation.dry_run and operation.verb != Verb.REVERT
+    return is_lasting and resource.keeps_what_was and backend(resource.database).supports_copy
 
 
 def with_rights(plan: Plan, user: User | None) -> Plan:

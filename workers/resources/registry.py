@@ -23,7 +23,8 @@ from bulkql.workers.resources.keys import UniqueKey, unique_keys
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-ALL = frozenset(Verb)
+#: What a resource may offer; a revert asks for the permissions of what it undoes.
+ALL = frozenset(Verb) - {Verb.REVERT}
 
 
 class BulkResource:
@@ -56,6 +57,9 @@ class BulkResource:
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
     max_rows: int | None = None
+    #: Whether what changed and deleted rows were is kept with an operation's results, so that it can be reverted; by
+    #: default the setting BULKQL_KEEPS_IMAGES. It costs up to a quarter of the operation, and room for the rows.
+    keeps_images: bool | None = None
     #: The most rows that one operation may write in a second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
     max_rows_per_second: int | None = None
     #: Where the end of each of its operations is told; by default the setting BULKQL_WEBHOOK_URL.
@@ -189,6 +193,11 @@ class BulkResource:
     def write_only(self) -> frozenset[str]:
         """The fields that nobody reads."""
         return frozenset(self.write_only_fields) | self.written_as.keys()
+
+    @property
+    def keeps_what_was(self) -> bool:
+        """As registered, else as set."""
+        return limits().keeps_images if self.keeps_images is None else self.keeps_images
 
     @property
     def makes_values(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -9,11 +10,38 @@ from django.db import IntegrityError, OperationalError, models
 
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Outcome, Verb
+from bulkql.workers.frames import ROW
+from bulkql.workers.images.taken import IMAGES, Images, Part, gone, taken
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.writers.links import in_sight, links
+from bulkql.workers.writers.links import in_sight, links, through
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+class ListsBefore:
+    """The lists of rows that are there, before their instances are saved, and what has become of them then."""
+
+    def __init__(self, plan: Plan, there: pl.DataFrame) -> None:
+        self._plan, self._there = plan, there
+        self._images: dict[str, Images] = {}
+        for column, *_ in plan.lists.values() if plan.keeps_images and not there.is_empty() else ():
+            self._images[column.name] = taken(Part.LINK, through(column), plan.resource.database, self._links(column))
+
+    def _links(self, column: ListColumn) -> pl.DataFrame:
+        """The links of the rows as they are now: `__row`, pk (of the link)."""
+        found = links(self._plan, column, self._there["pk"].to_list()).join(self._there, on="pk")
+        return found.select(ROW, pk=pl.col("link").cast(pl.String))
+
+    def images(self) -> tuple[Images, ...]:
+        """What links were that are gone, and that there were none of the new ones."""
+        found: list[Images] = []
+        for column, *_ in self._plan.lists.values() if self._images else ():
+            before, now = self._images[column.name], self._links(column)
+            removed = before.rows.join(now, on="pk", how="anti")
+            added = now.join(before.rows, on="pk", how="anti").with_columns(image=pl.lit(None, dtype=pl.String))
+            found += [gone(replace(before, rows=removed)), replace(before, rows=added.select(*IMAGES))]
+        return tuple(found)
 
 
 def list_changed(

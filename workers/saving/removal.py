@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,8 +11,11 @@ from django.db import models
 from django.db.models.deletion import Collector
 
 from bulkql.workers.frames import ROW
+from bulkql.workers.images.along import images_along
+from bulkql.workers.images.taken import Images, own_images_now
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.saving.instances import fresh
+from bulkql.workers.writers import orm
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.deletion import check_now, match_by_orm
 from bulkql.workers.writers.missing import not_there
@@ -28,6 +31,7 @@ class FoundRows:
 
     pks: dict[int, str]
     refused: Written
+    images: tuple[Images, ...] = ()
 
 
 def find_removable(plan: Plan, rows: pl.DataFrame, user: User | None) -> FoundRows:
@@ -36,7 +40,8 @@ def find_removable(plan: Plan, rows: pl.DataFrame, user: User | None) -> FoundRo
     absent = rows.join(there, on=ROW, how="anti", maintain_order="left")
     kept = with_others_rows(plan, there, user)
     free = there.filter(~pl.col(ROW).is_in(kept.errors[ROW].implode()))
-    return FoundRows(dict(free.select(ROW, "pk").iter_rows()), together([not_there(plan, absent), kept]))
+    pks = dict(free.select(ROW, "pk").iter_rows())
+    return FoundRows(pks, together([not_there(plan, absent), kept]), own_images_now(plan, free))
 
 
 class Remover:
@@ -46,8 +51,10 @@ class Remover:
         self._plan, self._user = plan, user
         self._own = plan.resource.model._meta.label
         self._counts: Counter[str] = Counter()
+        self._images: list[Images] = []
+        self._lost: list[int] = []
 
-    def remove(self, pk: str) -> str:
+    def remove(self, row: int, pk: str) -> str:
         """Delete a row, unless it went along with one before it; gives its key. Raises whatever refuses it."""
         instance = fresh(self._plan, pk)
         if instance is None:
@@ -58,6 +65,7 @@ class Remover:
             collector = Collector(using=alias, origin=instance)
             collector.collect([instance])
             check_cascades(self._plan, collector, self._user)
+            self._take(row, pk, collector)
         counts = counts_in(deleted_by_its_model(instance))
         # Foreign keys that nobody told Django of are asked now, where the row can still be named.
         check_now(alias)
@@ -65,6 +73,21 @@ class Remover:
         self._counts.update({label: count for label, count in counts.items() if label not in parents})
         self._counts[self._own] -= counts.get(self._own, 0) > 0
         return pk
+
+    def _take(self, row: int, pk: str, collector: Collector) -> None:
+        """What is about to go along with a row, if that is kept."""
+        if self._plan.keeps_images:
+            there = pl.DataFrame({ROW: [row], "pk": [pk]}, schema=orm.PKS)
+            found = images_along(collector, self._plan.resource.model, there)
+            # A delete() of the model's own may leave them: their marks are to be asked for.
+            self._images += [replace(one, rows=one.rows.drop("mark", strict=False)) for one in found or ()]
+            if found is None:
+                self._lost.append(row)
+
+    def images(self, own: tuple[Images, ...]) -> tuple[Images, ...]:
+        """What the rows were, and what went along; neither of rows with which too many others went."""
+        is_kept = ~pl.col(ROW).is_in(self._lost)
+        return (*(replace(one, rows=one.rows.filter(is_kept)) for one in own), *self._images)
 
     def cascades(self) -> dict[str, int]:
         """How many rows went along, by model."""

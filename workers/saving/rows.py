@@ -7,6 +7,7 @@ row that is refused is undone with all that its receivers did, and its neighbour
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,16 +17,17 @@ from django.db import transaction
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import RESERVED_PK, ROW, errors_of
+from bulkql.workers.images.taken import own_images_now
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import is_all, pks_within
 from bulkql.workers.saving import faults, removal
 from bulkql.workers.saving.instances import Given, changed_instance, given_by, new_instance
-from bulkql.workers.saving.lists import list_changed
+from bulkql.workers.saving.lists import ListsBefore, list_changed
 from bulkql.workers.saving.progress import row_done
 from bulkql.workers.writers import orm
 from bulkql.workers.writers.bounds import beyond_reach
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
-from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, together
+from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, nothing, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -46,7 +48,9 @@ def save_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
         told = pl.concat([part.errors[ROW] for part in parts])
         rows = rows.filter(~pl.col(ROW).is_in(told.implode()))
     save = partial(save_row, plan, there, given_by(plan, rows), user)
-    return together([*parts, one_by_one(plan, rows[ROW], save)])
+    lists = ListsBefore(plan, pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS))
+    written = one_by_one(plan, rows[ROW], save)
+    return together([*parts, replace(written, images=lists.images())])
 
 
 def looked_up(plan: Plan, rows: pl.DataFrame, user: User | None) -> tuple[dict[int, str], list[Written]]:
@@ -58,15 +62,17 @@ def looked_up(plan: Plan, rows: pl.DataFrame, user: User | None) -> tuple[dict[i
     known = pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS)
     rest = lacking(plan, absent) if plan.verb == Verb.UPSERT else not_there(plan, absent)
     strays = moved(plan, rows.filter(pl.col(ROW).is_in(list(there))), known)
-    return there, [out_of_sight(plan, hidden), strays, rest]
+    kept = Written(nothing().outcomes, nothing().errors, images=own_images_now(plan, known))
+    return there, [out_of_sight(plan, hidden), strays, rest, kept]
 
 
 def delete_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
     found = removal.find_removable(plan, rows, user)
     remover = removal.Remover(plan, user)
-    written = one_by_one(plan, list(found.pks), lambda row: (Outcome.DELETED, remover.remove(found.pks[row])))
-    return together([found.refused, Written(written.outcomes, written.errors, remover.cascades())])
+    written = one_by_one(plan, list(found.pks), lambda row: (Outcome.DELETED, remover.remove(row, found.pks[row])))
+    images = remover.images(found.images)
+    return together([found.refused, replace(written, cascades=remover.cascades(), images=images)])
 
 
 def one_by_one(plan: Plan, rows: Iterable[int], act: Callable[[int], Became]) -> Written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from django.db.models.deletion import Collector
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
+from bulkql.workers.images.along import images_along
+from bulkql.workers.images.taken import Images, gone, image_sql, own_images
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches, condition
 from bulkql.workers.writers import merging, orm, staging
@@ -62,18 +65,37 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
     texts = rows[pk.name].cast(pl.String) if is_number else pl.Series(map(str, values), dtype=pl.String)
     rows = rows.with_columns(texts.alias("pk"))
     statement = f"DELETE FROM {quote(meta.db_table)} t WHERE {column} = ANY({wanted}) AND {visible}"  # noqa: S608
-    gone = None
+    if plan.keeps_images:
+        return delete_with_images(plan, f"{statement} RETURNING {column}, {image_sql(plan)}", [these, *params], rows)
+    went = None
     if not all_go(plan, statement, [these, *params], rows.height):
         statement = f"{statement} RETURNING {column} AS value"
-        gone = returned(plan.resource.database, statement, [these, *params], rows.height)
+        went = returned(plan.resource.database, statement, [these, *params], rows.height)
     check_now(plan.resource.database)
-    if gone is None:
+    if went is None:
         return Written(deleted(rows), no_errors())
-    keys = pk.comparable(pk.series(gone, [str(value) for value in gone]))
+    keys = pk.comparable(pk.series(went, [str(value) for value in went]))
     is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
     if may_drop(plan.resource, Verb.DELETE):
         raise IntegrityError("a trigger may have kept some of the rows")
     return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
+
+
+def delete_with_images(plan: Plan, statement: str, params: list[Any], rows: pl.DataFrame) -> Written:
+    """The same, where the statement gives the primary keys and the images of the rows that go."""
+    pk = plan.resource.pk
+    with connections[plan.resource.database].cursor() as cursor:
+        cursor.execute(statement, params)
+        found = cursor.fetchall()
+    check_now(plan.resource.database)
+    keys = pk.comparable(pk.series([value for value, _ in found], [str(value) for value, _ in found]))
+    went = pl.DataFrame({"key": keys, "image": pl.Series([image for _, image in found], dtype=pl.String)})
+    rows = rows.with_columns(pk.comparable(rows[pk.name]).alias("key")).join(went, on="key", how="left")
+    absent, there = rows.filter(pl.col("image").is_null()), rows.drop_nulls("image")
+    if not absent.is_empty() and may_drop(plan.resource, Verb.DELETE):
+        raise IntegrityError("a trigger may have kept some of the rows")
+    images = tuple(gone(one) for one in own_images(plan, there))
+    return together([not_there(plan, absent), Written(deleted(there), no_errors(), images=images)])
 
 
 def all_go(plan: Plan, statement: str, params: list[Any], expected: int) -> bool:
@@ -87,41 +109,57 @@ def all_go(plan: Plan, statement: str, params: list[Any], expected: int) -> bool
 
 
 def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """The rows that are there, locked: `__row`, pk (as text)."""
+    """The rows that are there, locked: `__row`, pk (as text), image."""
     table: Table = changes_of(plan, rows)
     staging.stage(plan.resource, table)
     staging.analyze(plan.resource)
-    return merging.locked(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk")
+    return merging.locked(plan, table, rows[ROW], user).filter("visible").select(ROW, "pk", "image")
 
 
 def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
-    """The same, through the ORM."""
+    """The same through the ORM, without images."""
     found = {row: str(one.instance.pk) for row, one in orm.match(plan, rows, user).items() if one.is_visible}
     return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
 
 
 def delete_all(plan: Plan, there: pl.DataFrame, user: User | None) -> Written:
     """Delete these rows, and what goes along with them; protected ones are found, and stay."""
-    cascades: Counter[str] = Counter()
-    delete_these = partial(attempt, plan, cascades, user)
+    along = Along()
+    delete_these = partial(attempt, plan, along, user)
     try:
         with transaction.atomic(using=plan.resource.database):
-            return Written(delete_these(there), no_errors(), dict(cascades))
+            return along.told(plan, there, Written(delete_these(there), no_errors()))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
     protected = errors_at(protected_rows(plan, there), protected_violation(plan.resource))
     free = there.filter(~pl.col(ROW).is_in(protected[ROW].implode()))
     written = bisect(plan.resource, free, delete_these)
-    return together([Written(nothing().outcomes, protected), Written(written.outcomes, written.errors, dict(cascades))])
+    return together([Written(nothing().outcomes, protected), along.told(plan, there, written)])
 
 
-def attempt(plan: Plan, cascades: Counter[str], user: User | None, there: pl.DataFrame) -> pl.DataFrame:
+@dataclass(slots=True)
+class Along:
+    """What went along with deleted rows: how many rows of which model, and what they were."""
+
+    cascades: Counter[str] = field(default_factory=Counter)
+    images: list[Images] = field(default_factory=list)
+    #: More of them than are kept: then what the rows themselves were is not kept either, for half is no way back.
+    are_too_many: bool = False
+
+    def told(self, plan: Plan, there: pl.DataFrame, written: Written) -> Written:
+        """What was deleted, with all of that. `there`: `__row`, pk, image."""
+        own = () if self.are_too_many else tuple(gone(one) for one in own_images(plan, there))
+        images = () if self.are_too_many else (*own, *self.images)
+        return replace(written, cascades=dict(self.cascades), images=images)
+
+
+def attempt(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Delete these rows or raise DatabaseError; gives their outcomes."""
     try:
         if plan.resource.is_deleted_alone:
             return in_one_statement(plan, there)
-        return collected(plan, cascades, user, there)
+        return collected(plan, along, user, there)
     except CascadeForbidden:
         raise
     except IntegrityError as error:
@@ -148,19 +186,22 @@ def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
     return deleted(there)
 
 
-def collected(plan: Plan, cascades: Counter[str], user: User | None, there: pl.DataFrame) -> pl.DataFrame:
+def collected(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Django's own way: it cascades, sets null, protects and sends its signals."""
     model, alias = plan.resource.model, plan.resource.database
     collector = Collector(using=alias)
     manager = model._base_manager.using(alias)
     collector.collect([one for some in batches(python_pks(plan, there)) for one in manager.filter(pk__in=some)])
     check_cascades(plan, collector, user)
+    images = images_along(collector, model, there) if plan.keeps_images else []
     _, counts = collector.delete()
     check_now(alias)
-    cascades.update({label: count for label, count in counts.items() if count})
-    cascades[model._meta.label] -= there.height
-    if not cascades[model._meta.label]:
-        del cascades[model._meta.label]
+    along.images += images or []
+    along.are_too_many |= images is None
+    along.cascades.update({label: count for label, count in counts.items() if count})
+    along.cascades[model._meta.label] -= there.height
+    if not along.cascades[model._meta.label]:
+        del along.cascades[model._meta.label]
     return deleted(there)
 
 

@@ -16,6 +16,8 @@ from bulkql.workers.columns.copying import copy, copy_texts
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, given
+from bulkql.workers.images.literals import image_columns
+from bulkql.workers.images.taken import Images, Part, gone, taken
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import KEYS_A_QUERY, batches, pks_within, targets_of
 from bulkql.workers.writers.written import Written
@@ -31,29 +33,46 @@ LINKS = {"link": pl.Int64, "pk": pl.String, "target": pl.String}
 
 def write_lists(plan: Plan, rows: pl.DataFrame, written: Written, user: User | None) -> Written:
     """Set the lists of the rows that were written; those whose list alone changes are updated too."""
-    outcomes = written.outcomes
     for column, *_ in plan.lists.values():
-        outcomes = set_lists(plan, column, rows, outcomes, user)
-    return replace(written, outcomes=outcomes)
+        written = set_lists(plan, column, rows, written, user)
+    return written
 
 
-def set_lists(
-    plan: Plan, column: ListColumn, rows: pl.DataFrame, outcomes: pl.DataFrame, user: User | None
-) -> pl.DataFrame:
-    """Set one field's lists; gives the rows' outcomes. Targets that the user may not see stay in them."""
+def set_lists(plan: Plan, column: ListColumn, rows: pl.DataFrame, written: Written, user: User | None) -> Written:
+    """Set one field's lists; gives what became of the rows. Targets that the user may not see stay in them."""
+    outcomes = written.outcomes
     lists = rows.select(ROW, pl.col(given(column.name)).alias("given"), pl.col(column.name).alias("target"))
     to_set = outcomes.join(lists, on=ROW, how="inner", maintain_order="left").filter(is_set(plan, column))
     there = to_set.filter(pl.col("outcome") != Outcome.CREATED.value)
     new, old = to_set.select("pk", "target").explode("target").drop_nulls(), links(plan, column, there["pk"].to_list())
     added = new.join(old, on=["pk", "target"], how="anti", maintain_order="left")
     removed = in_sight(plan, column, old.join(new, on=["pk", "target"], how="anti"), user)
+    images = images_of_removed(plan, column, to_set, removed)
     remove(plan, column, removed["link"].to_list())
     add(plan, column, added)
+    images += images_of_added(plan, column, there, added)
     changed = pl.concat([added["pk"], removed["pk"]]).unique()
     is_updated = (pl.col("outcome") == Outcome.UNCHANGED.value) & pl.col("pk").is_in(changed.implode())
-    return outcomes.with_columns(
-        outcome=pl.when(is_updated).then(pl.lit(Outcome.UPDATED.value)).otherwise(pl.col("outcome"))
-    )
+    outcome = pl.when(is_updated).then(pl.lit(Outcome.UPDATED.value)).otherwise(pl.col("outcome"))
+    return replace(written, outcomes=outcomes.with_columns(outcome=outcome), images=(*written.images, *images))
+
+
+def images_of_removed(plan: Plan, column: ListColumn, rows: pl.DataFrame, removed: pl.DataFrame) -> tuple[Images, ...]:
+    """What links were that are about to be removed from the lists of rows (`__row`, pk), if that is kept."""
+    if not plan.keeps_images or removed.is_empty():
+        return ()
+    going = removed.join(rows.select(ROW, "pk"), on="pk").select(ROW, pk=pl.col("link").cast(pl.String))
+    return (gone(taken(Part.LINK, through(column), plan.resource.database, going)),)
+
+
+def images_of_added(plan: Plan, column: ListColumn, rows: pl.DataFrame, added: pl.DataFrame) -> tuple[Images, ...]:
+    """That there were no such links of rows (`__row`, pk) that were there, if that is kept. A new row's go with it."""
+    added = added.join(rows.select(ROW, "pk"), on="pk")
+    if not plan.keeps_images or added.is_empty():
+        return ()
+    found = links(plan, column, added["pk"].unique().to_list()).join(added, on=["pk", "target"])
+    new = found.select(ROW, pk=pl.col("link").cast(pl.String), image=pl.lit(None, dtype=pl.String))
+    return (Images(Part.LINK, through(column), image_columns(through(column)), new),)
 
 
 def is_set(plan: Plan, column: ListColumn) -> pl.Expr:

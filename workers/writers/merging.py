@@ -6,6 +6,7 @@ other instead of standing in each other's way. What another operation inserts me
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from django.db import DatabaseError, DataError, OperationalError, connections, t
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
+from bulkql.workers.images.taken import image_sql, own_images
 from bulkql.workers.resources.lanes import fields_to_write
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
@@ -63,7 +65,7 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
         same = there.filter(~pl.col("differs"))
         unchanged = Written(outcomes(same[ROW], Outcome.UNCHANGED, same["pk"]), nothing().errors)
-        changed = change_all(plan, table, there.filter("differs"))
+        changed = replace(change_all(plan, table, there.filter("differs")), images=own_images(plan, there))
         parts += [out_of_sight(plan, hidden), strays, unchanged, changed]
         if plan.verb != Verb.UPSERT:
             return together([*parts, not_there(plan, absent)])
@@ -79,7 +81,8 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
 
 
 def found_rows(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
-    """The staged rows that are in the table: `__row`, pk (as text), visible (to the user), differs (may be changed).
+    """The staged rows that are in the table: `__row`, pk (as text), visible (to the user), differs (may be changed),
+    image (of those that are locked).
 
     Those that differ are locked. Most rows of a sync are in the table as they are sent, and to lock them would be to
     write them; of other verbs' rows most change, and are locked without a look at them.
@@ -106,14 +109,15 @@ def matched(
     pk = f"t.{quote(table.pk)}"
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
+    image = image_sql(plan) if locks else "NULL::text"
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
-            f"SELECT s.{quote(ROW)}, {pk}::text, {visible}, {differs} FROM {STAGING} s"  # noqa: S608
+            f"SELECT s.{quote(ROW)}, {pk}::text, {visible}, {differs}, {image} FROM {STAGING} s"  # noqa: S608
             f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
             f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} {locks}",
             [*params, array(wanted)],
         )
-        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean}
+        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean, "image": pl.String}
         found = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
 

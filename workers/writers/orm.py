@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from django.db import connections, models
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
+from bulkql.workers.images.taken import own_images_now
 from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
@@ -78,7 +79,8 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     pks = {row: str(one.instance.pk) for row, one in found.items()}
     strays = moved(plan, there, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
     there = there.filter(~pl.col(ROW).is_in(strays.errors[ROW].implode()))
-    changed = bisect(plan.resource, there, partial(change, plan, found))
+    images = own_images_now(plan, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
+    changed = replace(bisect(plan.resource, there, partial(change, plan, found)), images=images)
     parts = [out_of_sight(plan, hidden), strays, changed]
     if plan.verb != Verb.UPSERT:
         return together([*parts, not_there(plan, absent)])

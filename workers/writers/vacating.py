@@ -24,6 +24,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ROW, given, no_errors
+from bulkql.workers.images.taken import Images, own_images
 from bulkql.workers.resources.constraints import Constraint, constraints_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches
@@ -50,6 +51,8 @@ class Vacated:
     """The rows (`__row`) that have stand-ins now."""
 
     rows: frozenset[int]
+    #: What all rows were that might get some.
+    images: tuple[Images, ...] = ()
     #: Some stand for rows of other tables, and are none: foreign keys can be checked only when they are gone.
     are_dangling: bool = False
 
@@ -71,7 +74,7 @@ def vacate(plan: Plan, rows: pl.DataFrame, user: User | None) -> Vacated:
                 done.update(these[ROW])
                 are_dangling |= is_dangling(constraint, field)
                 left = left.join(these, on=ROW, how="anti", maintain_order="left")
-    return Vacated(frozenset(done), are_dangling)
+    return Vacated(frozenset(done), own_images(plan, rows), are_dangling)
 
 
 def fields_to_vacate(plan: Plan, constraint: Constraint) -> list[models.Field[Any, Any]]:

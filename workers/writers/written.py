@@ -10,6 +10,7 @@ import polars as pl
 from django.db import DatabaseError, transaction
 
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
+from bulkql.workers.images.taken import Images
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.violations import is_of_a_row, violation_of
 
@@ -21,12 +22,14 @@ class Written:
     """`outcomes`: `__row`, outcome, pk (as text) of each row that was written; `errors`: `__row`, path, code,
     message, data of those that were not.
 
-    `cascades`: how many rows went along with deleted ones, by model.
+    `cascades`: how many rows went along with deleted ones, by model; `images`: what rows were, of those among others
+    that were not written after all.
     """
 
     outcomes: pl.DataFrame
     errors: pl.DataFrame
     cascades: dict[str, int] = field(default_factory=dict)
+    images: tuple[Images, ...] = ()
 
 
 def nothing() -> Written:
@@ -40,7 +43,8 @@ def together(parts: Iterable[Written]) -> Written:
     for part in all_parts:
         cascades.update(part.cascades)
     outcomes, errors = (pl.concat([getattr(part, name) for part in all_parts]) for name in ("outcomes", "errors"))
-    return Written(outcomes, errors, dict(cascades))
+    images = tuple(image for part in all_parts for image in part.images)
+    return Written(outcomes, errors, dict(cascades), images)
 
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:

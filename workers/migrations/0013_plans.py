@@ -6,8 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bulkql", "0010_export"),
-        ("bulkql", "0010_resumable"),
+        ("bulkql", "0012_revert"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bulkql", "0009_pacing")]
+    dependencies = [("bulkql", "0010_export")]
 
     operations = [
         migrations.AddField(

@@ -1,0 +1,214 @@
+"""What an operation wrote is undone by another one, to the byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput
+from bulkql.workers.models import Operation
+from bulkql.workers.operations.revert import RevertOptions, revert
+from tests.conftest import Done
+from tests.zoo.models import Keeper, Note, Shelf, Tag, Toy
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+TABLES = [one._meta.db_table for one in (Toy, Shelf, Keeper, Tag, Note, Note.tags.through, FinancialAccount)]
+TABLES += [FinancialTransaction._meta.db_table, ClassificationStatus._meta.db_table]
+
+
+def state() -> dict[str, str]:
+    """A hash over all rows of each table."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"SELECT md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM {table} t")
+            found[table] = cursor.fetchone()[0]
+    return found
+
+
+def undo(operation: Operation, user: Any, **options: Any) -> Done:
+    """Revert an operation now."""
+    again = revert(operation, user, RevertOptions(**options))
+    again.refresh_from_db()
+    return Done(again)
+
+
+@pytest.fixture(params=["copy", "save"])
+def lane(request: Any, monkeypatch: Any) -> str:
+    from bulkql.workers.resources.registry import registered
+
+    for resource in registered():
+        monkeypatch.setattr(type(resource), "writes", request.param.upper())
+    return str(request.param)
+
+
+@pytest.fixture
+def toys(db: None) -> list[Toy]:
+    shelves = [Shelf.objects.create(code=code) for code in ("s1", "s2")]
+    return [
+        Toy.objects.create(sku=f"t{n}", name=f"toy {n}"[:5], price=n, stock=n, shelf=shelves[n % 2], place=n)
+        for n in range(6)
+    ]
+
+
+def test_created_rows_are_deleted(lane, bulk, user, toys):
+    before = state()
+    done = bulk(Verb.CREATE, "toys", [{"sku": f"n{n}", "name": "new"} for n in range(5)])
+    assert state() != before
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["DELETED"] * 5)
+    assert (undone.operation.verb, undone.operation.revert_of_id) == ("REVERT", done.operation.pk)
+    assert state() == before
+
+
+def test_updated_rows_are_restored(lane, bulk, user, toys):
+    before = state()
+    rows = [{"sku": "t0", "name": "other", "price": None}, {"sku": "t1", "name": "toy 1"}, {"sku": "t2", "stock": 9}]
+    done = bulk(Verb.UPDATE, "toys", rows)
+    assert done.outcomes == ["UPDATED", "UNCHANGED", "UPDATED"]
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["UPDATED"] * 2)
+    assert state() == before
+
+
+def test_half_created_half_updated(lane, bulk, user, toys):
+    before = state()
+    rows = [{"sku": f"t{n}", "name": "up"} for n in range(12)]
+    done = bulk(Verb.UPSERT, "toys", rows, chunk_size=5)
+
+    undone = undo(done.operation, user)
+
+    assert sorted(undone.outcomes) == ["DELETED"] * 6 + ["UPDATED"] * 6
+    assert state() == before
+
+
+def test_deleted_rows_come_back_with_their_keys(lane, bulk, user, toys):
+    before = state()
+    done = bulk(Verb.DELETE, "toys", [{"sku": f"t{n}"} for n in range(4)], match_by=["sku"])
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["CREATED"] * 4)
+    assert state() == before
+
+
+def test_deleted_rows_come_back_with_all_that_went_along(lane, bulk, user):
+    accounts = [FinancialAccount.objects.create(name=f"a{n}") for n in range(3)]
+    status = ClassificationStatus.objects.create(name="open")
+    for n in range(9):
+        FinancialTransaction.objects.create(
+            amount=n,
+            description=f'"{n}\\',
+            datetime=f"2024-01-0{n + 1}T00:00:00Z",
+            financial_account=accounts[n % 3],
+            classification_status=status,
+        )
+    before = state()
+    done = bulk(Verb.DELETE, "financialAccounts", [{"id": one.pk} for one in accounts[:2]])
+    assert FinancialTransaction.objects.count() == 3
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["CREATED"] * 2)
+    assert state() == before
+
+
+def test_lists_come_back(lane, bulk, user):
+    tags = [Tag.objects.create(name=f"t{n}") for n in range(4)]
+    keeper = Keeper.objects.create(code="k")
+    notes = [Note.objects.create(title=f"n{n}") for n in range(3)]
+    for note in notes:
+        note.tags.set(tags[:2])
+        note.keepers.add(keeper)
+    before = state()
+    rows = [
+        {"title": "n0", "tags": [str(tags[1].pk), str(tags[3].pk)]},
+        {"title": "n1", "tags": []},
+        {"title": "n2", "text": "x"},
+    ]
+    done = bulk(Verb.UPDATE, "notes", rows)
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["UPDATED"] * 3)
+    assert state() == before
+
+
+def test_rows_that_changed_since_are_left_alone_and_named(lane, bulk, user, toys):
+    done = bulk(Verb.UPSERT, "toys", [{"sku": f"t{n}", "name": "up"} for n in range(12)])
+    Toy.objects.filter(sku__in=["t1", "t7"]).update(stock=77)
+    Toy.objects.filter(sku="t2").delete()
+
+    undone = undo(done.operation, user)
+
+    assert sorted(code for *_, code in undone.codes) == ["CONFLICT"] * 3
+    assert set(Toy.objects.filter(stock=77).values_list("sku", "name")) == {("t1", "up"), ("t7", "up")}
+    assert sorted(undone.outcomes) == ["DELETED"] * 5 + ["FAILED"] * 3 + ["UPDATED"] * 4
+
+
+def test_force_undoes_them_too(lane, bulk, user, toys):
+    before = state()
+    done = bulk(Verb.UPSERT, "toys", [{"sku": f"t{n}", "name": "up"} for n in range(12)])
+    Toy.objects.filter(sku__in=["t1", "t7"]).update(stock=77)
+    Toy.objects.filter(sku="t2").delete()
+    undo(done.operation, user)
+
+    undone = undo(done.operation, user, forces=True)
+
+    assert sorted(undone.outcomes) == ["CREATED", "DELETED", "UPDATED"]
+    assert state() == before
+
+
+def test_values_that_were_swapped_are_swapped_back(bulk, user, toys):
+    before = state()
+    rows = [{"id": toys[0].pk, "sku": "t1"}, {"id": toys[1].pk, "sku": "t0"}]
+    done = bulk(Verb.UPDATE, "toys", rows, match_by=["id"])
+    assert done.outcomes == ["UPDATED"] * 2
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["UPDATED"] * 2)
+    assert state() == before
+
+
+def test_what_cannot_be_undone_says_why(lane, bulk, user, toys):
+    done = bulk(Verb.DELETE, "toys", [{"sku": f"t{n}"} for n in range(3)], match_by=["sku"])
+    Toy.objects.create(sku="t1", name="other")
+    Shelf.objects.filter(pk=toys[0].shelf_id).delete()
+
+    undone = undo(done.operation, user)
+
+    assert sorted(code for *_, code in undone.codes) == ["ALREADY_EXISTS", "REFERENCE_NOT_FOUND", "REFERENCE_NOT_FOUND"]
+
+
+def test_a_dry_run_undoes_nothing(bulk, user, toys):
+    done = bulk(Verb.UPSERT, "toys", [{"sku": f"t{n}", "name": "up"} for n in range(12)])
+    after = state()
+
+    undone = undo(done.operation, user, dry_run=True)
+
+    assert sorted(undone.outcomes) == ["DELETED"] * 6 + ["UPDATED"] * 6
+    assert state() == after
+    assert sorted(undo(done.operation, user).outcomes) == sorted(undone.outcomes)
+
+
+def test_what_was_reverted_says_by_whom(bulk, user, toys):
+    done = bulk(Verb.UPDATE, "toys", [{"sku": "t0", "name": "up"}])
+    first = undo(done.operation, user)
+
+    with pytest.raises(BadInput) as twice:
+        undo(done.operation, user)
+    with pytest.raises(BadInput) as back:
+        undo(first.operation, user)
+
+    assert str(twice.value) == f"Operation {done.operation.id} was reverted by operation {first.operation.id}."
+    assert "is a revert itself" in str(back.value)
