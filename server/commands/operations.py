@@ -1,4 +1,4 @@
-"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume` and `retry`: operations that were begun by whomever."""
+"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume`, `retry`, `revert`: operations, begun by whomever."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ query List($filters: OperationFilter, $first: Int!) {
       resources { resource }
     } }
   }
+}
+"""
+REVERT = """
+mutation Revert($id: ID!, $force: Boolean!, $dryRun: Boolean) {
+  operation: revertOperation(id: $id, force: $force, options: { dryRun: $dryRun }) { id state }
 }
 """
 ACTION = "mutation Act($id: ID!) {{ operation: {name}(id: $id) {{ id state }} }}"
@@ -108,6 +113,29 @@ def retry(
     client = connected(url, token, data)
     with told(client):
         operation = client.execute(ACTION.format(name="retryOperation"), id=operation_id)["operation"]
+        if not wait:
+            output.print(operation["id"], highlight=False)
+            return
+        screen.print(f"Operation {operation['id']}", style="dim", highlight=False)
+        watched(client, operation["id"], failed_rows=failed_rows)
+
+
+def revert(
+    operation_id: Id,
+    force: Annotated[
+        bool, typer.Option("--force", help="Undo rows too that were changed since: what was changed is lost.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Undo everything and roll it back.")] = False,
+    failed_rows: FailedRows = None,
+    wait: Wait = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Undo what an operation wrote, as a new operation; 1 where some of its rows are kept as they are."""
+    client = connected(url, token, data)
+    with told(client):
+        operation = client.execute(REVERT, id=operation_id, force=force, dryRun=dry_run)["operation"]
         if not wait:
             output.print(operation["id"], highlight=False)
             return

@@ -80,8 +80,8 @@ class Reader:
         """Whether it goes on; starts another process where the last has died or hangs."""
         assert self._process is not None
         number = self.tally.number
-        if number != self._seen:
-            self._seen, self._seen_at = number, time.monotonic()
+        if (place := (number, self.tally.has_begun)) != self._seen:
+            self._seen, self._seen_at = place, time.monotonic()
         code = self._process.poll()
         if code is None and time.monotonic() - self._seen_at < (HANGS if self.tally.has_begun else STARTS):
             return True
@@ -117,7 +117,7 @@ class Reader:
     def _start(self, first: int) -> None:
         self.tally.is_decoding = 0
         self.tally.number, self.tally.has_begun = first, 0
-        self._seen, self._seen_at = first, time.monotonic()
+        self._seen, self._seen_at = (first, 0), time.monotonic()
         command = [sys.executable, "-m", "tests.fuzz.reading", *map(str, (self._seed, first, self._last, self._path))]
         with self._printed.open("ab") as printed, self._said.open("wb") as said:
             self._process = subprocess.Popen(command, stdout=printed, stderr=said)
@@ -138,6 +138,7 @@ def run(cases: int, seed: int, processes: int = 1, first: int = 0, progress: Pro
             going = [reader for reader in going if reader.look(report)]
             if progress:
                 found = Counter(fault["what"] for reader in readers for fault in reader.faults())
+                found.update({what: len(shown) for what, shown in report.faults.items()})
                 done = sum(reader.tally.of(kind, name) for reader in readers for kind in KINDS for name in CASES)
                 progress.tell(done, dict(found))
         for reader in readers:
