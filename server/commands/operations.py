@@ -1,4 +1,4 @@
-"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume`, `retry`, `revert`, `apply`: operations, begun by whomever."""
+"""`bulkql watch`, `operations`, and what is done to one: `cancel`, `pause`, `resume`, `retry`, `revert`, `apply`."""
 
 from __future__ import annotations
 
