@@ -108,7 +108,7 @@ def sign_in(
 app.command("import")(imports.import_file)
 for client_command in (
     *(operations.watch, operations.operations, operations.cancel, operations.pause, operations.resume),
-    *(operations.retry, operations.revert, exports.export, top.top),
+    *(operations.retry, operations.revert, operations.apply, exports.export, top.top),
 ):
     app.command()(client_command)
 

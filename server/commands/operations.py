@@ -1,4 +1,4 @@
-"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume`, `retry`, `revert`: operations, begun by whomever."""
+"""`bulkql watch`, `operations`, and what is done to one: `cancel`, `pause`, `resume`, `retry`, `revert`, `apply`."""
 
 from __future__ import annotations
 
@@ -110,14 +110,19 @@ def retry(
     data: Data = None,
 ) -> None:
     """Write the rows that an operation left failed or skipped, as a new operation."""
-    client = connected(url, token, data)
-    with told(client):
-        operation = client.execute(ACTION.format(name="retryOperation"), id=operation_id)["operation"]
-        if not wait:
-            output.print(operation["id"], highlight=False)
-            return
-        screen.print(f"Operation {operation['id']}", style="dim", highlight=False)
-        watched(client, operation["id"], failed_rows=failed_rows)
+    begin(connected(url, token, data), ACTION.format(name="retryOperation"), operation_id, failed_rows, wait=wait)
+
+
+def apply(
+    operation_id: Annotated[str, typer.Argument(help="The id of a dry run.")],
+    failed_rows: FailedRows = None,
+    wait: Wait = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Carry out a plan, which is a dry run: once, and as it shows."""
+    begin(connected(url, token, data), ACTION.format(name="applyOperation"), operation_id, failed_rows, wait=wait)
 
 
 def revert(
@@ -134,8 +139,15 @@ def revert(
 ) -> None:
     """Undo what an operation wrote, as a new operation; 1 where some of its rows are kept as they are."""
     client = connected(url, token, data)
+    begin(client, REVERT, operation_id, failed_rows, wait=wait, force=force, dryRun=dry_run)
+
+
+def begin(
+    client: BulkClient, mutation: str, operation_id: str, failed_rows: Path | None, *, wait: bool, **variables: Any
+) -> None:
+    """A new operation of what another one did: watched to its end, or left."""
     with told(client):
-        operation = client.execute(REVERT, id=operation_id, force=force, dryRun=dry_run)["operation"]
+        operation = client.execute(mutation, id=operation_id, **variables)["operation"]
         if not wait:
             output.print(operation["id"], highlight=False)
             return

@@ -26,6 +26,7 @@ query Summary($id: ID!, $first: Int!) {{
       totalCount
       edges {{ node {{ index line resource path code message data }} }}
     }}
+    planUntil
     files {{ name url rows }}
   }}
 }}
@@ -49,6 +50,9 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
     if sent is not None or failed_rows is not None:
         for name, path, rows in fetched(client, operation, sent, failed_rows):
             output.print(f"{rows:,} rows of {name} to mend and send again: {path}", highlight=False, soft_wrap=True)
+    if operation["planUntil"] is not None:
+        text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
+        output.print(text, highlight=False, soft_wrap=True)
     if operation["state"] != "COMPLETED" or operation["failed"] or operation["skipped"]:
         raise typer.Exit(1)
 

@@ -90,10 +90,14 @@ def test_an_upsert_and_a_dry_run_take_their_options(run, service, tmp_path):
     upsert = ("import", sent, *MAPPED, "--operation", "upsert", "--match-by", "financialAccount,datetime")
 
     look = run(*upsert, "--dry-run")
+    applied = run("apply", operation_in(look.stdout))
+    service.sql("TRUNCATE ledger_financialtransaction")
     written = run(*upsert, "--on-error", "reject-all")
     again = run(*upsert, "--update-fields", "amount")
 
     assert "upsert (dry run: nothing is written)" in look.stdout
+    assert f"`bulkql apply {operation_in(look.stdout)}` carries it out" in look.stdout
+    assert re.search(r"rows +created *\n.*\n financialTransactions +2 +2", applied.stdout)
     assert re.search(r"rows +created *\n.*\n financialTransactions +2 +2", written.stdout)
     assert re.search(r"rows +unchanged *\n.*\n financialTransactions +2 +2", again.stdout)
 
