@@ -86,7 +86,7 @@ class BulkOperation:
         """Until when `bulkql.apply` takes it; None for what is no plan."""
         from bulkql.workers.ledger.retention import plan_until
 
-        is_plan = self._stored.dry_run and self.state == "COMPLETED"
+        is_plan = self._stored.is_plan and self.state == "COMPLETED"
         return plan_until(self._totals.finished_at) if is_plan else None
 
     @property

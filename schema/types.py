@@ -350,7 +350,7 @@ def bulk_operation(operation: Operation, progress: Progress) -> BulkOperation:
 
 def is_plan(operation: Operation, progress: Progress) -> bool:
     """Whether it can be applied, in its time."""
-    return operation.dry_run and progress.state == State.COMPLETED
+    return operation.is_plan and progress.state == State.COMPLETED
 
 
 def eta(progress: Progress, speed: float | None) -> float | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from bulkql.server import embedded, stack
-from bulkql.server.commands import imports, operations, top
+from bulkql.server.commands import exports, imports, operations, top
 from bulkql.server.commands.connection import Token, Url
 from bulkql.server.commands.doctor import examine
 from bulkql.server.commands.schema import sdl_of_service
@@ -108,7 +108,7 @@ def sign_in(
 app.command("import")(imports.import_file)
 for client_command in (
     *(operations.watch, operations.operations, operations.cancel, operations.pause, operations.resume),
-    *(operations.retry, top.top),
+    *(operations.retry, operations.revert, operations.apply, exports.export, top.top),
 ):
     app.command()(client_command)
 

@@ -13,9 +13,11 @@ MEGABYTE = 1024 * 1024
 Write = Callable[[Path], None]
 
 
-def parquet(table: pa.Table, **options: object) -> Write:
+def parquet(table: Callable[[], pa.Table], **options: object) -> Write:
+    """A file of a table that is made when it is written: together they take gigabytes."""
+
     def write(path: Path) -> None:
-        pq.write_table(table, path, **options)
+        pq.write_table(table(), path, **options)
 
     return write
 
@@ -74,24 +76,24 @@ BOMBS: dict[str, Write] = {
     ),
     "unknown-key-each.ndjson": text((b'{"name": "a"}\n', 1), (b'{"b":1}\n', 500_000)),
     "large-rows.ndjson": text((b'{"name": "' + b"x" * 3_000_000 + b'"}\n', 100)),
-    "dictionary.parquet": parquet(repeated("x" * 100_000, 1_000_000, pa.string())),
-    "dictionary-rows.parquet": parquet(repeated("x", 200_000_000 // 8, pa.string())),
+    "dictionary.parquet": parquet(lambda: repeated("x" * 100_000, 1_000_000, pa.string())),
+    "dictionary-rows.parquet": parquet(lambda: repeated("x", 200_000_000 // 8, pa.string())),
     "run.parquet": parquet(
-        pa.table({"name": pa.nulls(20_000_000, pa.int64()).fill_null(1)}), row_group_size=20_000_000
+        lambda: pa.table({"name": pa.nulls(20_000_000, pa.int64()).fill_null(1)}), row_group_size=20_000_000
     ),
     "page.parquet": parquet(
-        pa.table({"name": pa.array(["x" * 600 * MEGABYTE])}), compression="zstd", use_dictionary=False
+        lambda: pa.table({"name": pa.array(["x" * 600 * MEGABYTE])}), compression="zstd", use_dictionary=False
     ),
     "strings.parquet": parquet(
-        pa.table({"name": pa.array(["x" * MEGABYTE] * 600)}), compression="zstd", use_dictionary=False
+        lambda: pa.table({"name": pa.array(["x" * MEGABYTE] * 600)}), compression="zstd", use_dictionary=False
     ),
-    "row-groups.parquet": parquet(pa.table({"name": ["x"] * 20_000}), row_group_size=1),
-    "list.parquet": parquet(list_of(1, 50_000_000, pa.int64())),
-    "lists.parquet": parquet(list_of(100_000, 500, pa.int8())),
+    "row-groups.parquet": parquet(lambda: pa.table({"name": ["x"] * 20_000}), row_group_size=1),
+    "list.parquet": parquet(lambda: list_of(1, 50_000_000, pa.int64())),
+    "lists.parquet": parquet(lambda: list_of(100_000, 500, pa.int8())),
     "list-of-texts.parquet": parquet(
-        pa.table({"name": pa.array([["x" * 100_000] * 5_000])})
+        lambda: pa.table({"name": pa.array([["x" * 100_000] * 5_000])})
     ),
-    "columns.parquet": parquet(pa.table({f"c{place}": [1] for place in range(20_000)})),
+    "columns.parquet": parquet(lambda: pa.table({f"c{place}": [1] for place in range(20_000)})),
 }  # fmt: skip
 
 

@@ -140,7 +140,12 @@ class Operation(models.Model):
     @property
     def looks_first(self) -> bool:
         """What it finds in the table is recorded, or compared with what a plan found."""
-        return self.dry_run or self.applied_from_id is not None
+        return self.is_plan or self.applied_from_id is not None
+
+    @property
+    def is_plan(self) -> bool:
+        """It can be applied, once it is over and went well. A revert is asked for again instead."""
+        return self.dry_run and self.verb not in (Verb.EXPORT, Verb.REVERT)
 
 
 class Input(models.Model):

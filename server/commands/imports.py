@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from difflib import get_close_matches
@@ -178,7 +179,7 @@ def import_file(
     rows = given(
         matchBy=fields_of(match_by),
         updateFields=fields_of(update_fields),
-        where=where and json_of(where),
+        where=where and json_of(where, "--where"),
         deleteMissing=delete_missing,
         maxDeletes=max_deletes,
         maxDeletePercent=max_delete_percent,
@@ -225,14 +226,20 @@ def piped(file: str, resource: str) -> Path | None:
 
 def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
     """Whether the service has the resource, and the resource the verb; exits with 2."""
+    offered = offered_verbs(client, resource)
+    if verb.upper() not in offered:
+        raise fault(f"{resource} does not offer {verb}; it offers {', '.join(one.lower() for one in offered)}.")
+
+
+def offered_verbs(client: BulkClient, resource: str) -> list[str]:
+    """What a resource offers; exits with 2 where the service does not have it."""
     offered = {one["name"]: one["operations"] for one in client.execute(RESOURCES)["bulkResources"]}
     if resource not in offered:
         like = get_close_matches(resource, offered, n=1)
         doubt = f" Did you mean {like[0]}?" if like else ""
         raise fault(f"There is no resource {resource}.{doubt} There are {', '.join(sorted(offered))}.")
-    if verb.upper() not in offered[resource]:
-        verbs = ", ".join(one.lower() for one in offered[resource])
-        raise fault(f"{resource} does not offer {verb}; it offers {verbs}.")
+    verbs: list[str] = offered[resource]
+    return verbs
 
 
 def sent(client: BulkClient, file: str) -> str:
@@ -263,9 +270,13 @@ def given(**values: Any) -> dict[str, Any]:
 
 def fields_of(names: str | None) -> list[str] | None:
     """financial_account,datetime -> [FINANCIAL_ACCOUNT, DATETIME]; camelCase is taken too."""
-    if names is None:
-        return None
-    return [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).upper() for name in names.split(",") if name.strip()]
+    found = names_in(names)
+    return found and [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper() for name in found]
+
+
+def names_in(names: str | None) -> list[str] | None:
+    """a,b -> [a, b]."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
 def column_of(mapping: str) -> dict[str, str]:
@@ -276,10 +287,9 @@ def column_of(mapping: str) -> dict[str, str]:
     return {"from": source, "to": target}
 
 
-def json_of(text: str) -> Any:
-    import json
-
+def json_of(text: str, option: str) -> Any:
+    """An option that is JSON; raises BadParameter."""
     try:
         return json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"This is not JSON: {error}.", param_hint="--where") from None
+        raise typer.BadParameter(f"This is not JSON: {error}.", param_hint=option) from None

@@ -1,4 +1,4 @@
-"""`bulkql watch`, `operations`, `cancel`, `pause`, `resume` and `retry`: operations that were begun by whomever."""
+"""`bulkql watch`, `operations`, and what is done to one: `cancel`, `pause`, `resume`, `retry`, `revert`, `apply`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ query List($filters: OperationFilter, $first: Int!) {
       resources { resource }
     } }
   }
+}
+"""
+REVERT = """
+mutation Revert($id: ID!, $force: Boolean!, $dryRun: Boolean) {
+  operation: revertOperation(id: $id, force: $force, options: { dryRun: $dryRun }) { id state }
 }
 """
 ACTION = "mutation Act($id: ID!) {{ operation: {name}(id: $id) {{ id state }} }}"
@@ -105,9 +110,44 @@ def retry(
     data: Data = None,
 ) -> None:
     """Write the rows that an operation left failed or skipped, as a new operation."""
+    begin(connected(url, token, data), ACTION.format(name="retryOperation"), operation_id, failed_rows, wait=wait)
+
+
+def apply(
+    operation_id: Annotated[str, typer.Argument(help="The id of a dry run.")],
+    failed_rows: FailedRows = None,
+    wait: Wait = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Carry out a plan, which is a dry run: once, and as it shows."""
+    begin(connected(url, token, data), ACTION.format(name="applyOperation"), operation_id, failed_rows, wait=wait)
+
+
+def revert(
+    operation_id: Id,
+    force: Annotated[
+        bool, typer.Option("--force", help="Undo rows too that were changed since: what was changed is lost.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Undo everything and roll it back.")] = False,
+    failed_rows: FailedRows = None,
+    wait: Wait = True,
+    url: Url = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Undo what an operation wrote, as a new operation; 1 where some of its rows are kept as they are."""
     client = connected(url, token, data)
+    begin(client, REVERT, operation_id, failed_rows, wait=wait, force=force, dryRun=dry_run)
+
+
+def begin(
+    client: BulkClient, mutation: str, operation_id: str, failed_rows: Path | None, *, wait: bool, **variables: Any
+) -> None:
+    """A new operation of what another one did: watched to its end, or left."""
     with told(client):
-        operation = client.execute(ACTION.format(name="retryOperation"), id=operation_id)["operation"]
+        operation = client.execute(mutation, id=operation_id, **variables)["operation"]
         if not wait:
             output.print(operation["id"], highlight=False)
             return

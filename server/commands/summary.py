@@ -14,17 +14,19 @@ from rich.table import Table
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import output, screen
 
-COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
+COUNTS = ("created", "updated", "unchanged", "deleted", "exported", "failed", "skipped")
 SUMMARY = f"""
 query Summary($id: ID!, $first: Int!) {{
   operation(id: $id) {{
     id kind state dryRun message rowsPerSecond startedAt finishedAt failed skipped
     resources {{ resource total {" ".join(COUNTS)} }}
     cascades {{ model count }}
+    reverted {{ undone changedSince impossible }}
     rowErrors(first: $first) {{
       totalCount
       edges {{ node {{ index line resource path code message data }} }}
     }}
+    planUntil
     files {{ name url rows }}
   }}
 }}
@@ -48,6 +50,9 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
     if sent is not None or failed_rows is not None:
         for name, path, rows in fetched(client, operation, sent, failed_rows):
             output.print(f"{rows:,} rows of {name} to mend and send again: {path}", highlight=False, soft_wrap=True)
+    if operation["planUntil"] is not None:
+        text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
+        output.print(text, highlight=False, soft_wrap=True)
     if operation["state"] != "COMPLETED" or operation["failed"] or operation["skipped"]:
         raise typer.Exit(1)
 
@@ -70,6 +75,9 @@ def show_counts(operation: dict[str, Any]) -> None:
     output.print(table)
     for one in operation["cascades"] or ():
         output.print(f"{int(one['count']):,} rows of {one['model']} went along.", highlight=False)
+    if (heaps := operation["reverted"]) is not None:
+        told = f"{int(heaps['undone']):,} undone, {int(heaps['changedSince']):,} changed since and kept"
+        output.print(f"{told}, {int(heaps['impossible']):,} impossible.", highlight=False)
 
 
 def show_errors(operation: dict[str, Any]) -> None:
@@ -107,7 +115,7 @@ def fetched(
     found = []
     for name, file in failed_files(operation, ending_of(failed_rows or sent)).items():
         path = failed_rows or unused(beside(sent, name, file["name"]))
-        stored(client, file["url"], path)
+        fetch(client, file["url"], path)
         found.append((name, path, int(file["rows"])))
     return found
 
@@ -148,7 +156,7 @@ def unused(path: Path) -> Path:
     return free
 
 
-def stored(client: BulkClient, url: str, path: Path) -> None:
+def fetch(client: BulkClient, url: str, path: Path) -> None:
     """Download a file: whole, or not at all."""
     part = path.with_name(f"{path.name}.part")
     with screen.status(f"Fetching {path.name} ..."), client.download(url) as pieces, part.open("wb") as file:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -88,10 +90,14 @@ def test_an_upsert_and_a_dry_run_take_their_options(run, service, tmp_path):
     upsert = ("import", sent, *MAPPED, "--operation", "upsert", "--match-by", "financialAccount,datetime")
 
     look = run(*upsert, "--dry-run")
+    applied = run("apply", operation_in(look.stdout))
+    service.sql("TRUNCATE ledger_financialtransaction")
     written = run(*upsert, "--on-error", "reject-all")
     again = run(*upsert, "--update-fields", "amount")
 
     assert "upsert (dry run: nothing is written)" in look.stdout
+    assert f"`bulkql apply {operation_in(look.stdout)}` carries it out" in look.stdout
+    assert re.search(r"rows +created *\n.*\n financialTransactions +2 +2", applied.stdout)
     assert re.search(r"rows +created *\n.*\n financialTransactions +2 +2", written.stdout)
     assert re.search(r"rows +unchanged *\n.*\n financialTransactions +2 +2", again.stdout)
 
@@ -156,6 +162,23 @@ def test_an_import_that_waits_is_paused_and_goes_on(run, service, tmp_path):
     assert steered[0] == f"{later} PAUSED\n"
     assert steered[1].split()[1] in ("QUEUED", "RUNNING")
     assert later in run("operations").stdout
+
+
+def test_what_was_imported_is_exported_and_reverted(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, line(1), line(2), ""]))
+    imported = operation_in(run("import", sent, *MAPPED).stdout)
+    where = ("--where", '{"description": {"exact": "row 2"}}', "--fields", "amount,description,financialAccount.name")
+
+    piped = run("export", "--resource", "financialTransactions", *where, "--output", "-")
+    stored = run("export", "--resource", "financialTransactions", *where, "--output", "some.ndjson.gz")
+    undone = run("revert", imported)
+
+    assert piped.stdout == "amount,description,financialAccount.name\n1.50,row 2,Account 7\n"
+    assert stored.stdout == "1 rows of financialTransactions: some.ndjson.gz\n"
+    assert json.loads(gzip.decompress((tmp_path / "some.ndjson.gz").read_bytes()))["description"] == "row 2"
+    assert "2 undone, 0 changed since and kept, 0 impossible." in undone.stdout
+    assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(0,)]
 
 
 def test_without_a_websocket_progress_is_asked_for(run, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from tests.acceptance.service import Service, wait_for
 ROWS = 6_000
 STATE = "SELECT md5(string_agg(t::text, chr(10) ORDER BY id)) FROM ledger_financialtransaction t"
 REVERT = """mutation Undo($id: ID!) {
-  revertOperation(id: $id, options: {mode: ASYNC}) { id }
+  revertOperation(id: $id, options: {mode: ASYNC, chunkSize: 500}) { id }
 }"""
 
 

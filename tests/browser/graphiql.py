@@ -82,8 +82,8 @@ class GraphiQL:
     @property
     def complaints(self) -> list[str]:
         """What GraphiQL finds wrong with the variables, and underlines."""
-        lint = "cm.getHelper({line: 0, ch: 0}, 'lint')(cm.getValue(), cm.getOption('lint'), cm)"
-        found: list[str] = self.browser.execute_script(f"const cm = {VARIABLES}; return {lint}.map(one => one.message)")
+        marks = "cm.performLint(); return cm.state.lint.marked.map(mark => mark.__annotation.message)"
+        found: list[str] = self.browser.execute_script(f"const cm = {VARIABLES}; {marks}")
         return found
 
     @property

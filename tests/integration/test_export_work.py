@@ -113,8 +113,8 @@ def test_what_a_killed_worker_left_is_deleted_and_the_file_is_whole(queued, monk
         raise SystemExit("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(records, "finish", die)
-        patch.setattr(writing, "delete", lambda paths: None)
+        patch.setattr(records, "finish_files", die)
+        patch.setattr(writing, "delete_files", lambda paths: None)
         with pytest.raises(SystemExit):
             carried_out(queued)
     left = StoredFile.objects.get()
@@ -127,7 +127,9 @@ def test_what_a_killed_worker_left_is_deleted_and_the_file_is_whole(queued, monk
 
 def test_a_second_try_that_finds_fewer_rows_tells_what_is_in_the_file(queued, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(records, "finish", lambda leader, jobs, files: [records.enter(one, one.exported) for one in jobs])
+        patch.setattr(
+            records, "finish_files", lambda leader, jobs, files: [records.enter(one, one.exported) for one in jobs]
+        )
         patch.setattr(steps, "end", lambda operation_id: True)
         carried_out(queued)
     Operation.objects.filter(pk=queued.id).update(dispatched_at=None)

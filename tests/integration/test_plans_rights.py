@@ -258,6 +258,8 @@ def test_its_author_does_not_apply_a_plan_and_another_does(user, another):
     with pytest.raises(bulkql.Forbidden, match="needs the approval of another user"):
         retry(applied._stored, another)
     assert retry(plan._stored, another).dry_run
+    with pytest.raises(bulkql.Forbidden, match="written by plans that another user applies, and a revert is none"):
+        bulkql.revert(applied, user=another)
 
 
 def test_an_approval_that_nobody_knows_is_an_error(monkeypatch):

@@ -77,6 +77,7 @@ def test_limits_tells_what_is_used_and_when_it_begins_anew(ask, clerk):
         "userOperationsWaiting": "1",
         "userRowsADay": "5",
         "userRequests": "0",
+        "userRequestsWaiting": "0",
         "userDownloads": "0",
         "userSubscriptions": "0",
     }
@@ -107,8 +108,8 @@ def test_announced_bytes_count_before_they_come(clerk, limited):
         uploads.announce(clerk, "two.csv", 301)
 
     assert str(refused.value) == (
-        "700 bytes of uploads are yours, and 301 more would exceed the limit of 1,000 (BULKQL_USER_STORED_BYTES); "
-        "they are removed some days after their operations are over."
+        "700 bytes of uploads and exports are yours, and 301 more would exceed the limit of 1,000 "
+        "(BULKQL_USER_STORED_BYTES); they are removed some days after their operations are over."
     )
     uploads.announce(clerk, "two.csv", 300)
 
@@ -177,7 +178,7 @@ def test_all_limits_that_an_error_may_name_are_told_and_have_their_setting(ask, 
 
     found = told(ask, clerk)
 
-    assert len(named) > 25
+    assert len(named) > 15
     assert {graphql_name(name) for name in named} <= set(found)
     assert [one["setting"] for one in found.values() if not one["setting"].startswith("BULKQL_")] == []
     assert [one["name"] for one in found.values() if one["resetAt"] is not None] == ["userRowsADay"]

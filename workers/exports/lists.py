@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class ListMembers:
     """Who is in which list, by the lists' own order: that of the members' primary keys."""
 
     #: Rows of the table between the two.
@@ -29,7 +29,7 @@ class Members:
     way: str
 
 
-def members_of(model: type[models.Model], field: ExportField, user: User | None) -> Members:
+def members_of(model: type[models.Model], field: ExportField, user: User | None) -> ListMembers:
     """The members of a field's lists, for rows of a model."""
     *way, name = field.path.split("__")
     owner: Any = model
@@ -43,4 +43,4 @@ def members_of(model: type[models.Model], field: ExportField, user: User | None)
     seen = targets_of(resource, relation, user)
     if not is_all(seen):
         rows = rows.filter(**{f"{there}__pk__in": pks_of(seen)})
-    return Members(rows, here, f"{there}__{field.member}", "__".join([*way, "pk"]))
+    return ListMembers(rows, here, f"{there}__{field.member}", "__".join([*way, "pk"]))

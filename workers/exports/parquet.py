@@ -54,14 +54,14 @@ def parquet_pieces(job: Job) -> Iterator[bytes]:
     sink = Sink()
     writer = None
     for frame in groups(job.frames()):
-        table = typed(frame, job.fields).to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = with_types(frame, job.fields).to_arrow(compat_level=pl.CompatLevel.oldest())
         if writer is None:
             writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, compression=CODECS[job.compression])
         writer.write_table(table)
         yield sink.take()
     if writer is None:
         names = [str(place) for place in range(len(job.fields))]
-        empty = typed(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), job.fields)
+        empty = with_types(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), job.fields)
         writer = pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"), empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
         )
@@ -83,7 +83,7 @@ def groups(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(held)
 
 
-def typed(frame: pl.DataFrame, fields: list[ExportField]) -> pl.DataFrame:
+def with_types(frame: pl.DataFrame, fields: list[ExportField]) -> pl.DataFrame:
     """Texts as what they are, under the names of the file."""
     try:
         return frame.select(typed_column(str(place), one).alias(one.name) for place, one in enumerate(fields))

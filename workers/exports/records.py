@@ -25,7 +25,7 @@ from bulkql.workers.models import Chunk, Export, Input, Operation
 from bulkql.workers.uploads.uploads import storage
 
 
-def clean(leader: Input) -> None:
+def clean_up(leader: Input) -> None:
     """Delete what an earlier try may have left in the storage; raises LeaseLost where nobody wants the files."""
     hold_wanted(leader)
     for left in Export.objects.filter(input__operation=leader.operation_id).exclude(path=""):
@@ -40,13 +40,13 @@ def hold_wanted(leader: Input) -> None:
         raise LeaseLost(f"the export {leader.operation_id} was taken over, canceled or ended")
 
 
-def announce(jobs: Sequence[Job], paths: Sequence[str]) -> None:
+def announce_files(jobs: Sequence[Job], paths: Sequence[str]) -> None:
     """Say where the files will be before a byte of them is there, so that none is ever left behind."""
     for job, path in zip(jobs, paths, strict=True):
         Export.objects.filter(pk=job.stored.export.pk).update(path=path)
 
 
-def progress(leader: Input, jobs: Sequence[Job]) -> bool:
+def note_progress(leader: Input, jobs: Sequence[Job]) -> bool:
     """Enter how far the files have come; whether that is further than anybody knew. Raises LeaseLost."""
     with transaction.atomic():
         hold_wanted(leader)
@@ -61,11 +61,11 @@ def enter(job: Job, exported: int) -> bool:
     known = Chunk.objects.filter(input=job.stored).aggregate(chunks=Count("pk"), rows=whole_sum("exported"))
     if exported <= known["rows"]:
         return False
-    add(job, known["chunks"], known["rows"], exported - known["rows"])
+    add_progress(job, known["chunks"], known["rows"], exported - known["rows"])
     return True
 
 
-def add(job: Job, number: int, row_start: int, exported: int) -> None:
+def add_progress(job: Job, number: int, row_start: int, exported: int) -> None:
     Chunk.objects.create(
         operation=job.stored.operation,
         input=job.stored,
@@ -80,17 +80,17 @@ def add(job: Job, number: int, row_start: int, exported: int) -> None:
 
 @durable()
 @transaction.atomic
-def finish(leader: Input, jobs: Sequence[Job], files: Sequence[StoredExport]) -> None:
+def finish_files(leader: Input, jobs: Sequence[Job], files: Sequence[StoredExport]) -> None:
     """All files are whole: they are there with this commit, or none of them. Raises LeaseLost."""
     hold_wanted(leader)
     for job, file in zip(jobs, files, strict=False):  # a dry run has none
         Export.objects.filter(pk=job.stored.export.pk).update(path=file.path, size=file.size, digest=file.digest)
     for job in jobs:
-        settle(job)
+        settle_rows(job)
         end_input(job.stored, job.exported)
 
 
-def settle(job: Job) -> None:
+def settle_rows(job: Job) -> None:
     """What is told is what is in the file, also where an earlier try saw more rows than there are now."""
     if enter(job, job.exported):
         return

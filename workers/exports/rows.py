@@ -20,11 +20,11 @@ def rows_to_export(resource: BulkResource, where: QuerySet[Any] | None, user: Us
     """The rows that the user may see, of those that `where` finds, in its order; rows of one place by their key."""
     everything: QuerySet[Any] = resource.model._base_manager.using(resource.database).order_by("pk")
     mine = scope_of(resource, user)
-    rows = everything if where is None else chosen(everything, where.using(resource.database))
+    rows = everything if where is None else rows_found(everything, where.using(resource.database))
     return rows if is_all(mine) else rows.filter(pk__in=pks_of(mine))
 
 
-def chosen(everything: QuerySet[Any], where: QuerySet[Any]) -> QuerySet[Any]:
+def rows_found(everything: QuerySet[Any], where: QuerySet[Any]) -> QuerySet[Any]:
     """What a filter finds, each row once, whatever it joins."""
     order = where.query.order_by
     if where.query.distinct or where.query.is_sliced or where.query.combinator or len(where.query.alias_map) > 1:

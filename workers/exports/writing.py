@@ -37,22 +37,22 @@ def write_files(leader: Input) -> Iterator[None]:
     """
     jobs = [job_of(one) for one in inputs_of_export(leader)]
     paths = [f"exports/{job.stored.pk}-{leader.lease}" for job in jobs]
-    records.clean(leader)
+    records.clean_up(leader)
     try:
         if leader.operation.dry_run:
             with in_one_snapshot(jobs):
                 for job in jobs:
                     job.count()
                     job.exported = job.total or 0
-            records.finish(leader, jobs, [])
+            records.finish_files(leader, jobs, [])
             return
         check_stored_bytes(leader.operation.created_by)
-        records.announce(jobs, paths)
+        records.announce_files(jobs, paths)
         files = yield from (at_once(leader, jobs, paths) if has_connections(jobs) else one_by_one(jobs, paths))
-        records.finish(leader, jobs, files)
+        records.finish_files(leader, jobs, files)
     except BaseException as error:
         # Whoever comes next deletes what a process leaves that is killed; this one can do so itself.
-        delete(paths)
+        delete_files(paths)
         if not isinstance(error, LeaseLost) or not records.end_canceled(leader):
             raise
 
@@ -81,7 +81,7 @@ def at_once(leader: Input, jobs: Sequence[Job], paths: Sequence[str]) -> Files:
         while not relay.wait(PROGRESS_SECONDS):
             for job in jobs:
                 check_authority_again(job.stored)
-            if records.progress(leader, jobs):
+            if records.note_progress(leader, jobs):
                 yield
         return relay.result()
 
@@ -103,7 +103,7 @@ def pieces_in(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def delete(paths: Sequence[str]) -> None:
+def delete_files(paths: Sequence[str]) -> None:
     """Delete files of the storage; one that is not there is as it is to be."""
     for path in paths:
         storage().delete(path)

@@ -34,7 +34,7 @@ from bulkql.workers.operations.steps import after_commit, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
-from bulkql.workers.resources.rights import may, permission_to
+from bulkql.workers.resources.rights import may, needs_approval, permission_to
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
 from bulkql.workers.webhooks.deliveries import announce
 
@@ -113,6 +113,8 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
     before = last_revert(operation)
     inputs = list((before or operation).inputs.order_by("position" if before else "-position"))
     for one in inputs:
+        if not request.dry_run:
+            check_writes_freely(resource_named(one.resource))
         check_may_undo(
             request.user, one if before is None else its_source(operation, one), resource_named(one.resource)
         )
@@ -145,6 +147,15 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
     if not ends.total():
         raise BadInput(f"Operation {operation.id} wrote no row; there is nothing to revert.")
     return again
+
+
+def check_writes_freely(resource: BulkResource) -> None:
+    """A revert is no plan that somebody else could apply; raises Forbidden where rows are written by plans alone."""
+    if needs_approval(resource, Verb.DELETE):
+        raise Forbidden(
+            f"Rows of {resource.name} are written by plans that another user applies, and a revert is none; make a "
+            f"plan of the rows as they were (dryRun: true)."
+        )
 
 
 def check_revertible(operation: Operation) -> None:

@@ -91,9 +91,8 @@ ROWS = {
     Verb.DELETE: [("b", False), ("c", False)],
     Verb.SYNC: [("a", True), ("d", False)],
 }
-CASES = [
-    (kind, verb) for kind in KINDS for verb in Verb if verb.takes_rows and verb in resource_of(kind.model).operations
-]
+VERBS = [verb for verb in Verb if verb.takes_rows]
+CASES = [(kind, verb) for kind in KINDS for verb in VERBS if verb in resource_of(kind.model).operations]
 equal: Equal = {}
 
 

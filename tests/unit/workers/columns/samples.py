@@ -107,7 +107,8 @@ ODD_FIELDS = {
     "float_choice": models.FloatField(choices=[(0.5, "half")]),
     "odd_choice": models.IntegerField(choices=[(1, "one"), (2, "two")], validators=[even]),
 }
-
+for name, field in ODD_FIELDS.items():
+    field.set_attributes_from_name(name)
 
 FIELDS = {
     **ODD_FIELDS,

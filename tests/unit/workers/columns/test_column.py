@@ -15,11 +15,8 @@ from hypothesis import strategies as st
 from bulkql.examples.ledger.models import FinancialTransaction
 from bulkql.workers.columns.cells import MARK, cells
 from bulkql.workers.columns.column import column_for, graphql_name
-from tests.unit.workers.columns.samples import FIELDS, NOON, ODD_FIELDS, TEXTS, UTC, fast, parse
+from tests.unit.workers.columns.samples import FIELDS, NOON, TEXTS, UTC, fast, parse
 from tests.zoo.models import Animal
-
-for name, field in ODD_FIELDS.items():
-    field.set_attributes_from_name(name)
 
 
 @pytest.fixture(params=FIELDS)
