@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -124,10 +124,10 @@ def narrowed(operations: QuerySet[Operation], filters: OperationFilter) -> Query
         "inputs__resource": filters.resource,
         "label": filters.label,
         "label__contains": filters.label_contains,
-        "created_at__gte": moment(filters.created_after),
-        "created_at__lt": moment(filters.created_before),
-        "finished_at__gte": moment(filters.finished_after),
-        "finished_at__lt": moment(filters.finished_before),
+        "created_at__gte": moment("createdAfter", filters.created_after),
+        "created_at__lt": moment("createdBefore", filters.created_before),
+        "finished_at__gte": moment("finishedAfter", filters.finished_after),
+        "finished_at__lt": moment("finishedBefore", filters.finished_before),
         f"created_by__{get_user_model().USERNAME_FIELD}": filters.created_by,
         "dry_run": filters.dry_run,
     }
@@ -135,9 +135,17 @@ def narrowed(operations: QuerySet[Operation], filters: OperationFilter) -> Query
         return operations.filter(**{lookup: value for lookup, value in conditions.items() if value is not None})
 
 
-def moment(given: datetime | None) -> datetime | None:
-    """A time without an offset is one of the service's time zone."""
-    return timezone.make_aware(given) if given is not None and timezone.is_naive(given) else given
+def moment(name: str, given: datetime | None) -> datetime | None:
+    """A time without an offset is one of the service's time zone. Raises BadInput.
+
+    In UTC: PostgreSQL takes no offset of 16 hours, and ISO 8601 has some of 23.
+    """
+    if given is None:
+        return None
+    try:
+        return (timezone.make_aware(given) if timezone.is_naive(given) else given).astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise BadInput(f"`{name}` is {given.isoformat()}, which is no time of the years 1 to 9999 in UTC.") from None
 
 
 def edge(operation: Operation, order: OperationOrder) -> BulkOperationEdge:

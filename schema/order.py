@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import enum
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import F, Q
 from django.db.models.expressions import OrderBy
-from django.utils import timezone
 
 from bulkql.schema.enums import describe
 from bulkql.workers.errors import BadInput
@@ -71,7 +70,7 @@ class Place:
             place = cls(OperationOrder[name], datetime.fromisoformat(at) if at else None, UUID(operation_id))
         except (KeyError, ValueError):
             place = None
-        if place is None or place.cursor() != cursor or (place.at is not None and timezone.is_naive(place.at)):
+        if place is None or place.cursor() != cursor or not (place.at is None or is_stored(place.at)):
             raise BadInput(f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor.")
         if place.order is not order:
             raise BadInput(
@@ -90,3 +89,9 @@ class Place:
         seek, further = Q(**{f"{column}__{beyond}e": self.at}), Q(**{f"{column}__{beyond}": self.at})
         rest = seek & (further | further_by_id)
         return rest if self.order.is_descending else rest | has_no_time
+
+
+def is_stored(at: datetime) -> bool:
+    """Whether it may be a time of the database, which takes no offset of 16 hours."""
+    offset = at.utcoffset()
+    return offset is not None and abs(offset) < timedelta(hours=16)

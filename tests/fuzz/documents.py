@@ -18,12 +18,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 import httpx
+import psutil
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -351,8 +352,10 @@ def run(
             progress.tell(report.count, list(report.faults))
         with logged() as log:
             answer, seconds = timed(document)
-            if seconds > SECONDS:  # the machine may have been busy; a document that is slow is slow again
-                answer, seconds = timed(document)
+            if seconds > SECONDS:  # the machine may have been busy; a document that is slow takes CPU, here or there
+                begun = cpu_seconds()
+                answer, _ = timed(document)
+                seconds = cpu_seconds() - begun
         report.seconds += seconds
         report.slowest = max(report.slowest, seconds)
         look_at(report, document, answer, seconds, log)
@@ -373,6 +376,15 @@ def run(
         loop.run_until_complete(client.aclose())
         loop.close()
     return report
+
+
+def cpu_seconds() -> float:
+    """Of this process, and of the servers that it has started."""
+    found = 0.0
+    for one in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with suppress(psutil.Error):
+            found += sum(one.cpu_times()[:2])
+    return found
 
 
 def look_at(report: Report, document: Document, answer: httpx.Response | Exception, seconds: float, log: Log) -> None:

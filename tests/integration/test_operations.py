@@ -122,6 +122,9 @@ def test_operation_that_ends_between_two_pages_hides_no_other(ask, user, crowd):
         str(uuid.UUID(int=1)),
         base64.urlsafe_b64encode(b"CREATED_AT_DESC||").decode(),
         base64.urlsafe_b64encode(b"CREATED_AT_DESC|2024-05-01T12:00:00|" + str(uuid.UUID(int=1)).encode()).decode(),
+        base64.urlsafe_b64encode(
+            b"CREATED_AT_DESC|2024-05-01T12:00:00-23:59|" + str(uuid.UUID(int=1)).encode()
+        ).decode(),
         base64.urlsafe_b64encode(b"LABEL_ASC|a|" + str(uuid.UUID(int=1)).encode()).decode(),
     ],
 )
@@ -180,6 +183,7 @@ def variety(user: Any, others: Any) -> None:
         ({"createdAfter": "2024-05-01T12:01:00Z"}, ["Both of 100%", "Bothered", "bob's"]),
         ({"createdBefore": "2024-05-01T12:01:00Z"}, ["bare"]),
         ({"createdAfter": "2024-05-01T14:01:00+02:00", "createdBefore": "2024-05-01T12:02:00"}, ["Both of 100%"]),
+        ({"createdAfter": "2024-04-30T12:02:00-23:59"}, ["Both of 100%", "Bothered", "bob's"]),
         ({"finishedAfter": "2024-05-01T12:10:00Z"}, ["bare", "Both of 100%"]),
         ({"finishedBefore": "2024-05-01T12:11:00Z"}, ["bare"]),
         ({"createdBy": "bob"}, ["bob's"]),
@@ -193,6 +197,15 @@ def test_filters_let_through_what_meets_all_of_them(ask, user, variety, filters,
     answer = ask(user, OPERATIONS, filters=filters, order="CREATED_AT_ASC")
 
     assert (labels(answer), answer["operations"]["totalCount"]) == (expected, len(expected))
+
+
+def test_a_moment_that_utc_does_not_have_is_refused(ask, user):
+    message = "`createdAfter` is 9999-12-31T23:59:59-23:59, which is no time of the years 1 to 9999 in UTC."
+
+    with pytest.raises(Refused) as refused:
+        ask(user, OPERATIONS, filters={"createdAfter": "9999-12-31T23:59:59-23:59"})
+
+    assert refused.value.args == ([("BAD_INPUT", message)],)
 
 
 @pytest.mark.parametrize(
