@@ -113,6 +113,9 @@ def test_operation_that_ends_between_two_pages_hides_no_other(ask, user, crowd):
     assert [edge["node"]["id"] for edge in page["edges"]] == [expected[2], expected[3], expected[1], *expected[4:]]
 
 
+FIRST = str(uuid.UUID(int=1)).encode()
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -132,7 +135,7 @@ def test_wrong_cursor_is_bad_input(ask, user, cursor):
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, after=cursor)
 
-    message = f"{cursor!r} is no cursor; take one from pageInfo.endCursor."
+    message = f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor."
     assert refused.value.args == ([("BAD_INPUT", message)],)
 
 
