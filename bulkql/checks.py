@@ -97,11 +97,11 @@ def check_schema(**_: Any) -> list[CheckMessage]:
 @register("bulkql")
 def check_webhooks(**_: Any) -> list[CheckMessage]:
     """URLs that the project itself names: each has to be one that is allowed."""
-    from bulkql.workers.resources.registry import registered
+    from bulkql.workers.resources.registry import _registry  # not in their order, for which each has to be sound
     from bulkql.workers.webhooks.targets import NotAllowed, Rules, check_target, default_url, signer
 
     found: list[CheckMessage] = []
-    named = {f"{one.label}.webhook_url": one.webhook_url for one in registered()}
+    named = {f"{one.label}.webhook_url": one.webhook_url for one in _registry.values()}
     named["BULKQL_WEBHOOK_URL"] = default_url()
     for name, url in named.items():
         try:

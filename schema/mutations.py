@@ -171,7 +171,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         dry_run=bool(options.dry_run),
         chunk_size=options.chunk_size,
         skip_existing=bool(options.skip_existing),
-        start_at=moment(options.start_at),
+        start_at=moment("startAt", options.start_at),
         max_rows_per_second=options.max_rows_per_second,
         webhook_url=options.webhook_url,
         label=options.label or "",
@@ -224,7 +224,7 @@ def revert_rows(
         chunk_size=given.chunk_size,
         label=given.label or "",
         idempotency_key=given.idempotency_key,
-        start_at=moment(given.start_at),
+        start_at=moment("startAt", given.start_at),
         max_rows_per_second=given.max_rows_per_second,
         webhook_url=given.webhook_url,
     )
