@@ -132,7 +132,7 @@ def test_wrong_cursor_is_bad_input(ask, user, cursor):
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, after=cursor)
 
-    message = f"{cursor!r} is no cursor; take one from pageInfo.endCursor."
+    message = f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor."
     assert refused.value.args == ([("BAD_INPUT", message)],)
 
 
