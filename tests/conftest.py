@@ -73,11 +73,11 @@ def create(bulk: Bulk) -> Create:
     return partial(bulk, Verb.CREATE)
 
 
-#: Folders whose files take longest first: xdist hands them out in this order, and waits for the last.
-FOLDERS = ("acceptance", "embedding", "integration", "unit")
+#: Folders and files that take longest first: xdist hands them out in this order, and waits for the last.
+LONGEST = ("acceptance", "embedding", "test_semantics.py", "integration", "unit")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole folders one after the other; within them the order stays."""
-    items.sort(key=lambda item: next((place for place, one in enumerate(FOLDERS) if one in item.path.parts), 0))
+    """The longest first, one after the other; within them the order stays."""
+    items.sort(key=lambda item: next((place for place, one in enumerate(LONGEST) if one in item.path.parts), 0))

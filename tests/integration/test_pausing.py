@@ -32,7 +32,7 @@ CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state skipped } }"
 
 
 @pytest.mark.parametrize("lane", [Lane.COPY, Lane.SAVE])
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb.takes_rows])
 def test_a_paused_operation_begins_nothing_and_a_resumed_one_goes_on_to_its_end(user, ask, monkeypatch, verb, lane):
     monkeypatch.setattr(BulkResource, "writes", lane)
     operation = stored(user, verb)
