@@ -57,8 +57,7 @@ def with_code(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, BulkError):
         return error
     if isinstance(cause, OperationalError | InterfaceError):
-        state = str(getattr(cause.__cause__, "sqlstate", None))
-        return replaced(error, OUTAGES.get(state, "The database cannot be reached; try again."), "UNAVAILABLE")
+        return replaced(error, outage(cause), "UNAVAILABLE")
     if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
         return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
     limit = limit_of(error.message)
@@ -67,6 +66,12 @@ def with_code(error: GraphQLError) -> GraphQLError:
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
+
+
+def outage(cause: OperationalError | InterfaceError) -> str:
+    """Why the database could not do what it was asked for."""
+    state = str(getattr(cause.__cause__, "sqlstate", None))
+    return OUTAGES.get(state, "The database cannot be reached; try again.")
 
 
 def is_of_value(error: GraphQLError, cause: BaseException) -> bool:

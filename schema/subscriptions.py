@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -182,7 +182,8 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
 async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
     """The progress that is published to a group from now on."""
     progress_layer = layer()
-    channel = await progress_layer.new_channel()
+    with redis_faults():
+        channel = await progress_layer.new_channel()
     queue: asyncio.Queue[Progress] = asyncio.Queue()
 
     async def listen() -> None:
@@ -192,12 +193,22 @@ async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
     # The layer forgets a channel whose receiver is cancelled.
     listening = asyncio.create_task(listen())
     try:
-        await progress_layer.group_add(group, channel)
+        with redis_faults():
+            await progress_layer.group_add(group, channel)
         yield queue
     finally:
         listening.cancel()
-        with suppress(redis.RedisError, OSError):
+        with suppress(redis.RedisError, OSError), redis_faults():
             await progress_layer.group_discard(group, channel)
+
+
+@contextmanager
+def redis_faults() -> Iterator[None]:
+    """Where another task closes the connection in the middle, redis-py raises what is no error of Redis: it is one."""
+    try:
+        yield
+    except (AttributeError, RuntimeError) as error:
+        raise redis.ConnectionError("the connection was closed while it was used") from error
 
 
 def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:

@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 
+from bulkql.schema.failures import outage
 from bulkql.server.uploads import tus
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, Unavailable
@@ -39,6 +41,8 @@ async def streamed(user: Any, upload_id: UUID, headers: Mapping[str, str], recei
         return await store(upload_id, offset, receive)
     except BulkError as error:
         return error
+    except (OperationalError, InterfaceError) as error:
+        return Unavailable(f"{outage(error)} What was committed is stored: ask for the offset.")
 
 
 def begin(user: Any, upload_id: UUID, headers: Mapping[str, str]) -> int:
