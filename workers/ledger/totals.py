@@ -38,7 +38,8 @@ class Progress:
     deleted: int
     failed: int
     skipped: int
-    exported: int
+    #: Not in the messages of workers of before there were exports.
+    exported: int = 0
     message: str
     started_at: datetime | None
     finished_at: datetime | None
