@@ -51,7 +51,9 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
-        url, token = stack.state_of(data)["url"], token_of_admin(data)
+        url = stack.state_of(data)["url"]
+        check_runs(url, data)
+        token = token_of_admin(data)
     if url is None:
         raise fault("Say where the service is: BULKQL_URL, --url, or --data for one that `bulkql up` runs here.")
     if token is None and sys.stdin.isatty():
@@ -59,6 +61,16 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
     if token is None:
         raise fault("Set BULKQL_TOKEN to a bearer token; `bulkql token USER` prints one where the service runs.")
     return BulkClient(url.rstrip("/").removesuffix("/graphql"), token.strip())
+
+
+def check_runs(url: str, data: Path) -> None:
+    """Whether the service of a data directory runs now; exits with 2."""
+    try:
+        httpx.get(url, timeout=10)
+    except httpx.ConnectError:
+        raise fault(f"The service in {data} does not run; start it with `bulkql up --data {data}`.") from None
+    except httpx.TransportError:
+        return  # it is busy: whatever is asked of it next says so
 
 
 def token_of_admin(data: Path) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from bulkql.server.client import BulkClient, RequestFailed, answered
 from bulkql.server.commands import imports, progress, summary
+from bulkql.server.commands.connection import connected
 
 
 def event(state, processed=0):
@@ -108,6 +109,16 @@ def test_ctrl_c_leaves_the_operation_to_itself(capsys):
 
     assert left.value.exit_code == 130
     assert "`bulkql watch 0b5c` shows it again, `bulkql cancel 0b5c` stops it." in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_path, capsys):
+    (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:1"}')
+
+    with pytest.raises(typer.Exit) as left:
+        connected(None, None, tmp_path)
+
+    assert left.value.exit_code == 2
+    assert f"does not run; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
 
 
 def test_what_a_proxy_answers_is_told_as_such():
