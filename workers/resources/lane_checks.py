@@ -93,7 +93,7 @@ def reasons_in_words(found: list[Reason]) -> str:
 
 
 def verbs_in_words(verbs: frozenset[Verb]) -> str:
-    return ", ".join(verb.lower() for verb in Verb if verb in verbs)
+    return ", ".join(verb.lower() for verb in Verb if verb in verbs and verb.takes_rows)
 
 
 def lane_lines() -> list[str]:
@@ -103,7 +103,7 @@ def lane_lines() -> list[str]:
 
 
 def lanes_in_words(resource: BulkResource) -> str:
-    offered = [verb for verb in Verb if verb in resource.operations]
+    offered = [verb for verb in Verb if verb in resource.operations and verb.takes_rows]
     by_lane = {lane: [verb for verb in offered if lane_of(resource, verb) == lane] for lane in (Lane.COPY, Lane.SAVE)}
     taken = {lane: verbs for lane, verbs in by_lane.items() if verbs}
     if len(taken) == 1:
