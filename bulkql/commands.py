@@ -185,9 +185,9 @@ def watched(total: int, timeout: float | None) -> Iterator[None]:
         def advance(operation_id: UUID, row_count: int, **_: Any) -> None:
             bar.advance(task, row_count)
             if deadline is not None and time.monotonic() > deadline:
-                from bulkql.workers.operations import steps
+                from bulkql.workers.operations import steering
 
-                steps.cancel(operation_id)
+                steering.cancel(operation_id)
 
         chunk_written.connect(advance, weak=False)
         try:

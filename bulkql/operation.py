@@ -150,23 +150,23 @@ class BulkOperation:
 
     def cancel(self) -> Self:
         """Stop it at its next chunk: what is written stays, the rest is SKIPPED."""
-        from bulkql.workers.operations import steps
+        from bulkql.workers.operations import steering
 
-        steps.cancel(self.id)
+        steering.cancel(self.id)
         return self.refresh()
 
     def pause(self) -> Self:
         """Begin nothing more of it; chunks at work are finished. Raises BadInput where it cannot be paused."""
-        from bulkql.workers.operations import steps
+        from bulkql.workers.operations import steering
 
-        steps.pause(self.id)
+        steering.pause(self.id)
         return self.refresh()
 
     def resume(self) -> Self:
         """Let it go on where it was paused; raises BadInput where it is over."""
-        from bulkql.workers.operations import steps
+        from bulkql.workers.operations import steering
 
-        steps.resume(self.id)
+        steering.resume(self.id)
         return self.refresh()
 
     def __repr__(self) -> str:

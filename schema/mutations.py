@@ -24,12 +24,13 @@ from bulkql.schema.scalars import BigInt
 from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput
-from bulkql.workers.intake.requests import BulkRequest, Mode, check_may_upload
-from bulkql.workers.operations import steps
+from bulkql.workers.intake.requests import BulkRequest, Mode
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.rights import check_may_upload
 from bulkql.workers.uploads import uploads
 from bulkql.workers.webhooks import deliveries
 
@@ -73,18 +74,18 @@ Size = Annotated[BigInt | None, strawberry.argument(description="The file's byte
 class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
     async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
-        return await sync_to_async(steered)(info, id, steps.cancel)
+        return await sync_to_async(steered)(info, id, steering.cancel)
 
     @strawberry.mutation(
         description="Begin nothing more of an operation: chunks at work are finished. It stays PAUSED, and is kept, "
         "until it is resumed or canceled. One that is written in one transaction can be paused before that begins."
     )
     async def pause_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
-        return await sync_to_async(steered)(info, id, steps.pause)
+        return await sync_to_async(steered)(info, id, steering.pause)
 
     @strawberry.mutation(description="Let a PAUSED operation go on where it stopped.")
     async def resume_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
-        return await sync_to_async(steered)(info, id, steps.resume)
+        return await sync_to_async(steered)(info, id, steering.resume)
 
     @strawberry.mutation(description="Write the rows that an operation left FAILED or SKIPPED, as a new operation.")
     async def retry_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:

@@ -17,10 +17,9 @@ from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, Forbidden, NotFound, Unauthenticated
 from bulkql.workers.exports.fields import fields_for
-from bulkql.workers.intake.requests import APPLY
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.registry import BulkResource, registered, resource_named, resource_of
-from bulkql.workers.resources.rights import may, permission_to, write_only
+from bulkql.workers.resources.rights import APPLY, may, permission_to, write_only
 from bulkql.workers.resources.scope import has_own_scope
 
 if TYPE_CHECKING:

@@ -17,11 +17,10 @@ from bulkql.workers.downloads.templates import TemplateColumn, as_template
 from bulkql.workers.downloads.workbook import DAY, MOMENT, format_of_column
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, NotFound
-from bulkql.workers.intake.requests import check_permissions
 from bulkql.workers.readers.options import FileFormat
 from bulkql.workers.resources.plan import Plan, plan_for
 from bulkql.workers.resources.registry import BulkResource, resource_of
-from bulkql.workers.resources.rights import unreadable_fields
+from bulkql.workers.resources.rights import check_permissions, unreadable_fields
 from bulkql.workers.resources.scope import targets_of
 
 if TYPE_CHECKING:

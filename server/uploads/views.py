@@ -15,7 +15,7 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import failure, user_of_request
 from bulkql.server.uploads import tus
 from bulkql.workers.errors import BulkError
-from bulkql.workers.intake.requests import check_may_upload
+from bulkql.workers.resources.rights import check_may_upload
 from bulkql.workers.uploads import uploads
 
 

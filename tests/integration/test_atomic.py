@@ -14,7 +14,7 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import atomic, steps
+from bulkql.workers.operations import atomic, steering, steps
 from bulkql.workers.resources.registry import resource_named
 from tests.conftest import Done
 
@@ -123,7 +123,7 @@ def stored(user, **options):
 @pytest.mark.postgresql
 def test_a_canceled_writer_leaves_nothing(user, monkeypatch):
     operation = stored(user, **ALL_OR_NOTHING)
-    ask_to_stop = steps.cancel
+    ask_to_stop = steering.cancel
 
     def cancel_in_the_middle(*args):
         if totals.progress(operation.pk).state == State.RUNNING:

@@ -21,7 +21,7 @@ from bulkql.workers.intake import authority
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.ledger.totals import progress
 from bulkql.workers.models import Chunk, Export, Operation, StoredFile, StoredPart
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
 from tests.zoo.models import Item
 
@@ -165,7 +165,7 @@ def test_a_cancel_in_the_middle_leaves_no_file(queued, monkeypatch):
             job.exported += 1
             yield b"a piece"
             if not asked.is_set():
-                elsewhere(steps.cancel, queued.id)
+                elsewhere(steering.cancel, queued.id)
                 asked.set()
             time.sleep(0.001)
 

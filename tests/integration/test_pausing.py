@@ -15,7 +15,7 @@ from bulkql.workers.ledger import claims, endings, retention, totals
 from bulkql.workers.messaging import continuity, events
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Input, Operation
-from bulkql.workers.operations import chunks, steps
+from bulkql.workers.operations import chunks, steering, steps
 from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import BulkResource
 from tests.conftest import Done
@@ -59,7 +59,7 @@ def test_subscribers_are_told_by_a_sequence_that_grows(user, monkeypatch):
     operation = stored(user)
     before = totals.progress(operation.pk)
 
-    for step in (steps.pause, steps.resume, steps.pause, steps.cancel):
+    for step in (steering.pause, steering.resume, steering.pause, steering.cancel):
         step(operation.pk)
 
     assert [one.state for one in told] == ["PAUSED", "QUEUED", "PAUSED", "CANCELED"]
@@ -70,7 +70,7 @@ def test_subscribers_are_told_by_a_sequence_that_grows(user, monkeypatch):
 def test_what_is_at_work_is_finished_and_counted(user):
     operation = stored(user)
     claimed = claims.claim_chunk(operation.chunks.order_by("number")[0].pk)
-    steps.pause(operation.pk)
+    steering.pause(operation.pk)
 
     chunks.write_claimed(claimed)
 
@@ -80,7 +80,7 @@ def test_what_is_at_work_is_finished_and_counted(user):
 def test_the_last_chunk_at_work_ends_a_paused_operation(user):
     operation = stored(user, chunk_size=4)
     claimed = claims.claim_chunk(operation.chunks.get().pk)
-    steps.pause(operation.pk)
+    steering.pause(operation.pk)
 
     chunks.write_claimed(claimed)
     steps.end(operation.pk)
@@ -94,7 +94,7 @@ def test_a_file_is_read_no_further_and_then_from_where_it_was_left(user, monkeyp
 
     def paused_at_the_second(stored: Input, number: int, *rest: Any) -> Chunk:
         if number == 1:
-            steps.pause(operation.pk)
+            steering.pause(operation.pk)
         return new_chunk(stored, number, *rest)
 
     monkeypatch.setattr(reading, "new_chunk", paused_at_the_second)
@@ -105,7 +105,7 @@ def test_a_file_is_read_no_further_and_then_from_where_it_was_left(user, monkeyp
 
     one.refresh_from_db()
     assert (operation.chunks.count(), one.read_at, one.attempts, one.leased_until) == (1, None, 0, None)
-    steps.resume(operation.pk)
+    steering.resume(operation.pk)
     steps.read_input(one.pk)
     write(operation)
     assert (state(operation), totals.progress(operation.pk).created) == ("COMPLETED", 30)
@@ -114,18 +114,18 @@ def test_a_file_is_read_no_further_and_then_from_where_it_was_left(user, monkeyp
 def test_pausing_does_not_use_up_the_tries_of_a_reader(user, monkeypatch):
     operation = of_a_file(user)
     one = operation.inputs.get()
-    monkeypatch.setattr(reading, "new_chunk", lambda *rest: steps.pause(operation.pk))
+    monkeypatch.setattr(reading, "new_chunk", lambda *rest: steering.pause(operation.pk))
 
     for _ in range(10):
         steps.read_input(one.pk)
-        steps.resume(operation.pk)
+        steering.resume(operation.pk)
 
     assert (state(operation), Input.objects.get(pk=one.pk).attempts) == ("RUNNING", 0)
 
 
 def test_a_paused_operation_is_canceled_and_its_file_read_for_its_outcomes(user, ask):
     operation = of_a_file(user)
-    steps.pause(operation.pk)
+    steering.pause(operation.pk)
     broker.client.flushdb()
     continuity.note_told()
 
@@ -136,17 +136,19 @@ def test_a_paused_operation_is_canceled_and_its_file_read_for_its_outcomes(user,
     assert (state(operation), totals.progress(operation.pk).skipped) == ("CANCELED", 30)
 
 
+# Committed: the heartbeat of what is written looks at its lease from a connection of its own.
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", [{"dry_run": True}, {"on_error": OnError.REJECT_ALL}, {"trades": True}])
 def test_one_transaction_is_paused_before_it_begins_or_not_at_all(user, ask, how):
     options = {name: value for name, value in how.items() if name != "trades"}
     operation = stored(user, **options)
     Operation.objects.filter(pk=operation.pk).update(trades=how.get("trades", False))
 
-    steps.pause(operation.pk)
+    steering.pause(operation.pk)
     steps.write_operation(operation.pk)
     assert (state(operation), totals.progress(operation.pk).processed) == ("PAUSED", 0)
 
-    steps.resume(operation.pk)
+    steering.resume(operation.pk)
     claimed = claims.claim_operation(operation.pk)
     with pytest.raises(Refused, match=r"is being written in one transaction, as .*; a pause would hold its locks\."):
         ask(user, PAUSE, id=str(operation.pk))
@@ -163,15 +165,15 @@ def test_what_is_over_or_stopping_cannot_be_paused_or_resumed(user, create):
 
     for operation, word in ((over, "COMPLETED"), (stopping, "CANCELING")):
         with pytest.raises(BadInput, match=f"is {word}; only what goes on can be paused"):
-            steps.pause(operation.pk)
+            steering.pause(operation.pk)
         with pytest.raises(BadInput, match=f"is {word}; only what is paused can be resumed"):
-            steps.resume(operation.pk)
+            steering.resume(operation.pk)
 
 
 def test_to_pause_or_resume_twice_does_nothing_more(user):
     operation = stored(user)
 
-    for step in (steps.resume, steps.pause, steps.pause):
+    for step in (steering.resume, steering.pause, steering.pause):
         step(operation.pk)
 
     assert (state(operation), Operation.objects.get(pk=operation.pk).turns) == ("PAUSED", 1)

@@ -14,7 +14,7 @@ from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -98,7 +98,7 @@ def test_workers_are_rung_for_a_retry(create, user):
 def test_skipped_rows_of_a_canceled_operation_are_written(user):
     first = accepted(user, "abcdefgh", chunk_size=3)
     steps.write_chunk(first.chunks.get(number=0).pk, dispatches=False)
-    steps.cancel(first.pk)
+    steering.cancel(first.pk)
     first.refresh_from_db()
 
     done = written(retry(first, user))
@@ -109,7 +109,7 @@ def test_skipped_rows_of_a_canceled_operation_are_written(user):
 
 def test_rows_that_a_later_row_superseded_stay_out(user):
     first = accepted(user, "abacb", chunk_size=2)
-    steps.cancel(first.pk)
+    steering.cancel(first.pk)
     first.refresh_from_db()
 
     done = written(retry(first, user))

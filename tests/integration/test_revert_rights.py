@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 
-from bulkql.workers.enums import State, Verb
+from bulkql.workers.enums import Approval, State, Verb
 from bulkql.workers.errors import BadInput, Forbidden, IdempotencyConflict
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
@@ -15,7 +15,7 @@ from bulkql.workers.ledger import endings
 from bulkql.workers.ledger.retention import purge_operations
 from bulkql.workers.ledger.totals import Heaps, cascades, heaps
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import resource_named
@@ -124,7 +124,7 @@ def accepted(user: Any, rows: list[dict[str, Any]]) -> Operation:
     return operation
 
 
-@pytest.mark.parametrize("end", [steps.cancel, lambda pk: endings.fail(pk, "enough")], ids=["canceled", "failed"])
+@pytest.mark.parametrize("end", [steering.cancel, lambda pk: endings.fail(pk, "enough")], ids=["canceled", "failed"])
 def test_of_an_operation_that_ended_early_what_was_written_is_undone(user, tags, end):
     operation = accepted(user, [{"name": f"t{n}", "color": "red"} for n in range(2, 8)])
     ids = list(operation.chunks.order_by("number").values_list("pk", flat=True))
@@ -169,6 +169,19 @@ def test_a_revert_is_retried_and_reverted_again_for_what_it_left(bulk, user, tag
     assert [code for *_, code in Done(again).codes] == ["CONFLICT"]
     assert forced.outcomes == ["UPDATED"]
     assert set(Tag.objects.values_list("name", "color")) == {("t0", ""), ("t1", ""), ("t2", "blue"), ("t3", "")}
+
+
+def test_rows_that_need_approval_are_reverted_and_retried_by_plans_alone(bulk, user, tags, monkeypatch):
+    done = bulk(Verb.UPDATE, "tags", [{"name": "t0", "color": "red"}, {"name": "t1", "color": "red"}])
+    Tag.objects.filter(name="t1").update(number=7)
+    first = undo(done.operation, user)
+    monkeypatch.setattr(Tags, "approval", Approval.BY_ANOTHER)
+
+    for again in (undo, retry):
+        with pytest.raises(Forbidden, match="Rows of tags are written by plans that another user applies"):
+            again(first.operation if again is retry else done.operation, user)
+    assert undo(done.operation, user, dry_run=True).codes == [(0, None, "CONFLICT")]
+    assert Tag.objects.get(name="t1").color == "red"
 
 
 def test_the_same_key_gives_the_first_revert(bulk, user, tags):

@@ -17,7 +17,7 @@ from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import OnError, State
 from bulkql.workers.intake import accept
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.uploads import uploads
@@ -202,7 +202,7 @@ def test_after_a_cancel_every_row_that_was_left_arrives(user):
     steps.write_chunk(first.pk, dispatches=False)
     steps.write_chunk(second.pk, dispatches=False)
 
-    steps.cancel(operation.pk)
+    steering.cancel(operation.pk)
 
     operation.refresh_from_db()
     assert operation.state == State.CANCELED

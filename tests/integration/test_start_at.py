@@ -15,7 +15,7 @@ from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import steering, steps
 from bulkql.workers.rescue import rescue
 from tests.integration.turns import fresh_queue, of_a_file, state, stored, waiting_messages, write
 
@@ -61,16 +61,16 @@ def test_the_time_passes_for_a_worker_that_lost_no_message(user):
 def test_what_starts_later_is_canceled_at_once(user):
     operation = stored(user, start_at=LATER)
 
-    steps.cancel(operation.pk)
+    steering.cancel(operation.pk)
 
     assert (state(operation), totals.progress(operation.pk).skipped) == ("CANCELED", 4)
 
 
 def test_what_starts_later_and_was_paused_waits_for_both(user):
     operation = stored(user, start_at=LATER)
-    steps.pause(operation.pk)
+    steering.pause(operation.pk)
 
-    steps.resume(operation.pk)
+    steering.resume(operation.pk)
 
     assert (state(operation), waiting_messages()) == ("QUEUED", 0)
 

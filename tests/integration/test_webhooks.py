@@ -17,7 +17,7 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.ledger import retention
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Delivery, Operation
-from bulkql.workers.operations import retry, steps
+from bulkql.workers.operations import retry, steering, steps
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.webhooks import deliveries, sending
 from bulkql.workers.webhooks.sending import Attempt
@@ -88,7 +88,7 @@ def example():
         ("COMPLETED", lambda user: stored(user, mode="SYNC", webhook_url=URL)),
         ("COMPLETED", lambda user: stored(user, mode="SYNC", dry_run=True, webhook_url=URL)),
         ("COMPLETED", lambda user: stored(user, mode="SYNC", on_error=OnError.REJECT_ALL, webhook_url=URL)),
-        ("CANCELED", lambda user: steps.cancel(stored(user, webhook_url=URL).pk)),
+        ("CANCELED", lambda user: steering.cancel(stored(user, webhook_url=URL).pk)),
         ("FAILED", lambda user: steps.give_up(of_a_file(user, webhook_url=URL).pk, "It is broken.")),
     ],
 )
@@ -185,7 +185,7 @@ def test_resources_and_the_service_have_urls_of_their_own(user, monkeypatch, set
 
 def test_a_retry_tells_its_own_end(user):
     operation = stored(user, webhook_url=URL)
-    steps.cancel(operation.pk)
+    steering.cancel(operation.pk)
 
     again = retry.retry(Operation.objects.get(pk=operation.pk), user)
 

@@ -12,9 +12,9 @@ from uuid import UUID
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import Forbidden
-from bulkql.workers.intake.requests import check_may_apply, check_permissions
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.rights import check_may_apply, check_permissions
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,11 +20,11 @@ from django.utils.crypto import salted_hmac
 from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
-from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded
+from bulkql.workers.errors import BadInput, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileFormat, FileOptions
-from bulkql.workers.resources.registry import BulkResource, registered
-from bulkql.workers.resources.rights import may, needs_approval, permission_to
+from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.rights import check_needs_no_plan, check_permissions
 from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.targets import check_url
 
@@ -245,69 +244,6 @@ WITHOUT_SKIPPING = {
     Verb.DELETE: "a delete is about rows that exist",
     Verb.SYNC: "a sync changes rows that exist, by updateFields only some of their fields",
 }
-
-
-#: The model's Django permissions that an operation takes.
-PERMISSIONS = {
-    Verb.CREATE: ("add",),
-    Verb.UPDATE: ("change",),
-    Verb.REPLACE: ("change",),
-    Verb.UPSERT: ("add", "change"),
-    Verb.DELETE: ("delete",),
-    Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
-    Verb.EXPORT: ("view",),
-    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
-}
-
-
-def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
-    """Whether the user may do this to the resource's rows; raises Forbidden."""
-    for action in PERMISSIONS[verb]:
-        if not may(user, action, resource.model):
-            permission = permission_to(action, resource.model)
-            raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
-
-
-def check_may_still(user: User, verb: Verb, resource: BulkResource) -> None:
-    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
-    if verb not in resource.operations:
-        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
-    check_permissions(user, verb, resource)
-
-
-def check_may_revert(user: User, resource: BulkResource) -> None:
-    """Where another user had to agree to the rows, only who may agree undoes them; raises Forbidden."""
-    if needs_approval(resource, Verb.REVERT) and not user.has_perm(APPLY):
-        raise Forbidden(f"To revert {resource.name}, whose rows need approval, needs the permission {APPLY}.")
-
-
-def check_needs_no_plan(verb: Verb, resource: BulkResource) -> None:
-    """Whether rows may be written as they are asked for; raises Forbidden where another user has to agree."""
-    if needs_approval(resource, verb):
-        raise Forbidden(
-            f"{verb.title()} of {resource.name} needs the approval of another user: send it with dryRun: true, and let "
-            f"somebody who has the permission {APPLY} apply that plan (applyOperation)."
-        )
-
-
-#: Django's permission to apply plans.
-APPLY = "bulkql.apply_operation"
-
-
-def check_may_apply(user: User) -> None:
-    """Whether the user may apply plans at all; raises Forbidden."""
-    if not user.has_perm(APPLY):
-        raise Forbidden(f"To apply a plan takes the permission {APPLY}.")
-
-
-def check_may_upload(user: User) -> None:
-    """Whether there is anything that the user could do with a file; raises Forbidden."""
-    for resource in registered():
-        for verb in filter(lambda one: one.takes_rows, resource.operations):
-            with suppress(Forbidden):
-                check_permissions(user, verb, resource)
-                return
-    raise Forbidden("An upload needs a permission to write some resource's rows: its model's add_, change_ or delete_.")
 
 
 def check_text(name: str, text: str) -> None:

@@ -19,12 +19,6 @@ from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSED
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import (
-    check_may_revert,
-    check_may_still,
-    check_needs_no_plan,
-    check_permissions,
-)
 from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
@@ -32,6 +26,12 @@ from bulkql.workers.operations.steps import after_commit
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.rights import (
+    check_may_still,
+    check_needs_no_plan,
+    check_permissions,
+    check_writes_freely,
+)
 from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def store_left(again: Operation, old: Input, user: User) -> int:
     if first is None:
         return 0
     is_revert = again.verb == Verb.REVERT
-    if is_revert:
-        check_may_revert(user, resource)
-    else:
+    if not is_revert:
         check_may_write_again(again, old, resource, user)
+    elif not again.dry_run:
+        check_writes_freely(resource)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,

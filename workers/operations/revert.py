@@ -25,7 +25,7 @@ from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_may_revert, check_options, rate_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_options, rate_of
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
@@ -34,7 +34,7 @@ from bulkql.workers.operations.steps import after_commit, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
-from bulkql.workers.resources.rights import may, needs_approval, permission_to
+from bulkql.workers.resources.rights import check_writes_freely, may, permission_to
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
 from bulkql.workers.webhooks.deliveries import announce
 
@@ -149,15 +149,6 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
     return again
 
 
-def check_writes_freely(resource: BulkResource) -> None:
-    """A revert is no plan that somebody else could apply; raises Forbidden where rows are written by plans alone."""
-    if needs_approval(resource, Verb.DELETE):
-        raise Forbidden(
-            f"Rows of {resource.name} are written by plans that another user applies, and a revert is none; make a "
-            f"plan of the rows as they were (dryRun: true)."
-        )
-
-
 def check_revertible(operation: Operation) -> None:
     """Whether there is anything that could be undone; raises BadInput."""
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
@@ -207,7 +198,6 @@ def its_source(operation: Operation, one: Input) -> Input:
 
 def check_may_undo(user: User, one: Input, resource: BulkResource) -> None:
     """Whether the user has the opposite permission of each thing that was done; raises Forbidden."""
-    check_may_revert(user, resource)
     wrote = one.chunks.aggregate(delete=Sum("created"), change=Sum("updated"), add=Sum("deleted"))
     needed = [(action, resource.model) for action, rows in wrote.items() if rows]
     for cascades in one.chunks.exclude(cascades=None).values_list("cascades", flat=True):

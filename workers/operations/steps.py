@@ -15,15 +15,14 @@ from django.db.models import Sum
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
-from bulkql.workers.errors import BadInput, BulkError, GivenUp, LeaseLost, Paused, place_of
-from bulkql.workers.exports.records import end_idle
+from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, Paused, place_of
 from bulkql.workers.exports.writing import write_files
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
 from bulkql.workers.intake.unnamed import unnamed_rows
-from bulkql.workers.ledger import claims, endings, rates, totals, turns
+from bulkql.workers.ledger import claims, endings, rates, totals
 from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.totals import Progress
 from bulkql.workers.ledger.waits import Watch
@@ -290,73 +289,6 @@ def chunks_of(claimed: Input) -> Iterator[object]:
     if claimed.operation.applied_from_id is not None:
         return planned_chunks(claimed)
     return unnamed_rows(claimed) if claimed.removes else read_upload(claimed)
-
-
-def cancel(operation_id: UUID) -> None:
-    """Stop an operation at its next chunk: what is written stays, the rest is skipped. One that is over stays so.
-
-    Its files are read to their end all the same, so that every row gets its outcome, and can be sent again.
-    """
-    if endings.ask_to_stop(operation_id):
-        logger.info("operation %s: canceling", operation_id)
-        end_idle(operation_id)
-        if not end(operation_id):
-            # One that was paused, or for later, has nobody who would read its files to their end.
-            go_on(operation_id)
-            events.publish(operation_id)
-
-
-def pause(operation_id: UUID) -> None:
-    """Begin nothing more of an operation: chunks at work are finished, and files are read no further.
-
-    Raises BadInput where it is over, is stopping, or is being written in one transaction. It stays paused, and is kept,
-    until somebody resumes or cancels it.
-    """
-    if turns.pause(operation_id):
-        logger.info("operation %s: paused", operation_id)
-        events.publish_now(totals.progress(operation_id))
-    else:
-        check_paused(Operation.objects.get(pk=operation_id))
-
-
-def check_paused(operation: Operation) -> None:
-    """Why an operation that was to be paused was not; raises BadInput unless it was paused before."""
-    if operation.state == State.PAUSED:
-        return
-    if operation.state not in (State.QUEUED, State.RUNNING):
-        raise BadInput(f"Operation {operation.pk} is {operation.state}; only what goes on can be paused.")
-    raise BadInput(
-        f"Operation {operation.pk} is being written in one transaction, as {why_whole(operation)}; a pause would hold "
-        f"its locks. Let it finish, or cancel it: then nothing of it is written."
-    )
-
-
-def why_whole(operation: Operation) -> str:
-    """What has all rows of an operation written in one transaction."""
-    if operation.dry_run:
-        return "dryRun asks"
-    return (
-        "onError: REJECT_ALL asks" if operation.on_error == OnError.REJECT_ALL else "unique values change hands in it"
-    )
-
-
-def resume(operation_id: UUID) -> None:
-    """Let a paused operation go on; one that goes on already does so. Raises BadInput where it is over or stopping."""
-    if turns.resume(operation_id):
-        logger.info("operation %s: resumed", operation_id)
-        if not end(operation_id):
-            go_on(operation_id)
-            events.publish_now(totals.progress(operation_id))
-        return
-    state = Operation.objects.values_list("state", flat=True).get(pk=operation_id)
-    if state not in (State.QUEUED, State.RUNNING):
-        raise BadInput(f"Operation {operation_id} is {state}; only what is paused can be resumed.")
-
-
-def go_on(operation_id: UUID) -> None:
-    """Send messages anew for what nobody is at work on: those that came meanwhile have done nothing."""
-    turns.forget_dispatches(claims.is_free(), operation_id)
-    dispatch(operation_id)
 
 
 def end(operation_id: UUID) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,26 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Approval, Verb
-from bulkql.workers.resources.registry import BulkResource, resource_of
+from bulkql.workers.errors import BadInput, Forbidden
+from bulkql.workers.resources.registry import BulkResource, registered, resource_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
+
+
+#: The model's Django permissions that an operation takes.
+PERMISSIONS = {
+    Verb.CREATE: ("add",),
+    Verb.UPDATE: ("change",),
+    Verb.REPLACE: ("change",),
+    Verb.UPSERT: ("add", "change"),
+    Verb.DELETE: ("delete",),
+    Verb.SYNC: ("add", "change"),  # and "delete", where it deletes what is missing
+    Verb.EXPORT: ("view",),
+    Verb.REVERT: (),  # those of what it undoes: workers/operations/revert.py, and for each row workers/reverting/
+}
+#: Django's permission to apply plans.
+APPLY = "bulkql.apply_operation"
 
 
 def permission_to(action: str, model: type[models.Model]) -> str:
@@ -117,3 +134,52 @@ def cascading(model: type[models.Model]) -> list[tuple[type[models.Model], str]]
                     seen.add(other)
                     waiting.append((other, back))
     return found
+
+
+def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
+    """Whether the user may do this to the resource's rows; raises Forbidden."""
+    for action in PERMISSIONS[verb]:
+        if not may(user, action, resource.model):
+            permission = permission_to(action, resource.model)
+            raise Forbidden(f"{verb.title()} of {resource.name} needs the permission {permission}.")
+
+
+def check_may_still(user: User, verb: Verb, resource: BulkResource) -> None:
+    """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
+    if verb not in resource.operations:
+        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
+    check_permissions(user, verb, resource)
+
+
+def check_needs_no_plan(verb: Verb, resource: BulkResource) -> None:
+    """Whether rows may be written as they are asked for; raises Forbidden where another user has to agree."""
+    if needs_approval(resource, verb):
+        raise Forbidden(
+            f"{verb.title()} of {resource.name} needs the approval of another user: send it with dryRun: true, and let "
+            f"somebody who has the permission {APPLY} apply that plan (applyOperation)."
+        )
+
+
+def check_writes_freely(resource: BulkResource) -> None:
+    """A revert is no plan that somebody else could apply; raises Forbidden where rows are written by plans alone."""
+    if needs_approval(resource, Verb.DELETE):
+        raise Forbidden(
+            f"Rows of {resource.name} are written by plans that another user applies, and a revert is none; make a "
+            f"plan of the rows as they were (dryRun: true)."
+        )
+
+
+def check_may_apply(user: User) -> None:
+    """Whether the user may apply plans at all; raises Forbidden."""
+    if not user.has_perm(APPLY):
+        raise Forbidden(f"To apply a plan takes the permission {APPLY}.")
+
+
+def check_may_upload(user: User) -> None:
+    """Whether there is anything that the user could do with a file; raises Forbidden."""
+    for resource in registered():
+        for verb in filter(lambda one: one.takes_rows, resource.operations):
+            with suppress(Forbidden):
+                check_permissions(user, verb, resource)
+                return
+    raise Forbidden("An upload needs a permission to write some resource's rows: its model's add_, change_ or delete_.")
