@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,13 @@ def limits() -> Limits:
     """The limits in force; read once."""
     named = {field.name: getattr(settings, setting_name(field.name), None) for field in fields(Limits)}
     return Limits(**{name: value for name, value in named.items() if value is not None})
+
+
+@receiver(setting_changed)
+def read_again(*, setting: str, **_: object) -> None:
+    """A test of the project's that overrides a setting means it; nothing else sends that signal."""
+    if setting.startswith("BULKQL_"):
+        limits.cache_clear()
 
 
 def setting_name(field: str) -> str:

@@ -13,6 +13,9 @@ EXPORT = """mutation { bulkExport(
 ) { id } }"""
 FILES = "query ($id: ID!) { operation(id: $id) { total exported files { rows bytes url } } }"
 HELD = "SELECT attempts FROM bulkql_input WHERE operation_id = %s AND leased_until > now()"
+#: All files that any attempt at an export has left.
+STORED = """SELECT count(*) FROM bulkql_stored_file f JOIN bulkql_input i ON f.name LIKE 'exports/' || i.id || '-%%'
+    WHERE i.operation_id = %s"""
 ROWS = 20_000
 
 
@@ -33,7 +36,7 @@ def test_an_export_whose_worker_is_killed_is_whole_and_can_be_fetched_in_parts(s
     (file,) = told["files"]
     assert (told["total"], told["exported"], file["rows"]) == (ROWS, ROWS, str(ROWS))
     assert service.sql("SELECT max(attempts) > 1 FROM bulkql_input WHERE operation_id = %s", operation_id) == [(True,)]
-    assert service.sql("SELECT count(*) FROM bulkql_stored_file WHERE name LIKE 'exports/%%'") == [(1,)]
+    assert service.sql(STORED, operation_id) == [(1,)]
     size = int(file["bytes"])
     parts = [fetched(service, file["url"], start, start + size // 3) for start in range(0, size, size // 3 + 1)]
     header, *lines = b"".join(parts).decode().splitlines()

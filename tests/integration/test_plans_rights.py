@@ -13,7 +13,6 @@ from django.db import connection
 from django.utils import timezone
 
 import bulkql
-from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.errors import Expired
 from bulkql.workers.intake import authority
@@ -134,7 +133,6 @@ def test_what_is_no_plan_is_refused(user, plan):
 
 def test_a_plan_expires_and_is_kept_until_then(user, plan, settings):
     settings.BULKQL_PLAN_DAYS, settings.BULKQL_RETENTION_DAYS = 5, 2
-    limits.cache_clear()
     Operation.objects.update(finished_at=timezone.now() - timedelta(days=4))
     direct = bulkql.create(Keeper, [{"code": "z"}], user=user)
     Operation.objects.filter(pk=direct.id).update(finished_at=timezone.now() - timedelta(days=4))
@@ -145,7 +143,6 @@ def test_a_plan_expires_and_is_kept_until_then(user, plan, settings):
     with pytest.raises(Expired, match=r"was good until .* UTC \(BULKQL_PLAN_DAYS\); make a new one"):
         bulkql.apply(plan, user=user)
     assert purge() == (1, 0)
-    limits.cache_clear()
 
 
 def test_a_plan_stays_while_it_is_applied(user, plan):
