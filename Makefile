@@ -10,7 +10,7 @@ TREE := build/tree
 BOUND := $(BIN)/python server/processes/bound.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean test-packages test-mariadb
+.PHONY: help setup demo up test test-browser test-spreadsheets test-packaging test-newer test-postgres test-sqlite faults soak lint bench bench-peers constraints clean test-packages test-mariadb test-coverage
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,10 @@ test-newer: setup ## The checkout installed with a newer Python, and its system 
 
 test-browser: setup ## GraphiQL in headless Chromium, offline (needs chromium and chromium-driver)
 	@$(BIN)/python -m pytest tests/browser
+
+test-coverage: setup ## What of the code the unit tests reach; what the others start runs in processes of its own
+	@$(BIN)/coverage run -m pytest --quiet tests/unit
+	@$(BIN)/coverage report --skip-covered --sort=cover
 
 test-spreadsheets: setup ## Workbooks through LibreOffice and back (needs libreoffice-calc-nogui)
 	@$(BIN)/python -m pytest tests/spreadsheets
