@@ -80,13 +80,11 @@ class Neighbours:
             due = time.perf_counter() + pause * number / CONNECTIONS
             account = number
             while not self.stopping.is_set():
-                time.sleep(max(due - time.perf_counter(), 0))
+                time.sleep(max(due - time.perf_counter(), 0))  # the rate, whatever the others do
                 account = (account * 7_919 + 1) % ACCOUNTS
                 with connection.transaction():
-                    connection.execute(
-                        "UPDATE neighbour_account SET balance = balance + 1 WHERE id = %s", [account + 1]
-                    )
-                    connection.execute("INSERT INTO neighbour_entry (account, amount) VALUES (%s, 1)", [account + 1])
+                    connection.execute(UPDATE, [account + 1])
+                    connection.execute(INSERT, [account + 1])
                 self.seconds.append(time.perf_counter() - due)
                 due += pause
 
@@ -97,7 +95,7 @@ def begun(client: Client, path: Path, options: dict[str, Any]) -> str:
     given = {"input": {TRANSACTIONS.resource: upload}, "options": {"mode": "ASYNC", **options}}
     operation = str(client.post(document(CREATE, **given))["bulkCreate"]["id"])
     while not told_of(client, operation)["processed"]:
-        time.sleep(0.2)
+        time.sleep(0.2)  # as a script asks
     return operation
 
 
@@ -106,7 +104,7 @@ def beside(client: Client, operation: str, seconds: float) -> dict[str, Any]:
     began_at, before = time.perf_counter(), told_of(client, operation)
     told = before
     while time.perf_counter() < began_at + seconds and told["state"] == "RUNNING":
-        time.sleep(0.5)
+        time.sleep(0.5)  # seldom enough to be no load
         told = told_of(client, operation)
     took = time.perf_counter() - began_at
     return {"rows_a_second": round((told["processed"] - before["processed"]) / took), "seconds": round(took, 1)}
@@ -116,7 +114,7 @@ def stopped(client: Client, operation: str) -> None:
     """Cancel the rest, and wait for the end of it."""
     client.post(document(CANCEL, id=operation))
     while told_of(client, operation)["state"] not in ("COMPLETED", "CANCELED", "FAILED"):
-        time.sleep(0.2)
+        time.sleep(0.2)  # as a script asks
 
 
 def told_of(client: Client, operation: str) -> dict[str, Any]:
@@ -125,7 +123,7 @@ def told_of(client: Client, operation: str) -> dict[str, Any]:
 
 
 def idle(seconds: float) -> dict[str, Any]:
-    time.sleep(seconds)
+    time.sleep(seconds)  # the time in which it is measured
     return {}
 
 

@@ -14,15 +14,15 @@ COUNTRIES = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service on PostgreSQL, started once."""
+    """The service on PostgreSQL, started once; it ends with the last of these tests, for it takes time from others."""
     with running(tmp_path_factory.mktemp("service") / "data") as service:
         create_parents(service)
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on SQLite, started once."""
     directory = tmp_path_factory.mktemp("sqlite")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import psycopg
@@ -17,6 +19,14 @@ from tests.acceptance.service import BULK, OPERATION, RESULTS, Service
 PATIENCE = 120
 RETRY = "mutation ($id: ID!) { retryOperation(id: $id) { id } }"
 CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { id state } }"
+PAUSE = "mutation ($id: ID!) { pauseOperation(id: $id) { id state } }"
+RESUME = "mutation ($id: ID!) { resumeOperation(id: $id) { id state } }"
+REVERT = "mutation ($id: ID!, $options: BulkOptions) { revertOperation(id: $id, options: $options) { id } }"
+APPLY = "mutation ($id: ID!, $options: ApplyOptions) { applyOperation(id: $id, options: $options) { id } }"
+EXPORT = """mutation ($input: BulkExportInput!, $options: BulkOptions) {
+  bulkExport(input: $input, options: $options) { id }
+}"""
+FILES = "query ($id: ID!) { operation(id: $id) { files { name url rows } } }"
 
 
 class Down(Exception):
@@ -74,6 +84,41 @@ class Client:
 
     def cancel(self, operation_id: str) -> None:
         self.ask(CANCEL, id=operation_id)
+
+    def pause(self, operation_id: str) -> bool:
+        """Whether it is paused now; what is over, or written in one transaction, is not."""
+        try:
+            self.ask(PAUSE, id=operation_id)
+        except RequestFailed:
+            return False
+        return True
+
+    def resume(self, operation_id: str) -> None:
+        """Let it go on; it may have been canceled meanwhile."""
+        with suppress(RequestFailed):
+            self.ask(RESUME, id=operation_id)
+
+    def revert(self, operation_id: str, options: dict[str, Any]) -> str:
+        return str(self.ask(REVERT, id=operation_id, options=options)["revertOperation"]["id"])
+
+    def apply(self, operation_id: str, options: dict[str, Any]) -> str:
+        return str(self.ask(APPLY, id=operation_id, options=options)["applyOperation"]["id"])
+
+    def export(self, inputs: dict[str, Any], options: dict[str, Any]) -> str:
+        return str(self.ask(EXPORT, input=inputs, options=options)["bulkExport"]["id"])
+
+    def file(self, operation_id: str) -> bytes:
+        """The bytes of an export's file."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            (file,) = self.ask(FILES, id=operation_id)["operation"]["files"]
+            with suppress(httpx.HTTPError):
+                answer = self._http.get(urljoin(self.service.url, file["url"]))
+                if answer.is_success:
+                    return answer.content
+            if time.monotonic() > deadline:
+                raise Down(f"no file for {PATIENCE} seconds")
+            time.sleep(0.1)
 
     def retry(self, operation_id: str) -> str:
         """Ask for a retry. There is no key for this: who was not answered looks whether it was done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,9 @@ from tests.acceptance.subjects import TRANSACTIONS, Key, Table
 from tests.faults.client import Client
 from tests.faults.requests import Request
 from tests.faults.work import RANGE
+
+#: Field -> what an export calls it.
+EXPORTED = {name: name.replace("By.", ".") for name in TRANSACTIONS.fields}
 
 
 @dataclass
@@ -74,6 +78,52 @@ def judge(
     compare_results(verdict, request, expected, wanted, results, {**pks_after, **pks})
     compare_ledger(verdict, expected, wanted, operation)
     return verdict
+
+
+def judge_revert(
+    client: Client, written: Counter[str], operation: dict[str, Any], first: int, table: Table, pks: dict[Key, str]
+) -> Verdict:
+    """Compare what an undone operation has left with what was there before it, `table` and `pks`.
+
+    `written` counts the outcomes of that operation.
+    """
+    after, pks_after, repeated = stored(client, first)
+    results = client.results(operation["id"])
+    verdict = Verdict(after, pks_after, outcomes=[row["outcome"] for row in results])
+    compare_tables(verdict, table, after, repeated)
+    if {key: pks_after.get(key) for key in pks} != pks:
+        verdict.told.append("rows have come back under other primary keys")
+    undone = {"created": written["DELETED"], "updated": written["UPDATED"], "deleted": written["CREATED"]}
+    due = {"total": sum(undone.values()), **undone, "failed": 0, "skipped": 0}
+    got = {name: operation[name] for name in due}
+    if operation["state"] != "COMPLETED" or got != due:
+        verdict.told.append(f"{operation['state']} ({operation['message']}), totals {got}, not {due}")
+    indexes = {row["index"] for row in results}
+    verdict.doubled += len(results) - len(indexes)
+    if len(indexes) != due["total"]:
+        verdict.told.append(f"{len(indexes)} results for {due['total']} rows")
+    return verdict
+
+
+def judge_export(client: Client, operation: dict[str, Any], first: int, table: Table, pks: dict[Key, str]) -> Verdict:
+    """Compare an export's file with the table, which it leaves as it is."""
+    after, pks_after, repeated = stored(client, first)
+    verdict = Verdict(after, pks_after)
+    compare_tables(verdict, table, after, repeated)
+    if operation["state"] != "COMPLETED":
+        verdict.told.append(f"state {operation['state']} ({operation['message']})")
+        return verdict
+    told = [TRANSACTIONS.python(exported(line)) for line in client.file(operation["id"]).splitlines()]
+    found = {tuple(row[name] for name in TRANSACTIONS.key): row for row in told}
+    if found != table or len(told) != len(table):
+        verdict.told.append(f"the file has {len(told)} rows, the table {len(table)}, or they differ")
+    return verdict
+
+
+def exported(line: bytes) -> Row:
+    """A row as the file has it, under the names that rows are sent with."""
+    row = json.loads(line)
+    return {name: row[called] for name, called in EXPORTED.items()}
 
 
 def as_told(expected: Expectation, sent: int, results: list[dict[str, Any]], pks: dict[Key, str]) -> Expectation:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from bulkql.server.client import RequestFailed
 from tests.acceptance.subjects import Key, Table
 from tests.acceptance.ways import given
 from tests.faults.client import Client
-from tests.faults.judge import Verdict, judge, rows_to_retry
-from tests.faults.requests import Request, choose
+from tests.faults.judge import EXPORTED, Verdict, judge, judge_export, judge_revert, rows_to_retry
+from tests.faults.requests import Request, Sequel, choose
 from tests.faults.watchers import FINAL, Seen, Subscriber
-from tests.faults.work import RANGE, WORK, Work
+from tests.faults.work import RANGE, WORK, Work, where_in_range
 
+#: How many operations are followed by an export.
+EXPORTS = 0.15
 #: What the issue allows from a fault's end to the operation's, and what we allow the subscriber after it.
 SECONDS, SUBSCRIBER_SECONDS = 60, 30
 
@@ -97,17 +101,70 @@ class Lane:
             done = Done("", name_of(request.work), what(request), len(request.rows), started, wrong=[str(refused)])
             self.done.append(done)
             return
+        before = self._table, self._pks
         outcomes = self._follow(operation_id, request, started)
-        # Where results are missing the judge has said so, and nobody knows what a retry would be of.
-        if outcomes is None or len(outcomes) != len(request.rows) or not request.retries:
-            return
-        rows = rows_to_retry(request, outcomes)
+        # Where it got stuck the judge has said so, and nobody knows what is there.
+        if outcomes is not None and request.sequel is not None:
+            sequels = {Sequel.RETRY: self._retry, Sequel.APPLY: self._apply, Sequel.REVERT: self._revert}
+            sequels[request.sequel](operation_id, request, outcomes, *before)
+        if self._dice.random() < EXPORTS:
+            self._export()
+
+    def _retry(self, operation_id: str, request: Request, outcomes: list[str], *_: Any) -> None:
+        """Have the rows written that failed or were skipped."""
+        rows = rows_to_retry(request, outcomes) if len(outcomes) == len(request.rows) else []
         if rows:
-            again = Request(request.work, rows, "retry", request.options, cancels=False, retries=False)
             started = time.time()
+            again = Request(request.work, rows, "retry", request.options)
             self._follow(self._client.retry(operation_id), again, started)
 
-    def _follow(self, operation_id: str, request: Request, started: float) -> list[str] | None:
+    def _apply(self, operation_id: str, request: Request, *_: Any) -> None:
+        """Have a plan carried out, unless it was canceled."""
+        if self._client.operation(operation_id)["state"] == "COMPLETED":
+            started = time.time()
+            options = {name: value for name, value in request.options.items() if name != "dryRun"}
+            applied = self._client.apply(operation_id, self._key())
+            self._follow(applied, replace(request, way="apply", options=options, cancels=False), started)
+
+    def _revert(
+        self, operation_id: str, request: Request, outcomes: list[str], table: Table, pks: dict[Key, str]
+    ) -> None:
+        """Have all undone that an operation wrote."""
+        written = Counter(one for one in outcomes if one in ("CREATED", "UPDATED", "DELETED"))
+        if written:
+            started = time.time()
+            chunks = {"chunkSize": request.options["chunkSize"]}
+            undone = self._client.revert(operation_id, {**self._key(), **chunks})
+            asked = Request(request.work, request.rows, "revert", chunks)
+            self._follow(
+                undone, asked, started, lambda end: judge_revert(self._client, written, end, self._first, table, pks)
+            )
+
+    def _export(self) -> None:
+        """Have the range written to a file."""
+        started = time.time()
+        where = where_in_range(self._first)
+        asked = {"where": where, "format": "NDJSON", "fields": list(EXPORTED.values())}
+        export = self._client.export({"financialTransactions": asked}, {"mode": "ASYNC", **self._key()})
+        request = Request(WORK["Upsert"], [], "export", {"chunkSize": None})
+        self._follow(
+            export,
+            request,
+            started,
+            lambda end: judge_export(self._client, end, self._first, self._table, self._pks),
+        )
+
+    def _key(self) -> dict[str, Any]:
+        """Under which a request may be sent again until it is answered."""
+        return {"idempotencyKey": str(UUID(int=self._dice.getrandbits(128)))}
+
+    def _follow(
+        self,
+        operation_id: str,
+        request: Request,
+        started: float,
+        judging: Callable[[dict[str, Any]], Verdict] | None = None,
+    ) -> list[str] | None:
         """Watch an operation to its end and judge it; its outcomes, or None where it got stuck."""
         done = Done(operation_id, name_of(request.work), what(request), len(request.rows), started)
         self.done.append(done)
@@ -122,7 +179,10 @@ class Lane:
             return None
         finally:
             done.seconds = time.time() - started
-        verdict = judge(self._client, request, operation, self._first, self._table, self._pks)
+        if judging is None:
+            verdict = judge(self._client, request, operation, self._first, self._table, self._pks)
+        else:
+            verdict = judging(operation)
         self._enter(done, verdict)
         if not subscriber.is_over.wait(SUBSCRIBER_SECONDS):
             done.watchers.append(f"subscriber: was not told the end; {subscriber.broken[-1:]}")
@@ -135,6 +195,7 @@ class Lane:
         """Ask until it is over; raises Stuck."""
         asked_at = time.time()
         cancel_after = self._dice.uniform(0, 1.5) if request.cancels else None
+        pause_after = self._dice.uniform(0, 1.5) if request.pauses else None
         while True:
             operation = self._client.operation(operation_id)
             poller.events.append(operation)
@@ -143,6 +204,11 @@ class Lane:
             if cancel_after is not None and time.time() > asked_at + cancel_after:
                 self._client.cancel(operation_id)
                 cancel_after = None
+            if pause_after is not None and time.time() > asked_at + pause_after:
+                pause_after = None
+                if self._client.pause(operation_id):
+                    time.sleep(self._dice.uniform(0, 1))  # as somebody who waits for others
+                    self._client.resume(operation_id)
             quiet = self._quiet_since()
             if quiet is not None and time.time() > max(quiet, asked_at) + SECONDS:
                 raise Stuck
@@ -171,4 +237,4 @@ def what(request: Request) -> str:
         f"chunks of {request.options['chunkSize']}",
     ]
     words += [name for name, is_so in (("REJECT_ALL", request.rejects_all), ("dry run", request.dry_run)) if is_so]
-    return ", ".join([*words, *(["canceled"] if request.cancels else [])])
+    return ", ".join([*words, *(["canceled"] if request.cancels else []), *(["paused"] if request.pauses else [])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,14 @@ from tests.faults.work import RANGE, Range, Work, choose_work
 DAMAGES = tuple(one for one in TRANSACTIONS.damages if one != {"datetime": "1999-12-31T23:59:59Z"})
 
 
+class Sequel(StrEnum):
+    """What is asked of an operation that is over; of a plan, to be carried out."""
+
+    RETRY = "retry"
+    REVERT = "revert"
+    APPLY = "apply"
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for, and how it goes on."""
@@ -24,8 +33,11 @@ class Request:
     #: inline, csv or ndjson
     way: str
     options: dict[str, Any]
-    cancels: bool
-    retries: bool
+    cancels: bool = False
+    #: Whether it is paused on its way, and let go on.
+    pauses: bool = False
+    #: What is asked of it when it is over.
+    sequel: Sequel | None = None
     #: What its input says beside its rows.
     says: dict[str, Any] = field(default_factory=dict)
 
@@ -67,9 +79,19 @@ def choose(dice: random.Random, first: int, table: Table, largest: int) -> Reque
         way,
         options,
         cancels=count > 1000 and dice.random() < 0.2,
-        retries=work.is_retried and dice.random() < 0.5,
+        pauses=count > 1000 and dice.random() < 0.2,
+        sequel=choose_sequel(dice, work, is_plan="dryRun" in options),
         says=work.says(first),
     )
+
+
+def choose_sequel(dice: random.Random, work: Work, *, is_plan: bool) -> Sequel | None:
+    turn = dice.random()
+    if is_plan:
+        return Sequel.APPLY if turn < 0.7 else None
+    if turn < 0.4:
+        return Sequel.RETRY if work.is_retried else None
+    return Sequel.REVERT if turn < 0.65 else None
 
 
 def range_of(first: int, table: Table) -> Range:

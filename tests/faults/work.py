@@ -48,11 +48,15 @@ def rows_alone(first: int) -> dict[str, Any]:
     return {}
 
 
+def where_in_range(first: int) -> dict[str, Any]:
+    """A filter for the rows of a range."""
+    begin, end = (START + timedelta(minutes=number) for number in (first, first + RANGE))
+    return {"datetime": {"gte": begin.isoformat(), "lt": end.isoformat()}}
+
+
 def within_range(first: int) -> dict[str, Any]:
     """A sync of all that is in a range; nobody is kept from deleting most of it."""
-    begin, end = (START + timedelta(minutes=number) for number in (first, first + RANGE))
-    where = {"datetime": {"gte": begin.isoformat(), "lt": end.isoformat()}}
-    return {"where": where, "deleteMissing": True, "maxDeletePercent": 100}
+    return {"where": where_in_range(first), "deleteMissing": True, "maxDeletePercent": 100}
 
 
 def as_verb(verb: str) -> Callable[[Table, list[Row]], Expectation]:

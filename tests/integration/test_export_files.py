@@ -25,6 +25,12 @@ def operation(user):
     return bulkql.export(Item, user=user, fields=["code", "note"])
 
 
+def test_a_project_that_debugs_gets_its_file(user, settings):
+    settings.DEBUG = True  # Django's cursor for it takes fewer arguments
+
+    assert bulkql.export(Item, user=user, fields=["code"]).exported == 0
+
+
 @pytest.fixture
 def fetch(user, operation):
     """Status, headers and body of a request for the file."""

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 import bulkql
 from bulkql.examples.ledger.models import FinancialAccount
+from bulkql.workers.columns import copied
 from bulkql.workers.conf import limits
 from bulkql.workers.exports import postgres, records, relay, writing
 from bulkql.workers.intake import authority
@@ -43,7 +44,7 @@ def queued(user, items) -> bulkql.BulkOperation:
 @pytest.fixture(autouse=True)
 def often(monkeypatch) -> None:
     """Many pieces, and many looks at how far it is."""
-    monkeypatch.setattr(postgres, "BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(copied, "BLOCK_BYTES", 10_000)
     monkeypatch.setattr(writing, "PROGRESS_SECONDS", 0.01)
 
 

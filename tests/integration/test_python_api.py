@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,10 +12,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import transaction
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.models import Operation
+from bulkql.workers.operations import chunks
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +132,25 @@ def test_dry_run_writes_nothing(user):
 
     assert operation.created == 1
     assert not FinancialAccount.objects.exists()
+
+
+@pytest.mark.parametrize("options", [{"dry_run": True}, {"on_error": "REJECT_ALL"}, {"mode": "SYNC"}], ids=str)
+def test_a_transaction_of_the_project_may_outlast_the_beats_of_a_lease(user, settings, monkeypatch, options):
+    settings.BULKQL_LEASE_SECONDS = 0.2
+    written = chunks.rows_written
+
+    def slowly(*args):
+        time.sleep(0.5)  # ten beats, none of which sees what is not committed
+        return written(*args)
+
+    monkeypatch.setattr(chunks, "rows_written", slowly)
+
+    with transaction.atomic():
+        operation = bulkql.create(
+            FinancialAccount, [{"name": "Cash"}, {"name": "Bank"}], user=user, chunk_size=1, **options
+        )
+
+    assert (operation.state, operation.created) == ("COMPLETED", 2)
 
 
 def test_same_idempotency_key_gives_the_first_operation(user):

@@ -22,7 +22,7 @@ from bulkql.workers.operations import chunks
 from bulkql.workers.readers.options import FileFormat
 from bulkql.workers.writers import orm
 from tests.semantics.files import fitting
-from tests.semantics.lanes import as_file, at_once, by_workers, told
+from tests.semantics.lanes import as_file, at_once, by_workers, from_plan, told
 from tests.semantics.strategies import request, tables
 from tests.semantics.tables import Request, Tables, Told
 from tests.semantics.verbs import DependsOnOrder, perform
@@ -64,6 +64,12 @@ def test_rows_that_the_orm_writes(user, monkeypatch, before, requests, chunk_siz
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_several_workers_write(user, pool, before, requests, chunk_size):
     assert_same(before, requests, partial(by_workers, pool, user, chunk_size=chunk_size))
+
+
+@settings(bounded, max_examples=40)
+@given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
+def test_rows_that_were_looked_at_and_are_applied(user, before, requests, chunk_size):
+    assert_same(before, requests, partial(from_plan, user, chunk_size=chunk_size))
 
 
 @pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])

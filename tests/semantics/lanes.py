@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from django.core.files.base import ContentFile
 
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, Guard, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
+from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
@@ -42,6 +44,14 @@ def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> 
         list(pool.map(partial(steps.write_chunk, dispatches=False), ids))
     operation.refresh_from_db()
     return operation
+
+
+def from_plan(user: Any, request: Request, chunk_size: int) -> Operation:
+    """Looked at first, and applied as it was shown; what makes no plan is sent as it is."""
+    plan = at_once(user, replace(request, dry_run=True), chunk_size)
+    if request.dry_run or plan.state != State.COMPLETED:
+        return at_once(user, request, chunk_size)
+    return apply_plan(ApplyRequest(plan=plan, user=user, mode=Mode.SYNC))
 
 
 def as_file(file_format: FileFormat, user: Any, request: Request, chunk_size: int) -> Operation:

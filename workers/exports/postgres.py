@@ -15,6 +15,7 @@ from django.db.models import OuterRef, QuerySet
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.copied import copied
 from bulkql.workers.columns.kinds import KINDS, TEXTS
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
@@ -24,7 +25,6 @@ from bulkql.workers.readers.formulas import FORMULA, NUMBER
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-BLOCK_BYTES = 1024 * 1024
 #: The fields whose texts PostgreSQL writes as readers take them; of a class that is derived from one, nobody knows.
 KNOWN = frozenset[type]().union(
     *(kind.fields for kind in KINDS),
@@ -107,22 +107,7 @@ class CopyQuery:
         texts += (["NULL"] if is_guarded else []) + (["1"] if mark else [])
         inner, its_params = self._inner(self.rows)
         statement = f"COPY (SELECT {', '.join(texts)} FROM {inner}) TO STDOUT (FORMAT csv)"  # noqa: S608
-        connection = connections[self.alias]
-        held: list[Any] = []
-        size = 0
-        with (
-            connection.cursor() as cursor,
-            connection.wrap_database_errors,
-            cursor.copy(statement, (*lead, *its_params)) as stream,
-        ):
-            for record in stream:
-                held.append(record)
-                size += len(record)
-                if size >= BLOCK_BYTES:
-                    yield b"".join(held), len(held)
-                    held, size = [], 0
-        if held:
-            yield b"".join(held), len(held)
+        yield from copied(self.alias, statement, (*lead, *its_params))
 
     def _inner(self, rows: QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
         """The rows' columns as the table has them, called c0, c1, ..."""

@@ -61,8 +61,9 @@ class Heartbeat:
         held = Held(claimed, conditions, time.monotonic() + seconds, seconds)
         held.goes_on.set()
         token = _in_hand.set(held)
-        # SQLite has one writer, and that may be the work itself: nobody can take its lease, nor extend it.
-        if backend(connection.alias).supports_concurrent_writers:
+        # SQLite has one writer, and that may be the work itself; and a transaction of the caller's nobody sees into:
+        # nobody can take such a lease, nor extend it.
+        if backend(connection.alias).supports_concurrent_writers and not connection.in_atomic_block:
             self._add(held)
         try:
             yield held.goes_on

@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from django.db import DatabaseError, IntegrityError, connections, models, transaction
+from django.db import DatabaseError, IntegrityError, NotSupportedError, connections, models, transaction
 from django.db.models import PROTECT, ProtectedError
 from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
+from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.copied import copied
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.images.along import images_along
@@ -38,9 +40,9 @@ def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
     visible = condition(plan.reach(user), pk) if plan.deletes_at_once else None
     if visible is not None:
-        # A table that Django knows nothing of may refer to some of the rows, or a trigger keep some of them: then they
-        # are looked at one by one.
-        with suppress(IntegrityError), transaction.atomic(using=plan.resource.database):
+        # A table that Django knows nothing of may refer to some of the rows, a trigger keep some of them, or a rule of
+        # the table be in COPY's way: then they are looked at one by one.
+        with suppress(IntegrityError, NotSupportedError), transaction.atomic(using=plan.resource.database):
             return delete_at_once(plan, rows, *visible)
     is_staged = backend(plan.resource.database).supports_copy
     found = (match_staged if is_staged else match_by_orm)(plan, rows, user)
@@ -83,19 +85,25 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
 
 def delete_with_images(plan: Plan, statement: str, params: list[Any], rows: pl.DataFrame) -> Written:
     """The same, where the statement gives the primary keys and the images of the rows that go."""
-    pk = plan.resource.pk
-    with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(statement, params)
-        found = cursor.fetchall()
+    copy = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
+    records = b"".join(block for block, _ in copied(plan.resource.database, copy, params))
     check_now(plan.resource.database)
-    keys = pk.comparable(pk.series([value for value, _ in found], [str(value) for value, _ in found]))
-    went = pl.DataFrame({"key": keys, "image": pl.Series([image for _, image in found], dtype=pl.String)})
-    rows = rows.with_columns(pk.comparable(rows[pk.name]).alias("key")).join(went, on="key", how="left")
+    went = pl.read_csv(records, has_header=False, raise_if_empty=False, schema={"value": pl.String, "image": pl.String})
+    went = went.select("image", key=comparable_keys(plan.resource.pk, went["value"]))
+    rows = rows.with_columns(plan.resource.pk.comparable(rows[plan.resource.pk.name]).alias("key"))
+    rows = rows.join(went, on="key", how="left", maintain_order="left")
     absent, there = rows.filter(pl.col("image").is_null()), rows.drop_nulls("image")
     if not absent.is_empty() and may_drop(plan.resource, Verb.DELETE):
         raise IntegrityError("a trigger may have kept some of the rows")
     images = tuple(gone(one) for one in own_images(plan, there))
     return together([not_there(plan, absent), Written(deleted(there), no_errors(), images=images)])
+
+
+def comparable_keys(pk: Column, texts: pl.Series) -> pl.Series:
+    """Primary keys as the database writes them, in the form in which rows are compared with them."""
+    if pk.dtype == pl.Int64:
+        return texts.cast(pl.Int64)
+    return pk.comparable(pk.series([pk.value_field.to_python(text) for text in texts], texts.to_list()))
 
 
 def all_go(plan: Plan, statement: str, params: list[Any], expected: int) -> bool:
