@@ -21,6 +21,8 @@ from tests.faults.requests import Request, Sequel, choose
 from tests.faults.watchers import FINAL, Seen, Subscriber
 from tests.faults.work import RANGE, WORK, Work, where_in_range
 
+#: What an operation is called that is none of WORK's.
+SEQUELS = ("retry", "revert", "apply", "export")
 #: How many operations are followed by an export.
 EXPORTS = 0.15
 #: What the issue allows from a fault's end to the operation's, and what we allow the subscriber after it.
@@ -166,7 +168,8 @@ class Lane:
         judging: Callable[[dict[str, Any]], Verdict] | None = None,
     ) -> list[str] | None:
         """Watch an operation to its end and judge it; its outcomes, or None where it got stuck."""
-        done = Done(operation_id, name_of(request.work), what(request), len(request.rows), started)
+        name = request.way if request.way in SEQUELS else name_of(request.work)
+        done = Done(operation_id, name, what(request), len(request.rows), started)
         self.done.append(done)
         subscriber = Subscriber(self._client.service, operation_id)
         poller = Seen("poller")

@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table as Grid
 
-from tests.faults.lanes import Done
+from tests.faults.lanes import SEQUELS, Done
 from tests.faults.rounds import Run
 from tests.faults.work import WORK
 
@@ -45,7 +45,7 @@ def operations_of(run: Run) -> Grid:
     grid = Grid(
         "verb", "operations", "rows", "lost", "doubled", "stuck", "wrong outcomes", "wrong watchers", title="Operations"
     )
-    for verb in (*WORK, "all"):
+    for verb in (*WORK, *SEQUELS, "all"):
         grid.add_row(verb, *map(str, sums([one for one in run.operations if verb in (one.verb, "all")])))
     return grid
 
