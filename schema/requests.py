@@ -13,7 +13,7 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
-from bulkql.schema.inputs import ColumnMapping, FileInput
+from bulkql.schema.options import ColumnMapping, FileInput
 from bulkql.schema.permissions import check_may_search
 from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name

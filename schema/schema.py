@@ -18,7 +18,7 @@ from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExe
 from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
-from bulkql.schema import descriptions, failures, sharing
+from bulkql.schema import descriptions, failures
 from bulkql.schema.checks.size import DocumentLimits, check_document
 from bulkql.schema.checks.texts import Texts
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
@@ -32,6 +32,7 @@ from bulkql.schema.queries import query_type
 from bulkql.schema.rows.lane import RowLane
 from bulkql.schema.scalars import BIG_INT, DURATION, BigInt, Duration
 from bulkql.schema.subscriptions import Subscription
+from bulkql.schema.watching import sharing
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated
 from bulkql.workers.resources.registry import BulkResource, registered

@@ -19,8 +19,8 @@ from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.permissions import readable_operation, user_now
-from bulkql.schema.readings import read_totals
 from bulkql.schema.types import BulkOperation, bulk_operation
+from bulkql.schema.watching.readings import read_totals
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput
 from bulkql.workers.ledger import totals
@@ -56,8 +56,8 @@ class Subscription:
 class Watcher:
     """Who listens to a subscription, asked again before what is told, once in BULKQL_AUTHORITY_SECONDS.
 
-    Many sockets of one user may share what follows (schema/sharing.py): who of them is signed in is their own affair,
-    and what the user may see is everybody's.
+    Many sockets of one user may share what follows (schema/watching/sharing.py): who of them is signed in is their own
+    affair, and what the user may see is everybody's.
     """
 
     def __init__(self, info: Info[Context, None]) -> None:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import datetime
-import json
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import django.db
 import strawberry
 from asgiref.sync import sync_to_async
 from django.urls import reverse
-from strawberry.relay import PageInfo
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.deliveries import Delivery, deliveries_of
-from bulkql.schema.enums import Code, FileFormat, OnError, Outcome, State, Verb
+from bulkql.schema.enums import FileFormat, OnError, State, Verb
+from bulkql.schema.outcomes import (
+    ENTRIES,
+    After,
+    First,
+    RowErrorConnection,
+    RowErrorEdge,
+    RowResultConnection,
+    RowResultEdge,
+    given,
+    page_info,
+    row_error,
+    row_result,
+)
 from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.scalars import BigInt
-from bulkql.workers.conf import documentation_of
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
 from bulkql.workers.ledger import results, totals
-from bulkql.workers.ledger.results import Page
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.models import Input, Operation
 
@@ -35,79 +43,6 @@ if TYPE_CHECKING:
     from bulkql.workers.ledger.totals import Progress
 
 logger = logging.getLogger("bulkql")
-
-First = Annotated[int | None, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
-
-
-#: The row errors or results of a page where nobody says how many.
-ENTRIES = 100
-
-
-def given(first: int | None, default: int) -> int:
-    """What a page's `first` says; null says no more than nothing."""
-    return default if first is None else first
-
-
-@strawberry.type(description="Why a row was not written.")
-class RowError:
-    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
-    line: int | None = strawberry.field(
-        description="The line of the file on which the row begins, from 1; null for rows that have no lines."
-    )
-    resource: str = strawberry.field(description="The resource's name.")
-    path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
-    code: Code = strawberry.field(description="What is wrong, for programs.")
-    message: str = strawberry.field(description="The error in words.")
-    data: str | None = strawberry.field(description="The value that the row gave.")
-
-    @strawberry.field(description="Where the code is explained, with an example and the way out.")
-    def documentation(self) -> str:
-        return documentation_of("row", self.code)
-
-
-@strawberry.type(description="What a dry run would make of a field.")
-class Change:
-    field: str = strawberry.field(description="The field.")
-    before: str | None = strawberry.field(description="Its value, as text.")
-    after: str | None = strawberry.field(description="Its value once the operation is carried out.")
-
-
-@strawberry.type(description="What became of a row.")
-class RowResult:
-    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
-    resource: str = strawberry.field(description="The resource's name.")
-    outcome: Outcome = strawberry.field(description="What became of it.")
-    pk: strawberry.ID | None = strawberry.field(description="The primary key of the row in the table.")
-    changes: list[Change] | None = strawberry.field(
-        default=None, description="What a dry run would change in the row; for the first rows that it would change."
-    )
-
-
-@strawberry.type(description="A row error and its place.")
-class RowErrorEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
-    node: RowError = strawberry.field(description="The row error.")
-
-
-@strawberry.type(description="A page of row errors, in input order.")
-class RowErrorConnection:
-    edges: list[RowErrorEdge] = strawberry.field(description="The row errors with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All row errors so far; a row may have several.")
-
-
-@strawberry.type(description="A row's result and its place.")
-class RowResultEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
-    node: RowResult = strawberry.field(description="The row's result.")
-
-
-@strawberry.type(description="A page of results, in input order.")
-class RowResultConnection:
-    edges: list[RowResultEdge] = strawberry.field(description="The results with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All rows that have their outcome so far.")
 
 
 @strawberry.type(description="Rows that went along with deleted ones.")
@@ -271,32 +206,6 @@ def operation_files(operation: Operation, base_url: str, user: User) -> list[Ope
             )
         )
     return found
-
-
-def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:
-    """A row error as the ledger has it: index, line, resource, path, code, message, data; without what is hidden."""
-    if (permission := hidden.get(row["resource"])) is not None:
-        row = {**row, "message": f"Reading this needs the permission {permission}.", "data": None}
-    return RowError(**{"line": None, **row, "code": Code(row["code"])})
-
-
-def row_result(row: dict[str, Any], hidden: Mapping[str, str]) -> RowResult:
-    """A row's result as the ledger has it: index, resource, outcome, pk, changes; without what is hidden."""
-    if row["resource"] in hidden:
-        row = {**row, "pk": None, "changes": None}
-    told = row.pop("changes", None)
-    changes = told and [Change(field=name, before=old, after=new) for name, old, new in json.loads(told)]
-    return RowResult(**{**row, "outcome": Outcome(row["outcome"])}, changes=changes or None)
-
-
-def page_info(page: Page, after: str | None) -> PageInfo:
-    """Relay's page info: where the page begins and ends, and what is beyond."""
-    return PageInfo(
-        has_next_page=page.has_next,
-        has_previous_page=after is not None,
-        start_cursor=page.entries[0][0].cursor() if page.entries else None,
-        end_cursor=page.entries[-1][0].cursor() if page.entries else None,
-    )
 
 
 def resource_counts(operation: Operation) -> list[ResourceCounts]:

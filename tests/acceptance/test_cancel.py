@@ -7,8 +7,8 @@ from tests.acceptance.service import wait_for
 
 CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state created } }"
 RETRY = "mutation ($id: ID!) { retryOperation(id: $id) { id retryOf } }"
-ROWS = 500_000
-CHUNK_SIZE = 5_000
+ROWS = 150_000
+CHUNK_SIZE = 1_500
 
 
 def test_cancel_in_the_middle_and_retry(service, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.rows import transactions, write_csv
 
 CLIENTS = 50
-KEYS = 100_000
+KEYS = 50_000
 SAME = 4_000
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 SAME_SECONDS = 6

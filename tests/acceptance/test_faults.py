@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.rows import transactions, write_csv
 from tests.acceptance.service import Service, wait_for
 
-ROWS = 150_000
+ROWS = 60_000
 
 #: What the issue allows from the fault's end to the operation's.
 SECONDS = 60
@@ -28,9 +28,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(service: Service, file: Path) -> str:
     """An operation in its middle: some chunks are written, others are not."""
     operation = service.create(
-        {"chunkSize": 2_000}, financialTransactions={"file": {"uploadId": service.client.upload(file)}}
+        {"chunkSize": 800}, financialTransactions={"file": {"uploadId": service.client.upload(file)}}
     )
-    wait_for(lambda: service.operation(operation["id"])["created"] >= 10_000, 30, "the first chunks")
+    wait_for(lambda: service.operation(operation["id"])["created"] >= 4_000, 30, "the first chunks")
     return str(operation["id"])
 
 
@@ -127,7 +127,7 @@ def connected(service: Service, operation_id: str) -> Iterator[Iterator[dict[str
 
 def test_web_process_killed_after_its_answer_loses_nothing(service, file):
     operation = service.create(
-        {"chunkSize": 2_000}, financialTransactions={"file": {"uploadId": service.client.upload(file)}}
+        {"chunkSize": 800}, financialTransactions={"file": {"uploadId": service.client.upload(file)}}
     )
 
     (web,) = service.processes("uvicorn")

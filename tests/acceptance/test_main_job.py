@@ -121,14 +121,14 @@ def test_parents_are_written_before_children_whatever_the_order_in_the_request(s
 
 
 def test_first_chunks_are_written_while_the_rest_is_read(service, tmp_path):
-    path = write_csv(tmp_path / "t.csv", transactions(300_000))
+    path = write_csv(tmp_path / "t.csv", transactions(200_000))
     upload = service.client.upload(path)
     operation = service.create({"chunkSize": 1_000}, financialTransactions={"file": {"uploadId": upload}})
 
     events = list(service.client.watch(operation["id"]))
 
     assert any(event["created"] > 0 and event["total"] is None for event in events)
-    assert (events[-1]["total"], events[-1]["created"]) == (300_000, 300_000)
+    assert (events[-1]["total"], events[-1]["created"]) == (200_000, 200_000)
 
 
 def test_client_that_hangs_up_leaves_a_whole_operation_or_none(service):

@@ -182,7 +182,7 @@ def test_row_that_a_trigger_rejects_is_named(create, trigger):
 
 @pytest.mark.postgresql
 def test_parent_that_vanishes_while_its_children_are_written_is_a_row_error(create, monkeypatch):
-    from bulkql.workers.operations import chunks
+    from bulkql.workers.operations import rows
     from bulkql.workers.validation.values import Validated
 
     Keeper.objects.bulk_create([Keeper(code="stays"), Keeper(code="leaves")])
@@ -191,7 +191,7 @@ def test_parent_that_vanishes_while_its_children_are_written_is_a_row_error(crea
         Keeper.objects.filter(code="leaves").delete()
         return validated
 
-    monkeypatch.setattr(chunks, "resolve", resolve_then_lose)
+    monkeypatch.setattr(rows, "resolve", resolve_then_lose)
 
     done = create("animals", [{"char": "one", "keeper": "stays"}, {"char": "two", "keeper": "leaves"}])
 

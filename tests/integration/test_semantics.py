@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bulkql.workers.enums import Verb
 from bulkql.workers.models import Chunk, Input, Operation, StoredFile, StoredPart, Upload
-from bulkql.workers.operations import chunks
+from bulkql.workers.operations import rows as writing
 from bulkql.workers.readers.options import FileFormat
 from bulkql.workers.writers import orm
 from tests.semantics.files import fitting
@@ -44,36 +44,36 @@ some_requests = st.lists(request(), min_size=1, max_size=3)
 chunk_sizes = st.integers(1, 7)
 
 
-@settings(bounded, max_examples=100)
+@settings(bounded, max_examples=60)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_a_request_waits_for(user, before, requests, chunk_size):
     assert_same(before, requests, partial(at_once, user, chunk_size=chunk_size))
 
 
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=25)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_the_orm_writes(user, monkeypatch, before, requests, chunk_size):
-    by_verb = chunks.writer
+    by_verb = writing.writer
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
+        patch.setattr(writing, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
         assert_same(before, requests, partial(at_once, user, chunk_size=chunk_size))
 
 
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=25)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_several_workers_write(user, pool, before, requests, chunk_size):
     assert_same(before, requests, partial(by_workers, pool, user, chunk_size=chunk_size))
 
 
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=25)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_that_were_looked_at_and_are_applied(user, before, requests, chunk_size):
     assert_same(before, requests, partial(from_plan, user, chunk_size=chunk_size))
 
 
 @pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
-@settings(bounded, max_examples=25)
+@settings(bounded, max_examples=20)
 @given(before=tables(), requests=some_requests, chunk_size=chunk_sizes)
 def test_rows_in_files(user, file_format, before, requests, chunk_size):
     in_files = [found for one in requests if (found := fitting(file_format, one)) is not None]

@@ -17,7 +17,8 @@ from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.messaging.broker import broker
-from bulkql.workers.operations import chunks, existing, retry, steps
+from bulkql.workers.operations import existing, retry, steps
+from bulkql.workers.operations import rows as writing
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
@@ -36,7 +37,7 @@ def writer(request, monkeypatch):
     if request.param == "save":
         monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if request.param == "orm":
-        monkeypatch.setattr(chunks, "writer", lambda plan: orm.write)
+        monkeypatch.setattr(writing, "writer", lambda plan: orm.write)
         monkeypatch.setattr(existing, "backend", lambda alias: NoCopy)
     return request.param
 

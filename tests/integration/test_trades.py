@@ -14,7 +14,8 @@ from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import chunks, steps
+from bulkql.workers.operations import rows as writing
+from bulkql.workers.operations import steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -80,7 +81,7 @@ def test_what_lockers_hand_on(bulk, chunk_size):
 @pytest.mark.parametrize("by", ["copy", "orm"])
 def test_every_verb_and_writer(bulk, monkeypatch, by):
     if by == "orm":
-        monkeypatch.setattr(chunks, "writer", lambda plan: orm.write)
+        monkeypatch.setattr(writing, "writer", lambda plan: orm.write)
     for verb, on_error in product([Verb.UPDATE, Verb.REPLACE, Verb.UPSERT], OnError):
         key = "id" if verb != Verb.UPSERT else "number"
         rows = [

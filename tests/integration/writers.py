@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkql.workers.enums import Lane, Verb
-from bulkql.workers.operations import chunks
+from bulkql.workers.operations import rows as writing
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers import merging, orm, postgres, table
 
@@ -20,8 +20,8 @@ def write_by(writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if writer == "save":
         monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
     if writer == "orm":
-        by_verb = chunks.writer
-        monkeypatch.setattr(chunks, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
+        by_verb = writing.writer
+        monkeypatch.setattr(writing, "writer", lambda plan: by_verb(plan) if plan.verb == Verb.DELETE else orm.write)
 
 
 def take_lane(lane: str, monkeypatch: pytest.MonkeyPatch) -> None:

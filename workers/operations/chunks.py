@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,44 +14,36 @@ from django.db import connections, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import Lane, Outcome, Verb
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.evidence.expectations import Expectation, evidence_of
 from bulkql.workers.evidence.names import Witness
 from bulkql.workers.evidence.sightings import sighted
-from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, RESERVED_PK, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
 from bulkql.workers.images import taken
 from bulkql.workers.images.taken import Images
 from bulkql.workers.intake.authority import check_authority
-from bulkql.workers.intake.reservation import with_keys
 from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.attempts import is_outage, tried_again
-from bulkql.workers.operations.existing import left_as_they_are
 from bulkql.workers.operations.failures import failed_too_often, note_failure
+from bulkql.workers.operations.rows import write_rows
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
-from bulkql.workers.reverting.rows import revert_rows
-from bulkql.workers.saving.rows import save_rows
-from bulkql.workers.validation.hooks import after, as_stored, cleaned
-from bulkql.workers.validation.levels import levels
-from bulkql.workers.validation.making import made, prepared
-from bulkql.workers.validation.members import resolve_lists, with_lists
-from bulkql.workers.validation.references import resolve
+from bulkql.workers.validation.hooks import after
+from bulkql.workers.validation.making import prepared
+from bulkql.workers.validation.members import with_lists
 from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
-from bulkql.workers.writers import deletion, orm, postgres
-from bulkql.workers.writers.bounds import write_within
-from bulkql.workers.writers.links import write_lists
 from bulkql.workers.writers.vacating import Vacated, vacate
-from bulkql.workers.writers.written import Written, nothing, together
+from bulkql.workers.writers.written import Written
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+    pass
 
 logger = logging.getLogger("bulkql")
 
@@ -264,50 +256,6 @@ def application_of(operation: Operation) -> str:
     """What a transaction is called in pg_stat_activity; of an operation that holds its locks to its end, also why."""
     why = "dry run" if operation.dry_run else operation.on_error if operation.is_one_transaction else "chunk"
     return f"bulkql {why} {operation.pk}"
-
-
-def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Witness | None = None) -> Written:
-    """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
-    if plan.verb == Verb.REVERT:
-        return revert_rows(plan, validated.rows, user)
-    parts = [Written(nothing().outcomes, validated.errors)]
-    for level in levels(plan, validated.rows):
-        resolved = resolve(plan, Validated(level, no_errors()), user)
-        resolved = resolve_lists(plan, level, resolved, user)
-        if witness is not None:
-            resolved = witness.look(plan, level, resolved)
-        found = cleaned(plan, resolved)
-        rows = as_stored(plan, made(plan, found.rows))
-        written = in_lane(plan)(plan, rows, user)
-        if plan.skips_existing:
-            written = left_as_they_are(plan, rows, written, user)
-        parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
-    return together(parts)
-
-
-def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
-    """What writes clean rows in the plan's lane."""
-    return save_rows if plan.lane == Lane.SAVE else copy_rows
-
-
-def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
-    """Write clean rows as columns, within the user's bounds."""
-    # Rows that were stored while their model was to be saved have no keys yet.
-    if plan.creates and RESERVED_PK not in rows.columns and not rows.is_empty():
-        rows = with_keys(plan.resource, rows)
-    return write_within(plan, rows, user, partial(write_level, plan, user))
-
-
-def write_level(plan: Plan, user: User | None, rows: pl.DataFrame) -> Written:
-    """Write clean rows and their lists."""
-    return write_lists(plan, rows, writer(plan)(plan, rows, user), user)
-
-
-def writer(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
-    """The writer for the verb and the resource's database."""
-    if plan.verb == Verb.DELETE:
-        return deletion.delete
-    return postgres.write if backend(plan.resource.database).supports_copy else orm.write
 
 
 def lines_of(chunk: Chunk, rows: pl.Series) -> pl.Series:

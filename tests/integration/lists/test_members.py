@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from bulkql.workers.enums import Verb
-from bulkql.workers.operations import chunks
+from bulkql.workers.operations import rows
 from tests.integration.lists.tables import table
 from tests.zoo.bulk import Notes, Tags
 from tests.zoo.models import Note, Tag
@@ -96,7 +96,7 @@ def test_the_lists_of_rows_that_are_not_for_this_user_stay(bulk, tags, note, mon
 
 @pytest.mark.postgresql
 def test_a_target_that_goes_meanwhile_is_named_by_the_next_try(create, tags, monkeypatch):
-    resolve = chunks.resolve_lists
+    resolve = rows.resolve_lists
 
     def delete():
         Tag.objects.filter(name="b").delete()
@@ -109,7 +109,7 @@ def test_a_target_that_goes_meanwhile_is_named_by_the_next_try(create, tags, mon
         other.join()
         return resolved
 
-    monkeypatch.setattr(chunks, "resolve_lists", resolve_and_delete)
+    monkeypatch.setattr(rows, "resolve_lists", resolve_and_delete)
 
     done = create("notes", [{"title": "x", "tags": [tags[0]]}, {"title": "y", "tags": tags[:2]}])
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bulkql.schema import sharing
 from bulkql.schema.context import Context
-from bulkql.schema.sharing import key_of, shared
+from bulkql.schema.watching import sharing
+from bulkql.schema.watching.sharing import key_of, shared
 
 WATCH = "subscription Watch($id: ID!) { operation(id: $id) { state } }"
 
