@@ -10,7 +10,7 @@ from functools import partial
 from uuid import UUID
 
 import django.db
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Sum
 
 from bulkql.workers.conf import limits
@@ -48,7 +48,7 @@ def run(request: BulkRequest) -> Operation:
             with suppress(inline.NotInline):
                 return write_inline(request)
         return accept_and_go_on(request)
-    except (OperationalError, InterfaceError):
+    except django.db.Error:
         # The connection may have been lost in the midst of the commit; then only the ledger knows whether it was made.
         with suppress(django.db.Error, Operation.DoesNotExist):
             return Operation.objects.select_related("created_by").get(pk=request.operation_id)
