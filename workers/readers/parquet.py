@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 from django.db import models
@@ -63,6 +63,13 @@ class ParquetBeginning:
             raise UnreadableFile("This is not a Parquet file.")
 
 
+#: Days from 1970 that polars has a calendar for, some 260,000 years; and what a day is in each unit.
+DAYS = 95_000_000
+UNITS = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+#: What polars raises for a moment that Python's calendar has not.
+UNKNOWN_TO_PYTHON = (pl.exceptions.PanicException, ValueError, OverflowError)
+
+
 def decoder(path: Path) -> Decoder:
     """The process that decodes a file (decoding/parquet.py)."""
     arguments = {"path": str(path), "frame_bytes": FRAME_BYTES, "record_bytes": limits().record_bytes}
@@ -110,10 +117,27 @@ def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile
 
 def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: FileOptions) -> pl.Expr:
     """A typed column as cells."""
+    if isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
+        return with_nulls(moments(values, dtype, column), options).alias(column.name)
     text = as_text(values, dtype, column)
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         text = escaped_column(text)
     return with_nulls(text, options).alias(column.name)
+
+
+def moments(values: pl.Expr, dtype: pl.Date | pl.Datetime | pl.Time, column: Column) -> pl.Expr:
+    """Dates and times as text; a number that is none, which a file may hold all the same, is an error of its row."""
+    if isinstance(dtype, pl.Time):
+        unit, first, last = "ns since midnight", 0, UNITS["ns"] - 1
+    else:
+        time_unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "days"
+        last = min(DAYS * UNITS[time_unit], 2**63 - 1)
+        unit, first = f"{time_unit} since 1970-01-01", -last
+    number = values.to_physical().cast(pl.Int64)
+    is_known = number.is_between(first, last)
+    beyond = pl.concat_str(pl.lit(f'{MARK}{{"{unit}": '), number.cast(pl.String), pl.lit("}"))
+    # Asked for one of the others, polars panics.
+    return pl.when(is_known).then(as_text(pl.when(is_known).then(values), dtype, column)).otherwise(beyond)
 
 
 def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
@@ -174,5 +198,29 @@ def texts_in(values: pl.Series) -> pl.Series:
 
 def nested_as_json(values: pl.Series) -> pl.Series:
     """Lists and structs as JSON."""
-    texts = [None if value is None else json.dumps(value, default=str) for value in values.to_list()]
-    return pl.Series(texts, dtype=pl.String)
+    try:
+        found = values.to_list()
+    except UNKNOWN_TO_PYTHON:
+        return pl.Series([json_at(values, place) for place in range(len(values))], dtype=pl.String)
+    return pl.Series([json_of(value) for value in found], dtype=pl.String)
+
+
+def json_at(values: pl.Series, place: int) -> str | None:
+    """One of the values; a moment in it that Python has not is an error of its row."""
+    try:
+        return json_of(values[place : place + 1].to_list()[0])
+    except UNKNOWN_TO_PYTHON as error:
+        return f"{MARK}{json.dumps({'unreadable': str(error)})}"
+
+
+def json_of(value: Any) -> str | None:
+    return None if value is None else json.dumps(in_json(value), default=str)
+
+
+def in_json(value: Any) -> Any:
+    """Bytes, and keys that are no texts, as texts."""
+    if isinstance(value, dict):
+        return {str(in_json(key)): in_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [in_json(one) for one in value]
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value

@@ -100,6 +100,7 @@ def unreadable(data):
         ),
         ("json", [[1, 2], [], None], ["[1, 2]", "[]", None]),
         ("json", pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)), ["[1, 2]"]),
+        ("json", pa.array([[(b"a", 1)]], pa.map_(pa.binary(), pa.int64())), ['{"a": 1}']),
         ("json", ARROW_MAP, ['{"a": 1}', "{}", None]),
         (
             "json",
@@ -211,6 +212,27 @@ def test_bytes_that_are_no_utf8_are_an_error_of_their_row():
     assert validated.errors.select(pl.first(), "path", "code", "message").rows() == [
         (1, "char", "INVALID", "A string is expected here, not bytes that are not UTF-8.")
     ]
+
+
+@pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ms", "UTC")], ids=str)
+def test_a_number_that_is_no_moment_is_an_error_of_its_row(dtype):
+    kind = pl.Int32 if dtype == pl.Date else pl.Int64
+    numbers = pl.Series([0, 2**31 - 1 if dtype == pl.Date else 2**63 - 1], dtype=kind)
+
+    first, second = cells(numbers.cast(dtype), "datetime")
+
+    assert first.startswith("1970-01-01")
+    assert second.startswith(f"{MARK}{{")
+
+
+def test_a_list_with_a_moment_that_python_has_not_is_an_error_of_its_row():
+    days = pl.Series([[0], [2**31 - 1], None, [2_932_897]], dtype=pl.List(pl.Int32)).cast(pl.List(pl.Date))
+
+    found = cells(days, "json")
+
+    assert found[0] == '["1970-01-01"]'
+    assert found[2] is None
+    assert [text.startswith(f'{MARK}{{"unreadable"') for text in (found[1], found[3])] == [True, True]
 
 
 def test_the_beginning_tells_what_is_no_parquet():
