@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 import polars as pl
@@ -22,6 +20,7 @@ from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers.formulas import neutralised
 from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.scratch import Scratch
 
 PIECE_BYTES = 1024 * 1024
 
@@ -119,12 +118,12 @@ def results_as_ndjson(frames: Iterator[pl.DataFrame]) -> Pieces:
 
 def as_parquet(frames: Iterator[pl.DataFrame]) -> Pieces:
     """A Parquet file ends with what is known only then: it is put together on disk, of one part for each frame."""
-    with tempfile.TemporaryDirectory(prefix="bulkql-") as directory:
+    with Scratch() as directory:
         parts = []
         for place, frame in enumerate(frames):
-            parts.append(Path(directory, f"{place}.parquet"))
+            parts.append(directory.path(f"{place}.parquet"))
             frame.write_parquet(parts[-1])
-        whole = Path(directory, "whole.parquet")
+        whole = directory.path("whole.parquet")
         pl.scan_parquet(parts).sink_parquet(whole)
         with whole.open("rb") as file:
             while piece := file.read(PIECE_BYTES):

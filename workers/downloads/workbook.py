@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import xlsxwriter
@@ -16,6 +14,7 @@ from django.db import models
 from bulkql.workers.columns.column import Column
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.readers.decoding.workbook import EXACT, number
+from bulkql.workers.scratch import Scratch
 
 BYTES_OF_A_PIECE = 1024 * 1024
 #: Rows of a sheet, but for its header.
@@ -50,9 +49,9 @@ class Styles:
 
 def workbook(write: Callable[[Any, Styles], None]) -> Pieces:
     """The bytes of what `write` makes of an empty workbook."""
-    with tempfile.TemporaryDirectory(prefix="bulkql-") as directory:
-        path = Path(directory, "workbook.xlsx")
-        book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": directory})
+    with Scratch() as directory:
+        path = directory.path("workbook.xlsx")
+        book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": directory.name})
         write(book, Styles(book, {}))
         book.close()
         with path.open("rb") as file:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
+
+from bulkql.workers.scratch import Scratch
 
 #: Bytes of frames that are held before they go to disk.
 HELD_BYTES = 8 * 1024 * 1024
@@ -18,7 +19,7 @@ class ReplayBuffer:
     def __init__(self) -> None:
         self._held: list[pl.DataFrame] = []
         self._held_bytes = 0
-        self._directory: TemporaryDirectory[str] | None = None
+        self._directory: Scratch | None = None
         self._stored = 0
 
     def recording(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -47,7 +48,7 @@ class ReplayBuffer:
 
     def _flush(self) -> None:
         if self._directory is None:
-            self._directory = TemporaryDirectory(prefix="bulkql-")
+            self._directory = Scratch()
         for frame in self._held:
             frame.write_ipc(self._path(self._stored), compression="lz4")
             self._stored += 1
@@ -56,4 +57,4 @@ class ReplayBuffer:
 
     def _path(self, number: int) -> Path:
         assert self._directory is not None
-        return Path(self._directory.name) / f"{number:09}.arrow"
+        return self._directory.path(f"{number:09}.arrow")

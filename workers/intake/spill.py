@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
+
+from bulkql.workers.scratch import Scratch
 
 #: Rows that are held before they go to disk.
 HELD_ROWS = 250_000
@@ -18,7 +19,7 @@ class Spill:
     def __init__(self) -> None:
         self._held: list[pl.DataFrame] = []
         self._held_rows = 0
-        self._directory: TemporaryDirectory[str] | None = None
+        self._directory: Scratch | None = None
         self._runs = 0
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -56,9 +57,9 @@ class Spill:
 
     def _flush(self) -> None:
         if self._directory is None:
-            self._directory = TemporaryDirectory(prefix="bulkql-")
+            self._directory = Scratch()
         for (bucket,), frame in pl.concat(self._held).partition_by("bucket", as_dict=True).items():
-            frame.write_ipc(Path(self._directory.name) / f"{bucket}-{self._runs:09}.arrow", compression="lz4")
+            frame.write_ipc(self._directory.path(f"{bucket}-{self._runs:09}.arrow"), compression="lz4")
         self._held.clear()
         self._held_rows = 0
         self._runs += 1

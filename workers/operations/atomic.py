@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import polars as pl
@@ -36,6 +35,7 @@ from bulkql.workers.operations.changes import Changes
 from bulkql.workers.operations.failures import failed_too_often, note_failure
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
+from bulkql.workers.scratch import Scratch
 
 #: Of an operation that needs not look before it writes.
 NOTHING_SEEN: Mapping[int, pl.DataFrame] = {}
@@ -225,7 +225,7 @@ class Spool:
     """The entries of chunks, on disk until they can be recorded."""
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="bulkql-")
+        self._directory = Scratch()
         self.clear()
 
     def __enter__(self) -> Spool:
@@ -263,4 +263,4 @@ class Spool:
             yield chunk_id, Entry(outcomes, errors, cascades, images=images, evidence=evidence)
 
     def _path(self, chunk_id: int, name: str) -> Path:
-        return Path(self._directory.name) / f"{chunk_id}.{name}"
+        return self._directory.path(f"{chunk_id}.{name}")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any, TypeAlias
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.decoding import process
 from bulkql.workers.readers.decoding.process import MESSAGE, seconds_for
+from bulkql.workers.scratch import Scratch
 
 #: Why a process stopped: its letter, its words, and whether it had told the header -> what the sender is told.
 Refusal: TypeAlias = Callable[[str, str, bool], UnreadableFile]
@@ -26,11 +26,12 @@ MEMORY, SLOW = "M", "T"
 @contextmanager
 def spooled(file: IO[bytes], suffix: str) -> Iterator[Path]:
     """The file on disk, for as long as it is read."""
-    with tempfile.NamedTemporaryFile(suffix=suffix) as local:
+    with Scratch() as directory:
+        path = directory.path(f"file{suffix}")
         file.seek(0)
-        shutil.copyfileobj(file, local, 1024 * 1024)
-        local.flush()
-        yield Path(local.name)
+        with path.open("wb") as local:
+            shutil.copyfileobj(file, local, 1024 * 1024)
+        yield path
 
 
 class Decoder:

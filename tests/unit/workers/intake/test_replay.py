@@ -30,7 +30,7 @@ def test_few_frames_never_touch_the_disk(monkeypatch):
     def fail(**_):
         raise AssertionError("the disk was touched")
 
-    monkeypatch.setattr(replay, "TemporaryDirectory", fail)
+    monkeypatch.setattr(replay, "Scratch", fail)
 
     with closing(ReplayBuffer()) as recorded:
         list(recorded.recording(FRAMES))

@@ -47,7 +47,7 @@ def test_small_spills_never_touch_the_disk(monkeypatch):
     def fail(**_):
         raise AssertionError("the disk was touched")
 
-    monkeypatch.setattr(spill, "TemporaryDirectory", fail)
+    monkeypatch.setattr(spill, "Scratch", fail)
 
     with closing(Spill()) as spilled:
         spilled.add(frame((1, 5)))
