@@ -19,7 +19,7 @@ from django.db.models import Q
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.models import Chunk, Export, StoredFile
+from bulkql.workers.models import Chunk, Export, Operation, StoredFile
 from tests.integration.conftest import Refused
 from tests.zoo.models import Item, Note, Tag
 
@@ -280,3 +280,20 @@ def test_what_cannot_be_is_refused(user, ask, given, message):
     assert refused.value.args[0] == [("BAD_INPUT", message)]
     assert not Chunk.objects.exists()
     assert not Export.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", ["AUTO", "SYNC", "ASYNC"])
+def test_a_filter_that_the_database_does_not_take_is_told_at_once(user, ask, mode):
+    given = {"financialTransactions": {"where": {"description": {"regex": "("}}}}
+
+    with pytest.raises(Refused, match=r"financialTransactions.where: .*regular expression"):
+        ask(user, DOCUMENT, input=given, options={"mode": mode})
+
+    assert not Operation.objects.exists()
+
+
+def test_an_export_skips_no_existing_rows(user, ask):
+    with pytest.raises(Refused, match=r"skipExisting is for rows to create; an export creates none\."):
+        ask(user, DOCUMENT, input={"financialTransactions": {}}, options={"skipExisting": True})

@@ -152,14 +152,15 @@ def announce_removal(operation: Operation, position: int, item: InputRequest, re
 
 def store_export(operation: Operation, position: int, item: InputRequest, export: ExportRequest, mode: Mode) -> None:
     """What is to be read of one resource, and the file that it goes into."""
-    few = few_rows(item, operation.created_by) if mode == Mode.AUTO else None
+    # Asked in any mode: what the database does not take of the filter is told now, and not by a worker.
+    few = few_rows(item, operation.created_by)
     stored = Input.objects.create(
         operation=operation,
         resource=item.resource.name,
         position=position,
         chunk_size=item.resource.size_of_chunks(None),
         scope=scope_text(item),
-        total=few,
+        total=few if mode == Mode.AUTO else None,
     )
     grant(stored)
     names = list(export.fields)
@@ -167,7 +168,10 @@ def store_export(operation: Operation, position: int, item: InputRequest, export
 
 
 def few_rows(item: InputRequest, user: User | None) -> int | None:
-    """How many rows there are to export; None where they are more than a request waits for, or not soon counted."""
+    """How many rows there are to export; None where they are more than a request waits for, or not soon counted.
+
+    Raises BadInput for a filter that the database does not take.
+    """
     alias, most = item.resource.database, limits().sync_rows
     rows = reach_of(item.resource, user, item.where).order_by()[: most + 1]
     with transaction.atomic(using=alias):
@@ -176,7 +180,8 @@ def few_rows(item: InputRequest, user: User | None) -> int | None:
             if backend(alias).supports_transaction_settings:
                 with connections[alias].cursor() as cursor:
                     cursor.execute(f"SET LOCAL statement_timeout = '{COUNTING_SECONDS}s'")
-            found = rows.count()
+            with refusals_named(f"{item.resource.name}.where"):
+                found = rows.count()
         except OperationalError:
             found = most + 1
         finally:

@@ -243,6 +243,8 @@ WITHOUT_SKIPPING = {
     Verb.UPSERT: "an upsert changes rows that exist, by updateFields only some of their fields",
     Verb.DELETE: "a delete is about rows that exist",
     Verb.SYNC: "a sync changes rows that exist, by updateFields only some of their fields",
+    Verb.EXPORT: "an export creates none",
+    Verb.REVERT: "a revert is about rows that were written",
 }
 
 
