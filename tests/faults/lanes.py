@@ -22,7 +22,7 @@ from tests.faults.watchers import FINAL, Seen, Subscriber
 from tests.faults.work import RANGE, WORK, Work, where_in_range
 
 #: What an operation is called that is none of WORK's.
-SEQUELS = ("retry", "revert", "apply", "export")
+SEQUELS = (*(one.value for one in Sequel), "export")
 #: How many operations are followed by an export.
 EXPORTS = 0.15
 #: What the issue allows from a fault's end to the operation's, and what we allow the subscriber after it.

@@ -25,12 +25,6 @@ def operation(user):
     return bulkql.export(Item, user=user, fields=["code", "note"])
 
 
-def test_a_project_that_debugs_gets_its_file(user, settings):
-    settings.DEBUG = True  # Django's cursor for it takes fewer arguments
-
-    assert bulkql.export(Item, user=user, fields=["code"]).exported == 0
-
-
 @pytest.fixture
 def fetch(user, operation):
     """Status, headers and body of a request for the file."""
@@ -129,3 +123,9 @@ def test_the_url_of_a_file_that_is_written_while_it_is_sent_takes_head_too(fetch
     status, _, body = fetch("HEAD", name="items-failed.csv", of=failed)
 
     assert (status, body) == (200, b"")
+
+
+def test_a_project_that_debugs_gets_its_file(user, settings):
+    settings.DEBUG = True  # Django's cursor for it takes fewer arguments
+
+    assert bulkql.export(Item, user=user, fields=["code"]).exported == 0

@@ -14,18 +14,18 @@ from psycopg.pq import ExecStatus
 BLOCK_BYTES = 1024 * 1024
 
 
-def copied(alias: str, statement: str, params: Sequence[Any]) -> Iterator[tuple[bytes, int]]:
+def copied_out(alias: str, statement: str, params: Sequence[Any]) -> Iterator[tuple[bytes, int]]:
     """The records of a COPY TO STDOUT, many at a time, and how many; raises DatabaseError."""
     connection = connections[alias]
     connection.ensure_connection()
     # With DEBUG, Django's cursor takes no parameters here.
     whole = ClientCursor(connection.connection).mogrify(statement, params)
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(whole) as stream:
-        yield from blocks_of(stream)
+        yield from drained(stream)
 
 
-def blocks_of(stream: Copy) -> Iterator[tuple[bytes, int]]:
-    """psycopg's own loop sets out to wait for each record, which takes half as long as the record."""
+def drained(stream: Copy) -> Iterator[tuple[bytes, int]]:
+    """The same of a stream. psycopg's own loop sets out to wait for each record, which takes longer."""
     libpq = stream.connection.pgconn
     # Records are let go at once: to hold the thousands of a block takes longer than to read them.
     held, count = bytearray(), 0

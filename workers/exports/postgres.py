@@ -15,7 +15,7 @@ from django.db.models import OuterRef, QuerySet
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.copied import copied
+from bulkql.workers.columns.copied import copied_out
 from bulkql.workers.columns.kinds import KINDS, TEXTS
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
@@ -107,7 +107,7 @@ class CopyQuery:
         texts += (["NULL"] if is_guarded else []) + (["1"] if mark else [])
         inner, its_params = self._inner(self.rows)
         statement = f"COPY (SELECT {', '.join(texts)} FROM {inner}) TO STDOUT (FORMAT csv)"  # noqa: S608
-        yield from copied(self.alias, statement, (*lead, *its_params))
+        yield from copied_out(self.alias, statement, (*lead, *its_params))
 
     def _inner(self, rows: QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
         """The rows' columns as the table has them, called c0, c1, ..."""

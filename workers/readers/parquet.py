@@ -26,6 +26,11 @@ FRAME_BYTES = 8 * 1024 * 1024
 #: Bytes of a file that may decode to as much as the limit allows for so many, however few it has.
 LEAST_BYTES = 64 * 1024
 SUFFIX = ".parquet"
+#: Days from 1970 that polars has a calendar for, some 260,000 years; and what a day is in each unit.
+DAYS = 95_000_000
+UNITS = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+#: What polars raises for a moment that Python's calendar has not.
+UNKNOWN_TO_PYTHON = (pl.exceptions.PanicException, ValueError, OverflowError)
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
@@ -61,13 +66,6 @@ class ParquetBeginning:
         self._file.seek(0)
         if self._file.read(4) != b"PAR1":
             raise UnreadableFile("This is not a Parquet file.")
-
-
-#: Days from 1970 that polars has a calendar for, some 260,000 years; and what a day is in each unit.
-DAYS = 95_000_000
-UNITS = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-#: What polars raises for a moment that Python's calendar has not.
-UNKNOWN_TO_PYTHON = (pl.exceptions.PanicException, ValueError, OverflowError)
 
 
 def decoder(path: Path) -> Decoder:
@@ -201,26 +199,34 @@ def nested_as_json(values: pl.Series) -> pl.Series:
     try:
         found = values.to_list()
     except UNKNOWN_TO_PYTHON:
-        return pl.Series([json_at(values, place) for place in range(len(values))], dtype=pl.String)
-    return pl.Series([json_of(value) for value in found], dtype=pl.String)
+        return pl.Series([nested_text_at(values, place) for place in range(len(values))], dtype=pl.String)
+    return pl.Series([nested_text(value) for value in found], dtype=pl.String)
 
 
-def json_at(values: pl.Series, place: int) -> str | None:
+def nested_text_at(values: pl.Series, place: int) -> str | None:
     """One of the values; a moment in it that Python has not is an error of its row."""
     try:
-        return json_of(values[place : place + 1].to_list()[0])
+        return nested_text(values[place : place + 1].to_list()[0])
     except UNKNOWN_TO_PYTHON as error:
         return f"{MARK}{json.dumps({'unreadable': str(error)})}"
 
 
-def json_of(value: Any) -> str | None:
-    return None if value is None else json.dumps(in_json(value), default=str)
+def nested_text(value: Any) -> str | None:
+    """A list or a struct as JSON; null is null."""
+    if value is None:
+        return None
+    try:
+        return json.dumps(value, default=plain_text)
+    except TypeError:  # a map may have keys that are no texts
+        return json.dumps(with_text_keys(value), default=plain_text)
 
 
-def in_json(value: Any) -> Any:
-    """Bytes, and keys that are no texts, as texts."""
+def plain_text(value: Any) -> str:
+    """What JSON has no kind for, as text."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def with_text_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(in_json(key)): in_json(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [in_json(one) for one in value]
-    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
+        return {plain_text(key): with_text_keys(one) for key, one in value.items()}
+    return [with_text_keys(one) for one in value] if isinstance(value, list) else value
