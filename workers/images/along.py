@@ -15,6 +15,7 @@ import polars as pl
 from django.db import connections, models
 from django.db.models.deletion import Collector
 
+from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.conf import limits
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.expected import rows_by_pk
@@ -107,10 +108,8 @@ def fellows_of(
         f"SELECT s.pk, {literal(alias, columns or image_columns(model))}, {shown}"  # noqa: S608
         f" FROM {rows_by_pk(model, alias)} ORDER BY s.pk FOR UPDATE OF t"
     )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, [pks])
-        schema = dict.fromkeys(["pk", "image", *map(key_name, keys)], pl.String)
-        return Fellows(model, pl.DataFrame(cursor.fetchall(), schema=schema, orient="row"))
+    schema = dict.fromkeys(["pk", "image", *map(key_name, keys)], pl.String)
+    return Fellows(model, frame_of(alias, sql, [pks], schema))
 
 
 def key_name(column: str) -> str:

@@ -14,6 +14,7 @@ import polars as pl
 from django.db import connections, models
 
 from bulkql.workers.backends import backend
+from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at
 from bulkql.workers.images.literals import image_columns, image_fields, mark
@@ -34,9 +35,7 @@ def marks_of(
         return marks_by_orm(model, alias, pks, columns)
     wanted = image_columns(model) if columns is None else columns
     sql = f"SELECT s.place - 1, {mark(alias, model, wanted)} FROM {rows_by_pk(model, alias)}"  # noqa: S608
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, [list(pks)])
-        return pl.DataFrame(cursor.fetchall(), schema=MARKS, orient="row")
+    return frame_of(alias, sql, [list(pks)], MARKS)
 
 
 def rows_by_pk(model: type[models.Model], alias: str) -> str:

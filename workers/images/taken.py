@@ -13,8 +13,9 @@ from enum import StrEnum
 import polars as pl
 from cryptography.fernet import InvalidToken
 from django.apps import apps
-from django.db import connections, models
+from django.db import models
 
+from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import HookFailed
 from bulkql.workers.frames import ROW, ROW_NUMBER, pack, unpack
@@ -86,9 +87,7 @@ def taken(
         f"SELECT s.place - 1, {literal(alias, wanted)} FROM {rows_by_pk(model, alias)}"  # noqa: S608
         " ORDER BY s.pk FOR UPDATE OF t"
     )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, [rows["pk"].to_list()])
-        found = pl.DataFrame(cursor.fetchall(), schema={"place": pl.Int64, "image": pl.String}, orient="row")
+    found = frame_of(alias, sql, [rows["pk"].to_list()], {"place": pl.Int64, "image": pl.String})
     placed = rows.select(ROW, "pk").with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
     return Images(part, model, wanted, placed.join(found, on="place", maintain_order="left").select(*IMAGES))
 

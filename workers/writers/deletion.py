@@ -15,7 +15,7 @@ from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.copied import copied_out
+from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.images.along import images_along
@@ -85,10 +85,8 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
 
 def delete_with_images(plan: Plan, statement: str, params: list[Any], rows: pl.DataFrame) -> Written:
     """The same, where the statement gives the primary keys and the images of the rows that go."""
-    copy = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
-    records = b"".join(block for block, _ in copied_out(plan.resource.database, copy, params))
+    went = frame_of(plan.resource.database, statement, params, {"value": pl.String, "image": pl.String})
     check_now(plan.resource.database)
-    went = pl.read_csv(records, has_header=False, raise_if_empty=False, schema={"value": pl.String, "image": pl.String})
     went = went.select("image", key=comparable_keys(plan.resource.pk, went["value"]))
     rows = rows.with_columns(plan.resource.pk.comparable(rows[plan.resource.pk.name]).alias("key"))
     rows = rows.join(went, on="key", how="left", maintain_order="left")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 
+from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
@@ -98,28 +99,30 @@ def found_rows(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -
 
 def locked(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
     """The same, all of them locked, in the order of their keys."""
-    return matched(plan, table, wanted, user, "true", "FOR UPDATE OF t")
+    return matched(plan, table, wanted, user, "true", f"ORDER BY {pk_of(plan, table)} FOR UPDATE OF t")
 
 
 def matched(
     plan: Plan, table: Table, wanted: pl.Series, user: User | None, differs: str, locks: str = ""
 ) -> pl.DataFrame:
     """The same; `differs` and `locks` in SQL."""
-    quote = connections[plan.resource.database].ops.quote_name
-    pk = f"t.{quote(table.pk)}"
+    quote, pk = connections[plan.resource.database].ops.quote_name, pk_of(plan, table)
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     image = image_sql(plan) if locks else "NULL::text"
-    with connections[plan.resource.database].cursor() as cursor:
-        cursor.execute(
-            f"SELECT s.{quote(ROW)}, {pk}::text, {visible}, {differs}, {image} FROM {STAGING} s"  # noqa: S608
-            f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
-            f" WHERE s.{quote(ROW)} = ANY(%s::int[]) ORDER BY {pk} {locks}",
-            [*params, array(wanted)],
-        )
-        schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean, "image": pl.String}
-        found = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
+    query = (
+        f"SELECT s.{quote(ROW)}, {pk}, ({visible})::text, ({differs})::text, {image} FROM {STAGING} s"  # noqa: S608
+        f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
+        f" WHERE s.{quote(ROW)} = ANY(%s::int[]) {locks}"
+    )
+    schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean, "image": pl.String}
+    found = frame_of(plan.resource.database, query, [*params, array(wanted)], schema)
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
+
+
+def pk_of(plan: Plan, table: Table) -> str:
+    """The primary key of a row `t` of the table."""
+    return f"t.{connections[plan.resource.database].ops.quote_name(table.pk)}"
 
 
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:
