@@ -8,7 +8,6 @@ from http import HTTPStatus
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import dj_database_url
 from corsheaders.defaults import default_headers
@@ -195,17 +194,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
         **DATABASES["default"].get("OPTIONS", {}),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-
-def redis_database(url: str, offset: int) -> str:
-    """The URL of the Redis database that many places further."""
-    parts = urlsplit(url)
-    number = int(parts.path.strip("/") or 0) + offset
-    return urlunsplit(parts._replace(path=f"/{number}"))
-
-
-#: dramatiq's own database: a flush of one is not a flush of the other.
-BULKQL_QUEUE_URL = redis_database(REDIS_URL, 1)
 
 CHANNEL_LAYERS = {
     "default": {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
 #: Where nothing is set; a system check says so.
@@ -26,10 +27,10 @@ def queue_url() -> str:
 
 
 def next_database(url: str) -> str:
-    """The URL of the Redis database that comes next."""
-    parts = urlsplit(url)
-    number = parts.path.strip("/")
-    return urlunsplit(parts._replace(path=f"/{int(number or 0) + 1}"))
+    """The URL of the Redis database that comes next: also of one behind a socket, unix:///run/redis.sock?db=1."""
+    address, _, query = url.partition("?")
+    number = int(parse_url(url).get("db", 0))  # `db` counts before a number in the path, for whoever reads URLs
+    return f"{address}?{urlencode({**dict(parse_qsl(query)), 'db': number + 1})}"
 
 
 def client_of(url: str) -> redis.Redis:
