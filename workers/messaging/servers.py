@@ -29,7 +29,7 @@ def queue_url() -> str:
 def next_database(url: str) -> str:
     """The URL of the Redis database that comes next: also of one behind a socket, unix:///run/redis.sock?db=1."""
     address, _, query = url.partition("?")
-    number = int(parse_url(url).get("db", 0))  # `db` counts before a number in the path, for whoever reads URLs
+    number = int(parse_url(url).get("db", 0))  # type: ignore[no-untyped-call]
     return f"{address}?{urlencode({**dict(parse_qsl(query)), 'db': number + 1})}"
 
 
