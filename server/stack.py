@@ -242,14 +242,14 @@ def remember(data: Path, state: dict[str, str]) -> None:
 def wait_until_ready(url: str, supervisor: subprocess.Popen[bytes], data: Path) -> None:
     """Until /readyz says that it is; raises SystemExit with the log's end."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and supervisor.poll() is None:
-        try:
+    # One client: each reads the system's certificates, which takes as long as ten questions.
+    with httpx.Client(timeout=5) as client:
+        while time.monotonic() < deadline and supervisor.poll() is None:
             # A project of its own may have no /readyz: then it is enough that it answers.
-            if httpx.get(f"{url}/readyz", timeout=5).status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)  # the service has no way to call back
+            with suppress(httpx.HTTPError):
+                if client.get(f"{url}/readyz").status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                    return
+            time.sleep(0.1)  # the service has no way to call back
     log = data / "log" / "web.log"
     end = log.read_text()[-2000:] if log.exists() else "(no log)"
     raise SystemExit(f"The service did not start; {log} ends with:\n{end}")

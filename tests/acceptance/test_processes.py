@@ -141,7 +141,7 @@ def test_postgresql_that_is_killed_is_started_again(service: Service):
 
 def is_ready(service: Service) -> bool:
     try:
-        return httpx.get(f"{service.url}/readyz", timeout=10).status_code == httpx.codes.OK
+        return httpx.get(f"{service.url}/readyz", timeout=10, verify=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

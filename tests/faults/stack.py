@@ -139,7 +139,7 @@ def running(data: Path) -> Iterator[Stack]:
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == httpx.codes.OK
+        return httpx.get(f"{url}/readyz", timeout=5, verify=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 
