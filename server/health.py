@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from http import HTTPStatus
 from typing import TypeVar
 
 import redis
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from bulkql.server.auth import failure
 from bulkql.workers.messaging.servers import redis_url
 from bulkql.workers.resources.tables import lacking_tables
 
@@ -44,15 +41,6 @@ def ready(request: HttpRequest) -> HttpResponse:
     status = "ok" if all(checks.values()) and not missing else "unavailable"
     body = {"status": status, **checks, **({"missing": missing} if missing else {})}
     return JsonResponse(body, status=200 if status == "ok" else 503)
-
-
-def failed(request: HttpRequest) -> HttpResponse:
-    """What a request is answered that ended in an exception: never a page, for its readers are programs."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        text = "The database cannot be reached, or has no connection free; try again."
-        return failure(text, "UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE)
-    text = "Something went wrong here; the service's log tells more."
-    return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def answer_of(asked: Future[T], deadline: float) -> T | None:

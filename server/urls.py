@@ -8,8 +8,10 @@ from django.views.generic import RedirectView
 
 from bulkql.server import health
 from bulkql.server.authority import links
+from bulkql.server.door import refusals
 
-handler500 = health.failed
+handler400, handler403 = refusals.bad_request, refusals.forbidden
+handler404, handler500 = refusals.not_found, refusals.failed
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="bulkql:graphiql")),

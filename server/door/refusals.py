@@ -1,0 +1,53 @@
+"""What no view answers -> a line that says so: JSON for programs, a page for people.
+
+Django's own pages for these read the request's body, for a form's token: where it cannot be read, they end as a 500.
+"""
+
+from __future__ import annotations
+
+import sys
+from http import HTTPStatus
+
+from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import escape
+
+from bulkql.server.auth import failure
+
+PAGE = "<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+JSON, HTML = "application/json", "text/html"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For handler400: a host that is not ours, a cookie or a form that cannot be read."""
+    text = f"The request cannot be read: {type(exception).__name__}."
+    if isinstance(exception, DisallowedHost):
+        text = f"The host {request.META.get('HTTP_HOST', '')!r} is not served here; ALLOWED_HOSTS lists those that are."
+    return refusal(request, text, "BAD_INPUT", HTTPStatus.BAD_REQUEST)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For handler403."""
+    return refusal(request, "You may not do this.", "FORBIDDEN", HTTPStatus.FORBIDDEN)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For handler404."""
+    return refusal(request, f"There is nothing at {request.path}.", "NOT_FOUND", HTTPStatus.NOT_FOUND)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """For handler500: what ended in an exception."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        text = "The database cannot be reached, or has no connection free; try again."
+        return failure(text, "UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE)
+    text = "Something went wrong here; the service's log tells more."
+    return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def refusal(request: HttpRequest, text: str, code: str, status: HTTPStatus) -> HttpResponse:
+    """In the form that the client reads; programs that take anything get JSON."""
+    if request.get_preferred_type([JSON, HTML]) == HTML:
+        return HttpResponse(PAGE.format(title=status.phrase, text=escape(text)), status=status)
+    return failure(text, code, status)
