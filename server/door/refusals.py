@@ -23,7 +23,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """For handler400: a host that is not ours, a cookie or a form that cannot be read."""
     text = f"The request cannot be read: {type(exception).__name__}."
     if isinstance(exception, DisallowedHost):
-        text = f"The host {request.META.get('HTTP_HOST', '')!r} is not served; ALLOWED_HOSTS (BULKQL_HOSTS) names those that are."
+        host = request.META.get("HTTP_HOST", "")
+        text = f"The host {host!r} is not served; ALLOWED_HOSTS (BULKQL_HOSTS) names those that are."
     return refusal(request, text, "BAD_INPUT", HTTPStatus.BAD_REQUEST)
 
 
