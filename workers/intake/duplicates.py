@@ -6,7 +6,7 @@ verdict never depends on the size of chunks or on who writes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.frames import GIVES_TO, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, given
 from bulkql.workers.intake.names import columns_of, named_by_value
-from bulkql.workers.intake.spill import Spill
+from bulkql.workers.intake.spill import Part, Spill
 from bulkql.workers.intake.trades import TradeSearch
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
@@ -106,7 +106,8 @@ def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
     repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
     with closing(Superseded()) as verdicts, closing(TradeSearch(plan, user)) as trades:
         for key in repeated:
-            verdicts.add(losers(hashed(plan, values, key, 0), key))
+            for found in losers(Part([], [hashed(plan, values, key, 0)]), key):
+                verdicts.add(found)
         # One row alone is in nobody's way.
         if raw.height > 1:
             trades.add(ready, 0)
@@ -133,7 +134,8 @@ def find_superseded(plan: Plan, frames: Iterable[pl.DataFrame], user: User | Non
             row += raw.height
         for key, spill in zip(keys, hashes, strict=True):
             for part in spill.parts():
-                verdicts.add(losers(part, key))
+                for found in losers(part, key):
+                    verdicts.add(found)
         settle(verdicts, trades)
     return verdicts
 
@@ -201,14 +203,31 @@ def hashed(plan: Plan, values: pl.DataFrame, key: UniqueKey, row_start: int) -> 
     return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
 
 
-def losers(hashes: pl.DataFrame, key: UniqueKey) -> pl.DataFrame:
+def losers(part: Part, key: UniqueKey) -> Iterator[pl.DataFrame]:
     """All rows of a key but its last."""
     name = ", ".join(graphql_name(field) for field in key.fields)
-    # Half of a hash leaves next to nothing to compare as a whole, which takes ten times the memory.
-    return (
-        hashes.filter(pl.col("low").is_duplicated())
-        .filter(pl.struct("low", "high").is_duplicated())
-        .with_columns(pl.col("row").max().over("low", "high").alias(SUPERSEDED_BY))
-        .filter(pl.col("row") < pl.col(SUPERSEDED_BY))
-        .select("row", SUPERSEDED_BY, pl.lit(name).alias(SUPERSEDED_KEY))
-    )
+    winners = repeated_keys(part)
+    for hashes in part.batches() if winners.height else ():
+        found = hashes.join(winners, on=["low", "high"], maintain_order="left")
+        lost = found.filter(pl.col("row") < pl.col(SUPERSEDED_BY))
+        yield lost.select("row", SUPERSEDED_BY, pl.lit(name).alias(SUPERSEDED_KEY))
+
+
+def repeated_keys(part: Part) -> pl.DataFrame:
+    """The keys that come again, each with its last row: `low`, `high`, SUPERSEDED_BY."""
+    batches = part.batches()
+    hashes = next(batches)
+    if (more := next(batches, None)) is None:
+        # Half of a hash leaves next to nothing to compare as a whole, which takes ten times the memory.
+        hashes = hashes.filter(pl.col("low").is_duplicated())
+    found = counted(hashes)
+    while more is not None:
+        found = pl.concat([found, counted(more)])
+        found = found.group_by("low", "high").agg(pl.col(SUPERSEDED_BY).max(), pl.col("times").sum())
+        more = next(batches, None)
+    return found.filter(pl.col("times") > 1).drop("times")
+
+
+def counted(hashes: pl.DataFrame) -> pl.DataFrame:
+    """Each key once: its last row, and how many there are."""
+    return hashes.group_by("low", "high").agg(pl.col("row").max().alias(SUPERSEDED_BY), times=pl.len())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,36 @@ from bulkql.workers.scratch import Scratch
 
 #: Rows that are held before they go to disk.
 HELD_ROWS = 250_000
+#: Rows of a part that are looked at together.
+BATCH_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one bucket, or of all; they can be gone through again and again.
+
+    Whatever the rows are, many of them may be of one bucket: who reads them as a whole may take any amount of memory.
+    """
+
+    files: Sequence[Path]
+    held: Sequence[pl.DataFrame]
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The rows in the order in which they were added, about BATCH_ROWS at a time."""
+        some: list[pl.DataFrame] = []
+        rows = 0
+        for frame in self._frames():
+            some.append(frame)
+            rows += frame.height
+            if rows >= BATCH_ROWS:
+                yield pl.concat(some)
+                some, rows = [], 0
+        if some:
+            yield pl.concat(some)
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        yield from map(pl.read_ipc, self.files)
+        yield from self.held
 
 
 class Spill:
@@ -36,18 +67,21 @@ class Spill:
         held = {bucket for frame in self._held for bucket in frame["bucket"].unique()}
         return sorted(held | {int(path.stem.partition("-")[0]) for path in self._files("*")})
 
-    def parts(self) -> Iterator[pl.DataFrame]:
-        """All rows, bucket by bucket; in one piece where they never went to disk."""
+    def parts(self) -> Iterator[Part]:
+        """All rows, bucket by bucket; in one part where they never went to disk."""
         if self._directory is None:
-            yield from [pl.concat(self._held)] if self._held else []
+            yield from [Part([], self._held)] if self._held else []
         else:
-            yield from map(self.read, self.buckets())
+            yield from map(self.part, self.buckets())
+
+    def part(self, bucket: int) -> Part:
+        """The rows of a bucket."""
+        return Part(self._files(f"{bucket}-*"), [frame.filter(pl.col("bucket") == bucket) for frame in self._held])
 
     def read(self, bucket: int) -> pl.DataFrame:
-        """All rows of a bucket, in the order in which they were added."""
-        stored = [pl.read_ipc(path) for path in self._files(f"{bucket}-*")]
-        held = [frame.filter(pl.col("bucket") == bucket) for frame in self._held]
-        return pl.concat([*stored, *held]) if held or stored else pl.DataFrame()
+        """All rows of a bucket that has no more than memory can hold, in the order in which they were added."""
+        found = list(self.part(bucket).batches())
+        return pl.concat(found) if found else pl.DataFrame()
 
     def close(self) -> None:
         """Forget everything."""

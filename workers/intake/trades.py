@@ -63,19 +63,28 @@ class TradeSearch:
         """
         of_key = ["number", "low", "high"]
         labels = {number: one.label for number, one in enumerate(self.constraints)}
+        label = pl.col("number").replace_strict(labels, return_dtype=pl.String).alias(SUPERSEDED_KEY)
         for part in self._moves.parts():
-            takers = part.filter("takes").with_columns(pl.col("row").max().over(of_key).alias(SUPERSEDED_BY))
-            label = pl.col("number").replace_strict(labels, return_dtype=pl.String)
-            lost = takers.filter(pl.col("row") < pl.col(SUPERSEDED_BY)).sort("row", "number")
-            winners = takers.filter(pl.col("row") == pl.col(SUPERSEDED_BY))
-            pairs = part.filter(~pl.col("takes")).join(winners, on=of_key, suffix="_taking")
-            yield (
-                lost.select("row", SUPERSEDED_BY, label.alias(SUPERSEDED_KEY)),
-                pairs.filter(pl.col("row") != pl.col("row_taking")).select(gives="row", takes="row_taking").unique(),
-            )
+            winners = last_takers(part.batches(), of_key)
+            for moves in part.batches():
+                found = moves.join(winners, on=of_key, maintain_order="left")
+                lost = found.filter(pl.col("takes") & (pl.col("row") < pl.col(SUPERSEDED_BY))).sort("row", "number")
+                giving = found.filter(~pl.col("takes") & (pl.col("row") != pl.col(SUPERSEDED_BY)))
+                yield lost.select("row", SUPERSEDED_BY, label), giving.select(gives="row", takes=SUPERSEDED_BY).unique()
 
     def close(self) -> None:
         self._moves.close()
+
+
+def last_takers(batches: Iterator[pl.DataFrame], of_key: list[str]) -> pl.DataFrame:
+    """What rows take, each once, with the last row that does: the columns of the key, and SUPERSEDED_BY."""
+    last = pl.col(SUPERSEDED_BY).max()
+    found: pl.DataFrame | None = None
+    for moves in batches:
+        takers = moves.filter("takes").select(*of_key, pl.col("row").alias(SUPERSEDED_BY))
+        found = (takers if found is None else pl.concat([found, takers])).group_by(of_key).agg(last)
+    assert found is not None
+    return found
 
 
 def constraints_to_search(plan: Plan) -> list[Constraint]:

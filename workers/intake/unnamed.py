@@ -212,7 +212,8 @@ def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Unn
     columns = [plan.columns[name] for name in plan.match_by]
     with closing(Spill()) as named, closing(Spill()) as scope:
         for some in keys:
-            named.add(hashes(some.rows.select(one.comparable(some.rows[one.name]).alias(one.name) for one in columns)))
+            keys_of_rows = some.rows.select(one.comparable(some.rows[one.name]).alias(one.name) for one in columns)
+            named.add(hashes(keys_of_rows).unique())
         rows = 0
         for page in pages(plan, user):
             values = [one.series(page[one.name], [str(value) for value in page[one.name]]) for one in columns]

@@ -181,6 +181,22 @@ def test_nothing_stays_on_the_disk_when_the_file_breaks_off(monkeypatch, tmp_pat
     assert list(Path(tmp_path).iterdir()) == []
 
 
+def test_rows_of_one_key_are_never_in_memory_all_at_once(monkeypatch):
+    """A file of 20 MB can name one key ten million times."""
+    monkeypatch.setattr(spill, "HELD_ROWS", 100)
+    monkeypatch.setattr(spill, "BATCH_ROWS", 100)
+    monkeypatch.setattr(duplicates, "SPAN", 100)
+    heights, concat = [], pl.concat
+    frames = [raw_frame(creating(Seats(Seat)), [{"code": "a"}] * 100) for _ in range(50)]
+    monkeypatch.setattr(pl, "concat", lambda some, **how: heights.append(sum(map(len, some))) or concat(some, **how))
+
+    with closing(find_superseded(creating(Seats(Seat)), frames, None)) as found:
+        marked = [found.mark(frame, 100 * place) for place, frame in enumerate(frames)]
+
+    assert concat(marked)[SUPERSEDED_BY].to_list() == [4_999] * 4_999 + [None]
+    assert max(heights) <= 300
+
+
 few = st.integers(0, 3)
 maybe = st.one_of(few, st.none(), st.just(...))
 ROW = st.fixed_dictionaries(
@@ -226,11 +242,12 @@ def model_of(rows):
     rows=st.lists(ROW, min_size=1, max_size=25),
     cuts=st.tuples(CUT, CUT),
     held_rows=st.sampled_from([1, 3, 1_000_000]),
+    batch_rows=st.sampled_from([1, 4, 1_000_000]),
     span=st.sampled_from([1, 4, 1_000_000]),
     parts=st.sampled_from([1, 16]),
 )
 def test_verdicts_are_those_of_the_model_however_rows_are_cut_and_wherever_they_wait(
-    rows, cuts, held_rows, span, parts
+    rows, cuts, held_rows, batch_rows, span, parts
 ):
     rows = [{name: value for name, value in row.items() if value is not ...} for row in rows]
     resource = Seats(Seat)
@@ -240,6 +257,7 @@ def test_verdicts_are_those_of_the_model_however_rows_are_cut_and_wherever_they_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "HELD_ROWS", held_rows)
+        patch.setattr(spill, "BATCH_ROWS", batch_rows)
         patch.setattr(duplicates, "SPAN", span)
         patch.setattr(duplicates, "PARTS", parts)
         found = verdicts_of(resource, read, marked)
