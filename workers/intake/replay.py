@@ -10,7 +10,9 @@ import polars as pl
 from bulkql.workers.scratch import Scratch
 
 #: Bytes of frames that are held before they go to disk.
-HELD_BYTES = 8 * 1024 * 1024
+HELD_BYTES = 16 * 1024 * 1024
+#: What a cell takes beside the bytes of its text, which is all that polars counts.
+CELL_BYTES = 16
 
 
 class ReplayBuffer:
@@ -26,7 +28,7 @@ class ReplayBuffer:
         """The same frames, each recorded as it comes by."""
         for frame in frames:
             self._held.append(frame)
-            self._held_bytes += int(frame.estimated_size())
+            self._held_bytes += int(frame.estimated_size()) + CELL_BYTES * frame.height * frame.width
             if self._held_bytes >= HELD_BYTES:
                 self._flush()
             yield frame

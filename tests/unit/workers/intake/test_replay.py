@@ -51,3 +51,12 @@ def test_frames_that_went_to_disk_leave_it_as_they_are_read(monkeypatch, tmp_pat
         assert (stored, len(list(Path(tmp_path).rglob("*.arrow")))) == (len(FRAMES), len(FRAMES) - 1)
 
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_cells_count_and_not_only_their_texts(monkeypatch, tmp_path):
+    """A million cells of one letter take sixteen megabytes more than their letters."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with closing(ReplayBuffer()) as recorded:
+        list(recorded.recording([pl.DataFrame({"a": ["x"] * 600_000}) for _ in range(2)]))
+
+        assert len(list(Path(tmp_path).rglob("*.arrow"))) == 2
