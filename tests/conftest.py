@@ -16,6 +16,7 @@ from bulkql.workers.models import Operation
 from bulkql.workers.operations.steps import run
 from bulkql.workers.resources.registry import resource_named
 from tests.emptying import empty
+from tests.leftovers import end_sessions
 
 Create = Callable[..., "Done"]
 Bulk = Callable[..., "Done"]
@@ -45,6 +46,30 @@ def _quick_ends() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """pytest-django's, and no session that a test left behind keeps the database from being dropped."""
+    yield
+    with django_db_blocker.unblock():
+        left = end_sessions()
+    # Of a process of xdist, what is to be said is said by the one that started it.
+    getattr(request.config, "workeroutput", LEFT)["left"] = left
+
+
+#: What this process has to say, or was told.
+LEFT: dict[str, list[str]] = {}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    LEFT.setdefault("left", []).extend(getattr(node, "workeroutput", {}).get("left", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for session in LEFT.get("left", []):
+        terminalreporter.write_line(f"A test left a session of the database open: {session}")
 
 
 @pytest.fixture
