@@ -31,7 +31,7 @@ from tests.fuzz.cases import Case, case_of
 from tests.fuzz.tally import Tally
 
 #: Seconds of CPU that a case may take, and beside them a process that decodes it: it starts, and imports its library.
-MOST_SECONDS, START_SECONDS = 2, 3
+MOST_SECONDS, START_SECONDS = 2, 4
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 

@@ -192,12 +192,13 @@ def cells_in_frame(
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
     errors = faults_as_json(frame, plan, fields, broken)
+    present = frozenset(frame.columns)
     cells = (
         with_nulls(with_shown(pl.col(str(place)), broken.shown.get(place, {})), options).alias(
             field or ignored(place, name)
         )
         for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
-        if str(place) in frame.columns
+        if str(place) in present
     )
     return frame.select(*cells, *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []))
 

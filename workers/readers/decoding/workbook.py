@@ -104,6 +104,10 @@ def chosen(workbook: Any, wanted: str | None) -> str:
     return str(found[0])
 
 
+#: Where every spreadsheet ends, at XFD. A damaged place of a cell may be any number.
+MOST_COLUMNS = 16_384
+
+
 class Sheet:
     """A sheet whose header is known, and whose rows are read once."""
 
@@ -125,6 +129,8 @@ class Sheet:
         """The names of columns: those in the row that was named, or in the first that has any."""
         for line, row in self._rows:
             if any(map(is_filled, row)) if header_row is None else line == header_row - 1:
+                if len(row) > MOST_COLUMNS:
+                    raise Unsuitable(f"The sheet {name!r} has {len(row):,} columns; no spreadsheet has over 16,384")
                 names = [cell_text(value, "text").strip() for value in row]
                 if not any(names):
                     raise Unsuitable(f"Row {header_row} of the sheet {name!r} is empty; `headerRow` names the header's")

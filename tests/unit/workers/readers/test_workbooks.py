@@ -299,6 +299,15 @@ def test_a_cell_far_to_the_right_alone_is_an_error_of_its_row():
     assert [len(found) for found in errors(read(stored(book)))] == [1, 0]
 
 
+def test_a_cell_beyond_all_columns_is_refused():
+    """One damaged letter more in the place of a cell makes a sheet of 246,818 columns."""
+    far = rewritten(
+        stored(sheet(["char"], ["a"])), "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b"A2", b"NABZ2")
+    )
+
+    assert "has 246,818 columns; no spreadsheet has over 16,384" in refused(far)
+
+
 def test_xml_that_unpacks_to_more_than_the_memory_is_refused(monkeypatch):
     most = replace(limits(), workbook_memory_bytes=64 * 1024 * 1024)
     monkeypatch.setattr(workbooks, "limits", lambda: most)
