@@ -130,7 +130,8 @@ class Sheet:
         for line, row in self._rows:
             if any(map(is_filled, row)) if header_row is None else line == header_row - 1:
                 if len(row) > MOST_COLUMNS:
-                    raise Unsuitable(f"The sheet {name!r} has {len(row):,} columns; no spreadsheet has over 16,384")
+                    told = f"The sheet {name!r} has {len(row):,} columns; no spreadsheet has over {MOST_COLUMNS:,}"
+                    raise Unsuitable(f"{told}. Delete those beside the data, or send it as CSV")
                 names = [cell_text(value, "text").strip() for value in row]
                 if not any(names):
                     raise Unsuitable(f"Row {header_row} of the sheet {name!r} is empty; `headerRow` names the header's")
