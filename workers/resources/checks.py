@@ -308,7 +308,12 @@ def check_limits(**_: Any) -> list[CheckMessage]:
         given = getattr(settings, setting_name(field.name), None)
         default: Any = field.default
         value = values[field.name] = default if given is None else given
-        least = min(1, int(default))  # 0 is no limit, where that is the default
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                hint = f"It is True or False; by default {default}."
+                found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))
+            continue
+        least = min(1, default)  # 0 is no limit, where that is the default
         if not isinstance(value, int) or value < least:
             hint = f"It is a whole number of at least {least}; by default {field.default}."
             found.append(Error(f"{setting_name(field.name)} is {value!r}.", hint=hint, id="bulkql.E009"))

@@ -193,6 +193,14 @@ def test_limits_are_whole_numbers(settings, value):
     ]
 
 
+@pytest.mark.parametrize("value", [True, False, 0, "false"])
+def test_what_is_on_or_off_is_true_or_false(settings, value):
+    settings.BULKQL_KEEPS_IMAGES = value
+
+    hints = [] if isinstance(value, bool) else ["It is True or False; by default True."]
+    assert [error.hint for error in check_limits()] == hints
+
+
 def test_a_limit_that_is_none_by_default_may_be_none(settings):
     settings.BULKQL_MAX_ROWS_PER_SECOND = 0
     assert check_limits() == []
