@@ -242,7 +242,7 @@ def remember(data: Path, state: dict[str, str]) -> None:
 def wait_until_ready(url: str, supervisor: subprocess.Popen[bytes], data: Path) -> None:
     """Until /readyz says that it is; raises SystemExit with the log's end."""
     deadline = time.monotonic() + START_SECONDS
-    # One client: each reads the system's certificates, which takes as long as ten questions.
+    # One client for all questions: each new one reads the system's certificates first.
     with httpx.Client(timeout=5) as client:
         while time.monotonic() < deadline and supervisor.poll() is None:
             # A project of its own may have no /readyz: then it is enough that it answers.

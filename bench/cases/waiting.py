@@ -40,7 +40,7 @@ def async_100(stage: Stage) -> Timing:
     """ASYNC operation of 100 rows on an idle service, to the final event."""
     timings = []
     for rows in slices(stage.work.sent, ASYNC_ROWS):
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # the service is to be idle
         timings.append(send_rows(stage, "Create", rows))
     return Timing(
         seconds=median(one.seconds for one in timings),
@@ -67,13 +67,13 @@ def beside_million(stage: Stage) -> Timing:
     operation = stage.client.post(body)["bulkCreate"]["id"]
     waited = []
     while (seen := state(stage, operation))["processed"] == 0 and seen["state"] in ("QUEUED", "RUNNING"):
-        time.sleep(PAUSE_SECONDS / 10)
+        time.sleep(PAUSE_SECONDS / 10)  # as a script asks
     for rows in slices(stage.work.more, ASYNC_ROWS):
         timing = send_rows(stage, "Create", rows)
         # One that ended after the large operation had nothing to wait for.
         if state(stage, operation)["state"] == "RUNNING":
             waited.append(timing.seconds)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # spread over the large operation
     stage.client.watch(operation)
     if not waited:
         raise SystemExit("The large operation was over before the small one; give it more rows.")

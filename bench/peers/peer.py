@@ -129,7 +129,7 @@ def wait_for_task(client: httpx.Client, task: str) -> None:
             return
         if status["state"] == "FAILURE":
             raise PeerFailed(f"The task failed: {status['error']}")
-        time.sleep(ASK_SECONDS)
+        time.sleep(ASK_SECONDS)  # it can only be asked
     raise PeerFailed(f"The task was not done after {PATIENCE_SECONDS} s.")
 
 
@@ -194,7 +194,7 @@ def wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> Non
         try:
             client.get("/")
         except httpx.TransportError:
-            time.sleep(ASK_SECONDS)
+            time.sleep(ASK_SECONDS)  # it cannot call back
         else:
             return
     raise PeerFailed("Its server does not answer.")

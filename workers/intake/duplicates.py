@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,7 +17,7 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.frames import GIVES_TO, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, given
 from bulkql.workers.intake.names import columns_of, named_by_value
-from bulkql.workers.intake.spill import Part, Spill
+from bulkql.workers.intake.spill import Spill, SpilledRows, last_rows
 from bulkql.workers.intake.trades import TradeSearch
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
@@ -106,7 +107,7 @@ def marked(plan: Plan, raw: pl.DataFrame, user: User | None) -> pl.DataFrame:
     repeated = [key for key in plan.keys if values.select(columns_of_key(plan, key)).is_duplicated().any()]
     with closing(Superseded()) as verdicts, closing(TradeSearch(plan, user)) as trades:
         for key in repeated:
-            for found in losers(Part([], [hashed(plan, values, key, 0)]), key):
+            for found in losers(SpilledRows([], [hashed(plan, values, key, 0)]), key):
                 verdicts.add(found)
         # One row alone is in nobody's way.
         if raw.height > 1:
@@ -203,31 +204,18 @@ def hashed(plan: Plan, values: pl.DataFrame, key: UniqueKey, row_start: int) -> 
     return frame.with_columns(bucket=(pl.col("low") % PARTS).cast(pl.Int64))
 
 
-def losers(part: Part, key: UniqueKey) -> Iterator[pl.DataFrame]:
+def losers(rows: SpilledRows, key: UniqueKey) -> Iterator[pl.DataFrame]:
     """All rows of a key but its last."""
     name = ", ".join(graphql_name(field) for field in key.fields)
-    winners = repeated_keys(part)
-    for hashes in part.batches() if winners.height else ():
+    winners = last_rows(candidates(rows), ["low", "high"])
+    for hashes in rows.batches() if winners.height else ():
         found = hashes.join(winners, on=["low", "high"], maintain_order="left")
-        lost = found.filter(pl.col("row") < pl.col(SUPERSEDED_BY))
-        yield lost.select("row", SUPERSEDED_BY, pl.lit(name).alias(SUPERSEDED_KEY))
+        lost = found.filter(pl.col("row") < pl.col("last"))
+        yield lost.select("row", pl.col("last").alias(SUPERSEDED_BY), pl.lit(name).alias(SUPERSEDED_KEY))
 
 
-def repeated_keys(part: Part) -> pl.DataFrame:
-    """The keys that come again, each with its last row: `low`, `high`, SUPERSEDED_BY."""
-    batches = part.batches()
-    hashes = next(batches)
-    if (more := next(batches, None)) is None:
-        # Half of a hash leaves next to nothing to compare as a whole, which takes ten times the memory.
-        hashes = hashes.filter(pl.col("low").is_duplicated())
-    found = counted(hashes)
-    while more is not None:
-        found = pl.concat([found, counted(more)])
-        found = found.group_by("low", "high").agg(pl.col(SUPERSEDED_BY).max(), pl.col("times").sum())
-        more = next(batches, None)
-    return found.filter(pl.col("times") > 1).drop("times")
-
-
-def counted(hashes: pl.DataFrame) -> pl.DataFrame:
-    """Each key once: its last row, and how many there are."""
-    return hashes.group_by("low", "high").agg(pl.col("row").max().alias(SUPERSEDED_BY), times=pl.len())
+def candidates(rows: SpilledRows) -> Iterator[pl.DataFrame]:
+    """The rows whose key may come again: all of them, where they are too many to be compared at once."""
+    first, *more = islice(rows.batches(), 2)
+    # Half of a hash leaves next to nothing to compare as a whole, which takes ten times the memory.
+    yield from rows.batches() if more else [first.filter(pl.col("low").is_duplicated())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ BATCH_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SpilledRows:
     """Rows of one bucket, or of all; they can be gone through again and again.
 
     Whatever the rows are, many of them may be of one bucket: who reads them as a whole may take any amount of memory.
@@ -44,6 +44,16 @@ class Part:
         yield from self.held
 
 
+def last_rows(batches: Iterable[pl.DataFrame], of_key: Sequence[str]) -> pl.DataFrame:
+    """Each key once: its columns, and `last`, the highest `row` that has it."""
+    found: pl.DataFrame | None = None
+    for batch in batches:
+        some = batch.select(*of_key, last="row")
+        found = (some if found is None else pl.concat([found, some])).group_by(of_key).agg(pl.col("last").max())
+    assert found is not None
+    return found
+
+
 class Spill:
     """Frames of one schema, divided by the integer column `bucket`; small ones never touch the disk."""
 
@@ -67,16 +77,17 @@ class Spill:
         held = {bucket for frame in self._held for bucket in frame["bucket"].unique()}
         return sorted(held | {int(path.stem.partition("-")[0]) for path in self._files("*")})
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[SpilledRows]:
         """All rows, bucket by bucket; in one part where they never went to disk."""
         if self._directory is None:
-            yield from [Part([], self._held)] if self._held else []
+            yield from [SpilledRows([], self._held)] if self._held else []
         else:
             yield from map(self.part, self.buckets())
 
-    def part(self, bucket: int) -> Part:
+    def part(self, bucket: int) -> SpilledRows:
         """The rows of a bucket."""
-        return Part(self._files(f"{bucket}-*"), [frame.filter(pl.col("bucket") == bucket) for frame in self._held])
+        held = [frame.filter(pl.col("bucket") == bucket) for frame in self._held]
+        return SpilledRows(self._files(f"{bucket}-*"), held)
 
     def read(self, bucket: int) -> pl.DataFrame:
         """All rows of a bucket that has no more than memory can hold, in the order in which they were added."""

@@ -21,7 +21,7 @@ from bulkql.workers.columns.copying import copy, copy_texts, copy_values, defaul
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.names import columns_of, named_by_value
-from bulkql.workers.intake.spill import Spill
+from bulkql.workers.intake.spill import Spill, last_rows
 from bulkql.workers.resources.constraints import Constraint, constraints_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
@@ -65,26 +65,16 @@ class TradeSearch:
         labels = {number: one.label for number, one in enumerate(self.constraints)}
         label = pl.col("number").replace_strict(labels, return_dtype=pl.String).alias(SUPERSEDED_KEY)
         for part in self._moves.parts():
-            winners = last_takers(part.batches(), of_key)
+            winners = last_rows((moves.filter("takes") for moves in part.batches()), of_key)
             for moves in part.batches():
                 found = moves.join(winners, on=of_key, maintain_order="left")
-                lost = found.filter(pl.col("takes") & (pl.col("row") < pl.col(SUPERSEDED_BY))).sort("row", "number")
-                giving = found.filter(~pl.col("takes") & (pl.col("row") != pl.col(SUPERSEDED_BY)))
-                yield lost.select("row", SUPERSEDED_BY, label), giving.select(gives="row", takes=SUPERSEDED_BY).unique()
+                lost = found.filter(pl.col("takes") & (pl.col("row") < pl.col("last"))).sort("row", "number")
+                giving = found.filter(~pl.col("takes") & (pl.col("row") != pl.col("last")))
+                superseded = lost.select("row", pl.col("last").alias(SUPERSEDED_BY), label)
+                yield superseded, giving.select(gives="row", takes="last").unique()
 
     def close(self) -> None:
         self._moves.close()
-
-
-def last_takers(batches: Iterator[pl.DataFrame], of_key: list[str]) -> pl.DataFrame:
-    """What rows take, each once, with the last row that does: the columns of the key, and SUPERSEDED_BY."""
-    last = pl.col(SUPERSEDED_BY).max()
-    found: pl.DataFrame | None = None
-    for moves in batches:
-        takers = moves.filter("takes").select(*of_key, pl.col("row").alias(SUPERSEDED_BY))
-        found = (takers if found is None else pl.concat([found, takers])).group_by(of_key).agg(last)
-    assert found is not None
-    return found
 
 
 def constraints_to_search(plan: Plan) -> list[Constraint]:

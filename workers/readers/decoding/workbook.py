@@ -22,6 +22,8 @@ LINE = "__line"
 FAULTS = "__faults"
 #: Cells of a frame.
 FRAME_CELLS = 200_000
+#: Where every spreadsheet ends, at XFD. A damaged place of a cell may be any number.
+MOST_COLUMNS = 16_384
 #: What begins each cell of the line below the header in which a template says what its columns are.
 HELP = "\N{CIRCLED LATIN SMALL LETTER I}"
 #: Whole numbers from here on have no cells of their own: 9,007,199,254,740,993 is stored as ...992.
@@ -102,10 +104,6 @@ def chosen(workbook: Any, wanted: str | None) -> str:
         known = ", ".join(f"{one.name!r}{'' if one.name in visible else ' (hidden)'}" for one in sheets[:20])
         raise Unsuitable(f"The workbook has no sheet {wanted!r}; it has {known}")
     return str(found[0])
-
-
-#: Where every spreadsheet ends, at XFD. A damaged place of a cell may be any number.
-MOST_COLUMNS = 16_384
 
 
 class Sheet:
