@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections
 from django.db.models import BigIntegerField, Q, Sum
@@ -40,6 +41,26 @@ def backend(alias: str) -> Backend:
 def whole_sum(name: str, filter: Q | None = None) -> Cast:
     """A sum of whole numbers as one; 0 of nothing. MariaDB, and PostgreSQL for long ones, give a Decimal."""
     return Cast(Coalesce(Sum(name, filter=filter), 0), BigIntegerField())
+
+
+@contextmanager
+def sending_bytes(alias: str) -> Iterator[None]:
+    """For statements that store bytes: PostgreSQL takes them beside the statement, as they are.
+
+    Django writes them into it, two digits for each byte, which takes four times as long.
+    """
+    if not backend(alias).supports_copy:
+        yield
+        return
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    connections[alias].ensure_connection()
+    connection: Any = connections[alias].connection
+    usual, connection.cursor_factory = connection.cursor_factory, ServerBindingCursor
+    try:
+        yield
+    finally:
+        connection.cursor_factory = usual
 
 
 _is_durable: ContextVar[bool] = ContextVar("is_durable", default=False)

@@ -36,6 +36,7 @@ ROW_NUMBER = pl.Int64
 WORDS = {"path": pl.String, "code": pl.String, "message": pl.String, "data": pl.String}
 #: Row errors of a chunk while it is worked on.
 ERRORS = {ROW: ROW_NUMBER, **WORDS}
+NO_ERRORS = pl.DataFrame(schema=ERRORS)
 #: Row errors in the ledger, where rows are counted from the beginning of their input.
 RECORDED_ERRORS = {"index": ROW_NUMBER, "line": ROW_NUMBER, **WORDS}
 
@@ -75,7 +76,8 @@ def unpack(data: bytes | memoryview) -> pl.DataFrame:
 
 def no_errors() -> pl.DataFrame:
     """An empty frame of row errors: `__row`, path, code, message, data."""
-    return pl.DataFrame(schema=ERRORS)
+    # To make one takes a hundred times as long, and a request of fifty rows wants fifteen.
+    return NO_ERRORS.clone()
 
 
 def errors_at(rows: Iterable[int] | pl.Series, error: RowError) -> pl.DataFrame:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from psycopg import ClientCursor
+
 from bulkql.workers.backends import backend, is_durable
 
 #: Holds for one transaction, which may be a single statement. For a session it would pass with its connection through
@@ -37,6 +39,10 @@ def begin_at_leisure(execute: Callable[..., Any], sql: Any, params: Any, many: b
     if is_durable() or many or not isinstance(sql, str) or connection.connection.info.transaction_status != IDLE:
         return execute(sql, params, many, context)
     if connection.get_autocommit() and not WRITES.match(sql):
+        return execute(sql, params, many, context)
+    if not isinstance(context["cursor"].cursor, ClientCursor):
+        # Statements that PostgreSQL binds stand alone (workers/backends.py: sending_bytes).
+        execute(AT_LEISURE, None, False, context)
         return execute(sql, params, many, context)
     result = execute(AT_LEISURE + sql, params, many, context)
     # The setting has a result of its own.

@@ -6,14 +6,15 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bulkql.workers.frames import ROW
-from bulkql.workers.images.expected import changed_since, conflicts, marks_of
+from bulkql.workers.images.expected import both, conflicts, marks_of, rows_by_pk
 from bulkql.workers.images.literals import image_fields
-from tests.zoo.models import Animal, Keeper, Tag, Toy
+from tests.zoo.models import Animal, Tag, Toy
 
 pytestmark = pytest.mark.django_db
 
@@ -49,29 +50,28 @@ def make(count: int) -> list[str]:
     return [str(one.pk) for one in made]
 
 
-def expected(pks: list[str], model: type = Animal) -> pl.DataFrame:
-    """What they are now, as rows from 0."""
-    marks = marks_of(model, "default", pks)
-    rows = pl.DataFrame({ROW: range(len(pks)), "pk": pks}).with_columns(place=pl.int_range(pl.len()))
-    return rows.join(marks, on="place", how="left").drop("place")
+def changed(before: pl.Series, now: pl.Series) -> list[int]:
+    """The places at which the marks are others."""
+    return before.ne_missing(now).arg_true().to_list()
 
 
 def test_nothing_has_changed():
-    marks = expected(make(3))
+    pks = make(3)
+    marks = marks_of(Animal, "default", pks)
 
-    assert marks["mark"].null_count() == 0
-    assert marks["mark"].n_unique() == 3
-    assert changed_since(Animal, "default", marks).to_list() == []
+    assert marks.null_count() == 0
+    assert marks.n_unique() == 3
+    assert changed(marks, marks_of(Animal, "default", pks)) == []
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_field_counts(name):
     pks = make(3)
-    marks = expected(pks)
+    marks = marks_of(Animal, "default", pks)
 
     Animal.objects.filter(pk=pks[1]).update(**{name: OTHERS[name]})
 
-    assert changed_since(Animal, "default", marks).to_list() == [1]
+    assert changed(marks, marks_of(Animal, "default", pks)) == [1]
 
 
 def test_the_fields_that_are_tried_are_those_that_hold_something():
@@ -80,43 +80,71 @@ def test_the_fields_that_are_tried_are_those_that_hold_something():
     assert {one.name for one in image_fields(Animal)} == {*OTHERS, *clocks_and_keys}
 
 
-def test_a_row_that_is_gone_has_changed_and_one_that_was_to_be_gone_may_be_there():
+def test_a_row_that_is_not_there_has_no_mark():
     pks = make(3)
-    marks = expected(pks).with_columns(mark=pl.when(pl.col(ROW) != 2).then("mark"))
+    marks = marks_of(Animal, "default", pks)
 
     Animal.objects.filter(pk=pks[0]).delete()
 
-    assert changed_since(Animal, "default", marks).to_list() == [0, 2]
+    assert marks_of(Animal, "default", pks).to_list() == [None, *marks[1:]]
+    assert marks_of(Animal, "default", [*pks[:2], str(2**60)]).to_list() == [None, marks[1], None]
+    assert marks_of(Animal, "default", pks[:1]).to_list() == [None]
+    assert marks_of(Animal, "default", []).to_list() == []
+
+
+def test_marks_come_in_the_order_of_the_keys_whether_dense_or_not():
+    pks = make(100)
+    marks = marks_of(Animal, "default", pks)
+
+    for places in ([2, 0, 1], [50, 3, 98], list(range(99, -1, -2)), [7]):
+        assert marks_of(Animal, "default", [pks[n] for n in places]).to_list() == [marks[n] for n in places]
+
+
+@pytest.mark.parametrize("key", ["it's", '"', "\\", "{a,b}", " ", "NULL", "%s", "ü\n"])
+def test_any_text_may_be_a_key(key):
+    Session.objects.create(session_key=key, session_data="", expire_date=timezone.now())
+
+    assert marks_of(Session, "default", ["elsewhere", key]).is_null().to_list() == [True, False]
 
 
 def test_a_change_that_was_taken_back_is_none():
     toy = Toy.objects.create(sku="a", name="ball", price=Decimal("1.00"))
-    marks = expected([str(toy.pk)], Toy)
+    marks = marks_of(Toy, "default", [str(toy.pk)])
     Toy.objects.update(price=Decimal("2.00"))
 
     Toy.objects.update(price=Decimal("1.00"))
 
-    assert changed_since(Toy, "default", marks).to_list() == []
+    assert changed(marks, marks_of(Toy, "default", [str(toy.pk)])) == []
 
 
 def test_only_these_columns_count():
-    keeper, toy = Keeper.objects.create(code="k"), Tag.objects.create(name="t", color="red")
-    marks = marks_of(Tag, "default", [str(toy.pk)], ["color"])
-    rows = pl.DataFrame({ROW: [0], "pk": [str(toy.pk)], "mark": marks["mark"]})
-    Tag.objects.update(name=keeper.code)
+    tag = Tag.objects.create(name="t", color="red")
+    color, name = (marks_of(Tag, "default", [str(tag.pk)], [column]) for column in ("color", "name"))
+    Tag.objects.update(name="k")
 
-    assert changed_since(Tag, "default", rows, ["color"]).to_list() == []
-    assert changed_since(Tag, "default", rows, ["name"]).to_list() == [0]
+    assert changed(color, marks_of(Tag, "default", [str(tag.pk)], ["color"])) == []
+    assert changed(name, marks_of(Tag, "default", [str(tag.pk)], ["name"])) == [0]
 
 
 @pytest.mark.postgresql
 def test_one_statement_for_any_number_of_rows():
-    marks = expected(make(200))
+    pks = make(200)
 
     with CaptureQueriesContext(connection) as queries:
-        changed_since(Animal, "default", marks)
+        marks_of(Animal, "default", pks)
 
     assert len(queries) == 1
+
+
+@pytest.mark.postgresql
+def test_rows_are_found_by_their_keys_and_not_by_a_look_at_the_whole_table():
+    pks = make(20_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE zoo_animal")
+        cursor.execute(f"EXPLAIN SELECT t.char FROM {rows_by_pk(Animal, 'default')}", both(pks[:2_000]))
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Seq Scan" not in plan
 
 
 def test_conflicts_name_the_rows():

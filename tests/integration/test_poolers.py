@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.backends.postgresql.base import Cursor
 
 from bulkql.server.processes.commits import AT_LEISURE, IDLE, begin_at_leisure, commit_at_leisure
+from bulkql.workers.backends import sending_bytes
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, endings
-from bulkql.workers.models import Operation
+from bulkql.workers.models import Operation, StoredFile, StoredPart
 from bulkql.workers.operations import steps
 from bulkql.workers.resources.registry import resource_named
 from tests.pooler import MISSING, PGBOUNCER
@@ -59,6 +61,24 @@ def test_update_at_leisure_counts_its_rows(worker, user):
 
     assert (found.update(first_name="Ada"), found.exclude(pk=user.pk).update(first_name="")) == (1, 0)
     assert [one.first_name for one in found] == ["Ada"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bytes_are_stored_at_leisure_as_they_are(worker, user):
+    everything = bytes(range(256)) * 100
+    stored = StoredFile.objects.create(name="a")
+    with transaction.atomic(), sending_bytes("default"):
+        StoredPart.objects.bulk_create([StoredPart(file=stored, number=number, data=everything) for number in (0, 1)])
+        assert setting() == "off"
+
+    with sending_bytes("default"):
+        StoredPart.objects.filter(number=1).update(data=everything[:-1])
+
+    assert [bytes(data) for (data,) in StoredPart.objects.order_by("number").values_list("data")] == [
+        everything, everything[:-1],
+    ]  # fmt: skip
+    assert connection.connection.cursor_factory is Cursor
+    assert setting() == "on"
 
 
 @pytest.mark.django_db(transaction=True)

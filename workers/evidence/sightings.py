@@ -76,15 +76,13 @@ def in_database(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.S
 
 def marks(model: type[models.Model], alias: str, pks: list[str]) -> pl.Series:
     """The marks of these rows, one after the other; of a model that inherits from other tables, of its parts in all."""
-    places = pl.DataFrame({"place": pl.int_range(len(pks), eager=True, dtype=pl.Int64)})
     tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
-    found = [
-        places.join(marks_of(table, alias, pks), on="place", how="left", maintain_order="left")["mark"]
-        for table in tables
-    ]
+    found = [marks_of(table, alias, pks) for table in tables]
+    if len(found) == 1:
+        return found[0]
     together = pl.DataFrame([one.alias(str(n)) for n, one in enumerate(found)]).with_columns(pl.all().cast(pl.String))
     whole = together.select(pl.concat_str(pl.all(), separator=" ")).to_series()
-    return found[0].alias("mark") if len(found) == 1 else whole.map_elements(mark_of_text, pl.Int64).alias("mark")
+    return whole.map_elements(mark_of_text, pl.Int64).alias("mark")
 
 
 def mark_of_text(text: str) -> int:

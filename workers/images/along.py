@@ -18,7 +18,7 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.conf import limits
 from bulkql.workers.frames import ROW, ROW_NUMBER
-from bulkql.workers.images.expected import rows_by_pk
+from bulkql.workers.images.expected import both, rows_by_pk
 from bulkql.workers.images.literals import image_columns, literal
 from bulkql.workers.images.taken import IMAGES, Images, Part, gone
 
@@ -109,7 +109,7 @@ def fellows_of(
         f" FROM {rows_by_pk(model, alias)} ORDER BY s.pk FOR UPDATE OF t"
     )
     schema = dict.fromkeys(["pk", "image", *map(key_name, keys)], pl.String)
-    return Fellows(model, frame_of(alias, sql, [pks], schema))
+    return Fellows(model, frame_of(alias, sql, both(pks), schema))
 
 
 def key_name(column: str) -> str:

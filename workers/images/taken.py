@@ -19,7 +19,7 @@ from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import HookFailed
 from bulkql.workers.frames import ROW, ROW_NUMBER, pack, unpack
-from bulkql.workers.images.expected import marks_of, rows_by_pk
+from bulkql.workers.images.expected import both, marks_of, rows_by_pk
 from bulkql.workers.images.literals import image_columns, literal
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
@@ -27,7 +27,6 @@ from bulkql.workers.validation.sealing import fernet
 
 #: `__row`: the row of the chunk that did it; the primary key as text; and the image, null where there was no row.
 IMAGES = {ROW: ROW_NUMBER, "pk": pl.String, "image": pl.String}
-MARKED = {**IMAGES, "mark": pl.Int64}
 
 
 class Part(StrEnum):
@@ -87,7 +86,7 @@ def taken(
         f"SELECT s.place - 1, {literal(alias, wanted)} FROM {rows_by_pk(model, alias)}"  # noqa: S608
         " ORDER BY s.pk FOR UPDATE OF t"
     )
-    found = frame_of(alias, sql, [rows["pk"].to_list()], {"place": pl.Int64, "image": pl.String})
+    found = frame_of(alias, sql, both(rows["pk"]), {"place": pl.Int64, "image": pl.String})
     placed = rows.select(ROW, "pk").with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
     return Images(part, model, wanted, placed.join(found, on="place", maintain_order="left").select(*IMAGES))
 
@@ -108,13 +107,15 @@ def of_written(plan: Plan, outcomes: pl.DataFrame, images: Sequence[Images], ear
     if not plan.keeps_images:
         return []
     alias, model = plan.resource.database, plan.resource.model
-    is_touched = pl.col("outcome").is_in([Outcome.UPDATED.value, Outcome.DELETED.value])
-    touched = outcomes.filter(is_touched)[ROW]
-    created = outcomes.filter(pl.col("outcome") == Outcome.CREATED.value).select(ROW, "pk")
-    found = [replace(one, rows=one.rows.filter(pl.col(ROW).is_in(touched.implode()))) for one in images]
-    found = [with_earlier(one, earlier) for one in found]
+    found: list[Images] = []
+    if images:
+        is_touched = pl.col("outcome").is_in([Outcome.UPDATED.value, Outcome.DELETED.value])
+        touched = outcomes.filter(is_touched)[ROW]
+        found = [replace(one, rows=one.rows.filter(pl.col(ROW).is_in(touched.implode()))) for one in images]
+        found = [with_earlier(one, earlier) for one in found]
+    created = outcomes.filter(pl.col("outcome") == Outcome.CREATED.value)
     if not created.is_empty():
-        new = created.with_columns(image=pl.lit(None, dtype=pl.String)).select(*IMAGES)
+        new = created.select(ROW, "pk", image=pl.lit(None, dtype=pl.String))
         tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
         found += [Images(Part.OWN, one, image_columns(one), new) for one in tables]
     return [marked(one, alias) for one in gathered(found) if not one.rows.is_empty()]
@@ -125,7 +126,10 @@ def gathered(images: Sequence[Images]) -> list[Images]:
     groups: dict[object, list[Images]] = {}
     for one in images:
         groups.setdefault((one.part, one.model, one.columns, tuple(one.rows.columns)), []).append(one)
-    return [replace(some[0], rows=pl.concat([one.rows for one in some])) for some in groups.values()]
+    return [
+        some[0] if len(some) == 1 else replace(some[0], rows=pl.concat([one.rows for one in some]))
+        for some in groups.values()
+    ]
 
 
 def with_earlier(images: Images, earlier: Sequence[Images]) -> Images:
@@ -143,9 +147,7 @@ def marked(images: Images, alias: str) -> Images:
     if "mark" in images.rows.columns:
         return images
     marks = marks_of(images.model, alias, images.rows["pk"], images.columns)
-    placed = images.rows.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
-    rows = placed.join(marks, on="place", how="left", maintain_order="left")
-    return replace(images, rows=rows.select(*MARKED))
+    return replace(images, rows=images.rows.with_columns(marks))
 
 
 def gone(images: Images) -> Images:

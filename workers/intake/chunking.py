@@ -7,7 +7,9 @@ from itertools import islice
 from typing import TypeVar
 
 import polars as pl
+from django.db import DEFAULT_DB_ALIAS
 
+from bulkql.workers.backends import sending_bytes
 from bulkql.workers.enums import Lane
 from bulkql.workers.frames import GIVES_TO, TAKES_FROM, pack
 from bulkql.workers.intake.requests import check_rows_limit
@@ -36,7 +38,8 @@ class ChunkStore:
                 self.note_trades(stored, frame, start + total)
                 found.append(self.chunk_of(stored, plan, number, frame, start + total))
                 total += frame.height
-            Chunk.objects.bulk_create(found)
+            with sending_bytes(DEFAULT_DB_ALIAS):
+                Chunk.objects.bulk_create(found)
             check_rows_limit(plan.resource, total)
         return total
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from bulkql.workers.backends import sending_bytes
 from bulkql.workers.enums import Outcome, State
 from bulkql.workers.errors import LeaseLost
 from bulkql.workers.frames import pack
@@ -52,16 +54,20 @@ def record(chunk: Chunk, entry: Entry) -> None:
 
     Raises LeaseLost when the chunk is no longer this worker's, so that its rows are rolled back.
     """
-    its_own = Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease, recorded_at=None)
-    recorded = its_own.update(**entry.columns())
-    if not recorded:
+    if not enter(Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease), entry):
         raise LeaseLost(f"chunk {chunk.pk} was taken over by another worker")
+
+
+def enter(chunk: QuerySet[Chunk], entry: Entry) -> bool:
+    """Whether there is such a chunk that has no entry yet; then it has this one."""
+    with sending_bytes(DEFAULT_DB_ALIAS):
+        return bool(chunk.filter(recorded_at=None).update(**entry.columns()))
 
 
 def record_all(claimed: Operation, entries: Iterable[tuple[int, Entry]], state: State, message: str) -> None:
     """Enter what became of all chunks, by their id, and end the operation; in one transaction. Raises LeaseLost."""
     for chunk_id, entry in entries:
-        Chunk.objects.filter(pk=chunk_id, recorded_at=None).update(**entry.columns())
+        enter(Chunk.objects.filter(pk=chunk_id), entry)
     its_own = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
     if not its_own.update(state=state, message=message, finished_at=Now(), leased_until=None):
         raise LeaseLost(f"operation {claimed.pk} was canceled, or taken over by another worker")

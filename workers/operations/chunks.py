@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import polars as pl
 from django.db import connections, transaction
@@ -41,9 +40,6 @@ from bulkql.workers.validation.sealing import unsealed, withheld
 from bulkql.workers.validation.values import Validated, refused, validate, without
 from bulkql.workers.writers.vacating import Vacated, vacate
 from bulkql.workers.writers.written import Written
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger("bulkql")
 

@@ -9,6 +9,7 @@ from functools import partial
 import polars as pl
 from django.db import DatabaseError, connections, models, transaction
 
+from bulkql.workers.columns.arrays import array
 from bulkql.workers.enums import Outcome
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.images.taken import Part
@@ -18,7 +19,6 @@ from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_of
 from bulkql.workers.reverting.source import own_of
 from bulkql.workers.reverting.staged import STATES, StagedImages
-from bulkql.workers.writers.arrays import array
 from bulkql.workers.writers.deletion import check_now
 from bulkql.workers.writers.staging import guilty_errors, rows_of
 from bulkql.workers.writers.table import Table

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import polars as pl
 from django.db import connections
 
+from bulkql.workers.columns.arrays import array
 from bulkql.workers.columns.copying import copy
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import literal, mark
 from bulkql.workers.images.taken import Images, Part
-from bulkql.workers.writers.arrays import array
 
 #: What is so of a row now. `is_done`: it is as it was; `is_as_left`: nobody changed it since.
 STATES = {ROW: ROW_NUMBER, "pk": pl.String, "is_there": pl.Boolean, "is_done": pl.Boolean, "is_as_left": pl.Boolean}

@@ -14,6 +14,7 @@ from django.db.models import PROTECT, ProtectedError
 from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
+from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome, Verb
@@ -23,7 +24,6 @@ from bulkql.workers.images.taken import Images, gone, image_sql, own_images
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches, condition
 from bulkql.workers.writers import merging, orm, staging
-from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 
+from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
@@ -23,7 +24,6 @@ from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
 from bulkql.workers.writers import orm, staging
-from bulkql.workers.writers.arrays import array, returned
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.staging import STAGING, same_key
 from bulkql.workers.writers.table import Table, changes_of, is_copyable

@@ -12,13 +12,13 @@ from functools import partial
 import polars as pl
 from django.db import DatabaseError, connections, models, transaction
 
+from bulkql.workers.columns.arrays import array
 from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import ROW, errors_at, no_errors
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.registry import BulkResource, field_of
-from bulkql.workers.writers.arrays import array
 from bulkql.workers.writers.table import Table
 from bulkql.workers.writers.violations import (
     check_violation,

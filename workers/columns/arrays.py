@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,6 +13,12 @@ def array(numbers: pl.Series) -> str:
     """Whole numbers as an array's text. psycopg looks at a list's members one by one, which can take as long as the
     statement that they are for."""
     return f"{{{numbers.cast(pl.String).str.join(',').item()}}}"
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """Texts as an array's text, for the same reason."""
+    quoted = ('"' + text.replace("\\", r"\\").replace('"', r"\"") + '"' for text in texts)
+    return f"{{{','.join(quoted)}}}"
 
 
 def returned(alias: str, statement: str, params: Sequence[Any], expected: int) -> list[Any] | None:
