@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import chain
 
 import polars as pl
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Count
 
-from bulkql.workers.backends import whole_sum
+from bulkql.workers.backends import sending_bytes, whole_sum
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import UnreadableFile
@@ -65,7 +65,8 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                 with transaction.atomic():
                     claims.hold_input(stored)
                     keep_together(stored.operation, marked, row_start)
-                    chunk.save(force_insert=True)
+                    with sending_bytes(DEFAULT_DB_ALIAS):
+                        chunk.save(force_insert=True)
                 yield chunk
                 row_start += frame.height
     if row_start == 0 and not stored.operation.inputs.filter(resource=stored.resource, removes=True).exists():

@@ -68,7 +68,7 @@ class Blocks:
                 if pieces.is_last:
                     break
                 buffer += pieces.take()
-            if pieces.is_last:
+            if pieces.is_last and b"\x1a" in buffer:
                 buffer = CTRL_Z.sub(b"", buffer)
             is_first = False
             taken = 0
