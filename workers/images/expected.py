@@ -20,6 +20,10 @@ from bulkql.workers.frames import errors_at
 from bulkql.workers.images.literals import image_columns, image_fields, mark
 from bulkql.workers.resources.scope import batches
 
+#: Ranges of keys that one statement looks through, and how far from each other they are at least.
+MOST_RANGES = 8
+FAR = 100
+
 
 def marks_of(
     model: type[models.Model], alias: str, pks: Sequence[str] | pl.Series, columns: Sequence[str] | None = None
@@ -32,8 +36,8 @@ def marks_of(
         return marks_by_orm(model, alias, pks, columns)
     sql_of_mark = mark(alias, model, image_columns(model) if columns is None else columns)
     numbers = pl.Series("pk", pks, dtype=pl.String).cast(pl.Int64, strict=False)
-    if isinstance(model._meta.pk, models.IntegerField) and (ends := ends_of(numbers)):
-        return marks_in_range(model, alias, numbers, ends, sql_of_mark)
+    if isinstance(model._meta.pk, models.IntegerField) and (ranges := ranges_of(numbers)):
+        return marks_in(ranges, model, alias, numbers, sql_of_mark)
     pk = pk_of(model, alias)
     sql = (
         f"SELECT array_agg(CASE WHEN {pk} IS NOT NULL THEN {sql_of_mark} END ORDER BY s.place)"  # noqa: S608
@@ -44,23 +48,30 @@ def marks_of(
         return pl.Series("mark", cursor.fetchone()[0] or [], dtype=pl.Int64)
 
 
-def ends_of(numbers: pl.Series) -> tuple[int, int] | None:
-    """The least and the greatest number where at least half of those between are wanted, as of keys once reserved."""
-    low, high = numbers.min(), numbers.max()
-    if isinstance(low, int) and isinstance(high, int) and high - low < 2 * len(numbers):
-        return low, high
-    return None
+def ranges_of(numbers: pl.Series) -> list[tuple[int, int]]:
+    """A few ranges with these numbers, and as many others at most; none where they are scattered.
+
+    Keys that were reserved follow each other, and so do those of rows that were there before.
+    """
+    ordered = numbers.sort()
+    starts = [0, *(ordered.diff() > FAR).arg_true()]
+    if numbers.null_count() or numbers.is_empty() or len(starts) > MOST_RANGES:
+        return []
+    ends = [*(start - 1 for start in starts[1:]), len(ordered) - 1]
+    found = [(ordered[start], ordered[end]) for start, end in zip(starts, ends, strict=True)]
+    return found if sum(high - low for low, high in found) < 2 * len(numbers) else []
 
 
-def marks_in_range(
-    model: type[models.Model], alias: str, numbers: pl.Series, ends: tuple[int, int], sql_of_mark: str
+def marks_in(
+    ranges: list[tuple[int, int]], model: type[models.Model], alias: str, numbers: pl.Series, sql_of_mark: str
 ) -> pl.Series:
-    """The marks of rows by keys that follow each other (`pk`): a range takes half as long as a list of them."""
+    """The marks of rows by keys in ranges (`pk`), which takes half as long as by a list of them."""
     pk, table = pk_of(model, alias), connections[alias].ops.quote_name(model._meta.db_table)
+    is_within = " OR ".join(f"{pk} BETWEEN %s AND %s" for _ in ranges)
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            f"SELECT array_agg({pk}), array_agg({sql_of_mark}) FROM {table} t WHERE {pk} BETWEEN %s AND %s",  # noqa: S608
-            ends,
+            f"SELECT array_agg({pk}), array_agg({sql_of_mark}) FROM {table} t WHERE {is_within}",  # noqa: S608
+            [end for both_ends in ranges for end in both_ends],
         )
         keys, marks = cursor.fetchone()
     found = pl.DataFrame({"pk": keys or [], "mark": marks or []}, schema={"pk": pl.Int64, "mark": pl.Int64})
