@@ -37,7 +37,7 @@ up: setup ## Everything on this machine, until Ctrl-C
 
 # Processes that share the tests, a file at a time, in the order that tests/conftest.py gives them and not by their
 # numbers of tests. Each starts its own servers; most tests wait, so there are more than cores.
-JOBS ?= 3
+JOBS ?= 4
 # Dozens of processes are started, and each would compile all modules anew where an environment forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -68,7 +68,7 @@ ROWS = [
 ]
 #: What rows are once they are written, to know later whether somebody changed them: one query a chunk, and none where
 #: a resource keeps no images.
-MARKS = ["SELECT unnest"]
+MARKS = ["SELECT ledger_financialtransaction"]
 #: A stored chunk is written.
 WRITE = [
     "BEGIN",
@@ -253,7 +253,7 @@ def test_chunk_of_an_upsert(user, rows, monkeypatch, keeps_images):
         steps.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
     # What the rows are is asked for by the query that matches and locks them.
-    assert costs.statements.count("SELECT unnest") == keeps_images
+    assert costs.statements.count(*MARKS) == keeps_images
     assert costs.statements.count("SELECT bulkql_staging") == 1
 
 

@@ -11,7 +11,7 @@ from django.db import DataError, models, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, given, no_errors
-from bulkql.workers.images.expected import marks_of, number_of
+from bulkql.workers.images.marks import marks_of, number_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import cascading
 from bulkql.workers.resources.scope import batches

@@ -18,8 +18,8 @@ from django.db.models.deletion import Collector
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.conf import limits
 from bulkql.workers.frames import ROW, ROW_NUMBER
-from bulkql.workers.images.expected import both, rows_by_pk
 from bulkql.workers.images.literals import image_columns, literal
+from bulkql.workers.images.marks import both, rows_by_pk
 from bulkql.workers.images.taken import IMAGES, Images, Part, gone
 
 #: Values of a column of a table, as text, and the row of the chunk that their rows go along with.

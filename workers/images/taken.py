@@ -19,8 +19,8 @@ from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import HookFailed
 from bulkql.workers.frames import ROW, ROW_NUMBER, pack, unpack
-from bulkql.workers.images.expected import both, marks_of, rows_by_pk
 from bulkql.workers.images.literals import image_columns, literal
+from bulkql.workers.images.marks import both, marks_of, rows_by_pk
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
 from bulkql.workers.validation.sealing import fernet

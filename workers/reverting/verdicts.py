@@ -11,7 +11,7 @@ from django.db import models
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ROW, errors_at, errors_in, no_errors
-from bulkql.workers.images.expected import conflicts
+from bulkql.workers.images.marks import conflicts
 from bulkql.workers.images.taken import Part
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import may, permission_to

@@ -1,7 +1,7 @@
-"""Rows of a table, by their primary keys -> which of them are no longer what they are expected to be.
+"""Rows of a table, by their primary keys -> their marks: 64 bits of all that stands in each.
 
-What is expected of a row is its mark: 64 bits of all that stands in it. It is taken when the row is looked at or has
-been written, and compared later, by a statement for any number of rows: who compares needs no old values.
+A mark is taken when a row is looked at or has been written, and compared with a later one: who wants to know whether
+the row has changed needs no old values.
 """
 
 from __future__ import annotations

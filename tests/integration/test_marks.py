@@ -1,4 +1,4 @@
-"""Which rows of a table are no longer what they were expected to be: marks, compared by a statement for all of them."""
+"""Marks: whether rows of a table have changed, told by a statement for all of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bulkql.workers.frames import ROW
-from bulkql.workers.images.expected import both, conflicts, marks_of, rows_by_pk
 from bulkql.workers.images.literals import image_fields
+from bulkql.workers.images.marks import both, conflicts, marks_of, rows_by_pk
 from tests.zoo.models import Animal, Tag, Toy
 
 pytestmark = pytest.mark.django_db
