@@ -52,6 +52,8 @@ def constraints_of(model: type[models.Model], alias: str) -> tuple[Constraint, .
 
 def why_no_key(model: type[models.Model], alias: str, fields: Collection[str]) -> str:
     """Why rows cannot be found by these fields, which are no key of theirs, and what helps if the database has one."""
+    if set(fields) == {model._meta.pk.name}:
+        return ": it is the primary key, which new rows cannot give, for it is not among the resource's `fields`"
     for one in constraints_of(model, alias):
         if one.key is None and set(one.fields) == set(fields):
             where = f" where {one.condition}" if one.condition is not None else ""

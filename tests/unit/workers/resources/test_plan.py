@@ -36,6 +36,16 @@ def test_key_that_several_rows_may_have_is_refused_with_those_that_are_taken():
     )
 
 
+def test_a_primary_key_that_new_rows_cannot_give_is_refused_for_what_it_is():
+    with pytest.raises(BadInput) as refused:
+        key_for(Verb.UPSERT, resource_named("financialTransactions"), ["id"], [])
+
+    assert str(refused.value) == (
+        "financialTransactions cannot be matched by [ID]: it is the primary key, which new rows cannot give, for it is "
+        "not among the resource's `fields`; upsert takes matchBy: [FINANCIAL_ACCOUNT, DATETIME]."
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "unique"),
     [("label", 'LOWER("label") is unique'), ("badge", '"badge" is unique where "is_open"')],
