@@ -42,7 +42,8 @@ def begin_at_leisure(execute: Callable[..., Any], sql: Any, params: Any, many: b
         return execute(sql, params, many, context)
     if not isinstance(context["cursor"].cursor, ClientCursor):
         # Statements that PostgreSQL binds stand alone (workers/backends.py: sending_bytes).
-        execute(AT_LEISURE, None, False, context)
+        if not connection.get_autocommit():
+            execute(AT_LEISURE, None, False, context)
         return execute(sql, params, many, context)
     result = execute(AT_LEISURE + sql, params, many, context)
     # The setting has a result of its own.

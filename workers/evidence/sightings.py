@@ -11,6 +11,7 @@ from django.db import DataError, models, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, given, no_errors
+from bulkql.workers.images.literals import tables_of
 from bulkql.workers.images.marks import marks_of, number_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import cascading
@@ -76,8 +77,7 @@ def in_database(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.S
 
 def marks(model: type[models.Model], alias: str, pks: list[str]) -> pl.Series:
     """The marks of these rows, one after the other; of a model that inherits from other tables, of its parts in all."""
-    tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
-    found = [marks_of(table, alias, pks) for table in tables]
+    found = [marks_of(table, alias, pks) for table in tables_of(model)]
     if len(found) == 1:
         return found[0]
     together = pl.DataFrame([one.alias(str(n)) for n, one in enumerate(found)]).with_columns(pl.all().cast(pl.String))

@@ -42,6 +42,16 @@ def image_columns(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(str(field.column) for field in image_fields(model))
 
 
+def tables_of(model: type[models.Model]) -> list[type[models.Model]]:
+    """The model and those from whose tables it inherits: a row of it has a part in each."""
+    return [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
+
+
+def pk_of(model: type[models.Model], alias: str) -> str:
+    """The primary key of a row `t` of its table."""
+    return f"t.{connections[alias].ops.quote_name(str(model._meta.pk.column))}"
+
+
 def literal(alias: str, columns: Sequence[str]) -> str:
     """A row `t` of a table as PostgreSQL writes it: `(1,Cash,)`; its columns' types read that again, to the byte."""
     return f"{row(alias, columns)}::text"

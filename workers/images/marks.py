@@ -17,7 +17,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.columns.arrays import text_array
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import errors_at
-from bulkql.workers.images.literals import image_columns, image_fields, mark
+from bulkql.workers.images.literals import image_columns, image_fields, mark, pk_of
 from bulkql.workers.resources.scope import batches
 
 #: Ranges of keys that one statement looks through, and how far from each other they are at least.
@@ -53,9 +53,11 @@ def ranges_of(numbers: pl.Series) -> list[tuple[int, int]]:
 
     Keys that were reserved follow each other, and so do those of rows that were there before.
     """
+    if numbers.null_count() or numbers.is_empty():
+        return []
     ordered = numbers.sort()
     starts = [0, *(ordered.diff() > FAR).arg_true()]
-    if numbers.null_count() or numbers.is_empty() or len(starts) > MOST_RANGES:
+    if len(starts) > MOST_RANGES:
         return []
     ends = [*(start - 1 for start in starts[1:]), len(ordered) - 1]
     found = [(ordered[start], ordered[end]) for start, end in zip(starts, ends, strict=True)]
@@ -76,11 +78,6 @@ def marks_in(
         keys, marks = cursor.fetchone()
     found = pl.DataFrame({"pk": keys or [], "mark": marks or []}, schema={"pk": pl.Int64, "mark": pl.Int64})
     return numbers.to_frame().join(found, on="pk", how="left", maintain_order="left")["mark"]
-
-
-def pk_of(model: type[models.Model], alias: str) -> str:
-    """The primary key of a row `t` of the table."""
-    return f"t.{connections[alias].ops.quote_name(str(model._meta.pk.column))}"
 
 
 def rows_by_pk(model: type[models.Model], alias: str, join: str = "JOIN") -> str:

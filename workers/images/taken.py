@@ -19,7 +19,7 @@ from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import HookFailed
 from bulkql.workers.frames import ROW, ROW_NUMBER, pack, unpack
-from bulkql.workers.images.literals import image_columns, literal
+from bulkql.workers.images.literals import image_columns, literal, tables_of
 from bulkql.workers.images.marks import both, marks_of, rows_by_pk
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
@@ -69,8 +69,7 @@ def own_images_now(plan: Plan, there: pl.DataFrame) -> tuple[Images, ...]:
     if not plan.keeps_images or there.is_empty():
         return ()
     model = plan.resource.model
-    tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
-    return tuple(taken(Part.OWN, one, plan.resource.database, there) for one in tables)
+    return tuple(taken(Part.OWN, one, plan.resource.database, there) for one in tables_of(model))
 
 
 def taken(
@@ -116,8 +115,7 @@ def of_written(plan: Plan, outcomes: pl.DataFrame, images: Sequence[Images], ear
     created = outcomes.filter(pl.col("outcome") == Outcome.CREATED.value)
     if not created.is_empty():
         new = created.select(ROW, "pk", image=pl.lit(None, dtype=pl.String))
-        tables = [model, *(parent for parent in model._meta.all_parents if not parent._meta.proxy)]
-        found += [Images(Part.OWN, one, image_columns(one), new) for one in tables]
+        found += [Images(Part.OWN, one, image_columns(one), new) for one in tables_of(model)]
     return [marked(one, alias) for one in gathered(found) if not one.rows.is_empty()]
 
 

@@ -54,11 +54,11 @@ def record(chunk: Chunk, entry: Entry) -> None:
 
     Raises LeaseLost when the chunk is no longer this worker's, so that its rows are rolled back.
     """
-    if not enter(Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease), entry):
+    if not write_entry(Chunk.objects.filter(pk=chunk.pk, lease=chunk.lease), entry):
         raise LeaseLost(f"chunk {chunk.pk} was taken over by another worker")
 
 
-def enter(chunk: QuerySet[Chunk], entry: Entry) -> bool:
+def write_entry(chunk: QuerySet[Chunk], entry: Entry) -> bool:
     """Whether there is such a chunk that has no entry yet; then it has this one."""
     with sending_bytes(DEFAULT_DB_ALIAS):
         return bool(chunk.filter(recorded_at=None).update(**entry.columns()))
@@ -67,7 +67,7 @@ def enter(chunk: QuerySet[Chunk], entry: Entry) -> bool:
 def record_all(claimed: Operation, entries: Iterable[tuple[int, Entry]], state: State, message: str) -> None:
     """Enter what became of all chunks, by their id, and end the operation; in one transaction. Raises LeaseLost."""
     for chunk_id, entry in entries:
-        enter(Chunk.objects.filter(pk=chunk_id), entry)
+        write_entry(Chunk.objects.filter(pk=chunk_id), entry)
     its_own = Operation.objects.filter(~Q(state=State.CANCELING), pk=claimed.pk, lease=claimed.lease, finished_at=None)
     if not its_own.update(state=state, message=message, finished_at=Now(), leased_until=None):
         raise LeaseLost(f"operation {claimed.pk} was canceled, or taken over by another worker")

@@ -20,6 +20,7 @@ from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
 from bulkql.workers.images.along import images_along
+from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import Images, gone, image_sql, own_images
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches, condition
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 def delete(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Delete the rows that are there and that the user may touch."""
-    pk = f"t.{connections[plan.resource.database].ops.quote_name(str(plan.resource.model._meta.pk.column))}"
+    pk = pk_of(plan.resource.model, plan.resource.database)
     visible = condition(plan.reach(user), pk) if plan.deletes_at_once else None
     if visible is not None:
         # A table that Django knows nothing of may refer to some of the rows, a trigger keep some of them, or a rule of
@@ -60,7 +61,7 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
     """Rows that nothing hangs on, by their primary keys: one statement finds and deletes those that are `visible`."""
     meta, pk = plan.resource.model._meta, plan.resource.pk
     quote = connections[plan.resource.database].ops.quote_name
-    column = f"t.{quote(str(meta.pk.column))}"
+    column = pk_of(plan.resource.model, plan.resource.database)
     is_number = pk.dtype == pl.Int64
     values = [] if is_number else pk.python(rows[pk.name])
     wanted, these = ("%s::bigint[]", array(rows[pk.name])) if is_number else ("%s", values)

@@ -18,6 +18,7 @@ from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
+from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import image_sql, own_images
 from bulkql.workers.resources.lanes import fields_to_write
 from bulkql.workers.resources.plan import Plan
@@ -99,14 +100,15 @@ def found_rows(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -
 
 def locked(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:
     """The same, all of them locked, in the order of their keys."""
-    return matched(plan, table, wanted, user, "true", f"ORDER BY {pk_of(plan, table)} FOR UPDATE OF t")
+    pk = pk_of(plan.resource.model, plan.resource.database)
+    return matched(plan, table, wanted, user, "true", f"ORDER BY {pk} FOR UPDATE OF t")
 
 
 def matched(
     plan: Plan, table: Table, wanted: pl.Series, user: User | None, differs: str, locks: str = ""
 ) -> pl.DataFrame:
     """The same; `differs` and `locks` in SQL."""
-    quote, pk = connections[plan.resource.database].ops.quote_name, pk_of(plan, table)
+    quote, pk = connections[plan.resource.database].ops.quote_name, pk_of(plan.resource.model, plan.resource.database)
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     image = image_sql(plan) if locks else "NULL::text"
@@ -118,11 +120,6 @@ def matched(
     schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean, "image": pl.String}
     found = frame_of(plan.resource.database, query, [*params, array(wanted)], schema)
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
-
-
-def pk_of(plan: Plan, table: Table) -> str:
-    """The primary key of a row `t` of the table."""
-    return f"t.{connections[plan.resource.database].ops.quote_name(table.pk)}"
 
 
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:

@@ -24,6 +24,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ROW, given, no_errors
+from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import Images, own_images
 from bulkql.workers.resources.constraints import Constraint, constraints_of
 from bulkql.workers.resources.plan import Plan
@@ -125,7 +126,7 @@ def write_at_once(plan: Plan, field: models.Field[Any, Any], pks: list[Any], val
     texts = (copy_texts(one, some, connection.alias) for one, some in ((meta.pk, pks), (field, values)))
     # The type of a serial key is not that of its values.
     of_pk, of_value = meta.pk.rel_db_type(connection), field.db_type(connection)
-    pk = f"t.{quote(str(meta.pk.column))}"
+    pk = pk_of(plan.resource.model, connection.alias)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {quote(meta.db_table)} t SET {quote(str(field.column))} = s.value::{of_value}"  # noqa: S608
