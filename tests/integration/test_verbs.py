@@ -101,6 +101,15 @@ def test_a_replacement_sets_what_is_not_given_to_its_default(bulk):
     assert list(Country.objects.values_list("name", "capital", "population")) == [("Deutschland", "", 0)]
 
 
+def test_an_upsert_numbers_new_rows_in_input_order_and_takes_no_number_for_others(bulk, cash):
+    names = ["Z", "Cash", "A", "Cash 2", "M"]
+
+    done = bulk(Verb.UPSERT, "financialAccounts", [{"name": name} for name in names])
+
+    assert done.outcomes == ["CREATED", "UNCHANGED", "CREATED", "CREATED", "CREATED"]
+    assert [int(row["pk"]) - cash.pk for row in done.results] == [1, 0, 2, 3, 4]
+
+
 def test_an_upsert_creates_updates_and_leaves_alone(bulk):
     one = Country.objects.create(iso="DE", iso3="DEU", name="Germany", continent="EU", capital="Berlin")
     Country.objects.create(iso="FR", iso3="FRA", name="France", continent="EU")

@@ -55,6 +55,7 @@ def drained(stream: Copy) -> Iterator[tuple[bytes, int]]:
                 held, count = bytearray(), 0
             if length < 0:
                 break
-    while (result := libpq.get_result()) is not None:
+    # All of them before any is raised: with one left the connection is in the middle of a COPY, and is thrown away.
+    for result in [*iter(libpq.get_result, None)]:
         if result.status != ExecStatus.COMMAND_OK:
             raise error_from_result(result)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import polars as pl
-from django.db import models
 
-from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.sequences import sequence_of
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_in
@@ -69,8 +68,8 @@ class Witness:
 
 
 def reserves_keys(resource: BulkResource, operation: Operation) -> bool:
-    """Whether rows that an operation creates have had their primary keys since they were stored."""
-    is_counted = isinstance(resource.model._meta.pk, models.AutoField) and backend(resource.database).supports_copy
+    """Whether rows that a plan creates have had their primary keys since they were stored."""
+    is_counted = sequence_of(resource.model, resource.database) is not None
     return is_counted and lane_of(resource, verb_of_rows(Verb(operation.verb))) == Lane.COPY
 
 

@@ -10,10 +10,9 @@ import polars as pl
 from django.db import DEFAULT_DB_ALIAS
 
 from bulkql.workers.backends import sending_bytes
-from bulkql.workers.enums import Lane
 from bulkql.workers.frames import GIVES_TO, TAKES_FROM, pack
 from bulkql.workers.intake.requests import check_rows_limit
-from bulkql.workers.intake.reservation import with_keys
+from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import Plan
 
@@ -49,12 +48,7 @@ class ChunkStore:
 
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk of a frame, about to be stored."""
-        return new_chunk(stored, number, with_reserved(plan, raw), row_start)
-
-
-def with_reserved(plan: Plan, raw: pl.DataFrame) -> pl.DataFrame:
-    """A raw frame, with primary keys for rows that may become new. Many a save() asks whether it has one yet."""
-    return with_keys(plan.resource, raw) if plan.creates and plan.lane == Lane.COPY else raw
+        return new_chunk(stored, number, with_reserved(plan, stored.operation, raw), row_start)
 
 
 def keep_together(operation: Operation, raw: pl.DataFrame, row_start: int) -> None:

@@ -17,10 +17,11 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
-from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
+from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.ledger import claims
 from bulkql.workers.ledger.rates import seconds_to_read
 from bulkql.workers.models import Chunk, Input, Operation
@@ -60,7 +61,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
             for number, frame in enumerate(in_slices(frames, stored.chunk_size), start=done["chunks"]):
                 if resource.max_rows is not None:
                     check_rows_limit(resource, row_start + frame.height)
-                marked = with_reserved(plan, verdicts.mark(frame, row_start))
+                marked = with_reserved(plan, stored.operation, verdicts.mark(frame, row_start))
                 chunk = new_chunk(stored, number, marked, row_start)
                 with transaction.atomic():
                     claims.hold_input(stored)

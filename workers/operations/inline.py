@@ -10,7 +10,8 @@ import polars as pl
 
 from bulkql.workers.enums import State
 from bulkql.workers.intake.authority import check_authority_again
-from bulkql.workers.intake.chunking import ChunkStore, is_trading, new_chunk, with_reserved
+from bulkql.workers.intake.chunking import ChunkStore, is_trading, new_chunk
+from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.ledger.totals import COUNTS, Progress, sequence_of
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Input, Operation
@@ -44,7 +45,7 @@ class InlineChunks(ChunkStore):
     def chunk_of(self, stored: Input, plan: Plan, number: int, raw: pl.DataFrame, row_start: int) -> Chunk:
         """The chunk with its ledger entry: both are stored by one statement."""
         check_authority_again(stored)
-        frame = with_reserved(plan, raw)
+        frame = with_reserved(plan, stored.operation, raw)
         chunk = new_chunk(stored, number, frame, row_start)
         chunks.set_up(plan, stored.operation, self.watch)
         entry = chunks.rows_traded(chunk, plan, chunks.checked(plan, frame))

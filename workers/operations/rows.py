@@ -60,7 +60,7 @@ def in_lane(plan: Plan) -> Callable[[Plan, pl.DataFrame, User | None], Written]:
 def copy_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Write clean rows as columns, within the user's bounds."""
     # Rows that were stored while their model was to be saved have no keys yet.
-    if plan.creates and RESERVED_PK not in rows.columns and not rows.is_empty():
+    if plan.verb == Verb.CREATE and RESERVED_PK not in rows.columns and not rows.is_empty():
         rows = with_keys(plan.resource, rows)
     return write_within(plan, rows, user, partial(write_level, plan, user))
 

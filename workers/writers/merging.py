@@ -16,6 +16,7 @@ from django.db import DatabaseError, DataError, OperationalError, connections, t
 from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
+from bulkql.workers.columns.sequences import sequence_of
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import pk_of
@@ -289,19 +290,25 @@ def forget_others(plan: Plan, rows: pl.DataFrame) -> None:
 
 
 def insert_new(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Insert these rows or raise DatabaseError; gives the outcomes of those whose key nobody else took."""
-    quote = connections[plan.resource.database].ops.quote_name
-    columns = ", ".join(quote(column) for column in table.columns)
+    """Insert these rows or raise DatabaseError; gives the outcomes of those whose key nobody else took.
+
+    Those that bring no primary key of their own get the sequence's next ones, in input order.
+    """
+    alias = plan.resource.database
+    quote, sequence = connections[alias].ops.quote_name, sequence_of(plan.resource.model, alias)
+    columns, pk = ", ".join(quote(column) for column in table.columns), quote(table.pk)
+    numbers = f", coalesce({pk}, nextval(%s::regclass)) AS {pk}" if sequence is not None else f", {pk}"
+    others = "".join(f", {quote(column)}" for column in table.columns if column != table.pk)
     key = ", ".join(quote(str(field_of(plan.resource.model, name).column)) for name in plan.match_by)
-    inserted = returned(
-        plan.resource.database,
-        f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM {STAGING}"  # noqa: S608
-        f" WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {key}"
-        f" ON CONFLICT ({key}) DO NOTHING RETURNING {quote(table.pk)}::text AS value",
-        [array(rows[ROW])],
-        rows.height,
+    row = quote(ROW)
+    inserted = frame_of(
+        alias,
+        f"WITH new AS MATERIALIZED (SELECT {row}{numbers}{others} FROM {STAGING}"  # noqa: S608
+        f" WHERE {row} = ANY(%s::int[]) ORDER BY {row}), done AS ("
+        f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM new ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO NOTHING RETURNING {pk})"
+        f" SELECT {row}, {pk} FROM new JOIN done USING ({pk}) ORDER BY {row}",
+        [*([sequence] if sequence is not None else []), array(rows[ROW])],
+        {ROW: ROW_NUMBER, "pk": pl.String},
     )
-    staged = table.frame.select(ROW, pk=pl.col(table.pk).cast(pl.String)).join(rows.select(ROW), on=ROW, how="semi")
-    if inserted is not None:
-        staged = staged.filter(pl.col("pk").is_in(pl.Series(inserted, dtype=pl.String).implode()))
-    return outcomes(staged[ROW], Outcome.CREATED, staged["pk"])
+    return outcomes(inserted[ROW], Outcome.CREATED, inserted["pk"])
