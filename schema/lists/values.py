@@ -19,7 +19,7 @@ from strawberry.scalars import JSON
 from bulkql.schema.lists.tolerance import Unreadable
 from bulkql.schema.scalars import Duration, enum_of, type_of
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.kinds import TEXTS
+from bulkql.workers.columns.rules import TEXTS
 from bulkql.workers.errors import Unshowable
 from bulkql.workers.resources.registry import BulkResource
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.db.models import Q
 
 import bulkql
@@ -98,6 +99,18 @@ def test_both_lanes_write_the_same_rows(user, animals, form, monkeypatch):
     saved = bulkql.export(Animal, user=user, format=form, fields=fields).files[0].read()
 
     assert (saved == copied) or form == "XLSX"  # which has its own time in it
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("form", ["CSV", "PARQUET", "XLSX"])  # what NDJSON has within objects is read by Python
+def test_numbers_in_json_keep_the_digits_that_python_would_round(user, form):
+    Animal.objects.create(char="a")
+    with connection.cursor() as cursor:
+        cursor.execute("""UPDATE zoo_animal SET json = '{"a": 0.12345678901234567890, "b": [1.50, 1e25]}'""")
+    (file,) = bulkql.export(Animal, user=user, format=form, fields=["token", "json"]).files
+
+    for verb in VERBS:
+        assert_unchanged(sent_back(user, verb, file, model=Animal), 1)
 
 
 def test_nulls_and_empty_texts_stay_apart_in_csv(user):

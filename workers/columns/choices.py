@@ -11,7 +11,7 @@ import polars as pl
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from bulkql.workers.columns.kinds import Parse
+from bulkql.workers.columns.rules import Parse
 
 if TYPE_CHECKING:
     from bulkql.workers.columns.column import Column

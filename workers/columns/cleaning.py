@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import polars as pl
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
@@ -56,9 +57,25 @@ def json_of(text: str) -> Any:
     return value
 
 
+def json_texts(texts: pl.Series) -> pl.Series:
+    """The texts that are JSON, of something; null for the others, and for what is empty. None escapes a character."""
+    return pl.Series([text if text is not None and is_json(text) else None for text in texts], dtype=pl.String)
+
+
+def is_json(text: str) -> bool:
+    try:
+        value = DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return bool(value) or value == 0
+
+
 def refuse_constant(name: str) -> Any:
     """NaN and Infinity are Python's JSON, and nobody else's."""
     raise ValueError(f"{name} is not a JSON value")
+
+
+DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def in_utc(value: Any) -> Any:

@@ -7,6 +7,7 @@ type is refused, and no rule is written twice.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass, replace
@@ -20,7 +21,8 @@ from django.db import DatabaseError, InterfaceError, models
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.choices import choice_names, path_of_choices
 from bulkql.workers.columns.cleaning import cleaned_by, in_utc, json_of, note_refusal, text_of
-from bulkql.workers.columns.kinds import BOOLEANS, SLOW, Parse, fast_paths, kind_of_field
+from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field
+from bulkql.workers.columns.rules import Parse
 from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
 
 #: The code of a value that is spelled otherwise than the file's options say.
@@ -158,6 +160,8 @@ class Column:
         """Values of a frame -> what the model's attribute takes."""
         if self.dtype != pl.String:
             return values.to_list()
+        if self.as_json:
+            return [None if text is None else self.value_field.to_python(json.loads(text)) for text in values]
         if not self.is_plain:
             return [None if text is None else self.value_field.to_python(self.decode(text)) for text in values]
         return [None if text is None else self.value_field.to_python(text) for text in values]
@@ -226,7 +230,7 @@ def column_for(field: models.Field[Any, Any]) -> Column:
         # Choices are given by their enum's names.
         accepts=kind.accepts | ({str, int} if is_id(field) else set()) | ({str} if field.choices else set()),
         as_json=isinstance(value_field, models.JSONField),
-        is_plain=kind is not SLOW,
+        is_plain=kind.is_plain,
         choice_names=choice_names(field),
     )
     if field.choices and column.parse:
@@ -237,7 +241,9 @@ def column_for(field: models.Field[Any, Any]) -> Column:
     if field.choices or not column.parse:
         return replace(column, tidy=expression)  # of choices few texts are left, each of which is cleaned once
     # The usual spelling is tried first, as it stands.
-    return replace(column, tidy=expression, parse=(column.parse[0], composed(column.parse[-1], expression)))
+    usual, *rarer = column.parse
+    paths = tuple(composed(parse, expression) for parse in rarer or [usual])
+    return replace(column, tidy=expression, parse=(usual, *paths))
 
 
 @lru_cache(maxsize=10_000)

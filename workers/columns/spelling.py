@@ -17,7 +17,7 @@ import polars as pl
 from django.db import models
 
 from bulkql.workers.columns.cells import MARK
-from bulkql.workers.columns.kinds import Parse
+from bulkql.workers.columns.rules import Parse
 from bulkql.workers.errors import BadInput
 
 #: The fields whose values keep their blanks, unless `trim` is asked for: nobody knows what they mean there.

@@ -9,7 +9,7 @@ import polars as pl
 from django.db import models
 
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.kinds import UTC_MICROSECONDS
+from bulkql.workers.columns.times import UTC_MICROSECONDS
 from bulkql.workers.errors import BadInput
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.intake.requests import FileCompression

@@ -16,7 +16,8 @@ from django.db.models import OuterRef, QuerySet
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copied import copied_out
-from bulkql.workers.columns.kinds import KINDS, TEXTS
+from bulkql.workers.columns.kinds import KINDS
+from bulkql.workers.columns.rules import TEXTS
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
 from bulkql.workers.exports.rows import columns_to_export

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from decimal import Decimal
 
@@ -90,6 +91,18 @@ ODD_FIELDS = {
     "blank_text": models.CharField(max_length=5, blank=True, validators=[validators.MinLengthValidator(2)]),
     "unlimited": models.CharField(),
     "url": models.URLField(blank=True),
+    "shop": models.URLField(validators=[validators.URLValidator(schemes=["https"])]),
+    "email": models.EmailField(),
+    "mail_of_ours": models.CharField(validators=[validators.EmailValidator(allowlist=["localhost"])]),
+    "slug": models.SlugField(allow_unicode=True, blank=True),
+    "code": models.CharField(validators=[validators.RegexValidator(r"^[A-Z]{2}-?\d{2,4}\Z")]),
+    "part": models.CharField(validators=[validators.RegexValidator(r"^(?:a|b.)+[^x\s]?$")]),
+    "no_digit": models.CharField(validators=[validators.RegexValidator(r"[0-9]", inverse_match=True)]),
+    "any_case": models.CharField(validators=[validators.RegexValidator("^[ab-]+$", flags=re.IGNORECASE)]),
+    "looks_ahead": models.CharField(validators=[validators.RegexValidator("^(?=.*[0-9])[a-z0-9]+$")]),
+    "address_of_4": models.GenericIPAddressField(protocol="ipv4"),
+    "address_of_6": models.GenericIPAddressField(protocol="ipv6"),
+    "text_of_4": models.CharField(validators=[validators.validate_ipv4_address]),
     "past": models.DateField(validators=[validators.MaxValueValidator(dt.date(2024, 2, 29))]),
     "until_noon": models.DateTimeField(validators=[validators.MaxValueValidator(NOON)]),
     "morning": models.TimeField(validators=[validators.MaxValueValidator(dt.time(12))]),
@@ -148,6 +161,21 @@ TEXTS = [
     "9999-12-31T23:59:59.999999+00:00", "٢٠٢٤-٠٢-٢٩T12:00:00Z", "2024-02-29T12:00:00 Z", "1709208000",
     "12345678-1234-5678-1234-567812345678", "12345678-ABCD-5678-1234-567812345678",
     "{12345678-1234-5678-1234-567812345678}", "12345678123456781234567812345678",
+    "2024-02-29T12:00", "2024-02-29 12:00", "2024-02-29 12:00:00.5", "2024-02-29 12:00:60", "2024-02-29 24:00",
+    "2024-02-29 12:00+02", "2024-02-29 12:00:00+0200", "2024-02-29  12:00:00", "0000-01-01 00:00",
+    "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "2023-02-29 12:00", " null ", '{"a": 1e400}', '{"a": 1E5}',
+    '["\\n"]', '["\\udc00"]', "[NaN]", '["a", 1.0]', "{ }", '""', "-0", "[1" + "0" * 400 + "]", "[01]", "[1.]",
+    '{"a": 1, "a": 2}', "[1,]", '{"b": {}}', "2024-02-29T12:00:00.", "2024-02-29 12:00:00.1234567", "10:11:60",
+    "10:60", "24:00", "10:11:12.", "{12345678-1234-5678-1234-567812345678", "AB-123", "AB12", "AB-12\n", "aab",
+    "abx", "ba ", "a-b_c", "ä-b", "KK", "\u212a", "-ab", "0a", "1.2.3.4 ", "1.2.3.04", "256.1.1.1", "1.2.3.4.5",
+    "a.b+c@mail.example.org", "a..b@example.org", ".a@example.org", "a@example.org\n", "a@-example.org",
+    "ä@example.org", "a@localhost", "a@[1.2.3.4]", '"a b"@example.org', "a@example.o", "a@example.org.",
+    "a@exa_mple.org", "a@" + "b" * 64 + ".org", "a@" + "b." * 140 + "org", "http://example.org",
+    "https://example.org:8000/a?b=c#d", "ftp://example.org", "https://example.org:1/",
+    "https://example.org:123456/", "https://localhost/", "https://example.org/a b", "https://example.org/\t",
+    "https://exa mple.org", "https://example.org/[", "HTTPS://EXAMPLE.ORG", "https://user:pw@example.org/",
+    "https://[::1]/", "https://" + "a" * 64 + ".org", "https://" + "a." * 130 + "org/",
+    "https://example.org/" + "a" * 300, "https://example-.org/", "https://example.org./", "//example.org",
     "12345678-1234-5678-1234-56781234567", "00000000-0000-0000-0000-000000000001", "a@b.org", "a@b",
     "https://example.org/", "javascript:x", "1.2.3.4", "::1", "0:0:0:0:0:0:0:1", "1.2.3", "AAEC", "AAE", "é==",
     "1 02:03:04", "P1DT2H", "-P1D", "99999999999999999", "999999999 days", "{}", "[]", "[1, 2]", '["a"]',

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
+import warnings
 from decimal import Decimal
 
 import polars as pl
 import pytest
+from django.core import validators
 from django.core.exceptions import ValidationError
+from django.db import models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +84,14 @@ NEARLY = {
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?",
     "animal.token": r"\{?[0-9a-fA-F]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?",
     "animal.char": r".{0,12}",
+    "animal.json": r'[{\[]?("[a-cé\\ue0]{0,3}": ?)?(-?0?[1-9.]{0,3}([eE]-?9{1,3})?|true|null|NaN|""|\{\})[}\]]?',
+    "animal.address": r"([0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-f:]{2,8}",
+    "email": r"[a-zA-Z.+_é-]{1,5}@([a-z-]{1,4}\.){0,2}[a-z]{1,3}",
+    "url": r"(https?|ftp)://([a-z-]{1,4}\.){0,2}[a-z]{1,3}\.?(:[0-9]{0,6})?([/?#][!-~é ]{0,5})?",
+    "slug": r"[a-zA-Z0-9_ é-]{0,6}",
+    "code": r"[A-Za-z]{2}-?[0-9]{1,5}\n?",
+    "part": r"(a|b[a-c\n]){0,3}[ x\nz]?",
+    "any_case": r"[aAbBcK-]{1,4}",
 }
 
 
@@ -106,7 +118,18 @@ def test_paths_agree_on_texts_that_are_nearly_right(name, data):
         ("decimal_from_a_cent", "0.02", Decimal("0.02")),
         ("animal.number", "-1.5e3", -1500.0),
         ("animal.time", "10:11:12", dt.time(10, 11, 12)),
+        ("animal.datetime", "2024-02-29 12:00:00+00", NOON),
+        ("animal.datetime", "2024-02-29 12:00:00", NOON),
+        ("animal.datetime", "2024-02-29T12:00", NOON),
+        ("animal.time", "10:11:12.5", dt.time(10, 11, 12, 500_000)),
         ("animal.token", "12345678-ABCD-5678-1234-567812345678", uuid.UUID("12345678-abcd-5678-1234-567812345678")),
+        ("animal.token", "12345678ABCD56781234567812345678", uuid.UUID("12345678-abcd-5678-1234-567812345678")),
+        ("animal.address", "10.0.0.255", "10.0.0.255"),
+        ("animal.json", '{"a": [1, 2.5, "é", null]}', {"a": [1, 2.5, "é", None]}),
+        ("email", "ada.l+x@mail.example.org", "ada.l+x@mail.example.org"),
+        ("url", "https://www.example.org:8000/a/b?c=d#e", "https://www.example.org:8000/a/b?c=d#e"),
+        ("slug", "a-slug_1", "a-slug_1"),
+        ("code", "AB-123", "AB-123"),
         ("animal.text", "text", "text"),
         ("animal.keeper", "code", "code"),
         ("animal.size", "LARGE", 2),
@@ -118,12 +141,40 @@ def test_paths_agree_on_texts_that_are_nearly_right(name, data):
     ],
 )
 def test_usual_texts_take_a_fast_path(name, text, value):
-    column = column_for(FIELDS[name])
+    taken = fast(column_for(FIELDS[name]), [text])
 
-    if name == "animal.keeper":  # a slug, whose pattern only Python knows
-        assert column.parse == ()
-    else:
-        assert set(fast(column, [text])) == {(text, value)}
+    assert taken
+    assert all(one == (text, value) for one in taken)
+
+
+@pytest.mark.parametrize("name", ["no_digit", "any_case", "looks_ahead", "address_of_6", "text_of_4", "flag", "grumpy"])
+def test_of_what_only_python_knows_the_field_is_asked(name):
+    assert column_for(FIELDS[name]).parse == ()
+
+
+#: What patterns are made of: what Python and polars read alike, and what they do not.
+PIECES = [
+    "a", "b", "-", r"\d", r"\w", r"\s", r"\S", r"\W", ".", "[ab]", "[^a]", "[a-c-]", "[-a]", r"[\w.]", r"[^\s-]",
+    "(a|b)", "(?:ab)", "(", ")", "|", "^", "$", r"\Z", "*", "+", "?", "{2}", "{0,2}", "{,2}", r"\.", "[a&&b]", "[[a]]",
+    "(?i)", "(?=a)", r"\\", "Z", r"\b", r"\1", "#", " ", "[a--b]", "{", "[]a]", "[a~~b]",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(
+    pattern=st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join),
+    texts=st.lists(st.text(alphabet="abAcKk-. _1éZz\\\n\x1c&[]~{},\u212a", max_size=5), min_size=5, max_size=20),
+)
+def test_a_pattern_takes_no_text_that_python_refuses(pattern, texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            field = models.CharField(validators=[validators.RegexValidator(pattern)])
+            field.validators[-1].regex.search("")
+        except re.error:
+            return
+        field.set_attributes_from_name("pattern")
+        assert_paths_agree(column_for(field), texts)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +213,27 @@ def test_naive_moments_are_of_the_current_time_zone(settings):
         column = column_for(FIELDS[name])
         (values, _), _ = parse(column, pl.Series(["2024-07-01 12:00"]))
         assert column.python(values) == [dt.datetime(2024, 7, 1, 10, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Vaduz", "America/Havana", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"]
+)
+def test_local_moments_are_those_of_the_field_also_where_clocks_are_set(zone, settings):
+    settings.TIME_ZONE = zone
+    column, days = (
+        column_for(FIELDS["animal.datetime"]),
+        [f"{year}-01-01" for year in (1, 1883, 1969, 2011, 2024, 9999)],
+    )
+    halves = pl.datetime_range(dt.datetime(2024, 1, 1), dt.datetime(2025, 1, 1), "30m", eager=True)
+
+    texts = [
+        *halves.cast(pl.String).str.head(16),
+        *(f"{day} {time}" for day in days for time in ("00:00", "23:59:59.9")),
+    ]
+    taken = fast(column, texts)
+
+    assert taken == [(text, slow(column, text)) for text, _ in taken]
+    assert len(taken) > 0.98 * len(halves)
 
 
 def test_equal_values_are_the_same_where_they_are_compared():
