@@ -36,18 +36,28 @@ def with_defaults(column: Column, values: pl.Series, is_given: pl.Series, alias:
         filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
     else:
         filling = pl.Series(copy_texts(column.field, default, alias), dtype=pl.String)
-    return values.zip_with(is_given, filling)
+    return values.zip_with(is_given, as_many(filling, len(values)))
+
+
+def default_texts(field: models.Field[Any, Any], count: int, alias: str) -> pl.Series:
+    """A field's defaults, one for each row, as COPY takes them."""
+    return as_many(pl.Series(copy_texts(field, defaults(alias, field, count), alias), dtype=pl.String), count)
+
+
+def as_many(filling: pl.Series, count: int) -> pl.Series:
+    """One value for all rows, or one for each."""
+    return filling.new_from_index(0, count) if len(filling) == 1 else filling
 
 
 def defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
-    """As many defaults as there are rows: from the clock, the database or the field."""
+    """As many defaults as there are rows, or one for all of them: from the clock, the database or the field."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        return [field.pre_save(field.model(), add=True)] * count
+        return [field.pre_save(field.model(), add=True)]
     if field.has_db_default():
         return database_defaults(alias, field, count)
     if field.has_default() and callable(field.default):
         return [field.get_default() for _ in range(count)]
-    return [field.get_default()] * count
+    return [field.get_default()]
 
 
 def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:

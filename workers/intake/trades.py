@@ -17,7 +17,7 @@ from django.db import DataError, ProgrammingError, connections, transaction
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.copying import copy, copy_texts, copy_values, defaults, with_defaults
+from bulkql.workers.columns.copying import copy, copy_values, default_texts, with_defaults
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.names import columns_of, named_by_value
@@ -166,7 +166,7 @@ class Searched:
         for name in self.names:
             field = field_of(plan.resource.model, name)
             if name not in own:
-                values = pl.Series(copy_texts(field, defaults(alias, field, rows.height), alias), dtype=pl.String)
+                values = default_texts(field, rows.height, alias)
                 is_given, unread = (pl.repeat(False, rows.height, eager=True) for _ in range(2))
             else:
                 is_named = rows.select(pl.any_horizontal(*by_name[name], pl.lit(False)).alias("named")).to_series()

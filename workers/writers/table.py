@@ -10,7 +10,7 @@ import polars as pl
 from django.db import models
 
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.copying import copy_texts, copy_values, defaults, with_defaults
+from bulkql.workers.columns.copying import copy_values, default_texts, with_defaults
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, given
 from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
@@ -99,9 +99,7 @@ def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.Da
         given_pk = rows[column.name] if column is not None else None
         return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
     if column is None:
-        return pl.Series(
-            copy_texts(field, defaults(resource.database, field, rows.height), resource.database), dtype=pl.String
-        )
+        return default_texts(field, rows.height, alias)
     values = copy_values(column, rows[column.name], resource.database)
     is_given = rows[given(column.name)]
     if is_given.all():
