@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import models
 
+from bulkql.workers.columns.among import among
 from bulkql.workers.columns.column import Column, by_name
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, errors_in, given, no_errors
@@ -70,7 +71,7 @@ def existing(plan: Plan, column: Column, wanted: pl.Series, user: User | None) -
     """Which of these keys are there, in comparable form."""
     key = column.target_field.attname
     queryset, values = targets(plan, column, user), column.python(wanted)
-    found = [value for some in batches(values) for (value,) in queryset.filter(**{f"{key}__in": some}).values_list(key)]
+    found = [value for some in batches(values) for (value,) in among(queryset, key, some).values_list(key)]
     return column.comparable(column.series(found, [str(value) for value in found]))
 
 
@@ -118,12 +119,12 @@ def found_targets(
     for one in others:
         distinct = one.python(rows[one.name].unique().drop_nulls())
         if len(distinct) <= KEYS_A_QUERY:
-            queryset = queryset.filter(**{f"{one.field.attname}__in": distinct})
+            queryset = among(queryset, one.field.attname, distinct)
     names = [one.field.attname for one in of_key]
     found = [
         row
         for some in batches(first.python(rows[first.name].unique().drop_nulls()))
-        for row in queryset.filter(**{f"{first.field.attname}__in": some}).values_list(value, *names)
+        for row in among(queryset, first.field.attname, some).values_list(value, *names)
     ]
     keys = [
         one.comparable(one.series([row[place] for row in found], [str(row[place]) for row in found])).alias(one.name)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import DatabaseError, IntegrityError, NotSupportedError, connections, models, transaction
 from django.db.models import PROTECT, ProtectedError
-from django.db.models.deletion import Collector
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.arrays import array, returned
@@ -26,6 +25,7 @@ from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import batches, condition
 from bulkql.workers.writers import merging, orm, staging
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
+from bulkql.workers.writers.collecting import KeyCollector
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
 from bulkql.workers.writers.triggers import but_for_kept, may_drop
@@ -196,12 +196,10 @@ def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
 def collected(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Django's own way: it cascades, sets null, protects and sends its signals."""
     model, alias = plan.resource.model, plan.resource.database
-    collector = Collector(using=alias)
-    manager = model._base_manager.using(alias)
-    collector.collect([one for some in batches(python_pks(plan, there)) for one in manager.filter(pk__in=some)])
+    collector = KeyCollector(alias, model, python_pks(plan, there))
     check_cascades(plan, collector, user)
     images = images_along(collector, model, there) if plan.keeps_images else []
-    _, counts = collector.delete()
+    counts = collector.delete_rows()
     check_now(alias)
     along.images += images or []
     along.are_too_many |= images is None

@@ -141,26 +141,30 @@ def add(plan: Plan, column: ListColumn, added: pl.DataFrame) -> None:
     """Put targets into lists. Raises OperationalError where one went since it was resolved: the next try will see."""
     if added.is_empty():
         return
-    source, target = ends(column)
-    pks = [plan.resource.pk.value_field.to_python(pk) for pk in added["pk"]]
-    targets = [column.value_field.to_python(pk) for pk in added["target"]]
     write = add_by_copy if backend(plan.resource.database).supports_copy else add_by_orm
     try:
-        write(plan.resource.database, source, pks, target, targets)
+        write(plan, column, added)
     except IntegrityError as error:
         raise OperationalError("a target of a list is gone") from error.__cause__
 
 
-def add_by_copy(alias: str, source: ForeignKey, pks: list[Any], target: ForeignKey, targets: list[Any]) -> None:
-    """Rows of the table between, through COPY."""
-    ends = ((source, pks), (target, targets))
-    values = {str(end.column): copy_texts(end, keys, alias) for end, keys in ends}
-    frame = pl.DataFrame(values, schema=dict.fromkeys(values, pl.String))
-    copy(alias, source.model._meta.db_table, tuple(values), frame)
+def add_by_copy(plan: Plan, column: ListColumn, added: pl.DataFrame) -> None:
+    """Rows of the table between, through COPY, which reads keys of Django's own fields as their texts."""
+    source, target = ends(column)
+    frame = added.select(pl.col("pk").alias(str(source.column)), pl.col("target").alias(str(target.column)))
+    for end, is_plain in ((source, plan.resource.pk.is_plain), (target, column.is_plain)):
+        if not is_plain:
+            keys = map(end.target_field.to_python, frame[str(end.column)])
+            texts = copy_texts(end, list(keys), plan.resource.database)
+            frame = frame.with_columns(pl.Series(str(end.column), texts, dtype=pl.String))
+    copy(plan.resource.database, through(column)._meta.db_table, tuple(frame.columns), frame)
 
 
-def add_by_orm(alias: str, source: ForeignKey, pks: list[Any], target: ForeignKey, targets: list[Any]) -> None:
+def add_by_orm(plan: Plan, column: ListColumn, added: pl.DataFrame) -> None:
     """The same, at the ORM's speed."""
-    pairs = zip(pks, targets, strict=True)
-    new = [source.model(**{source.attname: pk, target.attname: other}) for pk, other in pairs]
-    source.model._base_manager.using(alias).bulk_create(new, batch_size=KEYS_A_QUERY, ignore_conflicts=True)
+    (source, target), model = ends(column), through(column)
+    pks = map(source.target_field.to_python, added["pk"])
+    targets = map(target.target_field.to_python, added["target"])
+    new = [model(**{source.attname: pk, target.attname: other}) for pk, other in zip(pks, targets, strict=True)]
+    manager = model._base_manager.using(plan.resource.database)
+    manager.bulk_create(new, batch_size=KEYS_A_QUERY, ignore_conflicts=True)

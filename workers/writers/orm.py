@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import connections, models
 
+from bulkql.workers.columns.among import among
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
@@ -113,7 +114,7 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     instances = [
         instance
         for some in batches(widest.python(rows[widest.name].unique().drop_nulls()))
-        for instance in manager.filter(**{f"{widest.field.attname}__in": some}).order_by("pk")
+        for instance in among(manager, widest.field.attname, some).order_by("pk")
     ]
     met = {
         keys[key]: instance

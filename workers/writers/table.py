@@ -98,13 +98,10 @@ def column_of(resource: BulkResource, field: models.Field[Any, Any], rows: pl.Da
     if field.primary_key and RESERVED_PK in rows.columns:
         given_pk = rows[column.name] if column is not None else None
         return rows[RESERVED_PK] if given_pk is None else given_pk.fill_null(rows[RESERVED_PK])
-    if column is None:
+    if column is None or not rows[given(column.name)].any():
         return default_texts(field, rows.height, alias)
-    values = copy_values(column, rows[column.name], resource.database)
-    is_given = rows[given(column.name)]
-    if is_given.all():
-        return values
-    return with_defaults(column, values, is_given, alias)
+    values, is_given = copy_values(column, rows[column.name], alias), rows[given(column.name)]
+    return values if is_given.all() else with_defaults(column, values, is_given, alias)
 
 
 def values_of(resource: BulkResource, column: Column, rows: pl.DataFrame) -> pl.Series:
