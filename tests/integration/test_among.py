@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bulkql.workers.columns.among import among
+from bulkql.workers.resources.scope import among
 from tests.zoo.models import Animal, Keeper, Shelf, Toy
 
 pytestmark = pytest.mark.django_db

@@ -195,8 +195,6 @@ def test_request_that_is_queued(user, rows):
             *ACCEPT[:3],
             *(3 * ["SELECT nextval"]),  # once a chunk
             *ACCEPT[4:],
-            "SELECT bulkql_input",  # those to be read
-            "SELECT bulkql_operation",  # whether it is one transaction
             *FRONTIER,
             *(3 * RING),
             *TOTALS,

@@ -1,12 +1,10 @@
-"""Rows of the database whose field has one of many values."""
+"""The lookup `in`, for which PostgreSQL gets one array, and not a parameter for each value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
-from django.db.models import F, QuerySet
 from django.db.models.lookups import In
 
 from bulkql.workers.columns.arrays import text_array
@@ -21,26 +19,21 @@ ARRAYS: dict[type, str] = {
 }
 
 
-def among(rows: QuerySet[Any], name: str, values: Sequence[Any]) -> QuerySet[Any]:
-    """Those of the rows whose field, by its name or attname, has one of these values; none of them is null."""
-    if not has_array(rows.model._meta.get_field(name)):
-        return rows.filter(**{f"{name}__in": values})
-    return rows.filter(AnyOf(F(name), values))
-
-
-def has_array(field: Any) -> bool:
-    """Whether the values of a field, or of the one that it points to, may be asked for by AnyOf."""
-    return type(value_field(field)) in ARRAYS
-
-
 class AnyOf(In):
-    """The lookup `in`, for which PostgreSQL gets an array: to write a thousand placeholders takes Django and psycopg
-    longer than it takes the database to find the rows."""
+    """To write a thousand placeholders takes Django and psycopg longer than it takes the database to find the rows.
+
+    For fields of ARRAYS, and values of which none is null.
+    """
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, params = self.process_lhs(compiler, connection)
         kind = ARRAYS[type(value_field(self.lhs.output_field))]
         return f"{column} = ANY(%s::{kind}[])", [*params, text_array(map(str, self.rhs))]
+
+
+def has_array(field: Any) -> bool:
+    """Whether the values of a field, or of the one that it points to, may be asked for so."""
+    return type(value_field(field)) in ARRAYS
 
 
 def value_field(field: Any) -> Any:

@@ -1,8 +1,8 @@
 """A model field -> how its text becomes a value.
 
 Each column has a fast path, an expression over the whole column that yields values only for text that is certainly
-valid (workers/kinds.py); every other text goes through the field itself, whose verdict and message count. So no field
-type is refused, and no rule is written twice.
+valid (workers/columns/kinds.py); every other text goes through the field itself, whose verdict and message count. So no
+field type is refused, and the field's own rule is the one that counts.
 """
 
 from __future__ import annotations

@@ -139,6 +139,9 @@ def hand_over(request: BulkRequest, operation: Operation) -> None:
     if all(item.file_options is not None or item.export is not None for item in request.inputs):
         dispatch_readers(operation.id)  # files have no chunks yet
         return
+    if all(item.rows is not None and item.guard is None for item in request.inputs):
+        dispatch_chunks(operation.id)  # rows that came with the request are to be written, and nothing is to be read
+        return
     dispatch(operation.id)
     if any(item.queryset is not None for item in request.inputs):
         end(operation.id)  # it may have found no row

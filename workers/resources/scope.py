@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.sql import Query
 
+from bulkql.workers.columns.among import AnyOf, has_array
 from bulkql.workers.resources.registry import BulkResource, resource_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ KEYS_A_QUERY = 10_000
 def batches(values: list[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(values), KEYS_A_QUERY):
         yield values[start : start + KEYS_A_QUERY]
+
+
+def among(rows: QuerySet[Any], name: str, values: list[Any]) -> QuerySet[Any]:
+    """Those of the rows whose field, by its name or attname, has one of these values; none of them is null."""
+    # A class with its own way to rows may read conditions by their names.
+    if evaluates_itself(rows) or not has_array(rows.model._meta.get_field(name)):
+        return rows.filter(**{f"{name}__in": values})
+    return rows.filter(AnyOf(F(name), values))
 
 
 def scope_of(resource: BulkResource, user: User | None) -> QuerySet[Any]:
@@ -106,5 +115,5 @@ def pks_within(queryset: QuerySet[Any], pks: list[Any]) -> set[Any]:
         return set(pks)
     if queryset.query.is_sliced or queryset.query.combinator:  # neither can be filtered any further
         queryset = queryset.model._base_manager.using(queryset.db).filter(pk__in=pks_of(queryset))
-    found = queryset.order_by()
-    return {pk for some in batches(pks) for pk in found.filter(pk__in=some).values_list("pk", flat=True)}
+    found, name = queryset.order_by(), queryset.model._meta.pk.name
+    return {pk for some in batches(pks) for pk in among(found, name, some).values_list("pk", flat=True)}

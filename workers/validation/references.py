@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.among import among
 from bulkql.workers.columns.column import Column, by_name
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, errors_in, given, no_errors
 from bulkql.workers.resources.plan import Plan
-from bulkql.workers.resources.scope import KEYS_A_QUERY, batches, targets_of
+from bulkql.workers.resources.scope import KEYS_A_QUERY, among, batches, targets_of
 from bulkql.workers.validation.values import Validated, keys_of_target, without
 
 if TYPE_CHECKING:

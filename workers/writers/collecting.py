@@ -7,16 +7,13 @@ for go by one statement. All else (cascades, nulls, protection, restriction, sig
 from __future__ import annotations
 
 from collections import Counter
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from bulkql.workers.columns.among import AnyOf, among, has_array
-from bulkql.workers.resources.scope import batches
+from bulkql.workers.resources.scope import among, batches
 
 
 class KeyCollector(Collector):
@@ -39,15 +36,12 @@ class KeyCollector(Collector):
         return rows.only("pk", *(key.attname for one in relations for key in one.field.foreign_related_fields))
 
     def related_objects(self, related_model: Any, related_fields: Any, objs: Any) -> QuerySet[Any]:
-        """The rows that point to some of these; asked for by Django's collector, field by field."""
-        if not all(map(has_array, related_fields)):
+        """The rows that point to some of these; asked for by Django's collector."""
+        if len(related_fields) > 1:
             return super().related_objects(related_model, related_fields, objs)
-        pointing = (
-            Q(AnyOf(F(field.attname), [getattr(one, field.target_field.attname) for one in objs]))
-            for field in related_fields
-        )
-        rows: QuerySet[Any] = related_model._base_manager.using(self.using).filter(reduce(or_, pointing))
-        return rows
+        (field,) = related_fields
+        rows = related_model._base_manager.using(self.using)
+        return among(rows, field.attname, [getattr(one, field.target_field.attname) for one in objs])
 
     def delete_rows(self) -> Counter[str]:
         """Delete all of it; gives how many rows of which model went."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import connections, models
 
-from bulkql.workers.columns.among import among
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
@@ -19,7 +18,7 @@ from bulkql.workers.images.taken import own_images_now
 from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.resources.scope import batches, pks_within
+from bulkql.workers.resources.scope import among, batches, pks_within
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.table import is_set_once
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
