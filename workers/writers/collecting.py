@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from bulkql.workers.resources.scope import among, batches
+from bulkql.workers.resources.scope import among, batches, evaluates_itself
 
 
 class KeyCollector(Collector):
@@ -22,9 +22,9 @@ class KeyCollector(Collector):
     def __init__(self, using: str, model: type[Model], pks: list[Any]) -> None:
         super().__init__(using=using)
         self._model = model
-        self._is_silent = not model._meta.parents and not any(
-            signal.has_listeners(model) for signal in (pre_delete, post_delete)
-        )
+        is_heard = any(signal.has_listeners(model) for signal in (pre_delete, post_delete))
+        has_own_way = bool(model._meta.parents) or evaluates_itself(model._base_manager.using(using))
+        self._is_silent = not is_heard and not has_own_way
         self.collect([one for some in batches(pks) for one in among(self._rows(), model._meta.pk.name, some)])
 
     def _rows(self) -> QuerySet[Any]:
