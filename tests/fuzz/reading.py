@@ -29,6 +29,7 @@ import psutil
 
 from tests.fuzz.cases import Case, case_of
 from tests.fuzz.tally import Tally
+from tests.peaks import peak_bytes
 
 #: Seconds of CPU that a case may take, and beside them a process that decodes it: it starts, and imports its library.
 MOST_SECONDS, START_SECONDS = 2, 4
@@ -54,7 +55,8 @@ def read_all(seed: int, first: int, last: int, tally: Tally) -> Iterator[dict[st
         tally.begin(number, case.kind)
         if (fault := outcome(case, tally)) is not None:
             yield {"case": number, **fault}
-    tally.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: what started this process hands its own peak on to it.
+    tally.peak_bytes = peak_bytes()
     tally.child_peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
