@@ -10,7 +10,7 @@ from django.db import connections, models
 from bulkql.workers.backends import backend
 
 
-def sequence_of(model: type[models.Model], alias: str) -> str | None:
+def key_sequence(model: type[models.Model], alias: str) -> str | None:
     """The sequence that numbers a model's rows, as PostgreSQL writes its name; None where none does."""
     pk = model._meta.pk
     if not isinstance(pk, models.AutoField) or not backend(alias).supports_copy:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from bulkql.workers.columns.column import Column
-from bulkql.workers.columns.sequences import sequence_of
+from bulkql.workers.columns.sequences import key_sequence
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_in
@@ -69,7 +69,7 @@ class Witness:
 
 def reserves_keys(resource: BulkResource, operation: Operation) -> bool:
     """Whether rows that a plan creates have had their primary keys since they were stored."""
-    is_counted = sequence_of(resource.model, resource.database) is not None
+    is_counted = key_sequence(resource.model, resource.database) is not None
     return is_counted and lane_of(resource, verb_of_rows(Verb(operation.verb))) == Lane.COPY
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from bulkql.workers.columns.sequences import next_numbers, sequence_of
+from bulkql.workers.columns.sequences import key_sequence, next_numbers
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import RESERVED_PK
 from bulkql.workers.models import Operation
@@ -24,7 +24,7 @@ def with_reserved(plan: Plan, operation: Operation, raw: pl.DataFrame) -> pl.Dat
 
 def with_keys(resource: BulkResource, raw: pl.DataFrame) -> pl.DataFrame:
     """Rows to create, with a primary key for each where the database counts them. Keys of bad rows are lost."""
-    sequence = sequence_of(resource.model, resource.database)
+    sequence = key_sequence(resource.model, resource.database)
     if sequence is None:
         return raw
     keys = next_numbers(resource.database, sequence, raw.height)

@@ -16,7 +16,7 @@ from django.db import DatabaseError, DataError, OperationalError, connections, t
 from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
-from bulkql.workers.columns.sequences import sequence_of
+from bulkql.workers.columns.sequences import key_sequence
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import pk_of
@@ -295,7 +295,7 @@ def insert_new(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     Those that bring no primary key of their own get the sequence's next ones, in input order.
     """
     alias = plan.resource.database
-    quote, sequence = connections[alias].ops.quote_name, sequence_of(plan.resource.model, alias)
+    quote, sequence = connections[alias].ops.quote_name, key_sequence(plan.resource.model, alias)
     columns, pk = ", ".join(quote(column) for column in table.columns), quote(table.pk)
     numbers = f", coalesce({pk}, nextval(%s::regclass)) AS {pk}" if sequence is not None else f", {pk}"
     others = "".join(f", {quote(column)}" for column in table.columns if column != table.pk)
