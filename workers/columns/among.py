@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.lookups import In
 
 from bulkql.workers.columns.arrays import text_array
-from bulkql.workers.columns.kinds import INTEGERS
+from bulkql.workers.columns.kinds import INTEGERS, value_field_of
 from bulkql.workers.columns.rules import TEXTS
 
 #: The fields whose values PostgreSQL reads from texts, and the type as which it compares them.
@@ -27,17 +27,10 @@ class AnyOf(In):
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         column, params = self.process_lhs(compiler, connection)
-        kind = ARRAYS[type(value_field(self.lhs.output_field))]
+        kind = ARRAYS[type(value_field_of(self.lhs.output_field))]
         return f"{column} = ANY(%s::{kind}[])", [*params, text_array(map(str, self.rhs))]
 
 
 def has_array(field: Any) -> bool:
     """Whether the values of a field, or of the one that it points to, may be asked for so."""
-    return type(value_field(field)) in ARRAYS
-
-
-def value_field(field: Any) -> Any:
-    """The field itself, or the one that a foreign key points to."""
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-    return field
+    return type(value_field_of(field)) in ARRAYS

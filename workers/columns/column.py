@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, models
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.choices import choice_names, path_of_choices
 from bulkql.workers.columns.cleaning import cleaned_by, in_utc, json_of, note_refusal, text_of
-from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field
+from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field, value_field_of
 from bulkql.workers.columns.rules import Parse
 from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
 
@@ -213,11 +213,8 @@ class Column:
 
 def column_for(field: models.Field[Any, Any]) -> Column:
     """The column of a model field."""
-    value_field, target = field, None
-    if isinstance(field, models.ForeignKey):
-        target = field.remote_field.model
-        while isinstance(value_field, models.ForeignKey):
-            value_field = value_field.target_field
+    value_field = value_field_of(field)
+    target = field.remote_field.model if isinstance(field, models.ForeignKey) else None
     kind = kind_of_field(value_field)
     column = Column(
         name=field.name,

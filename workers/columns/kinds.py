@@ -53,6 +53,13 @@ def kind_of_field(field: models.Field[Any, Any]) -> KindOfField:
     return next((kind for kind in KINDS if type(field) in kind.fields), SLOW)
 
 
+def value_field_of(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    """The field that rules the values: the field itself, or the one that a foreign key points to."""
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    return field
+
+
 def fast_paths(field: models.Field[Any, Any]) -> tuple[Parse, ...]:
     """A kind's own paths, the usual one first, each followed by the field's validators; none if one is unknown here."""
     kind = kind_of_field(field)
