@@ -25,6 +25,10 @@ CHUNKS_AN_INSERT = 8
 class ChunkStore:
     """Stores chunks whose rows workers will write; a subclass may write them as they are stored."""
 
+    def __init__(self) -> None:
+        #: Those that were stored first, with their keys; none where the database does not tell keys, as MySQL.
+        self.first: list[Chunk] = []
+
     def store(self, stored: Input, plan: Plan, frames: Iterable[pl.DataFrame], start: int = 0) -> int:
         """Raw frames as an input's chunks, a few of them in memory at a time; gives how many rows they are.
 
@@ -39,6 +43,7 @@ class ChunkStore:
                 total += frame.height
             with sending_bytes(DEFAULT_DB_ALIAS):
                 Chunk.objects.bulk_create(found)
+            self.first = self.first or [chunk for chunk in found if chunk.pk]
             check_rows_limit(plan.resource, total)
         return total
 

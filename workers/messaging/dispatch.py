@@ -57,6 +57,13 @@ def dispatch_chunks(operation_id: UUID) -> bool:
     return dispatched(operation_id, send_chunks)
 
 
+def dispatch_first(stored: list[Chunk]) -> bool:
+    """Send messages for the first chunks of an operation, whoever has just stored it: they are its next ones."""
+    frontier = stored[0].input
+    first = [(chunk.pk, None, chunk.row_count) for chunk in stored if chunk.input_id == frontier.pk]
+    return dispatched(frontier.operation_id, lambda _: send_window(frontier, first))
+
+
 def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
     """Whether all messages that are due were sent. Redis being away costs an operation a moment, and no more."""
     try:
@@ -118,14 +125,22 @@ def send_chunks(operation_id: UUID) -> None:
         # A file that was read meanwhile has rows that are to be written together.
         send_whole(operation_id)
         return
+    unrecorded = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")
+    send_window(frontier, unrecorded.values_list("pk", "dispatched_at", "row_count"))
+
+
+def send_window(frontier: Input, chunks: QuerySet[Any, Any] | list[tuple[int, None, int]]) -> None:
+    """Messages for as many of an input's next chunks as are to be at work; raises NotDispatched.
+
+    `chunks`: the key, the moment at which it was dispatched and the rows of each.
+    """
     plan = plan_of(frontier)
     pressure = brake.pressure(plan.resource.database)
     tell_of_brake(frontier.operation, pressure)
     # While it waits for somebody's locks, or others are to have room, one worker is enough.
     is_single = plan.is_sequential or frontier.operation.waiting_since is not None or pressure.rest_seconds > 0
     size = 1 if is_single else limits().window
-    window = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")[:size]
-    for chunk_id, dispatched_at, rows in window.values_list("pk", "dispatched_at", "row_count"):
+    for chunk_id, dispatched_at, rows in chunks[:size]:
         if dispatched_at is None and not send_in_turn(frontier, chunk_id, rows, pressure):
             return
 

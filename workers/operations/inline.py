@@ -27,6 +27,7 @@ class InlineChunks(ChunkStore):
     """Writes the rows of each chunk as it is stored, and counts what became of them."""
 
     def __init__(self, watch: Watch) -> None:
+        super().__init__()
         self.watch = watch
         self.counts: Counter[str] = Counter()
         self.recorded = 0

@@ -18,6 +18,7 @@ from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BulkError, GivenUp, LeaseLost, Paused, place_of
 from bulkql.workers.exports.writing import write_files
 from bulkql.workers.intake.accept import accept
+from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.planned import planned_chunks
 from bulkql.workers.intake.reading import read_upload
 from bulkql.workers.intake.requests import BulkRequest, Mode
@@ -27,7 +28,13 @@ from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.totals import Progress
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.messaging import events
-from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks, dispatch_readers, dispatch_writers
+from bulkql.workers.messaging.dispatch import (
+    dispatch,
+    dispatch_chunks,
+    dispatch_first,
+    dispatch_readers,
+    dispatch_writers,
+)
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import atomic, chunks, inline
 from bulkql.workers.operations.attempts import is_outage, tried_again
@@ -57,14 +64,15 @@ def run(request: BulkRequest) -> Operation:
 
 def accept_and_go_on(request: BulkRequest) -> Operation:
     """Store a request, then write it now or leave it to the workers."""
-    operation, is_new = accept(request)
+    store = ChunkStore()
+    operation, is_new = accept(request, store)
     if is_new:
         with after_commit(operation):
             logger.info("operation %s: accepted, %s", operation.id, operation.verb)
             if is_sync(request, operation):
                 write_or_hand_over(operation)
             else:
-                hand_over(request, operation)
+                hand_over(request, operation, store.first)
     return operation
 
 
@@ -134,13 +142,17 @@ def row_count_of(request: BulkRequest, operation: Operation) -> int:
     return sum(len(item.rows or ()) for item in request.inputs)
 
 
-def hand_over(request: BulkRequest, operation: Operation) -> None:
-    """Send the workers messages for what was accepted."""
+def hand_over(request: BulkRequest, operation: Operation, first: list[Chunk]) -> None:
+    """Send the workers messages for what was accepted; `first`: the chunks that were stored first."""
     if all(item.file_options is not None or item.export is not None for item in request.inputs):
         dispatch_readers(operation.id)  # files have no chunks yet
         return
     if all(item.rows is not None and item.guard is None for item in request.inputs):
-        dispatch_chunks(operation.id)  # rows that came with the request are to be written, and nothing is to be read
+        # Rows that came with the request are to be written, and nothing is to be read.
+        if first and request.start_at is None and not operation.is_one_transaction:
+            dispatch_first(first)
+        else:
+            dispatch_chunks(operation.id)
         return
     dispatch(operation.id)
     if any(item.queryset is not None for item in request.inputs):
