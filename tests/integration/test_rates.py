@@ -14,7 +14,7 @@ import bulkql
 from bulkql.examples.ledger.bulk import FinancialAccounts
 from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import OnError, Verb
+from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake import reading
 from bulkql.workers.ledger import brake as braking
@@ -132,14 +132,28 @@ def test_a_flush_of_redis_loses_no_turn_and_gives_none_away(user):
     assert waiting_messages() == 1
 
 
-def test_a_file_is_read_at_ten_times_the_rate(user, monkeypatch):
-    seconds = []
-    monkeypatch.setattr(reading, "seconds_to_read", lambda *of: seconds.append(rates.seconds_to_read(*of)))
+def test_the_rows_of_a_file_are_stored_at_twice_the_rate(user, monkeypatch):
+    waits = []
+    monkeypatch.setattr(reading.time, "sleep", lambda seconds: waits.append((seconds, operation.chunks.count())))
     operation = of_a_file(user, max_rows_per_second=3)
 
     steps.read_input(operation.inputs.get().pk)
 
-    assert sum(seconds) == pytest.approx(1.0)
+    sizes = operation.chunks.order_by("number").values_list("row_count", flat=True)
+    assert len(waits) > 1
+    # After each chunk, and before the next one is stored: a burst of them would be felt by others.
+    assert waits == [(rows / (2 * 3), number) for number, rows in enumerate(sizes, start=1)]
+
+
+def test_what_is_canceled_is_stored_without_a_pace(user, monkeypatch):
+    waits = []
+    monkeypatch.setattr(reading.time, "sleep", waits.append)
+    operation = of_a_file(user, max_rows_per_second=3)
+    Operation.objects.filter(pk=operation.pk).update(state=State.CANCELING)
+
+    steps.read_input(operation.inputs.get().pk)
+
+    assert waits == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bulkql.workers.intake.replay import ReplayBuffer
 from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.ledger import claims
-from bulkql.workers.ledger.rates import seconds_to_read
+from bulkql.workers.ledger.rates import seconds_to_store
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.readers import files
 from bulkql.workers.readers.options import FileOptions
@@ -69,6 +69,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                     with sending_bytes(DEFAULT_DB_ALIAS):
                         chunk.save(force_insert=True)
                 yield chunk
+                keep_pace(stored.operation, frame.height)
                 row_start += frame.height
     if row_start == 0 and not stored.operation.inputs.filter(resource=stored.resource, removes=True).exists():
         raise UnreadableFile("The file has no rows.")
@@ -99,10 +100,13 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
             held_at = time.monotonic()
         check_authority_again(stored)
         yield frame
-        # What is read is stored: a load, too. None but an operation with a pace waits here, until it is canceled.
-        seconds = seconds_to_read(frame.height, stored.operation.max_rows_per_second)
-        if seconds and not Operation.objects.filter(pk=stored.operation_id, state=State.CANCELING).exists():
-            time.sleep(seconds)
+
+
+def keep_pace(operation: Operation, rows: int) -> None:
+    """Wait after so many rows were stored, which is a load for the database, too. What is canceled has no pace."""
+    seconds = 0.0 if operation.is_one_transaction else seconds_to_store(rows, operation.max_rows_per_second)
+    if seconds and not Operation.objects.filter(pk=operation.pk, state=State.CANCELING).exists():
+        time.sleep(seconds)
 
 
 def without_first(rows: int, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

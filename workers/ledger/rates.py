@@ -15,8 +15,8 @@ from bulkql.workers.models import Operation
 CREDIT_SECONDS = 5
 #: Seconds of rows that one chunk has at most: an even load, and no more than that above the rate at the start.
 CHUNK_SECONDS = 1
-#: Files are read that many times as fast as they are written, so that nobody waits for the reader.
-READ_AHEAD = 10
+#: The rows of a file are stored that many times as fast as they are written, so that nobody waits for the reader.
+READ_AHEAD = 2
 
 
 def take_turn(operation_id: UUID, seconds: float) -> bool:
@@ -46,6 +46,6 @@ def rows_in_a_chunk(rows: int, rate: int | None) -> int:
     return rows if rate is None else min(rows, max(1, rate * CHUNK_SECONDS))
 
 
-def seconds_to_read(rows: int, rate: int | None) -> float:
-    """How long reading so many rows is to take at least."""
+def seconds_to_store(rows: int, rate: int | None) -> float:
+    """How long storing so many rows of a file is to take at least."""
     return 0.0 if rate is None else rows / (rate * READ_AHEAD)
