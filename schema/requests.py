@@ -150,7 +150,7 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
         raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
     upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
-    if upload is not None and upload.uploaded_at is None:
+    if upload is not None and not uploads.has_beginning(upload):
         raise BadInput(f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave.")
     content: Any = file.upload
     if content is not None and not hasattr(content, "chunks"):

@@ -19,14 +19,14 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
-from bulkql.workers.ledger.claims import is_free
+from bulkql.workers.ledger.claims import is_coming, is_free
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.ledger.turns import forget_dispatches, is_waiting
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.alarms import alarms
 from bulkql.workers.messaging.dispatch import dispatch, dispatch_chunks
-from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.models import Chunk, Input, Operation, Upload
 from bulkql.workers.operations import steps
 from bulkql.workers.webhooks import deliveries
 
@@ -71,7 +71,16 @@ def neglected() -> QuerySet[Operation]:
     is_lost = unanswered() | Exists(chunks.filter(unanswered())) | Exists(inputs.filter(unanswered()))
     in_hand = Q(leased_until__gte=Now()) | asked()
     is_in_hand = in_hand | Exists(chunks.filter(in_hand)) | Exists(inputs.filter(in_hand))
-    return open_operations().filter(is_lost | ~Q(is_in_hand))
+    # Its client is at work on it.
+    is_sent = Exists(inputs.filter(is_coming())) & ~Exists(chunks) & ~Exists(inputs.filter(~is_coming(), removes=False))
+    return open_operations().filter(is_lost | ~Q(is_in_hand) & ~Q(is_sent))
+
+
+def end_abandoned() -> None:
+    """End operations whose files will not come to their end: they have expired."""
+    expired = Upload.objects.filter(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
+    for one in Input.objects.filter(read_at=None, operation__finished_at=None, upload__in=expired):
+        steps.give_up(one.operation_id, f"The rest of the file of {one.resource} did not come in time; send it anew.")
 
 
 def asked() -> Q:
@@ -129,6 +138,7 @@ class Rescue(dramatiq.Middleware):
             self._looked_at = time.monotonic()
             deliveries.ring_if_due()
         if time.monotonic() - self._purged_at > PURGE_SECONDS:
+            end_abandoned()
             purge()
             self._purged_at = time.monotonic()
 

@@ -10,6 +10,8 @@ import io
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from bulkql.server.door.requests import with_files
 from bulkql.server.graphql import decode
 from bulkql.workers.errors import BulkError
 from bulkql.workers.readers.csv import CsvBeginning
+from bulkql.workers.readers.files import FileStart, read_file
 from bulkql.workers.readers.ndjson import NdjsonBeginning
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
@@ -90,6 +93,50 @@ CASES: dict[str, tuple[Callable[[Any], object], Callable[[int], Any], int]] = {
         1_000,
     ),
 }
+
+
+#: What a file may begin with, and what may come again and again behind it.
+BEGINNINGS = ("", "[", '"', '{"name": "', '{"name":\n', '[{"name": "a"},', "name\n", 'name\n"', "sep=;\n")
+REPEATED = (
+    '"',
+    '""',
+    '"a',
+    '"\n',
+    "{",
+    "}",
+    "[",
+    "[]",
+    '{"a":',
+    "\\",
+    ",",
+    "a,",
+    "a",
+    "é",
+    "1",
+    " ",
+    "\r",
+    "\r\n",
+    "\0",
+    "'",
+)
+
+
+def read(content: bytes, file_format: FileFormat) -> None:
+    """All that is done with a file's bytes until they are rows."""
+    options = FileOptions(format=file_format)
+    with suppress(BulkError):
+        FileStart(io.BytesIO(content), options).check(plan())
+    for _ in read_file(io.BytesIO(content), plan(), options):
+        pass
+
+
+for file_format, beginning in product((FileFormat.CSV, FileFormat.NDJSON), BEGINNINGS):
+    for unit in REPEATED:
+        CASES[f"{file_format} of {beginning!r} and {unit!r}"] = (
+            partial(read, file_format=file_format),
+            lambda n, beginning=beginning, unit=unit: (beginning + unit * n).encode(),
+            4_000,
+        )
 
 
 def seconds(take: Callable[[Any], object], given: Callable[[int], Any], size: int) -> float:

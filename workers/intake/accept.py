@@ -82,7 +82,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     if request.idempotency_key is None:
         return None
     first = Operation.objects.filter(created_by=request.user, idempotency_key=request.idempotency_key).first()
-    if first is not None and first.input_hash != digest:
+    if first is not None and first.input_hash not in (digest, hash_of(request, by_content=False)):
         raise IdempotencyConflict(
             f"The idempotency key {request.idempotency_key!r} belongs to operation {first.id}, which had another "
             f"input; take a new key for new input."
@@ -137,10 +137,12 @@ def webhook_urls(request: BulkRequest) -> list[str]:
 
 
 def start_message(request: BulkRequest) -> str:
-    """When an operation starts that is for later."""
-    if request.start_at is None or request.start_at <= timezone.now():
-        return ""
-    return f"Starts at {moment_text(request.start_at)}."
+    """When an operation starts that is for later, or for what it waits."""
+    if request.start_at is not None and request.start_at > timezone.now():
+        return f"Starts at {moment_text(request.start_at)}."
+    if any(item.is_coming for item in request.inputs):
+        return "Waits for the rest of its file."
+    return ""
 
 
 def announce_removal(operation: Operation, position: int, item: InputRequest, requested_size: int | None) -> None:

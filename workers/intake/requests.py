@@ -125,6 +125,11 @@ class InputRequest:
     #: The file to make of the rows, in place of rows to write.
     export: ExportRequest | None = None
 
+    @property
+    def is_coming(self) -> bool:
+        """The last byte of its upload is not there yet."""
+        return self.upload is not None and self.upload.uploaded_at is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRequest:
@@ -167,9 +172,25 @@ def check_request(request: BulkRequest) -> None:
         if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
+        if item.is_coming:
+            check_can_come(item, request.mode)
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
     check_options(request)
+
+
+def check_can_come(item: InputRequest, mode: Mode) -> None:
+    """Whether a file can be asked for whose last byte is not there yet; raises BadInput."""
+    options = item.file_options
+    assert options is not None
+    assert item.upload is not None
+    if not options.is_text or options.compression is not None:
+        why = "of such a file the beginning does not tell what it holds"
+    elif mode == Mode.SYNC:
+        why = "mode SYNC does not wait for them"
+    else:
+        return
+    raise BadInput(f"Upload {item.upload.id} has not all of its bytes yet, and {why}; send them first.")
 
 
 def check_options(request: BulkRequest) -> None:
@@ -279,8 +300,11 @@ def exceeds(limit: str, what: str, value: int, way_out: str) -> None:
         raise LimitExceeded(f"{value:,} {what} exceed the limit of {most:,} ({setting_name(limit)}); {way_out}.")
 
 
-def hash_of(request: BulkRequest) -> str:
-    """A digest of all that decides what the operation does; only a key is ever compared with it."""
+def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:
+    """A digest of all that decides what the operation does; only a key is ever compared with it.
+
+    Files count by their bytes, or by the uploads that bring them: while one is coming nobody knows its bytes.
+    """
     if request.idempotency_key is None:
         return ""
     how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
@@ -289,7 +313,7 @@ def hash_of(request: BulkRequest) -> str:
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
-        upload = digest_of(item)
+        upload = digest_of(item, by_content)
         limits_set = item.queryset if item.queryset is not None else item.where
         where = condition_of(limits_set) if limits_set is not None else None
         what = [item.resource.name, item.match_by, item.update_fields, item.rows, upload, options, where]
@@ -302,10 +326,10 @@ def hash_of(request: BulkRequest) -> str:
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()
 
 
-def digest_of(item: InputRequest) -> str | None:
+def digest_of(item: InputRequest, by_content: bool) -> str | None:
     """What tells a file's bytes, however they came: the same ones sent again are the same input."""
     if item.upload is not None:
-        return item.upload.digest or str(item.upload.id)
+        return (item.upload.digest if by_content else "") or str(item.upload.id)
     if item.content is None:
         return None
     found = hashlib.sha256()

@@ -15,7 +15,7 @@ from bulkql.workers.backends import backend, durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import State
 from bulkql.workers.errors import LeaseLost, Paused
-from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.models import Chunk, Input, Operation, Upload
 
 #: What a worker has claimed, and holds by the lease that it was given then.
 Claimed: TypeAlias = Operation | Input | Chunk
@@ -84,9 +84,14 @@ def claim_input(input_id: int) -> Input | None:
 
 
 def is_readable() -> Q:
-    """An input can be read: which rows are missing is known only when all others have been read."""
+    """An input can be read: its file is there, and which rows are missing is known when all others have been read."""
     unread = Input.objects.filter(operation=OuterRef("operation"), removes=False, read_at=None)
-    return Q(removes=False) | Q(~Exists(unread))
+    return (Q(removes=False) | ~Exists(unread)) & ~Q(is_coming())
+
+
+def is_coming() -> Exists:
+    """Not all bytes of an input's upload are there yet."""
+    return Exists(Upload.objects.filter(pk=OuterRef("upload"), uploaded_at=None))
 
 
 def hold_input(claimed: Input) -> None:

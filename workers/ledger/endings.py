@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Now
 
 from bulkql.workers.backends import durable, whole_sum
 from bulkql.workers.enums import State
-from bulkql.workers.ledger.claims import is_free, its_operation
+from bulkql.workers.ledger.claims import is_coming, is_free, its_operation
 from bulkql.workers.models import Chunk, Input, Operation
 
 
@@ -37,6 +37,11 @@ def ask_to_stop(operation_id: UUID) -> bool:
     """Ask an operation to stop; whether it was going on."""
     going_on = Operation.objects.filter(pk=operation_id, finished_at=None)
     return bool(going_on.update(state=State.CANCELING))
+
+
+def forgo_uploads(operation_id: UUID) -> None:
+    """Wait no more for the rest of a canceled operation's files."""
+    Input.objects.filter(is_coming(), operation=operation_id, read_at=None).update(read_at=Now(), total=0)
 
 
 def skip_canceled(operation_id: UUID) -> None:

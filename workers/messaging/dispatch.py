@@ -18,7 +18,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.ledger import rates, totals
 from bulkql.workers.ledger.brake import Pressure, brake
-from bulkql.workers.ledger.claims import its_operation, may_begin
+from bulkql.workers.ledger.claims import is_readable, its_operation, may_begin
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.alarms import alarms
 from bulkql.workers.messaging.broker import broker
@@ -78,10 +78,7 @@ def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
 def send_readers(operation_id: UUID) -> None:
     """Raises NotDispatched."""
     goes_on = its_operation(may_begin(), finished_at=None)
-    unread = Input.objects.filter(goes_on, operation=operation_id, read_at=None, dispatched_at=None)
-    # Which rows a sync misses is known only when all others have been read.
-    reading = Input.objects.filter(operation=operation_id, read_at=None, removes=False)
-    due = unread.filter(Q(removes=False) | ~Exists(reading))
+    due = Input.objects.filter(is_readable(), goes_on, operation=operation_id, read_at=None, dispatched_at=None)
     # All files of an export show one moment, so that one worker writes all of them.
     for one in due.exclude(position__gt=0, operation__verb=Verb.EXPORT).select_related("upload"):
         dispatch_once(Input.objects.filter(pk=one.pk), partial(send_for, one, "read_input", one.pk))

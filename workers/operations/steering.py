@@ -25,6 +25,7 @@ def cancel(operation_id: UUID) -> None:
     if endings.ask_to_stop(operation_id):
         logger.info("operation %s: canceling", operation_id)
         end_idle(operation_id)
+        endings.forgo_uploads(operation_id)
         if not end(operation_id):
             # One that was paused, or for later, has nobody who would read its files to their end.
             dispatch_anew(operation_id)

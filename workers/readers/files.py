@@ -58,13 +58,12 @@ class FileStart:
 
     def __init__(self, file: IO[bytes], options: FileOptions) -> None:
         check_options(options)
-        is_text = options.format in (FileFormat.CSV, FileFormat.NDJSON)
-        if options.compression is not None and not is_text:
+        if options.compression is not None and not options.is_text:
             raise UnreadableFile(f"A {options.format} file is compressed in itself; send it as it is.")
         head = decompressed(file, options.compression).read(HEAD_BYTES)
         check_signs(head, options.format)
         self.options = options
-        if is_text:
+        if options.is_text:
             said = None if "encoding" in options.left_out else options.encoding
             self.options = replace(options, encoding=encoding_of(head, said))
         self._found = BEGINNINGS[options.format](decompressed(file, options.compression), self.options)

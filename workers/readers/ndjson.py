@@ -108,7 +108,7 @@ class Block:
 def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
     """The file's lines in blocks; an array, and objects that span lines, as if each were on a line of its own."""
     pieces = utf8_pieces(file, options)
-    beginning = next(pieces, b"")
+    beginning = first_lines(pieces)
     pieces = chain([beginning], pieces)
     if is_array(beginning) or spans_lines(beginning):
         for data, numbers in Values(pieces).blocks():
@@ -119,6 +119,16 @@ def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
         count = lines_in(data)
         yield Block(data, range(line, line + count))
         line += count
+
+
+def first_lines(pieces: Iterator[bytes]) -> bytes:
+    """So many pieces that the first two lines are among them, unless these are longer than a record may be."""
+    found = b""
+    for piece in pieces:
+        found += piece
+        if is_array(found) or found.lstrip().count(b"\n") > 1 or len(found) > limits().record_bytes:
+            break
+    return found
 
 
 def utf8_pieces(file: IO[bytes], options: FileOptions) -> Iterator[bytes]:

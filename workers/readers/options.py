@@ -100,6 +100,10 @@ class FileOptions:
     #: The header's row, from 1: by default the first that is not empty.
     header_row: int | None = None
 
+    @property
+    def is_text(self) -> bool:
+        return self.format in (FileFormat.CSV, FileFormat.NDJSON)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

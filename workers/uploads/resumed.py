@@ -121,6 +121,9 @@ def complete(upload: Upload) -> None:
 
 def terminate(upload: Upload) -> None:
     """Remove an upload and its bytes; raises BadInput where an operation reads it."""
-    if Input.objects.filter(upload=upload).exists():
+    asking = Input.objects.filter(upload=upload)
+    if upload.uploaded_at is None and asking.filter(operation__finished_at=None).exists():
+        raise BadInput("An operation waits for the rest of this upload; cancel it first.")
+    if asking.exists():
         raise BadInput("An operation reads this upload; it is removed some days after that is over.")
     discard(upload)

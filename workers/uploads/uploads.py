@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from datetime import datetime, timedelta
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
@@ -17,11 +18,15 @@ from django.utils.crypto import salted_hmac
 from bulkql.workers import quotas
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, NotFound
-from bulkql.workers.models import Upload
-from bulkql.workers.uploads.storage import PART_BYTES, DatabaseStorage
+from bulkql.workers.models import Input, StoredFile, Upload
+from bulkql.workers.uploads.storage import PART_BYTES, DatabaseStorage, Parts
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+#: More bytes than are looked at to tell what a file of text is.
+BEGINNING_BYTES = 8 * 1024 * 1024
 
 
 def storage() -> Storage:
@@ -59,6 +64,8 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
     # One commit, where the bytes go into the database too.
     with transaction.atomic():
         lock_upload(upload)
+        if Input.objects.filter(upload=upload).exists():
+            raise BadInput("An operation waits for the rest of this upload; send that by tus.")
         # What came of it by tus before: this is all of it.
         DatabaseStorage().delete(name_of(upload))
         hashed = HashedFile(content)
@@ -150,5 +157,24 @@ def own_upload(user: User, upload_id: UUID | str) -> Upload:
 
 
 def open_upload(upload: Upload) -> File[bytes]:
-    """The upload's bytes, from their beginning."""
-    return storage().open(upload.path)
+    """The upload's bytes, from their beginning. Whoever reads on to where one that is coming ends gets a BadInput."""
+    if upload.uploaded_at is not None:
+        return storage().open(upload.path)
+    return File(io.BufferedReader(ComingParts(StoredFile.objects.get(name=name_of(upload))), PART_BYTES))
+
+
+class ComingParts(Parts):
+    """What is stored of a file of which more is coming: it has no end yet."""
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as that of Parts
+        taken = super().readinto(buffer)
+        if not taken:
+            raise BadInput("This upload has not all of its bytes yet, and too few to tell what it is; send them first.")
+        return taken
+
+
+def has_beginning(upload: Upload) -> bool:
+    """Whether so much of an upload is stored that one can tell what it is."""
+    if upload.uploaded_at is not None:
+        return True
+    return StoredFile.objects.filter(name=name_of(upload), size__gte=BEGINNING_BYTES).exists()

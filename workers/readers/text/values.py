@@ -35,8 +35,12 @@ def spans_lines(beginning: bytes) -> bool:
 
 def depth_of(text: bytes) -> int:
     """How many brackets a text opens and does not close."""
-    steps = [found[1] in OPENING for found in STEP.finditer(text)]
-    return 2 * sum(steps) - len(steps)
+    depth = at = 0
+    # Not by finditer: from a text that is never closed it would begin anew at each byte.
+    while step := STEP.match(text, at):
+        depth += 1 if step[1] in OPENING else -1
+        at = step.end()
+    return depth
 
 
 class Values:

@@ -279,6 +279,15 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch
     )
 
 
+@pytest.mark.parametrize("size", [10, 40, 1000])
+def test_an_object_whose_first_line_is_longer_than_a_piece(monkeypatch, size):
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", size)
+
+    frame = read(b'{"char": "' + b"x" * 100 + b'",\n"big": 7}\n{"char": "b",\n"big": 8}\n')
+
+    assert frame["big"].to_list() == ["7", "8"]
+
+
 def test_unknown_fields_of_the_first_row_refuse_the_file():
     with pytest.raises(BadInput) as caught:
         read(b'{"char": "ab", "colour": "red"}\n')
