@@ -27,6 +27,7 @@ from bulkql.schema.types import snapshot
 from bulkql.workers.enums import Verb
 from bulkql.workers.frames import pack
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.ledger import totals
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
@@ -459,3 +460,36 @@ def test_rows_out_of_scope_cost_their_chunk_to_be_written_once_more(stored, monk
         *FRONTIER,
         *TOTALS,
     ]
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.UPSERT])
+def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb):
+    (one,) = rows(1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ledger_financialtransaction"
+            " (amount, description, datetime, financial_account_id, classification_status_id)"
+            " SELECT 1, 'there', '2001-01-01T00:00:00Z'::timestamptz + n * interval '1 s', %s, %s"
+            " FROM generate_series(0, 99999) n; ANALYZE ledger_financialtransaction",
+            [one["financialAccount"], one["classificationStatus"]],
+        )
+    given = [{**one, "datetime": f"2001-01-01T00:{n // 60:02}:{n % 60:02}Z", "amount": "2"} for n in range(1_000)]
+    inputs = [
+        InputRequest(
+            resource=resource_named("financialTransactions"), rows=given, match_by=["financial_account", "datetime"]
+        )
+    ]
+    scans = whole_reads()
+
+    operation = steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC))
+
+    assert (totals.progress(operation.pk).updated, whole_reads() - scans) == (1_000, 0)
+
+
+def whole_reads() -> int:
+    """How often the table was read from end to end, by all connections."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'ledger_financialtransaction'")
+        (scans,) = cursor.fetchone()
+        return int(scans)
