@@ -61,7 +61,10 @@ class BulkClient:
     def upload(self, path: Path) -> str:
         """Send a file, however large; gives its uploadId. Raises RequestFailed."""
         with path.open("rb") as file:
-            return self.resume(path.name, path.stat().st_size, lambda offset: pieces_from(file, offset))
+            size = path.stat().st_size
+            place = self.announce(path.name, size)
+            self.send_to(place, size, lambda offset: pieces_from(file, offset))
+            return str(place["id"])
 
     def send(self, name: str, content: Iterable[bytes]) -> str:
         """Send bytes that come once, such as a pipe's, as a file; gives its uploadId. Raises RequestFailed."""
@@ -74,20 +77,33 @@ class BulkClient:
             raise RequestFailed(errors_of(answer))
         return str(place["id"])
 
-    def resume(self, name: str, size: int, content_from: Callable[[int], Iterable[bytes]]) -> str:
-        """Send a file by tus: where a connection is cut, it goes on from what is stored. Raises RequestFailed.
+    def announce(self, name: str, size: int) -> dict[str, Any]:
+        """A place for a file of so many bytes, which send_to fills. Raises RequestFailed."""
+        place: dict[str, Any] = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
+        return place
 
-        `content_from` gives the bytes from an offset on.
+    def forget(self, place: dict[str, Any]) -> None:
+        """Give up an upload that is not whole, if the service can be reached."""
+        with suppress(httpx.TransportError):
+            httpx.delete(place["url"], headers=self._tus(), timeout=60, verify=trusted())
+
+    def _tus(self) -> dict[str, str]:
+        return {"Authorization": self._authorization, "Tus-Resumable": "1.0.0"}
+
+    def send_to(
+        self, place: dict[str, Any], end: int, content_from: Callable[[int], Iterable[bytes]], *, offset: int = 0
+    ) -> None:
+        """Send a file's bytes up to `end` by tus: where a connection is cut, it goes on from what is stored.
+
+        `content_from` gives the bytes from an offset on, and may give more. Raises RequestFailed.
         """
-        place = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
-        headers = {"Authorization": self._authorization, "Tus-Resumable": "1.0.0"}
-        offset = tries = 0
-        while offset < size:
+        headers, tries = self._tus(), 0
+        while offset < end:
             sent_from, answer = offset, None
-            patch = {"Upload-Offset": str(offset), "Content-Length": str(size - offset)}
+            patch = {"Upload-Offset": str(offset), "Content-Length": str(end - offset)}
             patch["Content-Type"] = "application/offset+octet-stream"
             with suppress(httpx.TransportError):
-                content = content_from(offset)
+                content = first_bytes(content_from(offset), end - offset)
                 answer = httpx.patch(
                     place["url"], content=content, headers=headers | patch, timeout=600, verify=trusted()
                 )
@@ -101,8 +117,7 @@ class BulkClient:
             offset = int(answer.headers["Upload-Offset"]) if answer is not None and answer.is_success else offset
             tries = 0 if offset > sent_from else tries + 1
             if tries > TRIES:
-                raise RequestFailed([{"message": f"{offset:,} of {size:,} bytes are sent, and no more arrive."}])
-        return str(place["id"])
+                raise RequestFailed([{"message": f"{offset:,} of {end:,} bytes are sent, and no more arrive."}])
 
     @contextmanager
     def download(self, url: str) -> Iterator[Iterator[bytes]]:
@@ -150,6 +165,15 @@ def pieces_from(file: IO[bytes], offset: int) -> Iterator[bytes]:
     file.seek(offset)
     while piece := file.read(PIECE_BYTES):
         yield piece
+
+
+def first_bytes(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """So many bytes of what is given piece by piece."""
+    for piece in pieces:
+        yield piece[:count]
+        count -= len(piece)
+        if count <= 0:
+            return
 
 
 def answered(answer: httpx.Response) -> dict[str, Any]:

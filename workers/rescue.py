@@ -19,6 +19,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
+from bulkql.workers.ledger import endings
 from bulkql.workers.ledger.claims import is_coming, is_free
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.retention import purge
@@ -80,6 +81,7 @@ def end_abandoned() -> None:
     """End operations whose files will not come to their end: they have expired."""
     expired = Upload.objects.filter(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
     for one in Input.objects.filter(read_at=None, operation__finished_at=None, upload__in=expired):
+        endings.forgo_uploads(one.operation_id)
         steps.give_up(one.operation_id, f"The rest of the file of {one.resource} did not come in time; send it anew.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +13,8 @@ import typer
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, connected, fault, output, screen, told
-from bulkql.server.commands.progress import follow, pieces
+from bulkql.server.commands.progress import follow
+from bulkql.server.commands.sending import PIPE, STDIN, started
 from bulkql.server.commands.summary import conclude
 
 MUTATION = """
@@ -23,9 +23,6 @@ mutation Import($input: Bulk{verb}Input!, $options: BulkOptions) {{
 }}
 """
 RESOURCES = "{ bulkResources { name operations } }"
-PIPE = "-"
-#: The name of what has none.
-STDIN = "stdin"
 
 
 class Verb(StrEnum):
@@ -201,12 +198,17 @@ def import_file(
         check_resource(client, resource, operation)
         # All of it is checked before gigabytes are sent: the mutation itself is skipped.
         mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": "later"}}}, options, skip=True)
-        upload = sent(client, file)
-        started = mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": upload}}}, options)
+
+        def start(upload: str) -> str:
+            return mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": upload}}}, options)
+
+        # With a key all bytes come first: the same ones are the same input, whichever upload brings them.
+        begins_early = idempotency_key is None and file_format not in (Format.PARQUET, Format.XLSX)
+        started_one = started(client, file, start, begins_early=begins_early)
         if not wait:
-            output.print(started, highlight=False)
+            output.print(started_one, highlight=False)
             return
-        watched(client, started, None if file == PIPE else Path(file), failed_rows or piped(file, resource))
+        watched(client, started_one, None if file == PIPE else Path(file), failed_rows or piped(file, resource))
 
 
 def watched(client: BulkClient, operation_id: str, sent: Path | None = None, failed_rows: Path | None = None) -> None:
@@ -240,16 +242,6 @@ def offered_verbs(client: BulkClient, resource: str) -> list[str]:
         raise fault(f"There is no resource {resource}.{doubt} There are {', '.join(sorted(offered))}.")
     verbs: list[str] = offered[resource]
     return verbs
-
-
-def sent(client: BulkClient, file: str) -> str:
-    """Upload a file, or what comes through the pipe; gives the upload's id."""
-    if file == PIPE:
-        return client.send(STDIN, pieces(sys.stdin.buffer, STDIN))
-    path = Path(file)
-    size = path.stat().st_size
-    with path.open("rb") as source:
-        return client.resume(path.name, size, lambda offset: pieces(source, path.name, size, offset))
 
 
 def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[str, Any], *, skip: bool = False) -> str:

@@ -34,8 +34,6 @@ AWAY_SECONDS = 120
 
 def pieces(file: IO[bytes], name: str, size: int | None = None, offset: int = 0) -> Iterator[bytes]:
     """A file's bytes from an offset on, and a bar that tells how many of them are on their way."""
-    if offset:
-        screen.print(f"The connection was cut; {offset:,} bytes are stored.", style="dim", highlight=False)
     if size is not None:
         file.seek(offset)
     columns = (

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bulkql.server.cli import app
-from bulkql.server.commands import progress
+from bulkql.server.commands import progress, sending
 
 HEADER = "Betrag,description,datetime,financial_account.name,classification_status.name"
 MAPPED = ("--resource", "financialTransactions", "--map", "Betrag=amount")
@@ -123,6 +123,60 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
     assert done.exit_code == 2
     assert message in done.stderr
     assert service.sql(uploads) == before
+
+
+def uploads_of(service):
+    """The bytes and the uploads that count among the user's."""
+    told = {one["name"]: one["used"] for one in service.execute("{ limits { name used } }")["limits"]}
+    return told["userStoredBytes"], told["userUploadsWaiting"]
+
+
+def long_lines(count=12_000):
+    """A file of text of which the beginning is less than a half."""
+    return [line(number).replace("row", 1_500 * "x") for number in range(count)]
+
+
+def test_a_large_file_that_is_wrong_is_refused_before_all_of_it_is_sent(run, service, tmp_path):
+    sent = tmp_path / "large.csv"
+    sent.write_text("\n".join([HEADER.replace("description", "descripton"), *long_lines()]))
+    used = uploads_of(service)
+
+    result = run("import", sent, *MAPPED)
+
+    assert result.exit_code == 2, result.output
+    assert "descripton" in result.output
+    assert "Operation" not in result.output
+    assert uploads_of(service) == used
+
+
+def test_a_large_file_is_read_when_its_last_byte_has_come(run, service, tmp_path):
+    sent = tmp_path / "large.csv"
+    sent.write_text("\n".join([HEADER, *long_lines()]))
+
+    result = run("import", sent, *MAPPED)
+
+    assert result.exit_code == 0, result.output
+    assert re.search(r"financialTransactions +12,000 +12,000\b", result.stdout)
+
+
+def test_a_large_file_whose_client_gives_up_is_canceled(run, service, tmp_path, monkeypatch):
+    sent = tmp_path / "large.csv"
+    sent.write_text("\n".join([HEADER, *long_lines()]))
+    used = uploads_of(service)
+
+    def interrupted(file, name, size, offset):
+        if offset:
+            raise KeyboardInterrupt
+        return pieces(file, name, size, offset)
+
+    pieces = sending.pieces
+    monkeypatch.setattr(sending, "pieces", interrupted)
+    result = run("import", sent, *MAPPED)
+
+    assert result.exit_code != 0
+    told = service.execute("{ operations(pagination: {limit: 1}) { state label total } }")
+    assert told == {"operations": [{"state": "CANCELED", "label": "large.csv", "total": 0}]}
+    assert uploads_of(service) == used
 
 
 def test_who_is_not_known_and_where_nobody_answers(run, tmp_path):

@@ -14,6 +14,7 @@ from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
+from bulkql.workers.ledger.retention import purge
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation, Upload
 from bulkql.workers.operations import steering, steps
@@ -210,6 +211,15 @@ def test_who_cancels_does_not_wait(user):
     assert FinancialTransaction.objects.count() == 0
 
 
+def test_what_is_canceled_can_be_given_up(user):
+    upload = coming(user)
+    steering.cancel(asked(user, upload).pk)
+
+    resumed.terminate(upload)
+
+    assert not Upload.objects.exists()
+
+
 def test_who_pauses_and_resumes_goes_on_waiting(user):
     upload = coming(user)
     operation = asked(user, upload)
@@ -235,6 +245,7 @@ def test_what_does_not_come_in_time_fails_the_operation(user):
     told = totals.progress(operation.pk)
     message = "The rest of the file of financialTransactions did not come in time; send it anew."
     assert (told.state, told.message, told.total) == ("FAILED", message, 0)
+    assert purge() == (0, 1)
 
 
 def test_a_key_is_the_same_before_and_after_the_last_byte(user):

@@ -40,8 +40,9 @@ def ask_to_stop(operation_id: UUID) -> bool:
 
 
 def forgo_uploads(operation_id: UUID) -> None:
-    """Wait no more for the rest of a canceled operation's files."""
-    Input.objects.filter(is_coming(), operation=operation_id, read_at=None).update(read_at=Now(), total=0)
+    """Wait no more for the rest of an operation's files, which is free to be given up."""
+    coming = Input.objects.filter(is_coming(), operation=operation_id, read_at=None)
+    coming.update(read_at=Now(), total=0, upload=None)
 
 
 def skip_canceled(operation_id: UUID) -> None:
