@@ -11,8 +11,9 @@ import typer
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, connected, fault, output, screen, told
-from bulkql.server.commands.imports import PIPE, Format, given, json_of, names_in, offered_verbs
+from bulkql.server.commands.imports import Format, given, json_of, names_in, offered_verbs
 from bulkql.server.commands.progress import follow
+from bulkql.server.commands.sending import PIPE
 from bulkql.server.commands.summary import fetch, unused
 
 MUTATION = """
