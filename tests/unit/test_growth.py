@@ -6,6 +6,7 @@ the fastest of several runs is taken of each.
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 from collections.abc import Callable
@@ -149,6 +150,14 @@ def seconds(take: Callable[[Any], object], given: Callable[[int], Any], size: in
             take(content)
         best = min(best, time.thread_time() - begin)
     return best
+
+
+@pytest.fixture(autouse=True)
+def _no_collector():
+    """Its rounds come with the number of objects that there are, those of other tests among them."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.mark.parametrize("case", CASES)
