@@ -21,7 +21,10 @@ class ColumnMapping:
 @strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before (uploadId).")
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
-    upload_id: strawberry.ID | None = strawberry.field(default=None, description="An upload made by createUpload.")
+    upload_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="An upload made by createUpload; one that is still coming by tus will do with 8 MiB of it.",
+    )
     format: FileFormat | None = strawberry.field(
         default=None, description="By default what the file's name says, else its first bytes where these are certain."
     )
