@@ -82,14 +82,18 @@ def no_errors() -> pl.DataFrame:
 
 def errors_at(rows: Iterable[int] | pl.Series, error: RowError) -> pl.DataFrame:
     """The same error for each of these rows: `__row`, path, code, message, data."""
-    frame = pl.DataFrame({ROW: pl.Series(rows, dtype=ROW_NUMBER)})
-    return errors_in(frame, error.path, error.code, pl.lit(error.message), pl.lit(error.data))
+    numbers = pl.Series(ROW, rows, dtype=ROW_NUMBER)
+    if numbers.is_empty():
+        return no_errors()
+    return errors_in(numbers.to_frame(), error.path, error.code, pl.lit(error.message), pl.lit(error.data))
 
 
 def errors_in(
     rows: pl.DataFrame, path: str | pl.Expr | None, code: Code, message: pl.Expr, data: pl.Expr
 ) -> pl.DataFrame:
     """An error for each row of a frame with `__row`: `__row`, path, code, message, data, told by its columns."""
+    if rows.is_empty():
+        return no_errors()
     paths = path if isinstance(path, pl.Expr) else pl.lit(path)
     words = {"path": paths, "code": pl.lit(code), "message": message, "data": data}
     return rows.select(ROW, **{name: words[name].cast(dtype) for name, dtype in WORDS.items()})

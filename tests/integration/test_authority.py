@@ -174,12 +174,13 @@ def test_revocation_stops_a_file_that_is_being_read(clerk, revoke, monkeypatch):
     operation = accepted_file(clerk)
     dispatched = []
 
-    def revoking(operation_id: Any) -> None:
+    def revoking(stored: Any) -> bool:
         if not dispatched:
             revoke(clerk)
-        dispatched.append(operation_id)
+        dispatched.append(stored)
+        return True
 
-    monkeypatch.setattr(steps, "dispatch_chunks", revoking)
+    monkeypatch.setattr(steps, "dispatch_next", revoking)
     for stored in operation.inputs.all():
         steps.read_input(stored.pk)
     for chunk in operation.chunks.all():

@@ -54,15 +54,15 @@ def took(operation, rows, seconds):
 def test_a_chunk_takes_some_seconds_as_the_last_operation_tells(plan, stored, rows, seconds, size):
     took(stored, rows, seconds)
 
-    assert chunk_size(plan, None) == size
+    assert chunk_size(plan, plan.verb, None) == size
 
 
 def test_a_size_that_was_asked_for_stays(plan, monkeypatch):
-    assert (chunk_size(plan, None), chunk_size(plan, 7)) == (500, 7)
+    assert (chunk_size(plan, plan.verb, None), chunk_size(plan, plan.verb, 7)) == (500, 7)
 
     monkeypatch.setattr(Keepers, "chunk_size", 2_000)
 
-    assert chunk_size(plan, None) == 2_000
+    assert chunk_size(plan, plan.verb, None) == 2_000
 
 
 def test_each_row_begins_the_time_anew(plan, create, monkeypatch):

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a request waits to know whether an export is a small one.
 COUNTING_SECONDS = 1
-#: Rows that one statement deletes for each that is written: their chunks' cost is not theirs.
-DELETES_FOR_A_ROW = 5
+#: Rows that one statement deletes, or that a sync looks at, for each that is written: they cost less than their chunks.
+LIGHT_ROWS = 5
 
 
 def accept(request: BulkRequest, chunks: ChunkStore | None = None) -> tuple[Operation, bool]:
@@ -197,14 +197,16 @@ def scope_text(item: InputRequest) -> str | None:
     return None if item.where is None else frozen(item.where)
 
 
-def chunk_size(plan: Plan, requested: int | None) -> int:
-    """Rows in a chunk."""
+def chunk_size(plan: Plan, verb: str, requested: int | None) -> int:
+    """Rows in a chunk; `verb`: that of the operation."""
     if plan.verb == Verb.DELETE and plan.resource.refers_to_itself:
         # A row may take others of the request along, which nobody should then miss: they go together.
         return limits().max_chunk_size
     size = plan.resource.size_of_chunks(requested)
-    if requested is None and plan.deletes_at_once:
-        return min(DELETES_FOR_A_ROW * size, limits().max_chunk_size)
+    # Most rows of a sync are in the table as they are sent.
+    is_light = plan.deletes_at_once or (verb == Verb.SYNC and plan.is_copied)
+    if requested is None and is_light:
+        return min(LIGHT_ROWS * size, limits().max_chunk_size)
     return size if requested or plan.resource.chunk_size else rows_in_time(plan, size)
 
 
@@ -257,7 +259,7 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
         operation=operation,
         resource=plan.resource.name,
         position=position,
-        chunk_size=rows_in_a_chunk(chunk_size(plan, requested_size), operation.max_rows_per_second),
+        chunk_size=rows_in_a_chunk(chunk_size(plan, operation.verb, requested_size), operation.max_rows_per_second),
         match_by=plan.match_by,
         update_fields=plan.update_fields,
         **how_it_came,

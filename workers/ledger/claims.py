@@ -51,7 +51,7 @@ def claim_chunk(chunk_id: int) -> Chunk | None:
     is_guarded = ~Exists(Input.objects.filter(operation=OuterRef("operation"), removes=True, read_at=None))
     if not take(Chunk.objects.filter(goes_on, is_guarded, pk=chunk_id, recorded_at=None)):
         return None
-    chunk = Chunk.objects.select_related("operation__created_by", "input").get(pk=chunk_id)
+    chunk = Chunk.objects.select_related("operation__created_by", "input__upload").get(pk=chunk_id)
     chunk.input.operation = chunk.operation
     start(chunk.operation)
     return chunk

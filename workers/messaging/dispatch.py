@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,9 @@ logger = logging.getLogger("bulkql")
 SMALL_QUEUE = "small"
 SMALL_ROWS = 1_000
 SMALL_BYTES = 64 * 1024
+#: What is to be known of a chunk before its message is sent.
+CHUNK = ("pk", "dispatched_at", "row_count")
+Due = tuple[int, datetime | None, int]
 
 
 class NotDispatched(Exception):
@@ -60,8 +64,36 @@ def dispatch_chunks(operation_id: UUID) -> bool:
 def dispatch_first(stored: list[Chunk]) -> bool:
     """Send messages for the first chunks of an operation, whoever has just stored it: they are its next ones."""
     frontier = stored[0].input
-    first = [(chunk.pk, None, chunk.row_count) for chunk in stored if chunk.input_id == frontier.pk]
+    first: list[Due] = [(chunk.pk, None, chunk.row_count) for chunk in stored if chunk.input_id == frontier.pk]
     return dispatched(frontier.operation_id, lambda _: send_window(frontier, first))
+
+
+def dispatch_next(frontier: Input) -> bool:
+    """Send messages for the next chunks of an input that was the first one with open chunks; whether it has any yet.
+
+    One query, for those who have just stored or written one of its chunks: while the operation goes on and some of
+    them are open, no others can be due, and nothing is at its end.
+    """
+    found = next_chunks(frontier)
+    if not found:
+        return False
+    dispatched(frontier.operation_id, lambda _: send_window(frontier, found))
+    return True
+
+
+def next_chunks(frontier: Input) -> list[Due]:
+    """The chunks of `send_window`, while their operation goes on; none if it does not.
+
+    What else counts for them, the operation's message and what it waits for, is brought up to date.
+    """
+    going_on = Chunk.objects.filter(
+        input=frontier, recorded_at=None, operation__state=State.RUNNING, operation__trades=False
+    )
+    facts = ("operation__message", "operation__waiting_since")
+    found = list(going_on.order_by("number").values_list(*CHUNK, *facts)[: limits().window])
+    if found:
+        *_, frontier.operation.message, frontier.operation.waiting_since = found[0]
+    return [(pk, dispatched_at, rows) for pk, dispatched_at, rows, *_ in found]
 
 
 def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
@@ -123,10 +155,10 @@ def send_chunks(operation_id: UUID) -> None:
         send_whole(operation_id)
         return
     unrecorded = Chunk.objects.filter(input=frontier, recorded_at=None).order_by("number")
-    send_window(frontier, unrecorded.values_list("pk", "dispatched_at", "row_count"))
+    send_window(frontier, unrecorded.values_list(*CHUNK))
 
 
-def send_window(frontier: Input, chunks: QuerySet[Any, Any] | list[tuple[int, None, int]]) -> None:
+def send_window(frontier: Input, chunks: QuerySet[Any, Any] | list[Due]) -> None:
     """Messages for as many of an input's next chunks as are to be at work; raises NotDispatched.
 
     `chunks`: the key, the moment at which it was dispatched and the rows of each.

@@ -32,8 +32,10 @@ from bulkql.workers.messaging.dispatch import (
     dispatch,
     dispatch_chunks,
     dispatch_first,
+    dispatch_next,
     dispatch_readers,
     dispatch_writers,
+    next_chunks,
 )
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import atomic, chunks, inline
@@ -232,10 +234,12 @@ def write_chunk(chunk_id: int, *, dispatches: bool = True) -> bool:
         return True
     if chunk is None:
         return False
-    if end(chunk.operation_id):
-        return True
+    if not (dispatch_next(chunk.input) if dispatches else next_chunks(chunk.input)):
+        if end(chunk.operation_id):
+            return True
+        if dispatches:
+            dispatch_chunks(chunk.operation_id)
     if dispatches:
-        dispatch_chunks(chunk.operation_id)
         events.publish(chunk.operation_id)
     return False
 
@@ -282,10 +286,8 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         note_failure(operation_id, what, error)
         heartbeat.give_back(claimed, was_away=is_outage(error))
         raise
-    if dispatches and not end(operation_id):
-        # With this input read, the next one's chunks may be due, or all of it; or it is known what a sync misses.
-        (dispatch if claimed.operation.verb == Verb.SYNC else dispatch_writers)(operation_id)
-        events.publish(operation_id)
+    if dispatches:
+        go_on_behind(claimed)
 
 
 def go_through(claimed: Input, *, dispatches: bool) -> None:
@@ -295,8 +297,25 @@ def go_through(claimed: Input, *, dispatches: bool) -> None:
             events.publish(claimed.operation_id)
         return
     for _ in chunks_of(claimed):
-        if dispatches and not claimed.operation.is_one_transaction:
+        if dispatches and not claimed.operation.is_one_transaction and not is_next_dispatched(claimed):
             dispatch_chunks(claimed.operation_id)
+
+
+def go_on_behind(read: Input) -> None:
+    """Send messages for what is due now that an input is read, or end its operation."""
+    if not is_next_dispatched(read):
+        if end(read.operation_id):
+            return
+        # The next input's chunks may be due, or all of it; or it is known what a sync misses.
+        (dispatch if read.operation.verb == Verb.SYNC else dispatch_writers)(read.operation_id)
+    events.publish(read.operation_id)
+
+
+def is_next_dispatched(stored: Input) -> bool:
+    """Send messages for the next chunks of an input, where it is certain that these are the ones that are due."""
+    # Nothing of a sync may be due before its guard has let it pass.
+    is_first = stored.position == 0 and stored.operation.verb != Verb.SYNC
+    return is_first and not stored.operation.is_one_transaction and dispatch_next(stored)
 
 
 def chunks_of(claimed: Input) -> Iterator[object]:

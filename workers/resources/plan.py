@@ -163,12 +163,16 @@ class Plan:
         return self.has_levels or self.lane == Lane.SAVE or self.verb == Verb.REVERT
 
     @property
+    def is_copied(self) -> bool:
+        """Rows go into the table as columns, by COPY."""
+        return self.lane == Lane.COPY and backend(self.resource.database).supports_copy
+
+    @property
     def deletes_at_once(self) -> bool:
         """One statement finds and deletes the rows, by their primary keys."""
         resource = self.resource
         is_by_pk = self.verb == Verb.DELETE and self.match_by == (resource.pk.name,) and resource.pk.is_plain
-        is_copied = self.lane == Lane.COPY and backend(resource.database).supports_copy
-        return is_by_pk and is_copied and resource.is_deleted_alone
+        return is_by_pk and self.is_copied and resource.is_deleted_alone
 
     @property
     def is_bounded(self) -> bool:

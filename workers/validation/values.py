@@ -244,6 +244,8 @@ def intake_errors(raw: pl.DataFrame) -> pl.DataFrame:
 
 def but_for_unreadable(errors: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """A row that could not be read gives nothing, nor one its cell that was too large; what it lacks is no news."""
+    if errors.is_empty() or found.is_empty():
+        return errors
     unreadable = found.filter(pl.col("path").is_null() | (pl.col("code") == Code.TOO_LONG.value))[ROW].unique()
     # A cell that could not be read has said so already.
     errors = errors.join(found.filter(pl.col("code") != Code.UNKNOWN_FIELD.value), on=[ROW, "path"], how="anti")

@@ -42,6 +42,8 @@ def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
 
 def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
     """An error for each row that names its key."""
+    if rows.is_empty():
+        return nothing()
     names = [graphql_name(name) for name in plan.match_by]
     shown = pl.concat_str([pl.col(name).cast(pl.String).fill_null("null") for name in plan.match_by], separator=", ")
     path = names[0] if len(names) == 1 else None
@@ -50,6 +52,8 @@ def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
 
 def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that would be new, and do not give what new rows must."""
+    if rows.is_empty():
+        return nothing()
     return together(
         Written(
             nothing().outcomes,

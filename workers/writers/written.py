@@ -15,6 +15,7 @@ from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.violations import is_of_a_row, violation_of
 
 OUTCOME_OF_ROW = {ROW: ROW_NUMBER, "outcome": pl.String, "pk": pl.String}
+NO_OUTCOMES = pl.DataFrame(schema=OUTCOME_OF_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,28 @@ class Written:
 
 
 def nothing() -> Written:
-    return Written(pl.DataFrame(schema=OUTCOME_OF_ROW), no_errors())
+    # A chunk wants a dozen, and to make each anew was felt.
+    return Written(NO_OUTCOMES.clone(), no_errors())
 
 
 def together(parts: Iterable[Written]) -> Written:
     """What several writers did with different rows."""
-    all_parts = [nothing(), *parts]
+    all_parts = list(parts)
     cascades: Counter[str] = Counter()
     for part in all_parts:
         cascades.update(part.cascades)
-    outcomes, errors = (pl.concat([getattr(part, name) for part in all_parts]) for name in ("outcomes", "errors"))
+    outcomes = joined(NO_OUTCOMES, (part.outcomes for part in all_parts))
+    errors = joined(no_errors(), (part.errors for part in all_parts))
     images = tuple(image for part in all_parts for image in part.images)
     return Written(outcomes, errors, dict(cascades), images)
+
+
+def joined(none: pl.DataFrame, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """One frame of several, most of which have no rows; `none` if none has any."""
+    some = [frame for frame in frames if not frame.is_empty()]
+    if len(some) == 1:
+        return some[0]
+    return pl.concat(some) if some else none.clone()
 
 
 def outcomes(rows: pl.Series, outcome: str, pks: pl.Series) -> pl.DataFrame:

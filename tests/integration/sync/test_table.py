@@ -14,6 +14,7 @@ from django.db.models import Q
 import bulkql
 from bulkql.examples.ledger.models import FinancialAccount, FinancialTransaction
 from bulkql.workers.intake import unnamed
+from bulkql.workers.models import Input
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.sync.told import ANY, counts, names, row_of
 
@@ -39,6 +40,15 @@ def test_the_table_becomes_what_the_rows_say(user, ten):
     assert [(row["index"], row["pk"]) for row in deleted] == [(9, str(ten[8].pk)), (10, str(ten[9].pk))]
     again = bulkql.sync(FinancialTransaction, rows, user=user, delete_missing=True)
     assert counts(again) == {"unchanged": 9}
+
+
+def test_chunks_of_a_sync_have_more_rows_for_most_are_only_looked_at(user, ten):
+    rows = [row_of(one) for one in ten]
+    syncs = [bulkql.sync(FinancialTransaction, rows, user=user, mode="ASYNC", chunk_size=size) for size in (None, 7)]
+    upsert = bulkql.upsert(FinancialTransaction, rows, user=user, mode="ASYNC")
+
+    sizes = [Input.objects.get(operation=one.id).chunk_size for one in (*syncs, upsert)]
+    assert sizes == [50_000, 7, 10_000]
 
 
 @pytest.fixture(params=["in the database", "by hashes"])
