@@ -22,7 +22,6 @@ from bulkql.workers.readers.objects import flattened, raw_frame
 from bulkql.workers.readers.options import FileOptions, UnknownColumns, check_mapped, fields_of
 from bulkql.workers.readers.records import Records
 from bulkql.workers.readers.text.decoding import decoded
-from bulkql.workers.readers.text.strict import lines_in
 from bulkql.workers.readers.text.values import Values, is_array, spans_lines
 from bulkql.workers.resources.plan import Plan
 
@@ -84,10 +83,10 @@ class Block:
         The decoder takes two on a line, and one that goes on in the next. But where a line ends with } and the next
         begins with {, no object goes on: there would be a comma between them.
         """
-        lines = self.data.strip()
-        if lines.count(b"\n") + 1 == count == lines.count(b"}\n{") + lines.count(b"}\r\n{") + 1:
+        # Counting takes as long as decoding: the lines have been counted, and files end them in one way.
+        if len(self.lines) == count and count - 1 in (self.data.count(end) for end in (b"}\n{", b"}\r\n{")):
             return True
-        texts = [text.strip() for text in lines.split(b"\n") if text.strip()]
+        texts = [text.strip() for text in self.data.split(b"\n") if text.strip()]
         return len(texts) == count and all(text[:1] == b"{" and text[-1:] == b"}" for text in texts)
 
     def numbers(self) -> Sequence[int]:
@@ -115,8 +114,7 @@ def blocks(file: IO[bytes], options: FileOptions) -> Iterator[Block]:
             yield Block(data, numbers)
         return
     line = 1
-    for data in lines(pieces):
-        count = lines_in(data)
+    for data, count in lines(pieces):
         yield Block(data, range(line, line + count))
         line += count
 
@@ -191,19 +189,19 @@ def first_object(rows: list[Any]) -> dict[str, Any] | None:
     return next((row for row in rows if isinstance(row, dict)), None)
 
 
-def lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Blocks of whole lines, none of them of more than BLOCK_LINES or so."""
+def lines(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Blocks of whole lines, and how many: none of them of more than BLOCK_LINES or so."""
     rest, line = b"", 1
     for piece in pieces:
         block = rest + piece
         end = block.rfind(b"\n") + 1
-        if end:
-            yield from halves(block[:end])
-            line += block.count(b"\n")
+        for part, count in halves(block[:end]) if end else ():
+            yield part, count
+            line += count
         rest = block[end:]
         check_line(len(rest), line)
     if rest.strip():
-        yield rest
+        yield rest, 1
 
 
 def check_line(size: int, line: int) -> None:
@@ -216,16 +214,17 @@ def check_line(size: int, line: int) -> None:
         )
 
 
-def halves(block: bytes) -> Iterator[bytes]:
-    """A block as it is, or in parts of whole lines where it has too many."""
-    if block.count(b"\n") > BLOCK_LINES:
+def halves(block: bytes) -> Iterator[tuple[bytes, int]]:
+    """A block of whole lines and how many they are, or parts of it where it has too many."""
+    count = block.count(b"\n")
+    if count > BLOCK_LINES:
         middle = block.find(b"\n", len(block) // 2) + 1
         if middle == len(block):
             middle = block.rfind(b"\n", 0, len(block) // 2) + 1
         yield from halves(block[:middle])
         yield from halves(block[middle:])
     else:
-        yield block
+        yield block, count
 
 
 def decode(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
