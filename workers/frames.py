@@ -39,6 +39,7 @@ ERRORS = {ROW: ROW_NUMBER, **WORDS}
 NO_ERRORS = pl.DataFrame(schema=ERRORS)
 #: Row errors in the ledger, where rows are counted from the beginning of their input.
 RECORDED_ERRORS = {"index": ROW_NUMBER, "line": ROW_NUMBER, **WORDS}
+NO_RECORDED_ERRORS = pl.DataFrame(schema=RECORDED_ERRORS)
 
 
 def given(name: str) -> str:

@@ -20,7 +20,7 @@ from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import (
     IGNORED,
     INTAKE_ERRORS,
-    RECORDED_ERRORS,
+    NO_RECORDED_ERRORS,
     ROW_NUMBER,
     errors_from_json,
     ignored,
@@ -131,7 +131,7 @@ def left_in(chunk: Chunk, shape: Shape) -> Left:
     results = result_rows(chunk)
     is_skipped = results["outcome"] == Outcome.SKIPPED.value
     is_left = is_skipped | (results["outcome"] == Outcome.FAILED.value)
-    errors = unpack(chunk.errors) if chunk.errors is not None else pl.DataFrame(schema=RECORDED_ERRORS)
+    errors = unpack(chunk.errors) if chunk.errors is not None else NO_RECORDED_ERRORS.clone()
     skipped = results.filter(is_skipped).select(
         pl.col("index").cast(ROW_NUMBER),
         path=pl.lit(None, dtype=pl.String),

@@ -9,7 +9,7 @@ import polars as pl
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import Code
 from bulkql.workers.evidence.sightings import SIGHTINGS
-from bulkql.workers.frames import RECORDED_ERRORS, ROW, ROW_NUMBER, errors_in, unpack
+from bulkql.workers.frames import NO_RECORDED_ERRORS, ROW, ROW_NUMBER, errors_in, unpack
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk
 from bulkql.workers.resources.plan import Plan
@@ -39,7 +39,7 @@ class Expectation:
             operation=chunk.operation.applied_from_id, input__position=chunk.input.position, number=chunk.number
         )
         assert planned.evidence is not None
-        errors = pl.DataFrame(schema=RECORDED_ERRORS) if planned.errors is None else unpack(planned.errors)
+        errors = NO_RECORDED_ERRORS.clone() if planned.errors is None else unpack(planned.errors)
         return cls(unpack(planned.evidence).with_row_index(ROW).cast({ROW: ROW_NUMBER}), errors)
 
     @property

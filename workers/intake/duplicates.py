@@ -61,6 +61,8 @@ class Superseded:
     def _mark_trades(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
         spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
         found = [part for span in spans if not (part := self._trades.read(span)).is_empty()]
+        if not found:
+            return raw
         rows = pl.DataFrame({"row": pl.int_range(row_start, row_start + raw.height, eager=True)})
         of_frame = [part.join(rows, on="row", how="semi") for part in found]
         if all(part.is_empty() for part in of_frame):
@@ -79,6 +81,8 @@ class Superseded:
     def _mark_superseded(self, raw: pl.DataFrame, row_start: int) -> pl.DataFrame:
         spans = range(row_start // SPAN, (row_start + raw.height - 1) // SPAN + 1)
         verdicts = pl.concat([self._read(span) for span in spans])
+        if verdicts.is_empty():
+            return raw
         verdicts = verdicts.filter(pl.col("row").is_between(row_start, row_start + raw.height - 1))
         if verdicts.is_empty():
             return raw

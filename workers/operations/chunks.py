@@ -18,7 +18,16 @@ from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLos
 from bulkql.workers.evidence.expectations import Expectation, evidence_of
 from bulkql.workers.evidence.names import Witness
 from bulkql.workers.evidence.sightings import sighted
-from bulkql.workers.frames import GIVES_TO, LINE, RECORDED_ERRORS, ROW, ROW_NUMBER, no_errors, unpack
+from bulkql.workers.frames import (
+    GIVES_TO,
+    LINE,
+    NO_RECORDED_ERRORS,
+    RECORDED_ERRORS,
+    ROW,
+    ROW_NUMBER,
+    no_errors,
+    unpack,
+)
 from bulkql.workers.images import taken
 from bulkql.workers.images.taken import Images
 from bulkql.workers.intake.authority import check_authority
@@ -277,12 +286,18 @@ def entry_of(chunk: Chunk, written: Written) -> Entry:
         outcome=pl.col("outcome").fill_null(Outcome.FAILED.value),
         pk="pk",
     )
-    # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
-    lines = lines_of(chunk, written.errors[ROW])
-    texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
-    errors = written.errors.with_columns(index, lines, texts).select(*RECORDED_ERRORS)
-    entry = Entry(outcomes, errors.sort("index", "path", maintain_order=True, nulls_last=False), written.cascades)
+    entry = Entry(outcomes, recorded_errors(chunk, written.errors, index), written.cascades)
     return removed(chunk, entry) if chunk.input.removes and chunk.operation.verb != Verb.REVERT else entry
+
+
+def recorded_errors(chunk: Chunk, errors: pl.DataFrame, index: pl.Expr) -> pl.DataFrame:
+    """The row errors as the ledger keeps them: RECORDED_ERRORS, in order."""
+    if errors.is_empty():
+        return NO_RECORDED_ERRORS.clone()
+    # A page of a thousand row errors shows a thousand values: none of them is shown whole that is longer than a line.
+    texts = pl.col("path", "message", "data").str.slice(0, limits().error_characters)
+    found = errors.with_columns(index, lines_of(chunk, errors[ROW]), texts).select(*RECORDED_ERRORS)
+    return found.sort("index", "path", maintain_order=True, nulls_last=False)
 
 
 def removed(chunk: Chunk, entry: Entry) -> Entry:
