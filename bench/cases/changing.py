@@ -27,6 +27,32 @@ def sync_csv(stage: Stage) -> Timing:
     return send_file(stage, "Sync", deleteMissing=True)
 
 
+@case(
+    Target(measure="rows_per_second", least=10_000),
+    work=work.rewrite,
+    rows=1_000_000,
+    quick_rows=50_000,
+    repetitions=3,
+    is_optional=True,
+)
+def rewrite_million_csv(stage: Stage) -> Timing:
+    """Sync a million by CSV file, all rows differing."""
+    return send_file(stage, "Sync", deleteMissing=True)
+
+
+@case(
+    Target(measure="seconds_per_row", most=0.35, beside="rewrite_million_csv"),
+    work=work.sync,
+    rows=1_000_000,
+    quick_rows=50_000,
+    repetitions=3,
+    is_optional=True,
+)
+def sync_million_csv(stage: Stage) -> Timing:
+    """Sync a million by CSV file, one row of a hundred differing."""
+    return send_file(stage, "Sync", deleteMissing=True)
+
+
 @case(Target(measure="ratio", most=1.5), work=work.update, limit=limit.update_from)
 def update_csv(stage: Stage) -> Timing:
     """Update three fields by id, by CSV file."""
