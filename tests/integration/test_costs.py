@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -456,8 +457,9 @@ def test_rows_out_of_scope_cost_their_chunk_to_be_written_once_more(stored, monk
     ]
 
 
-@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.UPSERT])
-def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb):
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.UPSERT, Verb.SYNC])
+@pytest.mark.parametrize("count", [1_000, 5_000])
+def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb, count):
     (one,) = rows(1)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -467,7 +469,8 @@ def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb):
             " FROM generate_series(0, 99999) n; ANALYZE ledger_financialtransaction",
             [one["financialAccount"], one["classificationStatus"]],
         )
-    given = [{**one, "datetime": f"2001-01-01T00:{n // 60:02}:{n % 60:02}Z", "amount": "2"} for n in range(1_000)]
+    begin = datetime(2001, 1, 1, tzinfo=UTC)
+    given = [{**one, "datetime": (begin + timedelta(seconds=n)).isoformat(), "amount": "2"} for n in range(count)]
     inputs = [
         InputRequest(
             resource=resource_named("financialTransactions"), rows=given, match_by=["financial_account", "datetime"]
@@ -477,7 +480,7 @@ def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb):
 
     operation = steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC))
 
-    assert (totals.progress(operation.pk).updated, whole_reads() - scans) == (1_000, 0)
+    assert (totals.progress(operation.pk).updated, whole_reads() - scans) == (count, 0)
 
 
 def whole_reads() -> int:

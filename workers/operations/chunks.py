@@ -52,9 +52,10 @@ from bulkql.workers.writers.written import Written
 
 logger = logging.getLogger("bulkql")
 
-#: What the planner takes the page of an index to cost, beside one of a table that is read from end to end. Its own
-#: figure is of disks that turn, and has each chunk read all of a table of a million rows to find ten thousand.
-PAGE_COST = 1.1
+#: What the planner takes the page of an index to cost, beside one of a table that is read from end to end, and a row
+#: that is read. Its own figures are of disks that turn, and have each chunk read all of a table of a million rows to
+#: find ten thousand. Fifty thousand were found by the index in 65 ms, and by reading all in 203.
+PAGE_COST, ROW_COST = 1.1, 0.05
 
 
 def claim_and_write(chunk_id: int) -> Chunk | None:
@@ -252,7 +253,7 @@ def set_up(plan: Plan, operation: Operation, watch: Watch, *, is_dangling: bool 
         with connections[plan.resource.database].cursor() as cursor:
             cursor.execute(
                 f"SET CONSTRAINTS ALL {checks}; SET LOCAL synchronous_commit TO DEFAULT;"
-                f" SET LOCAL random_page_cost = {PAGE_COST};"
+                f" SET LOCAL random_page_cost = {PAGE_COST}; SET LOCAL cpu_tuple_cost = {ROW_COST};"
                 f" SET LOCAL lock_timeout = '{watch.seconds}s';"
                 f" SET LOCAL statement_timeout = '{watch.seconds + limits().statement_seconds}s';"
                 f" SET LOCAL application_name = '{application_of(operation)}'; SELECT pg_backend_pid()"

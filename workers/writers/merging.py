@@ -113,14 +113,24 @@ def matched(
     in_sql = condition(plan.reach(user), pk)
     visible, params = ("true", ()) if in_sql is None else in_sql
     image = image_sql(plan) if locks else "NULL::text"
+    are_wanted, these = staged(table, wanted)
     query = (
         f"SELECT s.{quote(ROW)}, {pk}, ({visible})::text, ({differs})::text, {image} FROM {STAGING} s"  # noqa: S608
-        f" JOIN {quote(table.name)} t ON {key_condition(plan)}"
-        f" WHERE s.{quote(ROW)} = ANY(%s::int[]) {locks}"
+        f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE {are_wanted} {locks}"
     )
     schema = {ROW: ROW_NUMBER, "pk": pl.String, "visible": pl.Boolean, "differs": pl.Boolean, "image": pl.String}
-    found = frame_of(plan.resource.database, query, [*params, array(wanted)], schema)
+    found = frame_of(plan.resource.database, query, [*params, *these], schema)
     return found if in_sql is not None else found.with_columns(visible=are_visible(plan, found["pk"], user))
+
+
+def staged(table: Table, wanted: pl.Series) -> tuple[str, list[str]]:
+    """A condition on the staged rows `s`, in SQL, and its parameters: they are the wanted ones.
+
+    Most often all are, and no number is told: the planner looks at each, which takes as long as to find its row.
+    """
+    if len(wanted) == table.frame.height:
+        return "true", []
+    return f's."{ROW}" = ANY(%s::int[])', [array(wanted)]
 
 
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:
