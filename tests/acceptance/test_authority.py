@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -173,9 +173,12 @@ def test_revoked_user_writes_nothing_more_on_an_open_websocket(free, how, revoke
     person = Person.of(free)
     with opened(free, **{how: getattr(person, how)()}) as socket:
         revoke(person)
-        refused = socket.create()
+        refused = None
+        # The service's own look at open sockets may come between, and close this one unasked.
+        with suppress(websockets.ConnectionClosed):
+            refused = socket.create()
 
-        assert refused == "UNAUTHENTICATED"
+        assert refused in ("UNAUTHENTICATED", None)
         assert socket.closed(5) == 4403
     assert free.sql("SELECT count(*) FROM ledger_financialtransaction") == [(0,)]
 
