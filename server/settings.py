@@ -13,6 +13,7 @@ import dj_database_url
 from corsheaders.defaults import default_headers
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 from environs import Env
+from psycopg_pool import ConnectionPool
 
 env = Env()
 
@@ -159,12 +160,16 @@ TEMPLATES = [
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # Under ASGI each request has a thread of its own. Without a pool it would have a connection of its own too: four
-    # milliseconds, and a backend that knows no table yet.
+    # milliseconds, and a backend that knows no table yet. server/pooled looks whether what the pool gives still lives.
+    DATABASES["default"] |= {"ENGINE": "bulkql.server.pooled", "CONN_HEALTH_CHECKS": False}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
         "max_size": env.int("BULKQL_POOL_CONNECTIONS", 40),
         # Nobody waits longer than a client would.
         "timeout": env.int("BULKQL_POOL_SECONDS", 10),
+        # Attempts to reach a database that is away lie ever further apart, and minutes in the end: so they begin anew.
+        "reconnect_timeout": 2,
+        "reconnect_failed": ConnectionPool.check,
     }
     # A network that swallows what is sent would else hold a worker for as long as TCP hopes: up to two hours.
     DATABASES["default"]["OPTIONS"] = {
