@@ -19,7 +19,7 @@ from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, IncompleteUpload
 from bulkql.workers.intake.requests import Guard, InputRequest, exceeds
 from bulkql.workers.models import Upload
 from bulkql.workers.readers.files import format_of_file
@@ -151,7 +151,9 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
     upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
     if upload is not None and not uploads.has_beginning(upload):
-        raise BadInput(f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave.")
+        raise IncompleteUpload(
+            f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave."
+        )
     content: Any = file.upload
     if content is not None and not hasattr(content, "chunks"):
         raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")

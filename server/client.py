@@ -43,6 +43,11 @@ class RequestFailed(Exception):
         self.errors = errors
         super().__init__("; ".join(error["message"] for error in errors))
 
+    @property
+    def reasons(self) -> list[str]:
+        """What the errors tell programs beyond their codes (docs/errors.md)."""
+        return [error["extensions"]["reason"] for error in self.errors if "reason" in error.get("extensions", {})]
+
 
 class BulkClient:
     """HTTP for mutations and queries, a websocket for subscriptions, PUT for files."""

@@ -115,6 +115,15 @@ class UnreadableFile(BadInput):
     """An upload is not what it claims to be: wrong encoding, broken quotes, no known column."""
 
 
+class IncompleteUpload(BadInput):
+    """An upload has not all of its bytes yet, and those that are there do not do; sent again with all, it may."""
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """With a reason by which programs tell this from what they cannot mend by waiting."""
+        return {**super().extensions, "reason": "UPLOAD_INCOMPLETE"}
+
+
 class GuardedDeletes(BadInput):
     """A sync would delete more rows than its guard allows: the input may not be whole."""
 

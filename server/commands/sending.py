@@ -17,8 +17,8 @@ PIPE = "-"
 STDIN = "stdin"
 #: Bytes from which the service tells what a file of text is (docs/files.md).
 BEGINNING_BYTES = 8 * 1024 * 1024
-#: What is said of a file whose beginning does not tell enough; its rows are longer than those of others.
-TOO_EARLY = "has not all of its bytes yet"
+#: `extensions.reason` of a refusal for a file whose beginning does not tell enough, as one with very long rows.
+TOO_EARLY = "UPLOAD_INCOMPLETE"
 #: How names of such files end.
 TEXTS = (".csv", ".tsv", ".ndjson", ".jsonl", ".json")
 CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { id } }"
@@ -60,7 +60,7 @@ def begun_early(client: BulkClient, upload: str, size: int, send: Any, start: Ca
     try:
         operation = start(upload)
     except RequestFailed as refused:
-        if TOO_EARLY not in str(refused):
+        if TOO_EARLY not in refused.reasons:
             raise
         send(size, offset=BEGINNING_BYTES)
         return start(upload)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from bulkql.server import client
 from bulkql.server.cli import app
 from bulkql.server.client import BulkClient
 from bulkql.server.commands import progress, sending
@@ -140,7 +141,23 @@ def long_lines(count=3_000):
     return [line(number).replace("row", 6_500 * "x") for number in range(count)]
 
 
-def test_a_large_file_that_is_wrong_is_refused_before_all_of_it_is_sent(run, service, tmp_path):
+@pytest.fixture
+def sent_bytes(monkeypatch):
+    """How many bytes each request for a part of a file carried."""
+    counts = []
+
+    def counted(pieces, count):
+        counts.append(0)
+        for piece in first_bytes(pieces, count):
+            counts[-1] += len(piece)
+            yield piece
+
+    first_bytes = client.first_bytes
+    monkeypatch.setattr(client, "first_bytes", counted)
+    return counts
+
+
+def test_a_large_file_that_is_wrong_is_refused_before_all_of_it_is_sent(run, service, tmp_path, sent_bytes):
     sent = tmp_path / "large.csv"
     sent.write_text("\n".join([HEADER.replace("description", "descripton"), *long_lines()]))
     used = uploads_of(service)
@@ -151,6 +168,18 @@ def test_a_large_file_that_is_wrong_is_refused_before_all_of_it_is_sent(run, ser
     assert "descripton" in result.output
     assert "Operation" not in result.output
     assert uploads_of(service) == used
+    assert sent_bytes == [sending.BEGINNING_BYTES]
+
+
+def test_a_large_file_whose_beginning_does_not_tell_what_it_is_is_sent_whole_first(run, service, tmp_path, sent_bytes):
+    sent = tmp_path / "large.ndjson"
+    sent.write_text(2 * sending.BEGINNING_BYTES * "\n" + '{"name": "Behind blank lines"}\n')
+
+    result = run("import", sent, "--resource", "financialAccounts")
+
+    assert result.exit_code == 0, result.output
+    assert sent_bytes == [sending.BEGINNING_BYTES, sent.stat().st_size - sending.BEGINNING_BYTES]
+    assert re.search(r"financialAccounts +1 +1\b", result.stdout)
 
 
 def test_a_large_file_is_read_when_its_last_byte_has_come(run, service, tmp_path):

@@ -20,7 +20,7 @@ from django.utils.crypto import salted_hmac
 from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import OnError, Verb
-from bulkql.workers.errors import BadInput, LimitExceeded
+from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded
 from bulkql.workers.models import TEXT_LENGTH, Upload
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource
@@ -180,7 +180,7 @@ def check_request(request: BulkRequest) -> None:
 
 
 def check_can_come(item: InputRequest, mode: Mode) -> None:
-    """Whether a file can be asked for whose last byte is not there yet; raises BadInput."""
+    """Whether a file can be asked for whose last byte is not there yet; raises IncompleteUpload."""
     options = item.file_options
     assert options is not None
     assert item.upload is not None
@@ -190,7 +190,7 @@ def check_can_come(item: InputRequest, mode: Mode) -> None:
         why = "mode SYNC does not wait for them"
     else:
         return
-    raise BadInput(f"Upload {item.upload.id} has not all of its bytes yet, and {why}; send them first.")
+    raise IncompleteUpload(f"Upload {item.upload.id} has not all of its bytes yet, and {why}; send them first.")
 
 
 def check_options(request: BulkRequest) -> None:

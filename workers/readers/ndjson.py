@@ -165,7 +165,8 @@ class NdjsonBeginning:
             some = list(islice((row for row in rows if isinstance(row, dict)), ROWS_ASKED - asked))
             self._names.update(dict.fromkeys(name for row in some for name in row))
             asked += len(some)
-            if asked >= ROWS_ASKED or file.tell() >= BYTES_ASKED:
+            # A file that begins with blank lines is not empty.
+            if self._refusal is not EMPTY and (asked >= ROWS_ASKED or file.tell() >= BYTES_ASKED):
                 break
 
     def names(self) -> list[str]:

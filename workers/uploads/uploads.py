@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 
 from bulkql.workers import quotas
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, NotFound
+from bulkql.workers.errors import BadInput, IncompleteUpload, NotFound
 from bulkql.workers.models import Input, StoredFile, Upload
 from bulkql.workers.uploads.storage import PART_BYTES, DatabaseStorage, Parts
 
@@ -157,7 +157,7 @@ def own_upload(user: User, upload_id: UUID | str) -> Upload:
 
 
 def open_upload(upload: Upload) -> File[bytes]:
-    """The upload's bytes, from their beginning. Whoever reads on to where one that is coming ends gets a BadInput."""
+    """The upload's bytes, from their beginning. To read past what is stored of a coming one raises IncompleteUpload."""
     if upload.uploaded_at is not None:
         return storage().open(upload.path)
     return File(io.BufferedReader(ComingParts(StoredFile.objects.get(name=name_of(upload))), PART_BYTES))
@@ -169,7 +169,9 @@ class ComingParts(Parts):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as that of Parts
         taken = super().readinto(buffer)
         if not taken:
-            raise BadInput("This upload has not all of its bytes yet, and too few to tell what it is; send them first.")
+            raise IncompleteUpload(
+                "This upload has not all of its bytes yet, and too few to tell what it is; send them first."
+            )
         return taken
 
 

@@ -65,6 +65,10 @@ def test_blank_lines_are_no_rows():
     assert columns(b'\n{"char": "ab"}\n\n  \r\n{"char": "cd"}\n\n') == {"char": ["ab", "cd"]}
 
 
+def test_blank_lines_before_the_first_row_are_no_empty_file_however_many_they_are():
+    assert columns(ndjson.BYTES_ASKED * b"\n" + b'{"char": "ab"}\n') == {"char": ["ab"]}
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_row():
     assert columns(b'\xef\xbb\xbf{"char": "ab"}\n') == {"char": ["ab"]}
 
