@@ -49,7 +49,7 @@ def export(
     # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
     from bulkql.workers.errors import BadInput
     from bulkql.workers.intake.requests import BulkRequest, FileCompression, Mode
-    from bulkql.workers.operations import steps
+    from bulkql.workers.operations import running
     from bulkql.workers.readers.options import FileFormat
 
     models = [model] if isinstance(model, type) else list(model)
@@ -61,7 +61,7 @@ def export(
     mode = Mode(how.pop("mode", Mode.SYNC if how.get("start_at") is None else Mode.ASYNC))
     packing = None if compression is None else FileCompression(compression)
     inputs = [input_to_export(one, user, where, order_by, fields, FileFormat(format), packing) for one in models]
-    return BulkOperation(steps.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
+    return BulkOperation(running.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
 
 
 async def async_export(model: type[Model] | Iterable[type[Model]], **options: Any) -> BulkOperation:

@@ -242,7 +242,7 @@ def perform(
     # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
     from bulkql.rows import input_of, rows_where
     from bulkql.workers.intake.requests import BulkRequest, Mode
-    from bulkql.workers.operations import steps
+    from bulkql.workers.operations import running
     from bulkql.workers.readers.options import EmptyCells
 
     given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
@@ -266,7 +266,7 @@ def perform(
             for one, its_rows in given.items()
         ]
         request = BulkRequest(verb=verb, user=user, inputs=inputs, mode=mode, on_error=on_error, **how)
-        return BulkOperation(steps.run(request))
+        return BulkOperation(running.run(request))
 
 
 def resource_for(model: type[Model], verb: Verb) -> BulkResource:

@@ -26,7 +26,7 @@ from bulkql.schema.types import BulkOperation, committed, snapshot
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, Mode
-from bulkql.workers.operations import steering, steps
+from bulkql.workers.operations import running, steering
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
@@ -179,7 +179,7 @@ def perform(info: Info[Context, None], verb: Verb, given: Any, options: BulkOpti
         label=options.label or "",
         idempotency_key=options.idempotency_key,
     )
-    return committed(steps.run(request))
+    return committed(running.run(request))
 
 
 def steered(info: Info[Context, None], operation_id: str, step: Callable[[UUID], None]) -> BulkOperation:

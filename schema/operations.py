@@ -20,7 +20,7 @@ from bulkql.schema.outcomes import After, First, given
 from bulkql.schema.permissions import is_staff, plans_to_apply, readable_operation, visible_operations
 from bulkql.schema.types import BulkOperation, snapshot
 from bulkql.workers.errors import BadInput, refusals_named
-from bulkql.workers.intake.requests import check_text, exceeds
+from bulkql.workers.intake.checks import check_text, exceeds
 from bulkql.workers.models import Operation
 
 if TYPE_CHECKING:

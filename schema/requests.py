@@ -20,7 +20,8 @@ from bulkql.workers.columns.column import by_name
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IncompleteUpload
-from bulkql.workers.intake.requests import Guard, InputRequest, exceeds
+from bulkql.workers.intake.checks import exceeds
+from bulkql.workers.intake.requests import Guard, InputRequest
 from bulkql.workers.models import Upload
 from bulkql.workers.readers.files import format_of_file
 from bulkql.workers.readers.options import (

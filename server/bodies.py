@@ -25,7 +25,7 @@ from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.resources.rights import check_may_upload
 from bulkql.workers.uploads import uploads

@@ -13,7 +13,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.results import error_page, result_page
 from bulkql.workers.models import Operation
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.resources.registry import resource_named
 from tests.emptying import empty
 from tests.leftovers import end_sessions

@@ -22,7 +22,7 @@ from strawberry_django.filters import lookup_name_conversion_map, resolve_value
 from bulkql.schema.context import Context
 from bulkql.schema.lists.lookups import FOR_NOBODY
 from bulkql.workers.errors import BadInput, refusals_named
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.resources.registry import BulkResource
 
 JUNCTIONS = ("AND", "OR", "NOT")

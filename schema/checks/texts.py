@@ -13,7 +13,7 @@ from strawberry.extensions import SchemaExtension
 
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, BulkError, LimitExceeded
-from bulkql.workers.intake.requests import fault_of
+from bulkql.workers.intake.checks import fault_of
 
 #: A value, and where it is: the place of what holds it, and its name in there.
 Place = tuple[Any, Any]

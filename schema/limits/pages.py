@@ -33,7 +33,7 @@ from strawberry.extensions import SchemaExtension
 
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import LimitExceeded
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.checks import exceeds
 
 
 class PageLimits(SchemaExtension):

@@ -25,7 +25,7 @@ from bulkql.schema.permissions import check_may_search, check_may_view, view_for
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, Forbidden, LimitExceeded, refusals_named
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.resources.registry import BulkResource
 
 

@@ -14,7 +14,7 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import atomic, steering, steps
+from bulkql.workers.operations import atomic, running, steering, steps
 from bulkql.workers.resources.registry import resource_named
 from tests.conftest import Done
 
@@ -61,7 +61,7 @@ def test_several_resources_are_one_transaction(user):
             InputRequest(resource=resource_named("financialTransactions"), rows=rows),
             InputRequest(resource=resource_named("financialAccounts"), rows=NAMES),
         ]
-        return Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+        return Done(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
 
     refused = perform([row, {**row, "financialAccountBy": {"name": "z"}}], **ALL_OR_NOTHING)
     assert (names(), refused.codes) == ([], [(1, "financialAccountBy.name", "REFERENCE_NOT_FOUND")])

@@ -19,7 +19,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.models import Input, Operation, Upload
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.inline import InlineChunks
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -203,7 +203,7 @@ def test_revocation_amid_a_request_that_writes_directly_leaves_nothing(clerk, mo
     inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
 
     with pytest.raises(Forbidden, match="The user clerk lost it"):
-        steps.run(BulkRequest(verb=Verb.CREATE, user=clerk, inputs=inputs, mode=Mode.SYNC, chunk_size=10))
+        running.run(BulkRequest(verb=Verb.CREATE, user=clerk, inputs=inputs, mode=Mode.SYNC, chunk_size=10))
 
     assert (FinancialAccount.objects.count(), Operation.objects.count()) == (0, 0)
 

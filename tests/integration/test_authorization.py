@@ -33,7 +33,7 @@ from bulkql.workers.enums import State, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Delivery, Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.resources.registry import registered, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
 from bulkql.workers.webhooks import deliveries
@@ -270,7 +270,7 @@ class World:
         FinancialAccount.objects.create(name="secret")
         rows = [{"name": "secret"}, {"name": "fresh"}, {"name": None}]
         inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
-        self.operation = steps.run(
+        self.operation = running.run(
             BulkRequest(verb=Verb.CREATE, user=self.owner, inputs=inputs, mode=Mode.SYNC, label="mine")
         )
         Operation.objects.filter(pk=self.operation.pk).update(calls_back=True)

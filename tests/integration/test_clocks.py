@@ -15,7 +15,7 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Input, Operation, Upload
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.rescue import open_operations
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
@@ -34,7 +34,7 @@ def hours(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 def operation_of(user: Any, mode: Mode, on_error: OnError = OnError.SKIP_ROWS) -> Operation:
     inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=[{"name": "Cash"}, {"name": None}])]
-    return steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=mode, on_error=on_error))
+    return running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=mode, on_error=on_error))
 
 
 def just_now(name: str) -> Q:

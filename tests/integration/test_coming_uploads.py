@@ -17,7 +17,7 @@ from bulkql.workers.ledger import totals
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation, Upload
-from bulkql.workers.operations import steering, steps
+from bulkql.workers.operations import running, steering, steps
 from bulkql.workers.readers.options import FileFormat, FileOptions, compression_of
 from bulkql.workers.rescue import end_abandoned, neglected, rescue
 from bulkql.workers.resources.registry import resource_named
@@ -69,7 +69,7 @@ def request(user: Any, upload: Upload, *, file_format: FileFormat = FileFormat.C
 
 
 def asked(user: Any, upload: Upload, **options: Any) -> Operation:
-    operation = steps.run(request(user, upload, **options))
+    operation = running.run(request(user, upload, **options))
     # The youngest operations have a moment before the rescue looks at them.
     Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() - timedelta(minutes=1))
     return operation
@@ -129,7 +129,7 @@ def test_what_the_beginning_tells_is_refused_before_the_rest_is_sent(user, conte
     upload = coming(user, content)
 
     with pytest.raises(BadInput, match=message):
-        steps.run(request(user, upload))
+        running.run(request(user, upload))
 
     assert not Operation.objects.exists()
 
@@ -147,7 +147,7 @@ def test_what_cannot_wait_is_refused(user, name, options, message):
     upload = coming(user, name=name)
 
     with pytest.raises(BadInput, match=message):
-        steps.run(request(user, upload, **options))
+        running.run(request(user, upload, **options))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -195,7 +195,7 @@ def test_a_beginning_that_tells_nothing_yet_is_none(user, monkeypatch):
     upload = coming(user, sent=1_000)
 
     with pytest.raises(BadInput, match="too few to tell what it is; send them first"):
-        steps.run(request(user, upload))
+        running.run(request(user, upload))
 
 
 def test_who_cancels_does_not_wait(user):
@@ -285,7 +285,7 @@ def test_the_file_before_it_is_written_meanwhile(user):
         InputRequest(resource=resource_named("financialTransactions"), upload=children, file_options=csv),
         InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=csv),
     ]
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=items))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=items))
     Operation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
 
     # Redis forgets what is waiting, while the other file is coming.

@@ -33,7 +33,7 @@ from bulkql.workers.messaging import events
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.messaging.dispatch import SMALL_QUEUE
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan
@@ -156,7 +156,7 @@ def rows(user: Any) -> Callable[[int], list[dict[str, Any]]]:
 
 def run(user: Any, rows: list[dict[str, Any]], **options: Any) -> Operation:
     inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=rows)]
-    return steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, **options))
+    return running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, **options))
 
 
 def test_small_request_that_is_written_at_once(user, rows):
@@ -242,11 +242,11 @@ def test_chunk_of_an_upsert(user, rows, monkeypatch, keeps_images):
     monkeypatch.setattr(FinancialTransactions, "keeps_images", keeps_images)
     run(user, rows(60), mode=Mode.SYNC)
     inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=changed(rows(90)))]
-    steps.run(BulkRequest(verb=Verb.UPSERT, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=45))
+    running.run(BulkRequest(verb=Verb.UPSERT, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=45))
     inputs = [InputRequest(resource=resource_named("financialTransactions"), rows=rows(90))]
 
     with counted() as costs:
-        steps.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs, mode=Mode.SYNC))
+        running.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
     # What the rows are is asked for by the query that matches and locks them.
     assert costs.statements.count(*MARKS) == keeps_images
@@ -297,7 +297,7 @@ def test_request_with_a_file(user, csv):
     inputs = [filled(user, csv)]
 
     with counted() as costs:
-        answer = snapshot(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs)))
+        answer = snapshot(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs)))
 
     assert answer.state == "QUEUED"
     assert costs.statements == [
@@ -327,7 +327,7 @@ READ = [
 
 def test_file_is_opened_once_and_read_into_chunks(user, csv):
     inputs = [filled(user, csv)]
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=45))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=45))
     input_id = operation.inputs.get().pk
 
     with counted() as costs:
@@ -351,10 +351,10 @@ def test_file_is_opened_once_and_read_into_chunks(user, csv):
 @pytest.mark.parametrize("keeps_images", [True, False])
 def test_chunk_of_rows_to_delete_by_their_ids(user, csv, monkeypatch, keeps_images):
     monkeypatch.setattr(FinancialTransactions, "keeps_images", keeps_images)
-    steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
+    running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=[filled(user, csv)], mode=Mode.SYNC))
     ids = FinancialTransaction.objects.values_list("pk", flat=True)
     inputs = [filled(user, "\n".join(["id", *map(str, ids)]).encode())]
-    operation = steps.run(BulkRequest(verb=Verb.DELETE, user=user, inputs=inputs))
+    operation = running.run(BulkRequest(verb=Verb.DELETE, user=user, inputs=inputs))
     steps.read_input(operation.inputs.get().pk)
     chunk_id = operation.chunks.get().pk
 
@@ -478,7 +478,7 @@ def test_a_chunk_does_not_read_all_of_a_large_table(user, rows, verb, count):
     ]
     scans = whole_reads()
 
-    operation = steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC))
+    operation = running.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC))
 
     assert (totals.progress(operation.pk).updated, whole_reads() - scans) == (count, 0)
 

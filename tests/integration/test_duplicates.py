@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
@@ -103,6 +103,6 @@ def test_a_file_may_spell_a_key_in_two_ways(user, rows):
     options = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialTransactions"), upload=upload, file_options=options)]
 
-    done = Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
+    done = Done(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])

@@ -17,8 +17,8 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.events import from_message, group_of, publish_now
-from bulkql.workers.operations import steps
-from bulkql.workers.operations.steps import write_now
+from bulkql.workers.operations import running
+from bulkql.workers.operations.running import write_now
 from bulkql.workers.resources.registry import resource_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +64,7 @@ def test_totals_of_rows_written_directly_are_known_without_asking(user, monkeypa
         InputRequest(resource=resource_named("classificationStatuses"), rows=[{"name": "open"}]),
     ]
 
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=2))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=2))
 
     assert published == [totals.progress(operation.pk)]
     assert (published[0].created, published[0].failed) == (2, 2)

@@ -17,7 +17,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, endings, entries, totals
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import chunks, steps
+from bulkql.workers.operations import chunks, running, steps
 from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import resource_named
 
@@ -157,7 +157,7 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
 def test_window_bounds_the_chunks_that_are_rung(user):
     rows = [{"name": f"Account {number}"} for number in range(100)]
     inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=rows)]
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=5))
 
     rung = operation.chunks.filter(dispatched_at__isnull=False)
     assert rung.count() == 8
@@ -181,7 +181,7 @@ def test_children_wait_for_all_of_their_parents(user):
             ],
         ),
     ]
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.ASYNC, chunk_size=1))
 
     def rung() -> list[str]:
         found = operation.chunks.filter(dispatched_at__isnull=False, recorded_at=None)

@@ -15,7 +15,7 @@ import bulkql
 from bulkql.workers.enums import Verb
 from bulkql.workers.exports import postgres
 from bulkql.workers.intake.requests import BulkRequest, Guard, InputRequest, Mode
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, compression_of
 from bulkql.workers.resources.registry import resource_of
 from tests.conftest import Done

@@ -14,7 +14,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.intake import accept
 from bulkql.workers.intake.requests import InputRequest
 from bulkql.workers.ledger import endings
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.downloads import (

@@ -13,7 +13,7 @@ import bulkql
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.resources.lanes import lane_of
 from bulkql.workers.resources.registry import registered, resource_named
 from tests.conftest import Done
@@ -262,6 +262,6 @@ def test_rows_that_were_stored_for_the_other_lane_are_written_all_the_same(user,
     operation, _ = accept(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs))
     monkeypatch.setattr(Keepers, "writes", bulkql.COPY)
 
-    steps.write_now(operation)
+    running.write_now(operation)
 
     assert (Done(operation).outcomes, codes()) == (["CREATED", "CREATED"], ["ada", "eve"])

@@ -20,7 +20,7 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import totals, waits
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps, waiting
+from bulkql.workers.operations import running, steps, waiting
 from bulkql.workers.resources.registry import resource_named
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
@@ -70,7 +70,7 @@ def test_request_that_waits_too_long_names_who_holds_the_rows(user, holder, pati
     pid = holder.info.backend_pid
 
     with pytest.raises(Locked) as raised:
-        steps.run(request_of(user, mode=Mode.SYNC))
+        running.run(request_of(user, mode=Mode.SYNC))
 
     assert raised.value.code == "UNAVAILABLE"
     message = str(raised.value)
@@ -80,7 +80,7 @@ def test_request_that_waits_too_long_names_who_holds_the_rows(user, holder, pati
 
 
 def test_operation_says_what_it_waits_for_and_writes_when_it_has_it(user, holder, patience):
-    operation = steps.run(request_of(user, mode=Mode.ASYNC))
+    operation = running.run(request_of(user, mode=Mode.ASYNC))
     chunk = operation.chunks.get()
 
     steps.write_chunk(chunk.pk)
@@ -100,7 +100,7 @@ def test_operation_says_what_it_waits_for_and_writes_when_it_has_it(user, holder
 
 def test_wait_is_told_while_it_lasts(user, holder, monkeypatch):
     monkeypatch.setattr(waits, "LOOK_SECONDS", 0.1)
-    operation = steps.run(request_of(user, mode=Mode.ASYNC))
+    operation = running.run(request_of(user, mode=Mode.ASYNC))
     told = threading.Event()
     publish = waiting.events.publish_now
 
@@ -126,7 +126,7 @@ def test_wait_is_told_while_it_lasts(user, holder, monkeypatch):
 
 
 def test_operation_that_has_waited_long_enough_fails_with_the_reason(user, holder, patience):
-    operation = steps.run(request_of(user, mode=Mode.ASYNC))
+    operation = running.run(request_of(user, mode=Mode.ASYNC))
     Operation.objects.update(waiting_since=timezone.now() - timedelta(hours=1))
 
     steps.write_chunk(operation.chunks.get().pk)
@@ -139,7 +139,7 @@ def test_operation_that_has_waited_long_enough_fails_with_the_reason(user, holde
 
 @pytest.mark.parametrize("options", [{"dry_run": True}, {"on_error": OnError.REJECT_ALL}])
 def test_request_in_one_transaction_leaves_it_to_the_workers_and_says_why(user, holder, patience, options):
-    operation = steps.run(request_of(user, mode=Mode.SYNC, **options))
+    operation = running.run(request_of(user, mode=Mode.SYNC, **options))
 
     assert operation.state == State.RUNNING
     assert operation.message.startswith(f"Waiting: Rows of {TABLE} are locked by psql (process ")
@@ -155,7 +155,7 @@ def test_request_in_one_transaction_leaves_it_to_the_workers_and_says_why(user, 
 )
 def test_whoever_waits_for_a_long_transaction_of_ours_is_told_which(user, patience, monkeypatch, options, name):
     """The rows are locked by an operation that is one transaction; a request for the same keys waits."""
-    long = steps.run(request_of(user, mode=Mode.ASYNC, **options))
+    long = running.run(request_of(user, mode=Mode.ASYNC, **options))
     waits_here, may_end = threading.Event(), threading.Event()
     write_chunks = steps.atomic.write_chunks
 
@@ -175,7 +175,7 @@ def test_whoever_waits_for_a_long_transaction_of_ours_is_told_which(user, patien
     assert waits_here.wait(20)
     try:
         with pytest.raises(Locked, match=rf"Rows of {TABLE} are locked by bulkql {name} {long.pk} \(process "):
-            steps.run(request_of(user, mode=Mode.SYNC))
+            running.run(request_of(user, mode=Mode.SYNC))
     finally:
         may_end.set()
         worker.join()
@@ -186,7 +186,7 @@ def test_whoever_waits_for_a_long_transaction_of_ours_is_told_which(user, patien
 
 
 def test_waiting_operation_keeps_one_worker_and_no_more(user, holder, patience):
-    operation = steps.run(request_of(user, 40, mode=Mode.ASYNC, chunk_size=10))
+    operation = running.run(request_of(user, 40, mode=Mode.ASYNC, chunk_size=10))
     chunks = operation.chunks.order_by("number")
     operation.chunks.update(dispatched_at=None)
     steps.write_chunk(chunks[0].pk)
@@ -199,13 +199,13 @@ def test_waiting_operation_keeps_one_worker_and_no_more(user, holder, patience):
 def test_creates_of_the_same_keys_in_other_orders_do_not_deadlock(user, monkeypatch):
     """They wait for each other, each for a key that the other has; a deadlock takes a second to be seen."""
     count, tries = 4_000, []
-    store_and_write = steps.store_and_write
+    store_and_write = running.store_and_write
 
     def counted(request: BulkRequest) -> Any:
         tries.append(request)
         return store_and_write(request)
 
-    monkeypatch.setattr(steps, "store_and_write", counted)
+    monkeypatch.setattr(running, "store_and_write", counted)
     rows = [{"name": f"Account {number}"} for number in range(count)]
     together = threading.Barrier(3)
     done: list[Operation] = []
@@ -214,7 +214,7 @@ def test_creates_of_the_same_keys_in_other_orders_do_not_deadlock(user, monkeypa
         inputs = [InputRequest(resource=resource_named("financialAccounts"), rows=order)]
         request = BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC)
         together.wait()
-        done.append(steps.run(request))
+        done.append(running.run(request))
         connection.close()
 
     orders = [rows, rows[::-1], rows[count // 2 :] + rows[: count // 2]]

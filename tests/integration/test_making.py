@@ -13,7 +13,7 @@ from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import HookFailed
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.writers import merging, postgres, table
@@ -54,7 +54,7 @@ def from_file(user, name, text, verb=Verb.CREATE, **options):
             file_options=FileOptions(format=FileFormat.CSV),
         )
     ]
-    return Done(steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
+    return Done(running.run(BulkRequest(verb=verb, user=user, inputs=inputs, mode=Mode.SYNC, **options)))
 
 
 @pytest.mark.usefixtures("_lane")

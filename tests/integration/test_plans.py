@@ -14,7 +14,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.models import Chunk, Upload
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -186,7 +186,7 @@ def test_a_file_is_a_plan_and_its_upload_stays_with_it(user):
     inputs = [
         InputRequest(resource=resource_named("shelves"), upload=upload, file_options=FileOptions(format=FileFormat.CSV))
     ]
-    plan = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, dry_run=True))
+    plan = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, dry_run=True))
 
     applied = bulkql.apply(plan.pk, user=user)
 
@@ -202,7 +202,7 @@ def test_who_takes_over_from_a_reader_that_died_copies_each_chunk_once(user, mon
     next(reading)
     steps.claims.abandon(steps.Input.objects.get(pk=stored.pk))
 
-    steps.write_now(operation)
+    running.write_now(operation)
 
     operation.refresh_from_db()
     assert Done(operation).outcomes == ["CREATED"] * 20

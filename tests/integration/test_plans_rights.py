@@ -18,7 +18,7 @@ from bulkql.workers.errors import Expired
 from bulkql.workers.intake import authority
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.checks import check_resources
 from bulkql.workers.resources.registry import resource_named
@@ -150,7 +150,7 @@ def test_a_plan_stays_while_it_is_applied(user, plan):
     Operation.objects.filter(pk=plan.id).update(finished_at=timezone.now() - timedelta(days=30))
 
     assert purge() == (0, 0)
-    steps.write_now(applied._stored)
+    running.write_now(applied._stored)
 
     assert applied.refresh().created == 2
     assert purge() == (1, 0)
@@ -175,7 +175,7 @@ def test_permission_that_is_taken_meanwhile_stops_the_application(another, plan,
     take(another, codename)
     authority._granted.clear()
 
-    steps.write_now(applied._stored)
+    running.write_now(applied._stored)
 
     assert (applied.refresh().state, Keeper.objects.count()) == ("FAILED", 0)
     assert codename in applied.message

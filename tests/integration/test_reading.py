@@ -18,7 +18,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger import claims, totals
 from bulkql.workers.models import Input, Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
@@ -88,7 +88,7 @@ def test_chunks_of_a_file_that_its_request_could_not_write_are_rung_for_at_once(
     options = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
 
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=ROWS))
 
     assert [chunk.dispatched_at is not None for chunk in operation.chunks.all()] == [True]
 

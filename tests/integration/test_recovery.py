@@ -25,7 +25,7 @@ from bulkql.workers.ledger.heartbeat import BEATS, heartbeat
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import chunks, steps
+from bulkql.workers.operations import chunks, running, steps
 from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import resource_named
 
@@ -75,13 +75,13 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_message_that_is_not_sent_does_not_count_as_sent(user, cut_off):
-    operation = steps.run(request_of(user))
+    operation = running.run(request_of(user))
 
     assert dispatches(operation) == [False, False, False]
 
 
 def test_message_that_was_not_sent_is_sent_by_the_rescue_of_the_next_second(user, cut_off, monkeypatch):
-    operation = steps.run(request_of(user))
+    operation = running.run(request_of(user))
     age()
     monkeypatch.undo()
 

@@ -14,7 +14,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.models import Chunk, Input, Operation, StoredPart, Upload
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads

@@ -14,7 +14,7 @@ from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steering, steps
+from bulkql.workers.operations import running, steering, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -30,7 +30,7 @@ RETRY = "mutation Retry($id: ID!) { retryOperation(id: $id) { id state total lab
 
 def written(operation: Operation) -> Done:
     """The operation, once its workers are through."""
-    steps.write_now(operation)
+    running.write_now(operation)
     operation.refresh_from_db()
     return Done(operation)
 
@@ -161,7 +161,7 @@ def test_only_resources_with_rows_left_are_in_and_keep_their_places(user):
         InputRequest(resource=transaction, rows=movements),
         InputRequest(resource=account, rows=[{"name": "Cash"}]),
     ]
-    first = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    first = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
     FinancialAccount.objects.update(id=7)
 
     again = retry(first, user)
@@ -177,7 +177,7 @@ def test_rows_of_a_file_are_retried_without_it(user):
     upload = uploads.fill(uploads.announce(user, "accounts.csv", None), ContentFile(content))
     options = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
-    first = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    first = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
 
     done = written(retry(first, user))
 

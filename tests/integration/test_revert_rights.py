@@ -15,7 +15,7 @@ from bulkql.workers.ledger import endings
 from bulkql.workers.ledger.retention import purge_operations
 from bulkql.workers.ledger.totals import Heaps, cascades, heaps
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import steering, steps
+from bulkql.workers.operations import running, steering, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.resources.registry import resource_named
@@ -163,7 +163,7 @@ def test_a_revert_is_retried_and_reverted_again_for_what_it_left(bulk, user, tag
     Tag.objects.filter(name="t2").update(color="blue")
 
     again = retry(first.operation, user)
-    steps.write_now(again)
+    running.write_now(again)
     forced = undo(done.operation, user, forces=True)
 
     assert [code for *_, code in Done(again).codes] == ["CONFLICT"]
@@ -199,7 +199,7 @@ def test_a_revert_keeps_what_it_needs_from_the_purge(bulk, user, tags):
     Operation.objects.filter(pk=done.operation.pk).update(finished_at="2000-01-01T00:00:00Z")
 
     assert purge_operations() == 0
-    steps.write_now(again)
+    running.write_now(again)
     assert purge_operations() == 1
     assert Operation.objects.get(pk=again.pk).state == State.COMPLETED
 
@@ -209,7 +209,7 @@ def test_images_that_are_gone_are_told_row_by_row(bulk, user, tags):
     again = revert(done.operation, user, RevertOptions(mode=Mode.ASYNC))
     Chunk.objects.filter(operation=done.operation).update(images=None)
 
-    steps.write_now(again)
+    running.write_now(again)
 
     assert [code for *_, code in Done(again).codes] == ["REJECTED"] * 2
     assert heaps(again) == Heaps(undone=0, changed_since=0, impossible=2)

@@ -10,7 +10,7 @@ from bulkql.schema.schema import schema
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.writers import cascades
@@ -47,7 +47,7 @@ def run(user, verb, name, rows=None, match_by=None, **options):
     inputs = [
         InputRequest(resource=resource_named(name), rows=rows, match_by=match_by, update_fields=update_fields, **how)
     ]
-    return Done(steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, **{"mode": Mode.SYNC, **options})))
+    return Done(running.run(BulkRequest(verb=verb, user=user, inputs=inputs, **{"mode": Mode.SYNC, **options})))
 
 
 @pytest.fixture

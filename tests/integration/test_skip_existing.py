@@ -17,7 +17,7 @@ from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.messaging.broker import broker
-from bulkql.workers.operations import existing, retry, steps
+from bulkql.workers.operations import existing, retry, running, steps
 from bulkql.workers.operations import rows as writing
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -141,7 +141,7 @@ def test_rows_of_several_resources_point_to_what_is_there(user, cash):
     }
     inputs = [InputRequest(resource=resource_named(name), rows=its) for name, its in given.items()]
 
-    done = Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **SKIP)))
+    done = Done(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **SKIP)))
 
     assert done.errors == []
     assert sorted(done.outcomes) == ["CREATED"] * 4 + ["UNCHANGED"]
@@ -238,7 +238,7 @@ def test_a_file_may_bring_what_is_there(user, cash):
     options = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=options)]
 
-    done = Done(steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **SKIP)))
+    done = Done(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, **SKIP)))
 
     assert done.outcomes == ["UNCHANGED", "CREATED"]
 

@@ -15,7 +15,7 @@ from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount
 from bulkql.schema.templates import columns as template_columns
 from bulkql.workers.enums import Outcome
 from bulkql.workers.ledger.results import result_page
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.conftest import Refused

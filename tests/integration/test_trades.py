@@ -15,7 +15,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import rows as writing
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -139,7 +139,7 @@ def test_a_file_whose_rows_trade_is_written_as_one(user):
     options = FileOptions(format=FileFormat.CSV)
     given = InputRequest(resource=resource_named("lockers"), upload=upload, file_options=options)
 
-    done = Done(steps.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=[given], mode=Mode.SYNC, chunk_size=2)))
+    done = Done(running.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=[given], mode=Mode.SYNC, chunk_size=2)))
 
     assert done.outcomes == ["UPDATED"] * COUNT
     assert ends("number") == {n: {n - 1} for n in range(1, COUNT + 1)}

@@ -14,7 +14,7 @@ from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.ledger.results import error_page
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.downloads import fetched, file, imported, sent

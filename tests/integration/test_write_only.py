@@ -19,7 +19,7 @@ from bulkql.workers.frames import unpack
 from bulkql.workers.intake import replay
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -50,7 +50,7 @@ def run(user, rows=None, text=None, format=FileFormat.CSV, verb=Verb.CREATE, **o
     if text is not None:
         how = {"content": ContentFile(text, name="rows"), "file_options": FileOptions(format=format)}
     inputs = [InputRequest(resource=resource_named("tags"), **how)]
-    return Done(steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, **{"mode": Mode.SYNC, **options})))
+    return Done(running.run(BulkRequest(verb=verb, user=user, inputs=inputs, **{"mode": Mode.SYNC, **options})))
 
 
 def tables():
@@ -163,7 +163,7 @@ def test_failed_rows_come_back_without_it_and_a_retry_still_knows_it(user):
     failed = run(user, [{"name": "c", "color": SECRET}])
     taken.delete()
     again = retry(failed.operation, user)
-    steps.write_now(again)
+    running.write_now(again)
 
     assert failed.outcomes == ["FAILED"]
     assert SECRET.encode() not in tables()
@@ -179,12 +179,12 @@ def test_a_replaced_secret_key_still_opens_what_it_closed_and_a_lost_one_is_told
 
     old, again = settings.SECRET_KEY, left_over()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another secret", [old]
-    steps.write_now(again)
+    running.write_now(again)
     assert list(Tag.objects.values_list("color", flat=True)) == [SECRET[::-1]]
 
     again = left_over()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a third secret", []
-    steps.write_now(again)
+    running.write_now(again)
     again.refresh_from_db()
     assert again.message == (
         "Write-only fields of tags were stored under another SECRET_KEY. Add that one to SECRET_KEY_FALLBACKS and "
@@ -196,7 +196,7 @@ def test_no_row_is_found_by_it(user):
     inputs = [InputRequest(resource=resource_named("tags"), rows=ROWS[:1], match_by=["color", "number"])]
 
     with pytest.raises(BadInput) as refused:
-        steps.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs))
+        running.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs))
 
     assert str(refused.value) == (
         "tags cannot be matched by [COLOR, NUMBER], of which several rows may have the same; update takes matchBy: "

@@ -16,7 +16,7 @@ from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads.uploads import announce, fill
@@ -51,7 +51,7 @@ def stored(user: Any, verb: Verb = Verb.CREATE, **options: Any) -> Operation:
     resource = resource_named("financialAccounts")
     inputs = [InputRequest(resource=resource, rows=rows_for(verb), match_by=match_by)]
     how = {"mode": Mode.ASYNC, "chunk_size": 2, **options}
-    operation = steps.run(BulkRequest(verb=verb, user=user, inputs=inputs, **how))
+    operation = running.run(BulkRequest(verb=verb, user=user, inputs=inputs, **how))
     Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() - timedelta(minutes=1))
     return operation
 
@@ -61,7 +61,7 @@ def of_a_file(user: Any, names: int = 30, **options: Any) -> Operation:
     upload = fill(announce(user, "accounts.csv", len(content)), ContentFile(content))
     file = FileOptions(format=FileFormat.CSV)
     inputs = [InputRequest(resource=resource_named("financialAccounts"), upload=upload, file_options=file)]
-    operation = steps.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=10, **options))
+    operation = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, chunk_size=10, **options))
     Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() - timedelta(minutes=1))
     return operation
 

@@ -16,7 +16,7 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, Guard, InputRequest, Mode
 from bulkql.workers.ledger import totals
 from bulkql.workers.models import Operation
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
@@ -29,7 +29,7 @@ from tests.zoo.models import Shelf
 
 def at_once(user: Any, request: Request, chunk_size: int) -> Operation:
     """Inline rows, written while the request waits."""
-    return steps.run(asked(user, request, chunk_size, Mode.SYNC))
+    return running.run(asked(user, request, chunk_size, Mode.SYNC))
 
 
 def by_workers(pool: Executor, user: Any, request: Request, chunk_size: int) -> Operation:
@@ -56,7 +56,7 @@ def from_plan(user: Any, request: Request, chunk_size: int) -> Operation:
 
 def as_file(file_format: FileFormat, user: Any, request: Request, chunk_size: int) -> Operation:
     """Rows in a file for each resource."""
-    return steps.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
+    return running.run(asked(user, request, chunk_size, Mode.SYNC, file_format))
 
 
 def asked(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.errors import BadInput, Forbidden
-from bulkql.workers.intake.requests import exceeds
+from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.resources.registry import BulkResource, resource_of
 from bulkql.workers.resources.rights import may, permission_to, write_only
 

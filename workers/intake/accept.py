@@ -18,19 +18,11 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
+from bulkql.workers.intake.checks import check_request, moment_text
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
-from bulkql.workers.intake.requests import (
-    BulkRequest,
-    ExportRequest,
-    InputRequest,
-    Mode,
-    check_request,
-    hash_of,
-    moment_text,
-    rate_of,
-)
+from bulkql.workers.intake.requests import BulkRequest, ExportRequest, InputRequest, Mode, hash_of, rate_of
 from bulkql.workers.ledger.rates import rows_in_a_chunk
 from bulkql.workers.models import Export, Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation

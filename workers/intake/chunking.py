@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from bulkql.workers.backends import sending_bytes
 from bulkql.workers.frames import GIVES_TO, TAKES_FROM, pack
-from bulkql.workers.intake.requests import check_rows_limit
+from bulkql.workers.intake.checks import check_rows_limit
 from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.resources.plan import Plan

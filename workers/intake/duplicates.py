@@ -17,10 +17,10 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.frames import GIVES_TO, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, given
 from bulkql.workers.intake.names import columns_of, named_by_value
-from bulkql.workers.intake.spill import Spill, SpilledRows, last_rows
 from bulkql.workers.intake.trades import TradeSearch
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.spill import Spill, SpilledRows, last_rows
 from bulkql.workers.validation.making import prepared
 from bulkql.workers.validation.values import parsed
 

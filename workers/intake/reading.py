@@ -17,10 +17,10 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.intake.authority import check_authority, check_authority_again
+from bulkql.workers.intake.checks import check_rows_limit
 from bulkql.workers.intake.chunking import bytes_in, in_bytes, keep_together, new_chunk
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.intake.replay import ReplayBuffer
-from bulkql.workers.intake.requests import check_rows_limit
 from bulkql.workers.intake.reservation import with_reserved
 from bulkql.workers.ledger import claims
 from bulkql.workers.ledger.rates import seconds_to_store

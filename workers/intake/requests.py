@@ -1,4 +1,4 @@
-"""What a bulk mutation asks for, and whether it may."""
+"""What a bulk mutation asks for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -14,19 +14,15 @@ from uuid import UUID, uuid4
 from django.core.exceptions import EmptyResultSet
 from django.core.files.base import File
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from bulkql.workers.columns.cells import is_encodable
-from bulkql.workers.conf import limits, setting_name
+from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Verb
-from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded
-from bulkql.workers.models import TEXT_LENGTH, Upload
+from bulkql.workers.errors import BadInput
+from bulkql.workers.models import Upload
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.resources.rights import check_needs_no_plan, check_permissions
 from bulkql.workers.uploads.uploads import keyed_digest
-from bulkql.workers.webhooks.targets import check_url
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -157,89 +153,6 @@ class BulkRequest:
     operation_id: UUID = field(default_factory=uuid4)
 
 
-def check_request(request: BulkRequest) -> None:
-    """Refuse what cannot be served, before anything is stored."""
-    if not request.inputs:
-        raise BadInput("The input names no resource; give rows or a file for at least one.")
-    for item in request.inputs:
-        resource = item.resource
-        check_permissions(request.user, request.verb, resource)
-        if item.guard is not None:
-            check_permissions(request.user, Verb.DELETE, resource)
-        if not request.dry_run:
-            check_needs_no_plan(Verb.DELETE if item.guard is not None else request.verb, resource)
-        # To delete all rows in scope is what an empty list asks for; the guard says whether it may.
-        if item.rows is not None and not item.rows and item.guard is None:
-            raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
-        check_rows_limit(resource, len(item.rows or ()))
-        if item.is_coming:
-            check_can_come(item, request.mode)
-    inline = sum(len(item.rows or ()) for item in request.inputs)
-    exceeds("inline_rows", "rows in one request", inline, "send them as a file")
-    check_options(request)
-
-
-def check_can_come(item: InputRequest, mode: Mode) -> None:
-    """Whether a file can be asked for whose last byte is not there yet; raises IncompleteUpload."""
-    options = item.file_options
-    assert options is not None
-    assert item.upload is not None
-    if not options.is_text or options.compression is not None:
-        why = "of such a file the beginning does not tell what it holds"
-    elif mode == Mode.SYNC:
-        why = "mode SYNC does not wait for them"
-    else:
-        return
-    raise IncompleteUpload(f"Upload {item.upload.id} has not all of its bytes yet, and {why}; send them first.")
-
-
-def check_options(request: BulkRequest) -> None:
-    """How it is to be carried out, whatever its rows are."""
-    exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
-    check_text("label", request.label)
-    check_text("idempotencyKey", request.idempotency_key or "")
-    if request.chunk_size is not None and request.chunk_size < 1:
-        raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
-    if request.skip_existing and request.verb != Verb.CREATE:
-        raise BadInput(f"skipExisting is for rows to create; {WITHOUT_SKIPPING[request.verb]}. Leave it out.")
-    check_start(request)
-    check_rate(request)
-    if request.webhook_url is not None:
-        check_url(request.webhook_url)
-
-
-def check_start(request: BulkRequest) -> None:
-    """An operation may be for later, but not for later than what is stored is kept; raises BadInput, LimitExceeded."""
-    if request.start_at is None:
-        return
-    if timezone.is_naive(request.start_at):
-        raise BadInput(
-            "start_at has no time zone; give an aware datetime, such as timezone.now() + timedelta(hours=1)."
-        )
-    if request.mode == Mode.SYNC:
-        raise BadInput("startAt is for later, and mode SYNC waits for the end; take ASYNC or AUTO.")
-    days = limits().retention_days
-    if request.start_at > timezone.now() + timedelta(days=days):
-        raise LimitExceeded(
-            f"startAt is {moment_text(request.start_at)}, which is beyond the limit of {days:,} days "
-            f"({setting_name('retention_days')}); send it again nearer to that time."
-        )
-
-
-def check_rate(request: BulkRequest) -> None:
-    """Chunks keep a pace, one transaction does not; raises BadInput."""
-    if request.max_rows_per_second is None:
-        return
-    if request.max_rows_per_second < 1:
-        raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it is 1 at least.")
-    if is_whole(request):
-        why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
-        raise BadInput(
-            f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
-            f"for the longer; leave one of the two out."
-        )
-
-
 def is_whole(request: BulkRequest) -> bool:
     """All of its rows are written in one transaction, as the request asks."""
     return request.dry_run or request.on_error == OnError.REJECT_ALL
@@ -250,54 +163,6 @@ def rate_of(request: BulkRequest) -> int | None:
     ceilings = [item.resource.max_rows_per_second or limits().max_rows_per_second for item in request.inputs]
     rates = [one for one in (request.max_rows_per_second, *ceilings) if one]
     return min(rates) if rates and not is_whole(request) else None
-
-
-def moment_text(moment: datetime) -> str:
-    """2026-01-02 03:04:05 UTC"""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-#: What the other verbs do with rows that exist.
-WITHOUT_SKIPPING = {
-    Verb.UPDATE: "an update is about rows that exist",
-    Verb.REPLACE: "a replacement is about rows that exist",
-    Verb.UPSERT: "an upsert changes rows that exist, by updateFields only some of their fields",
-    Verb.DELETE: "a delete is about rows that exist",
-    Verb.SYNC: "a sync changes rows that exist, by updateFields only some of their fields",
-    Verb.EXPORT: "an export creates none",
-    Verb.REVERT: "a revert is about rows that were written",
-}
-
-
-def check_text(name: str, text: str) -> None:
-    """A text of the request that goes into the ledger."""
-    if len(text) > TEXT_LENGTH:
-        raise BadInput(f"{name} has {len(text):,} characters; {TEXT_LENGTH} are the most.")
-    if fault := fault_of(text):
-        raise BadInput(f"{name} {fault}.")
-
-
-def fault_of(text: str) -> str | None:
-    """Why no database takes a text; None for one that it takes."""
-    if "\0" in text:
-        return "has a null character, which the database does not take"
-    return None if is_encodable(text) else "has half of a surrogate pair, which is no character"
-
-
-def check_rows_limit(resource: BulkResource, count: int) -> None:
-    """A resource may bound its rows."""
-    if resource.max_rows is not None and count > resource.max_rows:
-        raise LimitExceeded(
-            f"{count:,} rows of {resource.name} exceed the limit of {resource.max_rows:,} rows in one operation "
-            f"(max_rows of its BulkResource)."
-        )
-
-
-def exceeds(limit: str, what: str, value: int, way_out: str) -> None:
-    """Raise LimitExceeded where a value is over its limit."""
-    most = getattr(limits(), limit)
-    if value > most:
-        raise LimitExceeded(f"{value:,} {what} exceed the limit of {most:,} ({setting_name(limit)}); {way_out}.")
 
 
 def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:

@@ -21,11 +21,11 @@ from bulkql.workers.columns.copying import copy, copy_values, default_texts, wit
 from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.names import columns_of, named_by_value
-from bulkql.workers.intake.spill import Spill, last_rows
 from bulkql.workers.resources.constraints import Constraint, constraints_of
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
+from bulkql.workers.spill import Spill, last_rows
 from bulkql.workers.validation.values import parsed
 
 if TYPE_CHECKING:

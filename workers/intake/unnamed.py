@@ -23,13 +23,13 @@ from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.requests import Guard
 from bulkql.workers.intake.row_keys import Keys, keys_in
-from bulkql.workers.intake.spill import Spill
 from bulkql.workers.ledger import claims
 from bulkql.workers.ledger.results import chunks_in_order
 from bulkql.workers.models import Chunk, Input
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_of
+from bulkql.workers.spill import Spill
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

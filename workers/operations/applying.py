@@ -14,11 +14,12 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import BadInput, Expired, Forbidden, IdempotencyConflict
 from bulkql.workers.intake.authority import grant
-from bulkql.workers.intake.requests import Mode, check_text
+from bulkql.workers.intake.checks import check_text
+from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
-from bulkql.workers.operations.steps import after_commit, write_or_hand_over
+from bulkql.workers.operations.running import after_commit, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.resources.rights import check_may_apply, check_may_still, needs_approval

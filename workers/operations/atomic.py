@@ -30,9 +30,8 @@ from bulkql.workers.ledger.heartbeat import WHOLE_SECONDS, heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
-from bulkql.workers.operations.attempts import is_outage, tried_again
 from bulkql.workers.operations.changes import Changes
-from bulkql.workers.operations.failures import failed_too_often, note_failure
+from bulkql.workers.operations.failures import failed_too_often, is_outage, note_failure, tried_again
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
 from bulkql.workers.scratch import Scratch

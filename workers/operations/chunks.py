@@ -36,8 +36,7 @@ from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.ledger.heartbeat import heartbeat
 from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
-from bulkql.workers.operations.attempts import is_outage, tried_again
-from bulkql.workers.operations.failures import failed_too_often, note_failure
+from bulkql.workers.operations.failures import failed_too_often, is_outage, note_failure, tried_again
 from bulkql.workers.operations.rows import write_rows
 from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of

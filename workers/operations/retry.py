@@ -22,7 +22,7 @@ from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.ledger.results import chunks_in_order, result_rows
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Chunk, Input, Operation
-from bulkql.workers.operations.steps import after_commit
+from bulkql.workers.operations.running import after_commit
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named

@@ -23,14 +23,15 @@ from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
 from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
 from bulkql.workers.intake.authority import grant
+from bulkql.workers.intake.checks import check_options
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, check_options, rate_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, rate_of
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.operations.retry import leftovers
-from bulkql.workers.operations.steps import after_commit, write_or_hand_over
+from bulkql.workers.operations.running import after_commit, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named

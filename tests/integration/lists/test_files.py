@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads

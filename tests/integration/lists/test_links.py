@@ -10,7 +10,7 @@ import pytest
 import bulkql
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.operations.steps import run
+from bulkql.workers.operations.running import run
 from bulkql.workers.resources.registry import resource_named
 from tests.conftest import Done
 from tests.integration.lists.tables import table

@@ -9,7 +9,7 @@ import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.intake import unnamed
 from bulkql.workers.models import Chunk
-from bulkql.workers.operations import steps
+from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.retry import retry
 from tests.integration.sync.told import ANY, counts, names, row_of
 
@@ -77,7 +77,7 @@ def test_a_row_that_went_by_itself_is_as_it_was_to_be(user, accounts):
         steps.read_input(stored.pk, dispatches=False)
     accounts[3].delete()
 
-    steps.write_now(operation._stored)
+    running.write_now(operation._stored)
 
     assert counts(operation.refresh()) == {"unchanged": 2, "deleted": 8}
 
@@ -96,7 +96,7 @@ def test_a_canceled_sync_deletes_nothing(user, accounts):
     operation = bulkql.sync(FinancialAccount, [{"name": "new"}], user=user, mode="ASYNC", **ANY)
     operation.cancel()
 
-    steps.write_now(operation._stored)
+    running.write_now(operation._stored)
 
     assert operation.refresh().state == "CANCELED"
     assert counts(operation) == {"skipped": 1}
@@ -110,7 +110,7 @@ def test_a_retry_does_what_is_left_and_misses_nothing_more(user, statuses):
     ClassificationStatus.objects.create(name="later")
 
     again = retry(first._stored, user)
-    steps.write_now(again)
+    running.write_now(again)
 
     assert counts(bulkql.BulkOperation(again)) == {"deleted": 1}
     assert set(ClassificationStatus.objects.values_list("name", flat=True)) == {"void", "later"}
@@ -130,6 +130,6 @@ def test_who_takes_over_from_a_reader_that_died_finds_all_missing_rows_once(user
         with pytest.raises(SystemExit):
             steps.read_input(missing.pk, dispatches=False)
     assert not missing.chunks.exists()
-    steps.write_now(operation._stored)
+    running.write_now(operation._stored)
 
     assert counts(operation.refresh()) == {"unchanged": 1, "deleted": 9}

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkql.examples.ledger.models import FinancialTransaction
+from bulkql.workers import spill
 from bulkql.workers.columns.cells import NULL
 from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.frames import SUPERSEDED_BY, SUPERSEDED_KEY
-from bulkql.workers.intake import duplicates, spill
+from bulkql.workers.intake import duplicates
 from bulkql.workers.intake.duplicates import find_superseded
 from bulkql.workers.readers.objects import raw_frame
 from bulkql.workers.resources.registry import BulkResource, resource_named

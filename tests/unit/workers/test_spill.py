@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bulkql.workers.intake import spill
-from bulkql.workers.intake.spill import Spill
+from bulkql.workers import spill
+from bulkql.workers.spill import Spill
 
 
 @pytest.fixture(params=[1, 2, 5, 1_000_000])
