@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
 
-from bulkql.server.pooled.base import DatabaseWrapper
+from bulkql.server.postgresql.base import DatabaseWrapper
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 #: As many as a busy minute leaves in the pool.
@@ -29,7 +29,7 @@ class Pooled:
         pool = {**own["OPTIONS"]["pool"], "timeout": seconds}
         of_tests = connection.settings_dict
         self._settings = {**of_tests, **where, "OPTIONS": {**own["OPTIONS"], "pool": pool}}
-        assert own["ENGINE"] == "bulkql.server.pooled"
+        assert own["ENGINE"] == "bulkql.server.postgresql"
 
     def take(self) -> DatabaseWrapper:
         taken = DatabaseWrapper(self._settings, "pooled")
