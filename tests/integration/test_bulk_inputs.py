@@ -111,7 +111,7 @@ def test_an_upsert_is_matched_by_any_key(ask, user):
         (
             {"rows": [{"name": "x"}], "matchBy": ["NAME"]},
             "countries cannot be matched by [NAME], of which several rows may have the same; "
-            "upsert takes matchBy: [ISO] or [ISO3].",
+            "matchBy may be [ISO] or [ISO3].",
         ),
         (
             {"rows": [{"iso": "x"}], "updateFields": []},

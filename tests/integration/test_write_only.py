@@ -199,6 +199,6 @@ def test_no_row_is_found_by_it(user):
         running.run(BulkRequest(verb=Verb.UPDATE, user=user, inputs=inputs))
 
     assert str(refused.value) == (
-        "tags cannot be matched by [COLOR, NUMBER], of which several rows may have the same; update takes matchBy: "
+        "tags cannot be matched by [COLOR, NUMBER], of which several rows may have the same; matchBy may be "
         "[ID] or [NAME]."
     )

@@ -286,9 +286,11 @@ def key_for(
         allowed.insert(0, (pk,))
     if not any(set(wanted) == set(fields) for fields in allowed):
         ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
+        if match_by == []:
+            raise BadInput(f"matchBy of {resource.name} is empty; leave it out, or say {ways}.")
         raise BadInput(
             f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}]"
-            f"{why_no_key(resource.model, resource.database, wanted)}; {verb.lower()} takes matchBy: {ways}."
+            f"{why_no_key(resource.model, resource.database, wanted)}; matchBy may be {ways}."
         )
     return wanted
 

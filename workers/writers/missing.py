@@ -14,16 +14,17 @@ from bulkql.workers.writers.written import Written, nothing, together
 
 def not_there(plan: Plan, rows: pl.DataFrame) -> Written:
     """Nobody has the key of these rows, as far as the user may know."""
-    return by_key(plan, rows, Code.NOT_FOUND, f"There is no {plan.resource.model._meta.verbose_name} with this")
+    return by_key(plan, rows, Code.NOT_FOUND, f"There is no {plan.resource.model._meta.verbose_name} with this {key_of(plan)}.")
 
 
 def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
     if plan.verb != Verb.UPSERT:
         return not_there(plan, rows)
-    name = plan.resource.model._meta.verbose_name
-    limit = ", or `where` leaves it out: the one" if plan.within is not None else ""
-    message = f"You may not change the {name}{limit} with this"
+    row = f"{plan.resource.model._meta.verbose_name} with this {key_of(plan)}"
+    message = f"You may not change the {row}."
+    if plan.within is not None:
+        message = f"The {row} is one that you may not change, or that `where` leaves out."
     return by_key(plan, rows, Code.FORBIDDEN, message)
 
 
@@ -41,13 +42,18 @@ def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
 
 
 def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
-    """An error for each row that names its key."""
+    """An error for each row, with its key."""
     if rows.is_empty():
         return nothing()
     names = [graphql_name(name) for name in plan.match_by]
     shown = pl.concat_str([pl.col(name).cast(pl.String).fill_null("null") for name in plan.match_by], separator=", ")
     path = names[0] if len(names) == 1 else None
-    return Written(nothing().outcomes, errors_in(rows, path, code, pl.lit(f"{message} {' and '.join(names)}."), shown))
+    return Written(nothing().outcomes, errors_in(rows, path, code, pl.lit(message), shown))
+
+
+def key_of(plan: Plan) -> str:
+    """The fields by which rows are found, in words."""
+    return " and ".join(graphql_name(name) for name in plan.match_by)
 
 
 def lacking(plan: Plan, rows: pl.DataFrame) -> Written:

@@ -32,8 +32,13 @@ def test_key_that_several_rows_may_have_is_refused_with_those_that_are_taken():
 
     assert str(refused.value) == (
         "financialTransactions cannot be matched by [AMOUNT], of which several rows may have the same; "
-        "update takes matchBy: [ID] or [FINANCIAL_ACCOUNT, DATETIME]."
+        "matchBy may be [ID] or [FINANCIAL_ACCOUNT, DATETIME]."
     )
+
+
+def test_a_key_without_a_field_is_refused():
+    with pytest.raises(BadInput, match=r"matchBy of financialAccounts is empty; leave it out, or say \[NAME\]"):
+        key_for(Verb.UPSERT, resource_named("financialAccounts"), [], [])
 
 
 def test_a_primary_key_that_new_rows_cannot_give_is_refused_for_what_it_is():
@@ -42,7 +47,7 @@ def test_a_primary_key_that_new_rows_cannot_give_is_refused_for_what_it_is():
 
     assert str(refused.value) == (
         "financialTransactions cannot be matched by [ID]: it is the primary key, which new rows cannot give, for it is "
-        "not among the resource's `fields`; upsert takes matchBy: [FINANCIAL_ACCOUNT, DATETIME]."
+        "not among the resource's `fields`; matchBy may be [FINANCIAL_ACCOUNT, DATETIME]."
     )
 
 
@@ -57,7 +62,7 @@ def test_a_key_that_only_the_database_knows_is_refused_with_a_way_out(field, uni
     assert str(refused.value) == (
         f"lockers cannot be matched by [{field.upper()}]: only {unique}. Make {field} unique as it stands, and let "
         "prepare_rows bring rows into its spelling, or take another key; "
-        "upsert takes matchBy: [NUMBER] or [KEEPER] or [FLOOR, PLACE]."
+        "matchBy may be [NUMBER] or [KEEPER] or [FLOOR, PLACE]."
     )
 
 
