@@ -49,12 +49,24 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
     show_errors(operation)
     if sent is not None or failed_rows is not None:
         for name, path, rows in fetched(client, operation, sent, failed_rows):
-            output.print(f"{rows:,} rows of {name} to mend and send again: {path}", highlight=False, soft_wrap=True)
+            output.print(f"{rows_of(name, rows)} {way_back(operation)}: {path}", highlight=False, soft_wrap=True)
     if operation["planUntil"] is not None:
         text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
         output.print(text, highlight=False, soft_wrap=True)
     if operation["state"] != "COMPLETED" or operation["failed"] or operation["skipped"]:
         raise typer.Exit(1)
+
+
+def rows_of(name: str, count: int) -> str:
+    """1 row of cities; 1,000 rows of cities."""
+    return f"{count:,} {'row' if count == 1 else 'rows'} of {name}"
+
+
+def way_back(operation: dict[str, Any]) -> str:
+    """What to do with failed rows: those of a sync, sent as one, would stand for all rows."""
+    if operation["kind"] == "SYNC":
+        return "to mend and send again, by upsert, or by sync together with all others"
+    return "to mend and send again"
 
 
 def show_counts(operation: dict[str, Any]) -> None:
@@ -74,7 +86,7 @@ def show_counts(operation: dict[str, Any]) -> None:
         output.print(operation["message"], highlight=False, markup=False, soft_wrap=True)
     output.print(table)
     for one in operation["cascades"] or ():
-        output.print(f"{int(one['count']):,} rows of {one['model']} went along.", highlight=False)
+        output.print(f"{rows_of(one['model'], int(one['count']))} went along.", highlight=False)
     if (heaps := operation["reverted"]) is not None:
         told = f"{int(heaps['undone']):,} undone, {int(heaps['changedSince']):,} changed since and kept"
         output.print(f"{told}, {int(heaps['impossible']):,} impossible.", highlight=False)
@@ -88,7 +100,8 @@ def show_errors(operation: dict[str, Any]) -> None:
     total = operation["rowErrors"]["totalCount"]
     counts = Counter(kind_of(one) for one in errors)
     whole = "" if total <= len(errors) else f", counted in the first {len(errors):,}"
-    output.print(f"{total:,} row errors; the first of each kind{whole}:", highlight=False)
+    errors_found = f"{total:,} row errors" if total != 1 else "1 row error"
+    output.print(f"{errors_found}; the first of each kind{whole}:", highlight=False)
     for kind, count in counts.most_common(KINDS):
         first = next(one for one in errors if kind_of(one) == kind)
         output.print(f"[red]{count:>9,}[/]  {escaped(head_of(first))}", highlight=False, soft_wrap=True)

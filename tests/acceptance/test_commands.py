@@ -104,6 +104,19 @@ def test_an_upsert_and_a_dry_run_take_their_options(run, service, tmp_path):
     assert re.search(r"rows +unchanged *\n.*\n financialTransactions +2 +2", again.stdout)
 
 
+def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text("\n".join([HEADER, line(1), line(2, amount="a lot"), ""]))
+
+    done = run("import", sent, *MAPPED, "--operation", "sync", "--match-by", "financialAccount,datetime")
+
+    assert "1 row error; the first of each kind:" in done.stdout
+    assert (
+        "1 row of financialTransactions to mend and send again, by upsert, or by sync together with all others: "
+        f"{tmp_path / 'january-failed.csv'}"
+    ) in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
