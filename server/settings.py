@@ -160,7 +160,7 @@ TEMPLATES = [
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # Under ASGI each request has a thread of its own. Without a pool it would have a connection of its own too: four
-    # milliseconds, and a backend that knows no table yet. server/postgresql looks whether what the pool gives still lives.
+    # milliseconds, and a backend that knows no table yet. server/postgresql looks whether what the pool gives is alive.
     DATABASES["default"] |= {"ENGINE": "bulkql.server.postgresql", "CONN_HEALTH_CHECKS": False}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,

@@ -14,17 +14,16 @@ from bulkql.workers.writers.written import Written, nothing, together
 
 def not_there(plan: Plan, rows: pl.DataFrame) -> Written:
     """Nobody has the key of these rows, as far as the user may know."""
-    return by_key(plan, rows, Code.NOT_FOUND, f"There is no {plan.resource.model._meta.verbose_name} with this {key_of(plan)}.")
+    return by_key(plan, rows, Code.NOT_FOUND, f"There is no {row_of(plan)}.")
 
 
 def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
     """Rows that the user may not see: to those who look for them they are not there, and nobody creates them again."""
     if plan.verb != Verb.UPSERT:
         return not_there(plan, rows)
-    row = f"{plan.resource.model._meta.verbose_name} with this {key_of(plan)}"
-    message = f"You may not change the {row}."
+    message = f"You may not change the {row_of(plan)}."
     if plan.within is not None:
-        message = f"The {row} is one that you may not change, or that `where` leaves out."
+        message = f"The {row_of(plan)} is one that you may not change, or that `where` leaves out."
     return by_key(plan, rows, Code.FORBIDDEN, message)
 
 
@@ -51,9 +50,9 @@ def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
     return Written(nothing().outcomes, errors_in(rows, path, code, pl.lit(message), shown))
 
 
-def key_of(plan: Plan) -> str:
-    """The fields by which rows are found, in words."""
-    return " and ".join(graphql_name(name) for name in plan.match_by)
+def row_of(plan: Plan) -> str:
+    """A row in words: financial account with this name."""
+    return f"{plan.resource.model._meta.verbose_name} with this {' and '.join(map(graphql_name, plan.match_by))}"
 
 
 def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
