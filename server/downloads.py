@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.schema.limits.shares import DOWNLOADS
-from bulkql.schema.permissions import hidden_contents, readable_operation
+from bulkql.schema.permissions import check_contents, readable_operation
 from bulkql.schema.templates.columns import named_template, template_of
 from bulkql.server.auth import failure, user_of_request
 from bulkql.server.traffic.connections import hold
@@ -103,8 +103,7 @@ def kept_file(request: HttpRequest, download: Download, kept: Kept) -> HttpRespo
 def find(user: User, operation_id: UUID, signature: str, name: str) -> Download:
     """The file of a good link; raises NotFound, Expired, Forbidden."""
     operation = readable_operation(user, str(operation_id))
-    for resource, permission in hidden_contents(user, operation).items():
-        raise Forbidden(f"Reading {resource} needs the permission {permission}.")
+    check_contents(user, operation)
     signatures.check_signature(operation.pk, name, signature)
     found = next((download for download in downloads(operation.pk) if download.name == name), None)
     if found is None:

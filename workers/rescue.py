@@ -19,6 +19,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
+from bulkql.workers.errors import BulkError, place_of
 from bulkql.workers.ledger import endings
 from bulkql.workers.ledger.claims import is_coming, is_free
 from bulkql.workers.ledger.heartbeat import heartbeat
@@ -54,10 +55,18 @@ def rescue() -> None:
     for operation_id in list(found.values_list("pk", flat=True)):
         if not is_lost:
             forget(unanswered(), "nobody answers", operation_id)
-        if not steps.end(operation_id):
-            dispatch(operation_id)
+        go_on_with(operation_id)
     if is_lost:
         continuity.note_told()
+
+
+def go_on_with(operation_id: UUID) -> None:
+    """End an operation or dispatch it; what cannot go on, as of a resource that is no more, keeps none waiting."""
+    try:
+        if not steps.end(operation_id):
+            dispatch(operation_id)
+    except BulkError as error:
+        steps.give_up(operation_id, str(error))
 
 
 def open_operations() -> QuerySet[Operation]:
@@ -152,5 +161,8 @@ class Rescue(dramatiq.Middleware):
             logger.warning("rescue: the database is away (%s)", type(error).__name__)
         except redis.RedisError as error:
             logger.warning("rescue: Redis went away (%s)", type(error).__name__)
+        except Exception as error:
+            # Storages and users' apps may raise anything. Without this thread nothing that is lost would be found.
+            logger.error("rescue: %s; the next round goes on", place_of(error))
         finally:
             close_old_connections()

@@ -60,8 +60,8 @@ def export(
     form = file_format or next((FORMATS[one] for one in endings if one in FORMATS), None)
     packed = compression or next((COMPRESSIONS[one] for one in endings if one in COMPRESSIONS), None)
     columns = given(
-        where=where and json_of(where, "--where"),
-        order=order and json_of(order, "--order"),
+        where=json_of(where, "--where"),
+        order=json_of(order, "--order"),
         fields=names_in(fields),
         format=form and form.upper(),
         compression=packed and packed.upper(),

@@ -158,16 +158,16 @@ def import_file(
     """Import a file: 0 where all rows are written, 1 where some failed, 2 where the service refused."""
     reading = given(
         format=file_format and file_format.upper(),
-        columns=[column_of(one) for one in columns or ()],
+        columns=[column_of(one) for one in columns or ()] or None,
         unknownColumns=unknown_columns and unknown_columns.upper(),
         shortRecords=short_records and short_records.upper(),
-        nullValues=null_values,
+        nullValues=null_values or None,
         emptyCells=empty_cells and empty_cells.upper(),
         trim=trim,
         decimal=decimal,
         dateFormat=date_format,
-        trueValues=true_values,
-        falseValues=false_values,
+        trueValues=true_values or None,
+        falseValues=false_values or None,
         delimiter={"\\t": "\t"}.get(delimiter or "", delimiter),
         encoding=encoding,
         sheet=sheet,
@@ -176,7 +176,7 @@ def import_file(
     rows = given(
         matchBy=fields_of(match_by),
         updateFields=fields_of(update_fields),
-        where=where and json_of(where, "--where"),
+        where=json_of(where, "--where"),
         deleteMissing=delete_missing,
         maxDeletes=max_deletes,
         maxDeletePercent=max_delete_percent,
@@ -208,7 +208,9 @@ def import_file(
         if not wait:
             output.print(started_one, highlight=False)
             return
-        watched(client, started_one, None if file == PIPE else Path(file), failed_rows or piped(file, resource))
+        # What came through a pipe is named after the resource.
+        sent = Path(f"{resource}.{file_format or Format.CSV}") if file == PIPE else Path(file)
+        watched(client, started_one, sent, failed_rows)
 
 
 def watched(client: BulkClient, operation_id: str, sent: Path | None = None, failed_rows: Path | None = None) -> None:
@@ -219,11 +221,6 @@ def watched(client: BulkClient, operation_id: str, sent: Path | None = None, fai
         text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
         raise fault(text, 130) from None
     conclude(client, operation_id, sent, failed_rows)
-
-
-def piped(file: str, resource: str) -> Path | None:
-    """Where the failed rows of a pipe are stored."""
-    return Path(f"{resource}-failed.csv") if file == PIPE else None
 
 
 def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
@@ -257,7 +254,8 @@ def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[s
 
 def given(**values: Any) -> dict[str, Any]:
     """The values that are given: what is left out has its default in the service."""
-    return {name: value for name, value in values.items() if value not in (None, False, [], ())}
+    # maxDeletes: 0 is given, and equal to False.
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def fields_of(names: str | None) -> list[str] | None:
@@ -279,9 +277,15 @@ def column_of(mapping: str) -> dict[str, str]:
     return {"from": source, "to": target}
 
 
-def json_of(text: str, option: str) -> Any:
-    """An option that is JSON; raises BadParameter."""
+def json_of(text: str | None, option: str) -> Any:
+    """An option that is JSON, and None where it is left out; raises BadParameter."""
+    if text is None:
+        return None
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError as error:
         raise typer.BadParameter(f"This is not JSON: {error}.", param_hint=option) from None
+    if not isinstance(found, dict | list):
+        # A null or a false would be taken for an option that is left out.
+        raise typer.BadParameter(f"{text} is neither an object nor a list.", param_hint=option)
+    return found

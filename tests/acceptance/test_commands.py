@@ -104,6 +104,41 @@ def test_an_upsert_and_a_dry_run_take_their_options(run, service, tmp_path):
     assert re.search(r"rows +unchanged *\n.*\n financialTransactions +2 +2", again.stdout)
 
 
+@pytest.mark.parametrize("guard", [("--max-deletes", "0"), ("--max-delete-percent", "0")])
+def test_a_guard_of_zero_is_a_guard(run, tmp_path, guard):
+    sent = tmp_path / "january.csv"
+    sync = ("import", sent, *MAPPED, "--operation", "sync", "--match-by", "financialAccount,datetime")
+    sent.write_text("\n".join([HEADER, *(line(number) for number in range(20)), ""]))
+    assert run(*sync).exit_code == 0
+    sent.write_text("\n".join([HEADER, *(line(number) for number in range(19)), ""]))
+
+    done = run(*sync, "--delete-missing", *guard)
+
+    assert done.exit_code == 1
+    assert "nothing was written" in done.stdout
+
+
+@pytest.mark.parametrize("where", ["[]", "null", "0", "false", "{"])
+def test_what_is_no_scope_is_not_taken_for_the_whole_table(run, tmp_path, where):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    sync = ("import", sent, *MAPPED, "--operation", "sync", "--match-by", "financialAccount,datetime")
+
+    assert run(*sync, "--delete-missing", "--max-delete-percent", "100", "--where", where).exit_code == 2
+    assert run("export", "--resource", "financialTransactions", "--where", where).exit_code == 2
+
+
+def test_failed_rows_of_a_pipe_leave_those_alone_that_somebody_mends(run, tmp_path):
+    mending = tmp_path / "financialAccounts-failed.ndjson"
+    mending.write_text("mended")
+
+    done = run("import", "-", "--resource", "financialAccounts", "--format", "ndjson", input='{"name": null}\n')
+
+    assert mending.read_text() == "mended"
+    assert "financialAccounts-failed-2.ndjson" in done.stdout
+    assert "NULL_NOT_ALLOWED" in (tmp_path / "financialAccounts-failed-2.ndjson").read_text()
+
+
 def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tmp_path):
     sent = tmp_path / "january.csv"
     sent.write_text("\n".join([HEADER, line(1), line(2, amount="a lot"), ""]))

@@ -26,6 +26,7 @@ from graphql import (
 
 from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.schema.context import Context
+from bulkql.schema.permissions import hidden_contents
 from bulkql.schema.schema import schema
 from bulkql.server.auth import token_for
 from bulkql.workers.downloads import signatures
@@ -34,6 +35,8 @@ from bulkql.workers.intake.accept import accept
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Delivery, Operation
 from bulkql.workers.operations import running, steps
+from bulkql.workers.operations.applying import ApplyRequest, apply_plan
+from bulkql.workers.operations.retry import retry
 from bulkql.workers.resources.registry import registered, resource_named
 from bulkql.workers.uploads.uploads import announce, fill
 from bulkql.workers.webhooks import deliveries
@@ -465,6 +468,31 @@ def test_staff_reads_what_stands_in_others_rows_with_the_view_permission_only(wo
     assert shown == to_owner
     assert to_owner[1][1] == (str(FinancialAccount.objects.get(name="fresh").pk), None)
     assert "financialAccounts-failed.csv" in to_owner[2]
+
+
+def test_a_retry_or_an_application_does_not_make_others_rows_ones_own(world):
+    world.staff.user_permissions.add(Permission.objects.get(codename="add_financialaccount"))
+    retried = retry(world.operation, world.staff)
+    running.write_now(retried)
+    retried.refresh_from_db()
+    again = retry(retried, world.staff)
+
+    for one in (retried, again):
+        assert hidden_contents(world.staff, one) == {"financialAccounts": "ledger.view_financialaccount"}
+    plan = running.run(
+        BulkRequest(
+            verb=Verb.CREATE,
+            user=world.owner,
+            inputs=[InputRequest(resource=resource_named("financialAccounts"), rows=[{"name": "private"}])],
+            mode=Mode.SYNC,
+            dry_run=True,
+        )
+    )
+    world.staff.user_permissions.add(Permission.objects.get(codename="apply_operation"))
+    # Django remembers a user's permissions.
+    staff = type(world.staff).objects.get(pk=world.staff.pk)
+    applied = apply_plan(ApplyRequest(plan=plan, user=staff, mode=Mode.SYNC))
+    assert hidden_contents(world.staff, applied) == {"financialAccounts": "ledger.view_financialaccount"}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

@@ -1,4 +1,4 @@
-"""What PostgreSQL's COPY TO sends, also where it ends with an error (workers/columns/copied.py)."""
+"""What COPY takes, and what it sends, also where it ends with an error (workers/columns/copying.py, copied.py)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from django.db import DataError, connection, transaction
 
 from bulkql.workers.columns.copied import frame_of
+from bulkql.workers.columns.copying import copy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -15,6 +16,16 @@ def test_an_empty_text_and_a_null_stay_two_things():
     found = frame_of("default", "SELECT * FROM (VALUES (1, ''), (2, NULL)) t", (), {"n": pl.Int32, "text": pl.String})
 
     assert found.rows() == [(1, ""), (2, None)]
+
+
+def test_a_column_alone_may_have_what_once_ended_a_copy():
+    texts = ["before", "\\.", None, "", 'a "b"', "two\nlines", "\\N", "behind"]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE copied_texts (text text) ON COMMIT DROP")
+
+    assert copy("default", "copied_texts", ("text",), pl.DataFrame({"text": texts})) == len(texts)
+
+    assert frame_of("default", "TABLE copied_texts", (), {"text": pl.String})["text"].to_list() == texts
 
 
 @pytest.mark.parametrize("records", [0, 3, 100_000])

@@ -24,7 +24,7 @@ from bulkql.workers.ledger import claims, entries
 from bulkql.workers.ledger.heartbeat import BEATS, heartbeat
 from bulkql.workers.messaging import continuity
 from bulkql.workers.messaging.broker import broker
-from bulkql.workers.models import Chunk, Operation
+from bulkql.workers.models import Chunk, Input, Operation
 from bulkql.workers.operations import chunks, running, steps
 from bulkql.workers.rescue import rescue
 from bulkql.workers.resources.registry import resource_named
@@ -147,6 +147,29 @@ def test_chunk_of_a_process_that_fell_silent_is_dispatched_again_and_once(stored
         rescue()
 
     assert broker.client.llen(QUEUE) == 1
+
+
+def test_what_cannot_go_on_is_given_up_and_keeps_nothing_behind_it_waiting(user, stored, monkeypatch):
+    other, _ = accept(request_of(user))
+    age()
+    Input.objects.filter(operation=stored).update(resource="gone")
+
+    rescue()
+
+    stored.refresh_from_db()
+    assert (stored.state, "gone" in stored.message) == (State.FAILED, True)
+    assert any(dispatches(other))
+
+
+def test_rescue_goes_on_whatever_a_round_raises(monkeypatch, caplog):
+    def fail() -> None:
+        raise OSError("the storage is away")
+
+    monkeypatch.setattr(rescuing, "rescue", fail)
+
+    rescuing.Rescue()._guarded(rescuing.Rescue()._round)
+
+    assert "rescue: OSError at" in caplog.text
 
 
 def test_idle_rescue_is_one_query(django_assert_num_queries):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from django.db import connections, models
@@ -98,5 +98,7 @@ def copy(alias: str, table: str, columns: tuple[str, ...], frame: pl.DataFrame) 
 def copy_csv(frame: pl.DataFrame) -> bytes:
     """CSV in which null and the empty text stay two things: nothing, and two quotes."""
     buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    # Up to PostgreSQL 17 a line of \. alone, without quotes, ends the COPY: whatever follows would be left out.
+    quotes: Literal["necessary", "non_numeric"] = "non_numeric" if frame.width == 1 else "necessary"
+    frame.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ", quote_style=quotes)
     return buffer.getvalue()

@@ -20,7 +20,7 @@ BEFORE, AFTER = "before", "after"
 
 #: Point -> the functions before or after which a process is there.
 POINTS: dict[str, list[tuple[str, str, str]]] = {
-    "after store": [("operations.steps", "hand_over", BEFORE)],
+    "after store": [("operations.running", "hand_over", BEFORE)],
     "before dispatch": [("messaging.dispatch", "send", BEFORE)],
     "after claim": [("ledger.claims", f"claim_{what}", AFTER) for what in ("chunk", "input", "operation")],
     "while reading": [("ledger.claims", "hold_input", AFTER), ("ledger.claims", "read_to_end", BEFORE)],
@@ -34,7 +34,7 @@ POINTS: dict[str, list[tuple[str, str, str]]] = {
     "after commit": [
         ("operations.chunks", "write_and_record", AFTER),
         ("operations.atomic", "write_or_roll_back", AFTER),
-        ("operations.steps", "store_and_write", AFTER),
+        ("operations.running", "store_and_write", AFTER),
     ],
     "before publish": [("messaging.events", "publish_now", BEFORE)],
     "before finish": [("ledger.endings", "finish", BEFORE)],
