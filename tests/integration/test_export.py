@@ -54,6 +54,13 @@ def rows_of(operation) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text_of(operation), newline=""), strict=True))
 
 
+@pytest.mark.parametrize("where", [Q(pk__in=[]), FinancialTransaction.objects.none()], ids=["an empty list", "none()"])
+def test_a_filter_that_lets_no_row_through_makes_a_file_without_rows(user, ten, where):
+    operation = bulkql.export(FinancialTransaction, user=user, where=where, fields=["id", "amount"])
+
+    assert (operation.state, operation.exported, text_of(operation)) == ("COMPLETED", 0, "id,amount\n")
+
+
 def test_an_export_is_an_operation_with_a_file(user, ten):
     operation = bulkql.export(FinancialTransaction, user=user, label="for the auditor")
 

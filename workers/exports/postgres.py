@@ -117,7 +117,8 @@ class CopyQuery:
             array_of_members(one, self.rows.model, self.user) if one.member else value
             for one, value in zip(self.fields, values, strict=True)
         ]
-        sql, params = rows.values_list(*selected).query.get_compiler(using=self.alias).as_sql()
+        # Of a filter that lets no row through, Django makes no SQL unless it is told to.
+        sql, params = rows.values_list(*selected).query.get_compiler(using=self.alias, elide_empty=False).as_sql()
         names = ", ".join(f"c{place}" for place in range(len(self.fields)))
         return f"({sql}) AS t({names})", params
 

@@ -52,6 +52,9 @@ def keys_in(plan: Plan, raw: pl.DataFrame, user: User | None, together: Mapping[
         naming = [one for one in plan.naming_columns.get(field, ()) if given(one.name) in rows.columns]
         is_named = pl.any_horizontal(*(pl.col(given(one.name)) for one in naming), pl.lit(False))
         rows = rows.with_columns(is_named.alias(f"named:{field}"))
+        if naming and given(field) in rows.columns:
+            # A row that gives both may mean either.
+            doubts.append(pl.col(given(field)) & is_named)
         rows = named_by_value(plan, field, rows, user)
         is_lost = pl.col(field).is_null() & ~pl.col(f"null:{field}")
         if naming and is_new(naming, plan, together):

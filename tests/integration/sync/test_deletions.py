@@ -34,6 +34,17 @@ def test_a_row_that_others_protect_is_a_row_error_that_names_it(user, statuses):
     assert [row["pk"] for row in operation.results() if row["outcome"] == "FAILED"] == [protected]
 
 
+def test_a_row_that_gives_its_key_in_two_ways_may_mean_either(user, ten, accounts):
+    """Accounts are those of two rows: by id the second one's, by name the first one's."""
+    twice = row_of(ten[5], financial_account_by={"name": accounts[0].name})
+
+    operation = bulkql.sync(FinancialTransaction, [twice], user=user, **ANY)
+
+    assert counts(operation) == {"failed": 1}
+    assert "nobody knows which rows of the table are meant" in operation.message
+    assert FinancialTransaction.objects.count() == 10
+
+
 def test_cascades_are_told(user, ten, accounts):
     operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, **ANY)
 
