@@ -103,7 +103,8 @@ class Values:
     def _take(self, value: bytes, values: list[bytes], lines: list[int]) -> None:
         """A value, whose line breaks stand between its parts: a text has none."""
         before = value[: len(value) - len(value.lstrip())].count(b"\n")
-        values.append(value.replace(b"\r", b" ").replace(b"\n", b" "))
+        # As tabs, which JSON takes between parts, and refuses within a text as it does a line break.
+        values.append(value.replace(b"\r", b"\t").replace(b"\n", b"\t"))
         lines.append(self._line + before)
         self._line += value.count(b"\n")
 

@@ -69,6 +69,14 @@ def test_blank_lines_before_the_first_row_are_no_empty_file_however_many_they_ar
     assert columns(ndjson.BYTES_ASKED * b"\n" + b'{"char": "ab"}\n') == {"char": ["ab"]}
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_a_line_break_within_a_text_is_no_blank(end):
+    frame = read(b'[\n{"char": "a' + end + b'b"},\n{"char":\n"c"}\n]')
+
+    assert frame["char"].to_list() == [None, "c"]
+    assert ["MALFORMED" in str(found) for found in errors(frame)] == [True, False]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_row():
     assert columns(b'\xef\xbb\xbf{"char": "ab"}\n') == {"char": ["ab"]}
 
