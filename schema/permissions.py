@@ -124,7 +124,7 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
     """
     if operation.verb == Verb.EXPORT:
         return hidden_exports(user, operation)
-    if author_of(operation) == user.pk:
+    if operation.sent_by == user.pk:
         return {}
     known = {resource.name: resource for resource in registered()}
     hidden: dict[str, str] = {}
@@ -137,13 +137,6 @@ def hidden_contents(user: User, operation: Operation) -> dict[str, str]:
         elif write_only(resource, user) - resource.write_only:  # which operations do not hold in the clear
             hidden[name] = "to read all of its fields"
     return hidden
-
-
-def author_of(operation: Operation) -> Any:
-    """The key of the user who sent an operation's rows: a retry, and what applies a plan, has those of another one."""
-    while (source := operation.retry_of or operation.applied_from) is not None:
-        operation = source
-    return operation.created_by_id
 
 
 def check_contents(user: User, operation: Operation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -85,6 +86,16 @@ class Operation(models.Model):
     created_at = StoredAt()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # Stays when that user is deleted, as an empty one means that they are the operation's own user's.
+    rows_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text="Who sent its rows, where that is not its user: it retries, or applies, what another user sent.",
+    )
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
     revert_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reverts")
     forces = models.BooleanField(
@@ -131,6 +142,12 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"operation {self.id}"
+
+    @property
+    def sent_by(self) -> Any:
+        """The key of the user who sent its rows; None where that user is deleted."""
+        has_anothers = self.retry_of_id is not None or self.applied_from_id is not None
+        return self.rows_by_id or (None if has_anothers else self.created_by_id)
 
     @property
     def is_one_transaction(self) -> bool:

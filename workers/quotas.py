@@ -108,13 +108,16 @@ def check_new_operation(user: User, rows: int) -> None:
     Counts at once what this process accepts, and what others accept within READING_SECONDS.
     """
     counted = _counted.get(user.pk)
+    if counted is None or not counted.is_fresh:
+        counted = remembered(user)
     try:
-        check_operations(counted if counted is not None and counted.is_fresh else remembered(user), rows)
+        check_operations(counted, rows)
     except LimitExceeded:
         # Some of them may be over by now.
-        check_operations(remembered(user), rows)
-    _counted[user.pk].waiting += 1
-    _counted[user.pk].rows += rows
+        counted = remembered(user)
+        check_operations(counted, rows)
+    counted.waiting += 1
+    counted.rows += rows
 
 
 def check_operations(counted: Counted, rows: int) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from django.test import AsyncClient
@@ -493,6 +495,23 @@ def test_a_retry_or_an_application_does_not_make_others_rows_ones_own(world):
     staff = type(world.staff).objects.get(pk=world.staff.pk)
     applied = apply_plan(ApplyRequest(plan=plan, user=staff, mode=Mode.SYNC))
     assert hidden_contents(world.staff, applied) == {"financialAccounts": "ledger.view_financialaccount"}
+
+    # What they were made of is purged before them.
+    Operation.objects.filter(pk__in=[world.operation.pk, plan.pk]).delete()
+    for pk in (retried.pk, again.pk, applied.pk):
+        left = Operation.objects.get(pk=pk)
+        assert hidden_contents(world.staff, left) == {"financialAccounts": "ledger.view_financialaccount"}
+        assert hidden_contents(world.owner, left) == {}
+
+
+def test_rows_of_older_retries_find_who_sent_them(world):
+    between = Operation.objects.create(verb=Verb.CREATE, created_by=world.staff, retry_of=world.operation)
+    last = Operation.objects.create(verb=Verb.CREATE, created_by=world.other, retry_of=between)
+
+    import_module("bulkql.workers.migrations.0015_rows_by").find_senders(apps, None)
+
+    senders = Operation.objects.filter(pk__in=[between.pk, last.pk, world.operation.pk]).values_list("pk", "rows_by")
+    assert dict(senders) == {between.pk: world.owner.pk, last.pk: world.owner.pk, world.operation.pk: None}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

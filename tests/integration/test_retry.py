@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
+from django.db import connection
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import State, Verb
@@ -130,15 +133,51 @@ def test_rows_that_are_still_bad_fail_again_with_their_errors(create, user):
 lacks = [("char", "REQUIRED"), ("chr", "UNKNOWN_FIELD")]
 
 
-def test_two_retries_of_one_operation_do_not_collide(create, user):
+def test_rows_are_retried_once(create, user):
     first = create("animals", orphans(6)).operation
     Keeper.objects.create(code="late")
+    again = retry(first, user)
 
-    one, two = retry(first, user), retry(first, user)
+    with pytest.raises(BadInput) as during:
+        retry(first, user)
+    assert written(again).outcomes == ["CREATED"] * 3
+    with pytest.raises(BadInput) as afterwards:
+        retry(first, user)
 
-    assert [written(two).outcomes, written(one).outcomes] == [["CREATED"] * 3] * 2
-    assert Animal.objects.filter(keeper="late").count() == 6
-    assert set(first.retries.all()) == {one, two}
+    assert str(during.value) == f"Operation {first.pk} is being retried by operation {again.pk}; wait until it is over."
+    assert str(afterwards.value) == (
+        f"Operation {first.pk} was retried by operation {again.pk}; retry that one, which has the rows that are left."
+    )
+    assert Animal.objects.filter(keeper="late").count() == 3
+    assert list(first.retries.all()) == [again]
+
+
+def test_of_two_who_retry_at_once_one_is_told_of_the_other(create, user):
+    first = create("animals", orphans(6)).operation
+    Keeper.objects.create(code="late")
+    at_once = Barrier(2)
+
+    def retried() -> Operation | BadInput:
+        try:
+            at_once.wait(10)
+            return retry(Operation.objects.get(pk=first.pk), user)
+        except BadInput as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: retried(), range(2))
+
+    assert {type(one), type(two)} == {Operation, BadInput}
+    assert first.retries.count() == 1
+
+
+def test_a_dry_run_is_retried_as_often_as_wanted(create, user):
+    first = create("animals", orphans(4), dry_run=True).operation
+
+    assert [written(retry(first, user)).outcomes for _ in range(2)] == [["FAILED"] * 2] * 2
+    assert first.retries.count() == 2
 
 
 def test_retry_can_be_retried(create, user):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 
 from bulkql.workers.enums import Approval, State, Verb
 from bulkql.workers.errors import BadInput, Forbidden, IdempotencyConflict
@@ -191,6 +194,24 @@ def test_the_same_key_gives_the_first_revert(bulk, user, tags):
     assert undo(done.operation, user, idempotency_key="k").operation == first.operation
     with pytest.raises(IdempotencyConflict):
         undo(done.operation, user, idempotency_key="k", forces=True)
+
+
+def test_the_same_key_gives_the_first_revert_to_who_asked_at_the_same_moment(bulk, user, tags):
+    done = bulk(Verb.UPDATE, "tags", [{"name": "t0", "color": "red"}])
+    at_once = Barrier(2)
+
+    def reverted(_: int) -> Operation:
+        try:
+            at_once.wait(10)
+            return revert(done.operation, user, RevertOptions(idempotency_key="k"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(reverted, range(2))
+
+    assert one == two
+    assert done.operation.reverts.count() == 1
 
 
 def test_a_revert_keeps_what_it_needs_from_the_purge(bulk, user, tags):

@@ -138,6 +138,7 @@ def store_application(request: ApplyRequest) -> Operation:
         label=plan.label if request.label is None else request.label,
         idempotency_key=request.idempotency_key,
         created_by=request.user,
+        rows_by_id=plan.sent_by,
         applied_from=plan,
         trades=plan.trades,
         skip_existing=plan.skip_existing,

@@ -54,11 +54,27 @@ def retry(operation: Operation, user: User) -> Operation:
         )
     check_new_operation(user, 0)
     with transaction.atomic():
+        # Of two who retry it at once, the second one sees the first one's.
+        operation = Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+        check_not_retried(operation)
         again = store_again(operation, user)
     logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)
     with after_commit(again):
         dispatch(again.id)
     return again
+
+
+def check_not_retried(operation: Operation) -> None:
+    """Rows are retried once, or they would be written twice; raises BadInput with the operation that has them now."""
+    last = None if operation.dry_run else operation.retries.order_by("-created_at").first()
+    if last is None:
+        return
+    if last.finished_at is None:
+        raise BadInput(f"Operation {operation.id} is being retried by operation {last.id}; wait until it is over.")
+    raise BadInput(
+        f"Operation {operation.id} was retried by operation {last.id}; retry that one, which has the rows that are "
+        f"left."
+    )
 
 
 def store_again(operation: Operation, user: User) -> Operation:
@@ -71,6 +87,7 @@ def store_again(operation: Operation, user: User) -> Operation:
         max_rows_per_second=operation.max_rows_per_second,
         label=operation.label,
         created_by=user,
+        rows_by_id=operation.sent_by,
         retry_of=operation,
         revert_of=operation.revert_of,
         forces=operation.forces,

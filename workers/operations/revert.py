@@ -74,6 +74,8 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
     with transaction.atomic():
         # Of two who revert it at once, the second one sees the first one's.
         operation = Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+        if (first := earlier(request, digest)) is not None:
+            return first
         again = store_revert(operation, request, digest, forces=options.forces)
     logger.info("operation %s: accepted, %s, of operation %s", again.id, again.verb, operation.id)
     with after_commit(again):
