@@ -14,12 +14,12 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeGuard
 from uuid import UUID
 
 import polars as pl
 from django.core.files.base import File
-from django.db.models import DecimalField, Model, Q, QuerySet
+from django.db.models import DecimalField, Field, Model, Q, QuerySet
 from django.utils.duration import duration_string
 from django.utils.functional import Promise
 
@@ -112,12 +112,14 @@ def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Itera
     """Rows as decoded JSON; primary keys and instances name the rows to delete."""
     if isinstance(rows, str | bytes | Mapping):
         raise BadInput(f"The rows of {resource.name} are a {type(rows).__name__}; give a list of dicts, or a frame.")
-    columns = {name: one for one in resource.columns.values() for name in (one.name, one.graphql_name)}
+    known = (*resource.columns.values(), *(columns[0] for columns in resource.lists.values()))
+    columns = {name: one for one in known for name in (one.name, one.graphql_name)}
     for index, row in enumerate(rows):
         if isinstance(row, Mapping):
             yield {name: plain(value, columns.get(name), f"rows.{index}.{name}") for name, value in row.items()}
         elif verb == Verb.DELETE:
-            yield {resource.pk.name: plain(row, resource.pk, f"rows.{index}")}
+            value = value_of(row, resource.model, resource.pk.field, f"rows.{index}") if is_instance(row) else row
+            yield {resource.pk.name: plain(value, resource.pk, f"rows.{index}")}
         else:
             raise BadInput(f"rows.{index} is a {type(row).__name__}; a row is a dict of fields and values.")
 
@@ -128,8 +130,11 @@ def plain(value: Any, column: Column | None, path: str) -> Any:
         return value
     if isinstance(value, Enum):
         return plain(value.value, column, path)
-    if isinstance(value, Model):
-        return plain(value.pk, column, path)
+    if is_instance(value):
+        if column is None or column.target is None:
+            label = value._meta.label
+            raise BadInput(f"{path} is a {label}; only foreign keys, lists and rows to delete take instances.")
+        return plain(value_of(value, column.target, column.target_field, path), None, path)
     if isinstance(value, Decimal):
         return number(value, column)
     if isinstance(value, date | time | datetime):
@@ -141,10 +146,29 @@ def plain(value: Any, column: Column | None, path: str) -> Any:
     if isinstance(value, Mapping):
         return {str(name): plain(one, None, f"{path}.{name}") for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one, None, f"{path}.{place}") for place, one in enumerate(value)]
+        of_members = column if column is not None and column.target is not None else None
+        return [plain(one, of_members, f"{path}.{place}") for place, one in enumerate(value)]
     if hasattr(value, "item"):  # a number of NumPy's
         return plain(value.item(), column, path)
     raise BadInput(f"{path} is a {type(value).__name__}, which has no form in JSON; give text or a number.")
+
+
+def is_instance(value: Any) -> TypeGuard[Model]:
+    return isinstance(value, Model)
+
+
+def value_of(instance: Model, model: type[Model], field: Field[Any, Any], path: str) -> Any:
+    """What names an instance of a model: its value of the field; raises BadInput for another model's, and unsaved ones.
+
+    An instance of another model would name whichever row has the same key.
+    """
+    label = instance._meta.label
+    if not isinstance(instance, model._meta.concrete_model or model):
+        raise BadInput(f"{path} is a {label}; a {model._meta.label} is expected here, or its {field.name}.")
+    value = getattr(instance, field.attname)
+    if value is None or instance.pk is None:
+        raise BadInput(f"{path} is a {label} that is not saved; save it first.")
+    return value
 
 
 def number(value: Decimal, column: Column | None) -> Any:

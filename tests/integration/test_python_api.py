@@ -18,6 +18,7 @@ import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import chunks
+from tests.zoo.models import Animal, Keeper, Note, Tag
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +126,54 @@ def test_rows_to_delete_are_named_in_any_way(user, cash, opened, named):
     assert operation.deleted == 1
     assert operation.cascades == {"ledger.FinancialTransaction": 1}
     assert [account.name for account in FinancialAccount.objects.all()] == ["Bank"]
+
+
+def test_instances_give_what_their_field_points_to(user):
+    keeper, tag = Keeper.objects.create(code="ann"), Tag.objects.create(name="red")
+
+    animals = bulkql.create(Animal, [{"char": "cat", "keeper": keeper}], user=user)
+    notes = bulkql.create(Note, [{"title": "one", "tags": [tag], "keepers": [keeper]}], user=user)
+
+    assert (animals.created, notes.created) == (1, 1)
+    assert Animal.objects.get().keeper == keeper
+    note = Note.objects.get()
+    assert (list(note.tags.all()), list(note.keepers.all())) == ([tag], [keeper])
+
+
+NO_INSTANCES = "only foreign keys, lists and rows to delete take instances."
+
+
+@pytest.mark.parametrize(
+    ("model", "row", "message"),
+    [
+        (Animal, {"keeper": Tag(pk=1)}, "rows.0.keeper is a zoo.Tag; a zoo.Keeper is expected here, or its code."),
+        (Animal, {"keeper": Keeper(code="a")}, "rows.0.keeper is a zoo.Keeper that is not saved; save it first."),
+        (Animal, {"char": Tag(pk=1)}, f"rows.0.char is a zoo.Tag; {NO_INSTANCES}"),
+        (Animal, {"json": {"a": [Tag(pk=1)]}}, f"rows.0.json.a.0 is a zoo.Tag; {NO_INSTANCES}"),
+        (Note, {"tags": [1, Keeper(pk=1)]}, "rows.0.tags.1 is a zoo.Keeper; a zoo.Tag is expected here, or its id."),
+        (Note, {"tags": [Tag()]}, "rows.0.tags.0 is a zoo.Tag that is not saved; save it first."),
+    ],
+    ids=str,
+)
+def test_instances_that_name_no_row_are_refused(user, model, row, message):
+    with pytest.raises(bulkql.BadInput) as refused:
+        bulkql.create(model, [row], user=user)
+
+    assert str(refused.value) == message
+
+
+def test_instances_of_another_model_delete_nothing(user):
+    tag = Tag.objects.create(name="red")
+    keeper = Keeper.objects.create(pk=tag.pk, code="ann")
+
+    for given, message in (
+        (keeper, "rows.0 is a zoo.Keeper; a zoo.Tag is expected here, or its id."),
+        (Tag(name="red"), "rows.0 is a zoo.Tag that is not saved; save it first."),
+    ):
+        with pytest.raises(bulkql.BadInput) as refused:
+            bulkql.delete(Tag, [given], user=user)
+        assert str(refused.value) == message
+    assert Tag.objects.get() == tag
 
 
 def test_dry_run_writes_nothing(user):
