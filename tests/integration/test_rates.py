@@ -135,6 +135,7 @@ def test_a_flush_of_redis_loses_no_turn_and_gives_none_away(user):
 def test_the_rows_of_a_file_are_stored_at_twice_the_rate(user, monkeypatch):
     waits = []
     monkeypatch.setattr(reading.time, "sleep", lambda seconds: waits.append((seconds, operation.chunks.count())))
+    monkeypatch.setattr(rates, "STORED_BYTES", 1)
     operation = of_a_file(user, max_rows_per_second=3)
 
     steps.read_input(operation.inputs.get().pk)
@@ -143,6 +144,17 @@ def test_the_rows_of_a_file_are_stored_at_twice_the_rate(user, monkeypatch):
     assert len(waits) > 1
     # After each chunk, and before the next one is stored: a burst of them would be felt by others.
     assert waits == [(rows / (2 * 3), number) for number, rows in enumerate(sizes, start=1)]
+
+
+def test_the_reader_of_a_slow_file_keeps_no_thread_for_as_long_as_its_rows_take(user, monkeypatch):
+    waits = []
+    monkeypatch.setattr(reading.time, "sleep", waits.append)
+    operation = of_a_file(user, max_rows_per_second=1)
+
+    steps.read_input(operation.inputs.get().pk)
+
+    assert waits == [len(one.payload) / rates.STORED_BYTES for one in operation.chunks.order_by("number")]
+    assert sum(waits) < 0.1
 
 
 def test_what_is_canceled_is_stored_without_a_pace(user, monkeypatch):

@@ -69,7 +69,7 @@ def read_upload(stored: Input) -> Iterator[Chunk]:
                     with sending_bytes(DEFAULT_DB_ALIAS):
                         chunk.save(force_insert=True)
                 yield chunk
-                keep_pace(stored.operation, frame.height)
+                keep_pace(stored.operation, chunk)
                 row_start += frame.height
     if row_start == 0 and not stored.operation.inputs.filter(resource=stored.resource, removes=True).exists():
         raise UnreadableFile("The file has no rows.")
@@ -102,9 +102,11 @@ def alive(stored: Input, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
         yield frame
 
 
-def keep_pace(operation: Operation, rows: int) -> None:
-    """Wait after so many rows were stored, which is a load for the database, too. What is canceled has no pace."""
-    seconds = 0.0 if operation.is_one_transaction else seconds_to_store(rows, operation.max_rows_per_second)
+def keep_pace(operation: Operation, chunk: Chunk) -> None:
+    """Wait after a chunk was stored, which is a load for the database, too. What is canceled has no pace."""
+    if operation.is_one_transaction:
+        return
+    seconds = seconds_to_store(chunk.row_count, len(chunk.payload), operation.max_rows_per_second)
     if seconds and not Operation.objects.filter(pk=operation.pk, state=State.CANCELING).exists():
         time.sleep(seconds)
 

@@ -17,6 +17,9 @@ CREDIT_SECONDS = 5
 CHUNK_SECONDS = 1
 #: The rows of a file are stored that many times as fast as they are written, so that nobody waits for the reader.
 READ_AHEAD = 2
+#: Bytes of a file's chunks that are stored in a second, however slow its pace is: a light load, and no reader keeps a
+#: worker's thread from others for as long as its rows take to be written.
+STORED_BYTES = 2 * 1024 * 1024
 
 
 def take_turn(operation_id: UUID, seconds: float) -> bool:
@@ -46,6 +49,6 @@ def rows_in_a_chunk(rows: int, rate: int | None) -> int:
     return rows if rate is None else min(rows, max(1, rate * CHUNK_SECONDS))
 
 
-def seconds_to_store(rows: int, rate: int | None) -> float:
-    """How long storing so many rows of a file is to take at least."""
-    return 0.0 if rate is None else rows / (rate * READ_AHEAD)
+def seconds_to_store(rows: int, size: int, rate: int | None) -> float:
+    """How long storing so many rows of a file, in so many bytes, is to take at least."""
+    return 0.0 if rate is None else min(rows / (rate * READ_AHEAD), size / STORED_BYTES)
