@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy
+from .models import Animal, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
 
 
 @bulkql.register(Keeper)
@@ -88,6 +88,12 @@ class Toys(bulkql.BulkResource):
 class Lockers(bulkql.BulkResource):
     fields = ("number", "keeper", "floor", "place", "label", "badge", "is_open")
     match_fields = ("number",)
+
+
+@bulkql.register(Wheel)
+class Wheels(bulkql.BulkResource):
+    fields = ("name", "size", "spokes", "rim")
+    match_fields = ("name",)
 
 
 @bulkql.register(Item)

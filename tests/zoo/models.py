@@ -207,6 +207,28 @@ class Locker(models.Model):
         return str(self.number)
 
 
+class Wheel(models.Model):
+    """Keys that the database makes of the fields that rows give."""
+
+    name = models.CharField(max_length=10, unique=True)
+    size = models.IntegerField()
+    spokes = models.IntegerField()
+    rim = models.IntegerField(default=0)
+    build = models.GeneratedField(
+        expression=models.F("size") * 100 + models.F("spokes"),
+        output_field=models.IntegerField(),
+        db_persist=True,
+        unique=True,
+    )
+    half = models.GeneratedField(expression=models.F("spokes") + 1, output_field=models.IntegerField(), db_persist=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rim", "half"], name="one_half_a_rim")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Item(models.Model):
     """What people's files are full of (tests/integration/test_cases.py)."""
 

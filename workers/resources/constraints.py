@@ -11,7 +11,7 @@ from django.db import connections, models
 from django.db.models.sql import Query
 
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.resources.keys import UniqueKey, names_only_fields, unique_keys
+from bulkql.workers.resources.keys import UniqueKey, is_generated, keys_of_fields, names_only_fields, unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,37 @@ def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
 
 
 def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constraint]:
-    """The constraints on expressions, and those that hold for some of the rows."""
+    """The constraints on expressions and on fields that are made by them, and those that hold for some of the rows."""
+    for key in keys_of_fields(model):
+        if is_generated(model, key):
+            yield on_expressions(model, alias, [made_by(model, name) for name in key.fields], None, key.nulls_distinct)
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and not (
             constraint.condition is None and names_only_fields(constraint)
         ):
             expressions: list[Any] = [bare(one) for one in constraint.expressions]
-            expressions += [models.F(model._meta.get_field(name).name) for name in constraint.fields]
-            condition: Any = constraint.condition
-            yield Constraint(
-                fields=fields_named_in(model, *expressions),
-                conditional_on=() if condition is None else fields_named_in(model, condition),
-                values=tuple(sql_of(model, alias, one) for one in expressions),
-                condition=None if condition is None else sql_of(model, alias, condition),
-                nulls_distinct=constraint.nulls_distinct is not False,
-                key=None,
-            )
+            expressions += [made_by(model, name) for name in constraint.fields]
+            nulls_distinct = constraint.nulls_distinct is not False
+            yield on_expressions(model, alias, expressions, constraint.condition, nulls_distinct)
+
+
+def on_expressions(
+    model: type[models.Model], alias: str, expressions: list[Any], condition: Any, nulls_distinct: bool
+) -> Constraint:
+    return Constraint(
+        fields=fields_named_in(model, *expressions),
+        conditional_on=() if condition is None else fields_named_in(model, condition),
+        values=tuple(sql_of(model, alias, one) for one in expressions),
+        condition=None if condition is None else sql_of(model, alias, condition),
+        nulls_distinct=nulls_distinct,
+        key=None,
+    )
+
+
+def made_by(model: type[models.Model], name: str) -> Any:
+    """What a field's values are made by: itself, or the expression of a generated one, which rows do not have yet."""
+    field = model._meta.get_field(name)
+    return field.expression if isinstance(field, models.GeneratedField) else models.F(field.name)
 
 
 def bare(expression: Any) -> Any:

@@ -39,10 +39,17 @@ def without_order(expression: Any) -> Any:
 
 
 def unique_keys(model: type[models.Model]) -> tuple[UniqueKey, ...]:
-    """Keys of plain fields: the primary key, unique fields, unique_together and unconditional UniqueConstraints.
+    """Keys of fields that rows have themselves: the others are the database's alone, and it names the guilty rows."""
+    return tuple(key for key in keys_of_fields(model) if not is_generated(model, key))
 
-    Conditional constraints and constraints on expressions are the database's alone: it names the guilty rows.
-    """
+
+def is_generated(model: type[models.Model], key: UniqueKey) -> bool:
+    """The database makes a part of it, of other fields."""
+    return any(isinstance(model._meta.get_field(name), models.GeneratedField) for name in key.fields)
+
+
+def keys_of_fields(model: type[models.Model]) -> tuple[UniqueKey, ...]:
+    """The primary key, unique fields, unique_together and unconditional UniqueConstraints; none on expressions."""
     meta = model._meta
 
     def names(fields: Iterable[str]) -> tuple[str, ...]:

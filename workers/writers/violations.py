@@ -10,7 +10,7 @@ from django.db.models import ProtectedError, RestrictedError
 
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.errors import Code, RowError
-from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.keys import UniqueKey, keys_of_fields
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.resources.rights import permission_to
 
@@ -182,7 +182,7 @@ def key_of_columns(resource: BulkResource, columns: list[str]) -> UniqueKey | No
     """The unique key of these columns of the table."""
     fields = {str(field.column): field.name for field in resource.model._meta.concrete_fields}
     names = {fields.get(column) for column in columns}
-    return next((key for key in resource.unique_keys if set(key.fields) == names), None)
+    return next((key for key in keys_of_fields(resource.model) if set(key.fields) == names), None)
 
 
 def named(resource: BulkResource, name: str | None) -> RowError | None:
