@@ -14,7 +14,7 @@ from bulkql.workers.writers import orm
 from tests.integration.test_skip_existing import NoCopy
 from tests.zoo.models import Wheel
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 @pytest.fixture(params=["postgres", "orm", "save"], autouse=True)

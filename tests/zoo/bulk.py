@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
+from .models import Animal, Car, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
 
 
 @bulkql.register(Keeper)
@@ -94,6 +94,12 @@ class Lockers(bulkql.BulkResource):
 class Wheels(bulkql.BulkResource):
     fields = ("name", "size", "spokes", "rim")
     match_fields = ("name",)
+
+
+@bulkql.register(Car)
+class Cars(bulkql.BulkResource):
+    fields = ("plate", "maker", "chassis", "seats")
+    match_fields = ("plate",)
 
 
 @bulkql.register(Item)

@@ -229,6 +229,23 @@ class Wheel(models.Model):
         return self.name
 
 
+class Vehicle(models.Model):
+    """A parent by multi-table inheritance, whose key its children have."""
+
+    plate = models.CharField(max_length=10, unique=True)
+    maker = models.CharField(max_length=10, blank=True)
+
+    def __str__(self) -> str:
+        return self.plate
+
+
+class Car(Vehicle):
+    """Rows in two tables, with a key in each."""
+
+    chassis = models.CharField(max_length=10, unique=True)
+    seats = models.IntegerField(default=4)
+
+
 class Item(models.Model):
     """What people's files are full of (tests/integration/test_cases.py)."""
 

@@ -26,6 +26,7 @@ from bulkql.workers.intake.row_keys import Keys, keys_in
 from bulkql.workers.ledger import claims
 from bulkql.workers.ledger.results import chunks_in_order
 from bulkql.workers.models import Chunk, Input
+from bulkql.workers.resources.lanes import has_several_tables
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_of
@@ -134,7 +135,8 @@ class Names:
 def find_unnamed(plan: Plan, keys: Names, user: User | None, size: int) -> Unnamed:
     """The rows in scope that no key names: by an anti-join."""
     in_sql = condition(plan.reach(user), f"t.{quoted_column(plan, plan.resource.pk.name)}")
-    if in_sql is not None and backend(plan.resource.database).supports_copy:
+    is_one_table = not has_several_tables(plan.resource.model)
+    if in_sql is not None and is_one_table and backend(plan.resource.database).supports_copy:
         return find_in_database(plan, keys, *in_sql, size)
     return find_by_hashes(plan, keys, user, size)
 
@@ -208,7 +210,7 @@ def stored_pks(plan: Plan, size: int) -> Iterator[pl.DataFrame]:
 
 
 def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Unnamed:
-    """By hashes of keys, part by part: where the database has no COPY, or cannot tell what is in scope."""
+    """By hashes of keys, part by part: where the database has no COPY, or one table does not tell what is in scope."""
     columns = [plan.columns[name] for name in plan.match_by]
     with closing(Spill()) as named, closing(Spill()) as scope:
         for some in keys:

@@ -16,6 +16,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.lanes import has_several_tables
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import unreadable_fields
 from bulkql.workers.resources.scope import pks_within
@@ -62,7 +63,7 @@ def holders_of(plan: Plan, key: UniqueKey, rows: pl.DataFrame, user: User | None
         return pl.DataFrame(schema=HOLDERS)
     # A delete's rows are their keys, and nothing else.
     by_key = replace(plan, verb=Verb.DELETE, match_by=key.fields)
-    if not backend(plan.resource.database).supports_copy:
+    if has_several_tables(plan.resource.model) or not backend(plan.resource.database).supports_copy:
         matched = orm.match(by_key, rows, user)
         told = [(row, str(one.instance.pk)) for row, one in matched.items() if one.is_visible]
         return pl.DataFrame(told, schema=HOLDERS, orient="row")

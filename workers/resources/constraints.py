@@ -101,7 +101,8 @@ def on_expressions(
 def made_by(model: type[models.Model], name: str) -> Any:
     """What a field's values are made by: itself, or the expression of a generated one, which rows do not have yet."""
     field = model._meta.get_field(name)
-    return field.expression if isinstance(field, models.GeneratedField) else models.F(field.name)
+    # The stubs do not know a generated field's expression.
+    return field.expression if isinstance(field, models.GeneratedField) else models.F(field.name)  # type: ignore[attr-defined]
 
 
 def bare(expression: Any) -> Any:
