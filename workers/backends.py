@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -61,6 +61,49 @@ def sending_bytes(alias: str) -> Iterator[None]:
         yield
     finally:
         connection.cursor_factory = usual
+
+
+#: What operations set for their transaction.
+TRANSACTION_SETTINGS = (
+    "synchronous_commit",
+    "random_page_cost",
+    "cpu_tuple_cost",
+    "lock_timeout",
+    "statement_timeout",
+    "application_name",
+    "default_statistics_target",
+)
+READ_SETTINGS = "SELECT name, current_setting(name) FROM unnest(%s::text[]) name"
+SET_BACK = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS kept (name, value)"
+#: Deferrable constraints that are not deferred unless somebody says so.
+IMMEDIATE_CONSTRAINTS = """
+SELECT string_agg(format('%I.%I', nspname, conname), ', ') FROM pg_constraint
+JOIN pg_namespace ON pg_namespace.oid = connamespace WHERE condeferrable AND NOT condeferred
+"""
+
+
+@contextmanager
+def callers_settings(aliases: Iterable[str]) -> Iterator[None]:
+    """Have the caller's transaction, where there is one, go on with the settings that it had.
+
+    Ours are set for the transaction, which does not end with us. Where something is raised, they go with the savepoint.
+    """
+    kept: dict[str, list[tuple[str, str]]] = {}
+    for alias in set(aliases):
+        if connections[alias].in_atomic_block and backend(alias).supports_transaction_settings:
+            with connections[alias].cursor() as cursor:
+                cursor.execute(READ_SETTINGS, [list(TRANSACTION_SETTINGS)])
+                kept[alias] = cursor.fetchall()
+    yield
+    for alias, settings in kept.items():
+        with connections[alias].cursor() as cursor:
+            names, values = zip(*settings, strict=True)
+            cursor.execute(SET_BACK, [list(names), list(values)])
+            cursor.execute(IMMEDIATE_CONSTRAINTS)
+            (immediate,) = cursor.fetchone()
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+            if immediate:
+                cursor.execute(f"SET CONSTRAINTS {immediate} IMMEDIATE")
 
 
 _is_durable: ContextVar[bool] = ContextVar("is_durable", default=False)

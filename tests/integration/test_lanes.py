@@ -47,7 +47,7 @@ DELETES = {Verb.DELETE, Verb.REVERT}
 
 
 def test_models_without_code_of_their_own_are_copied():
-    assert {one.name for one in registered() if lanes(one.name)} == set()
+    assert {one.name for one in registered() if lanes(one.name)} == {"cars"}  # whose rows are in two tables
 
 
 @pytest.mark.parametrize("method", ["save", "save_base", "clean", "full_clean", "clean_fields", "validate_unique"])

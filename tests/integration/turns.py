@@ -13,7 +13,7 @@ from django.utils import timezone
 from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
-from bulkql.workers.messaging import continuity
+from bulkql.workers.messaging import continuity, dispatch
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import running, steps
@@ -23,8 +23,12 @@ from bulkql.workers.uploads.uploads import announce, fill
 
 
 @pytest.fixture(autouse=True)
-def fresh_queue() -> Iterator[None]:
-    """Redis is as it was when it was told of all that is due, and is left so."""
+def fresh_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Redis is as it was when it was told of all that is due, and is left so.
+
+    The transaction of a test is never committed: what waits for that is done at once.
+    """
+    monkeypatch.setattr(dispatch, "on_commit", lambda send, robust: send())
     broker.client.flushdb()
     continuity.note_told()
     yield

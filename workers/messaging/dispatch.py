@@ -10,8 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import redis
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.db.transaction import on_commit
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
@@ -41,31 +43,31 @@ class NotDispatched(Exception):
     """Redis is away. What is stored stays due, and the rescue of whoever reaches Redis dispatches it."""
 
 
-def dispatch(operation_id: UUID) -> bool:
+def dispatch(operation_id: UUID) -> None:
     """Send messages for everything that is due: files to read, and as many chunks as the window has room for."""
-    return dispatched(operation_id, send_readers, send_writers)
+    send_all(operation_id, send_readers, send_writers)
 
 
-def dispatch_readers(operation_id: UUID) -> bool:
+def dispatch_readers(operation_id: UUID) -> None:
     """Send messages for the files to read."""
-    return dispatched(operation_id, send_readers)
+    send_all(operation_id, send_readers)
 
 
-def dispatch_writers(operation_id: UUID) -> bool:
+def dispatch_writers(operation_id: UUID) -> None:
     """Send a message for the one who writes all of it, once its files are read; or for the next chunks."""
-    return dispatched(operation_id, send_writers)
+    send_all(operation_id, send_writers)
 
 
-def dispatch_chunks(operation_id: UUID) -> bool:
+def dispatch_chunks(operation_id: UUID) -> None:
     """Send messages for the next chunks to write."""
-    return dispatched(operation_id, send_chunks)
+    send_all(operation_id, send_chunks)
 
 
-def dispatch_first(stored: list[Chunk]) -> bool:
+def dispatch_first(stored: list[Chunk]) -> None:
     """Send messages for the first chunks of an operation, whoever has just stored it: they are its next ones."""
     frontier = stored[0].input
     first: list[Due] = [(chunk.pk, None, chunk.row_count) for chunk in stored if chunk.input_id == frontier.pk]
-    return dispatched(frontier.operation_id, lambda _: send_window(frontier, first))
+    send_all(frontier.operation_id, lambda _: send_window(frontier, first))
 
 
 def dispatch_next(frontier: Input) -> bool:
@@ -77,7 +79,7 @@ def dispatch_next(frontier: Input) -> bool:
     found = next_chunks(frontier)
     if not found:
         return False
-    dispatched(frontier.operation_id, lambda _: send_window(frontier, found))
+    send_all(frontier.operation_id, lambda _: send_window(frontier, found))
     return True
 
 
@@ -96,15 +98,21 @@ def next_chunks(frontier: Input) -> list[Due]:
     return [(pk, dispatched_at, rows) for pk, dispatched_at, rows, *_ in found]
 
 
-def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
-    """Whether all messages that are due were sent. Redis being away costs an operation a moment, and no more."""
+def send_all(operation_id: UUID, *steps: Callable[[UUID], None]) -> None:
+    """Send all messages that are due; in the caller's transaction, once it is committed: workers find no work before.
+
+    What goes wrong then is not the caller's, whose rows are there: the rescue will see to it.
+    """
+    on_commit(partial(send_now, operation_id, *steps), robust=connection.in_atomic_block)
+
+
+def send_now(operation_id: UUID, *steps: Callable[[UUID], None]) -> None:
+    """Send all messages that are due. Redis being away costs an operation a moment, and no more."""
     try:
         for step in steps:
             step(operation_id)
     except NotDispatched as error:
         logger.warning("operation %s: not dispatched (%s); whoever reaches Redis will do it", operation_id, error)
-        return False
-    return True
 
 
 def send_readers(operation_id: UUID) -> None:

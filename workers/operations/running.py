@@ -12,6 +12,7 @@ import django.db
 from django.db import transaction
 from django.db.models import Sum
 
+from bulkql.workers.backends import callers_settings
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import place_of
@@ -30,6 +31,7 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import inline
 from bulkql.workers.operations.failures import tried_again
 from bulkql.workers.operations.steps import end, read_input, tell_end, write_chunk, write_operation
+from bulkql.workers.resources.registry import resource_named
 
 logger = logging.getLogger("bulkql")
 
@@ -40,10 +42,8 @@ def run(request: BulkRequest) -> Operation:
     Once it is stored nothing is raised: a client that is told of an error would send its rows again.
     """
     try:
-        if is_inline(request):
-            with suppress(inline.NotInline):
-                return write_inline(request)
-        return accept_and_go_on(request)
+        with callers_settings(item.resource.database for item in request.inputs):
+            return accept_and_write(request)
     except django.db.Error:
         # The connection may have been lost in the midst of the commit; then only the ledger knows whether it was made.
         with suppress(django.db.Error, Operation.DoesNotExist):
@@ -51,8 +51,11 @@ def run(request: BulkRequest) -> Operation:
         raise
 
 
-def accept_and_go_on(request: BulkRequest) -> Operation:
-    """Store a request, then write it now or leave it to the workers."""
+def accept_and_write(request: BulkRequest) -> Operation:
+    """Store a request, and write it: in the same transaction, in others, or by the workers."""
+    if is_inline(request):
+        with suppress(inline.NotInline):
+            return write_inline(request)
     store = ChunkStore()
     operation, is_new = accept(request, store)
     if is_new:
@@ -151,7 +154,8 @@ def hand_over(request: BulkRequest, operation: Operation, first: list[Chunk]) ->
 def write_or_hand_over(operation: Operation) -> None:
     """Write the whole operation. It is stored: if that does not go well, workers will write it."""
     try:
-        write_now(operation)
+        with callers_settings(resource_named(one.resource).database for one in operation.inputs.all()):
+            write_now(operation)
     # Rules of users' apps may raise anything; after some tries the workers will say that it is not to be.
     except Exception as error:
         logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))

@@ -10,6 +10,7 @@ import polars as pl
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
+from bulkql.workers.backends import durable
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import RowError
@@ -101,10 +102,11 @@ def after(chunk: Chunk, plan: Plan, entry: Entry) -> None:
     what = {"operation_id": operation.pk, "resource": plan.resource.name}
     rows = {"row_start": chunk.row_start, "row_count": chunk.row_count}
     # Of rows that are rolled back, nobody hears.
-    tell = partial(chunk_written.send_robust, sender=Chunk, **what, **rows)
+    tell = durable()(partial(chunk_written.send_robust, sender=Chunk, **what, **rows))
     transaction.on_commit(tell, using=plan.resource.database)
 
 
 def send_finished(operation_id: UUID) -> None:
-    """Tell receivers that an operation is over."""
-    operation_finished.send_robust(sender=Operation, operation_id=operation_id)
+    """Tell receivers that an operation is over. What they commit is to stay, as it would in a request."""
+    with durable():
+        operation_finished.send_robust(sender=Operation, operation_id=operation_id)
