@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,8 +13,18 @@ from django.db.models.functions import Now
 from bulkql.workers.enums import DeliveryState, OnError, State, Verb
 from bulkql.workers.moments import StoredAt
 
+T = TypeVar("T", bound=models.Model)
+
 #: Characters of the texts that a request gives its operation.
 TEXT_LENGTH = 200
+
+
+class Bytes(models.QuerySet[T]):
+    """Rows with many bytes, to which nothing points."""
+
+    def delete_unheard(self) -> int:
+        """Delete them without Django's signals: a receiver for all models would have each of them loaded."""
+        return int(self._raw_delete(self.db))
 
 
 class Upload(models.Model):
@@ -61,6 +71,8 @@ class StoredPart(models.Model):
     digest = models.CharField(
         max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of its bytes, where they came by tus."
     )
+
+    objects = Bytes.as_manager()
 
     class Meta:
         db_table = "bulkql_stored_part"
@@ -259,6 +271,8 @@ class Chunk(models.Model):
     errors = models.BinaryField(null=True, help_text="Row errors, compressed Arrow IPC.")
     images = models.BinaryField(null=True, help_text="What its rows were before, compressed Arrow IPC.")
     evidence = models.BinaryField(null=True, help_text="What a dry run saw of the table's rows, compressed Arrow IPC.")
+
+    objects = Bytes.as_manager()
 
     class Meta:
         db_table = "bulkql_chunk"

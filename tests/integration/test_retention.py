@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from bulkql.examples.ledger.models import FinancialAccount
@@ -44,6 +45,27 @@ def test_old_operations_go_with_their_chunks_and_files_and_young_ones_stay(user)
     assert (Upload.objects.count(), StoredPart.objects.count()) == (1, 1)
     assert FinancialAccount.objects.count() == 2
     assert purge() == (0, 0)
+
+
+def test_no_bytes_are_loaded_for_those_who_listen_to_every_delete(user):
+    imported(user, "old")
+    long_ago = timezone.now() - timedelta(days=8)
+    Operation.objects.update(finished_at=long_ago)
+    Upload.objects.update(uploaded_at=long_ago)
+
+    def listen(sender: Any, **_: Any) -> None:
+        heard.append(sender)
+
+    heard: list[Any] = []
+    pre_delete.connect(listen)
+    try:
+        assert purge() == (1, 1)
+    finally:
+        pre_delete.disconnect(listen)
+
+    assert {Operation, Input, Upload} <= set(heard)
+    assert not {Chunk, StoredPart} & set(heard)
+    assert (Operation.objects.count(), Chunk.objects.count(), StoredPart.objects.count()) == (0, 0, 0)
 
 
 def test_unfinished_operations_are_never_purged(user):

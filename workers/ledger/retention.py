@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from bulkql.workers.conf import limits
-from bulkql.workers.models import Export, Input, Operation, Upload
+from bulkql.workers.models import Chunk, Export, Input, Operation, Upload
 from bulkql.workers.uploads import uploads
 
 #: Operations, or uploads, that are deleted in one transaction.
@@ -42,6 +42,7 @@ def purge_operations() -> int:
         with transaction.atomic():
             for path in list(files.values_list("path", flat=True)):
                 transaction.on_commit(partial(uploads.storage().delete, path))
+            Chunk.objects.filter(operation__in=ids).delete_unheard()
             Operation.objects.filter(pk__in=ids).delete()
         count += len(ids)
     return count

@@ -41,7 +41,9 @@ class DatabaseStorage(Storage):
         return name
 
     def delete(self, name: str) -> None:
-        StoredFile.objects.filter(name=name).delete()
+        with transaction.atomic():
+            StoredPart.objects.filter(file__name=name).delete_unheard()
+            StoredFile.objects.filter(name=name).delete()
 
     def exists(self, name: str) -> bool:
         return StoredFile.objects.filter(name=name).exists()
@@ -56,7 +58,7 @@ def extend(stored: StoredFile, data: bytes) -> None:
     stored.size += len(data)
     if filled:
         data = bytes(part_bytes(stored, number)) + data
-        stored.parts.filter(number=number).delete()
+        StoredPart.objects.filter(file=stored, number=number).delete_unheard()
     pieces = (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
     parts = enumerate(pieces, number)
     if backend(DEFAULT_DB_ALIAS).supports_copy:
