@@ -83,13 +83,20 @@ def input_to_export(
     from bulkql.verbs import resource_for
     from bulkql.workers.errors import refusals_named
     from bulkql.workers.exports.fields import fields_for
+    from bulkql.workers.exports.rows import check_order
     from bulkql.workers.intake.requests import ExportRequest, InputRequest
+    from bulkql.workers.resources.scope import pks_of
 
     resource = resource_for(model, Verb.EXPORT)
     columns = fields_for(resource, fields, user)
     rows: QuerySet[Any] | None = None if where is None else rows_where(resource, where)
-    if order_by:
-        with refusals_named("order_by"):
-            rows = (resource.model._base_manager.all() if rows is None else rows).order_by(*order_by)
+    with refusals_named("order_by" if order_by else "where"):
+        if order_by:
+            every: QuerySet[Any] = resource.model._base_manager.using(resource.database)
+            found = every if rows is None else rows
+            # What a slice has depends on its own order.
+            rows = (every.filter(pk__in=pks_of(found)) if found.query.is_sliced else found).order_by(*order_by)
+        if rows is not None:
+            check_order(resource, rows)
     request = ExportRequest(fields=tuple(one.name for one in columns), format=file_format, compression=compression)
     return InputRequest(resource=resource, where=rows, export=request)

@@ -15,11 +15,13 @@ import polars as pl
 import pytest
 import zstandard
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, F, Q
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.models import Chunk, Export, Operation, StoredFile
+from bulkql.workers.errors import BadInput
+from bulkql.workers.models import Chunk, Export, Input, Operation, StoredFile
+from bulkql.workers.operations import steps
 from tests.integration.conftest import Refused
 from tests.zoo.models import Item, Note, Tag
 
@@ -100,6 +102,49 @@ def test_a_condition_on_other_tables_gives_each_row_once(user):
     (row,) = rows_of(operation)
     assert json.loads(row["tags"]) == [one.pk for one in tags]
     assert json.loads(row["tags.name"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("mode", ["SYNC", "ASYNC"])
+def test_a_slice_of_a_queryset_is_what_it_is(user, ten, mode):
+    latest = FinancialTransaction.objects.order_by("-datetime")[2:5]
+
+    first = bulkql.export(FinancialTransaction, user=user, where=latest, fields=["description"])
+    again = bulkql.export(
+        FinancialTransaction, user=user, where=latest, order_by=["datetime"], fields=["description"], mode=mode
+    )
+
+    assert [row["description"] for row in rows_of(first)] == ["number 7", "number 6", "number 5"]
+    for one in Input.objects.filter(operation=again.id, read_at=None):
+        steps.read_input(one.pk)
+    again.refresh()
+    assert [row["description"] for row in rows_of(again)] == ["number 5", "number 6", "number 7"]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            {"order_by": ["tags__name"]},
+            "notes cannot be ordered by zoo_note_tags, of which a row may have several; order by fields of which it "
+            "has one.",
+        ),
+        (
+            {"where": Note.objects.order_by(F("tags__name").desc())},
+            "notes cannot be ordered by zoo_note_tags, of which a row may have several; order by fields of which it "
+            "has one.",
+        ),
+        (
+            {"where": Note.objects.annotate(n=Count("tags")).order_by("n")},
+            "where: Cannot resolve keyword 'n' into field. Choices are: changed, id, keepers, tags, text, title",
+        ),
+    ],
+    ids=["order_by", "an expression", "an annotation"],
+)
+def test_an_order_in_which_rows_have_no_place_is_refused(user, how, message):
+    with pytest.raises(BadInput) as refused:
+        bulkql.export(Note, user=user, **how)
+
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(

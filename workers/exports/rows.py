@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.expressions import Combinable
 
+from bulkql.workers.errors import BadInput
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.resources.scope import is_all, pks_of, scope_of
@@ -27,11 +28,26 @@ def rows_to_export(resource: BulkResource, where: QuerySet[Any] | None, user: Us
 def rows_found(everything: QuerySet[Any], where: QuerySet[Any]) -> QuerySet[Any]:
     """What a filter finds, each row once, whatever it joins."""
     order = where.query.order_by
-    if where.query.distinct or where.query.is_sliced or where.query.combinator or len(where.query.alias_map) > 1:
+    if where.query.is_sliced:
+        found = everything.filter(pk__in=pks_of(where))  # its order says which rows these are
+    elif where.query.distinct or where.query.combinator or len(where.query.alias_map) > 1:
         found = everything.filter(pk__in=pks_of(where.order_by()))
     else:
         found = where
     return found.order_by(*order, "pk") if order else found.order_by("pk")
+
+
+def check_order(resource: BulkResource, rows: QuerySet[Any]) -> None:
+    """Whether each row has one place in an order; raises BadInput, and FieldError for what is no field of the model."""
+    alone = resource.model._base_manager.using(resource.database).order_by(*rows.query.order_by)
+    # What is joined is known once the query is compiled.
+    alone.query.get_compiler(using=resource.database).pre_sql_setup()
+    for join in alone.query.alias_map.values():
+        if getattr(getattr(join, "join_field", None), "one_to_many", False):
+            raise BadInput(
+                f"{resource.name} cannot be ordered by {join.table_name}, of which a row may have several; order by "
+                f"fields of which it has one."
+            )
 
 
 def columns_to_export(fields: Sequence[ExportField], user: User | None) -> list[Combinable]:

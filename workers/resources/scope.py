@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import models
+from django.db import connections, models
 from django.db.models import F, QuerySet
 from django.db.models.sql import Query
 
@@ -105,7 +105,10 @@ def condition(queryset: QuerySet[Any], pk: str) -> tuple[str, tuple[Any, ...]] |
 def pks_of(queryset: QuerySet[Any]) -> QuerySet[Any] | list[Any]:
     """The primary keys of a scope's rows, for a condition of another query."""
     if evaluates_itself(queryset):
-        return list(queryset.order_by().values_list("pk", flat=True))
+        unordered = queryset if queryset.query.is_sliced else queryset.order_by()
+        return list(unordered.values_list("pk", flat=True))
+    if queryset.query.is_sliced and not connections[queryset.db].features.allow_sliced_subqueries_with_in:
+        return list(queryset.values_list("pk", flat=True))
     return queryset.values("pk")
 
 
