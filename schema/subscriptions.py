@@ -82,6 +82,10 @@ class Watcher:
         return user
 
 
+#: Operations that are over and that a subscriber to all of them remembers.
+KEPT_ENDS = 1_000
+
+
 @dataclass
 class Told:
     """What a subscriber knows: totals never go back, and do not come too often."""
@@ -156,6 +160,7 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
     """The progress of all of a user's operations, for as long as the subscriber listens."""
     told: dict[UUID, Told] = {}
     while True:
+        forget_oldest(told)
         try:
             async with heard(group_of_owner(user.pk)) as queue:
                 unfinished = [operation_id for operation_id, one in told.items() if not one.is_over]
@@ -176,6 +181,13 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
             continue
         except (redis.RedisError, OSError):
             await asyncio.sleep(limits().reread_seconds)
+
+
+def forget_oldest(told: dict[UUID, Told]) -> None:
+    """Keep the last of those that are over, whose late messages are no news; a subscriber may listen for weeks."""
+    over = [operation_id for operation_id, one in told.items() if one.is_over]
+    for operation_id in over[:-KEPT_ENDS]:
+        del told[operation_id]
 
 
 @asynccontextmanager

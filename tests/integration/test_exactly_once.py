@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -76,6 +77,27 @@ def test_worker_that_was_thought_dead_rolls_back(stored):
         chunks.write_claimed(chunk)
 
     assert FinancialAccount.objects.count() == 10
+
+
+@pytest.mark.parametrize("what", ["chunk", "input", "operation"])
+def test_who_stalls_after_taking_a_lease_does_not_take_the_next_ones_for_its_own(stored, monkeypatch, what):
+    take = claims.take
+
+    def stalls(wanted: Any) -> Any:
+        lease = take(wanted)
+        wanted.model.objects.update(lease=uuid4())  # as whoever took over when the lease had run out
+        return lease
+
+    stored.inputs.update(read_at=timezone.now() if what == "operation" else None)
+    monkeypatch.setattr(claims, "take", stalls)
+
+    claimed = {
+        "chunk": lambda: claims.claim_chunk(ids(stored)[0]),
+        "input": lambda: claims.claim_input(stored.inputs.get().pk),
+        "operation": lambda: claims.claim_operation(stored.pk),
+    }[what]()
+
+    assert claimed is None
 
 
 def test_chunk_whose_rows_cannot_be_recorded_leaves_no_rows(stored, monkeypatch):

@@ -49,9 +49,10 @@ def claim_chunk(chunk_id: int) -> Chunk | None:
     goes_on = its_operation(may_begin(), ~Q(state=State.CANCELING), finished_at=None, trades=False)
     # No row is written before it is known that the guard lets a sync delete the missing ones.
     is_guarded = ~Exists(Input.objects.filter(operation=OuterRef("operation"), removes=True, read_at=None))
-    if not take(Chunk.objects.filter(goes_on, is_guarded, pk=chunk_id, recorded_at=None)):
+    lease = take(Chunk.objects.filter(goes_on, is_guarded, pk=chunk_id, recorded_at=None))
+    mine = Chunk.objects.select_related("operation__created_by", "input__upload").filter(pk=chunk_id, lease=lease)
+    if lease is None or (chunk := mine.first()) is None:
         return None
-    chunk = Chunk.objects.select_related("operation__created_by", "input__upload").get(pk=chunk_id)
     chunk.input.operation = chunk.operation
     start(chunk.operation)
     return chunk
@@ -65,20 +66,21 @@ def claim_operation(operation_id: UUID) -> Operation | None:
     """
     unread = Exists(Input.objects.filter(operation=OuterRef("pk"), read_at=None))
     open_one = Operation.objects.filter(may_begin(), ~Q(state=State.CANCELING), pk=operation_id, finished_at=None)
-    if not take(open_one.filter(~unread)):
+    lease = take(open_one.filter(~unread))
+    mine = Operation.objects.select_related("created_by").filter(pk=operation_id, lease=lease)
+    if lease is None or (claimed := mine.first()) is None:
         return None
-    claimed = Operation.objects.select_related("created_by").get(pk=operation_id)
     start(claimed)
     return claimed
 
 
 def claim_input(input_id: int) -> Input | None:
     """Take an input to read; None if it is read, ended or in other hands."""
-    if not take(
-        Input.objects.filter(is_readable(), its_operation(may_begin(), finished_at=None), pk=input_id, read_at=None)
-    ):
+    goes_on = its_operation(may_begin(), finished_at=None)
+    lease = take(Input.objects.filter(is_readable(), goes_on, pk=input_id, read_at=None))
+    mine = Input.objects.select_related("operation__created_by", "upload").filter(pk=input_id, lease=lease)
+    if lease is None or (claimed := mine.first()) is None:
         return None
-    claimed = Input.objects.select_related("operation__created_by", "upload").get(pk=input_id)
     start(claimed.operation)
     return claimed
 
@@ -102,10 +104,14 @@ def hold_input(claimed: Input) -> None:
         raise LeaseLost(f"input {claimed.pk} was taken over by another worker, or its operation has ended")
 
 
-def take(wanted: QuerySet[Any]) -> bool:
-    """Give whatever is wanted a new lease and count the attempt, if nobody holds it; whether it was free."""
-    taken = wanted.filter(is_free()).update(attempts=F("attempts") + 1, lease=uuid4(), leased_until=lease_end())
-    return bool(taken)
+def take(wanted: QuerySet[Any]) -> UUID | None:
+    """Give whatever is wanted a new lease and count the attempt; the lease, None if somebody holds it.
+
+    Whoever reads what was taken asks for this lease: after a stall another worker may have taken it over already.
+    """
+    lease = uuid4()
+    taken = wanted.filter(is_free()).update(attempts=F("attempts") + 1, lease=lease, leased_until=lease_end())
+    return lease if taken else None
 
 
 def hold(claimed: Claimed, *conditions: Q | Exists) -> bool:

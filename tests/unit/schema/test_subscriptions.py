@@ -7,7 +7,7 @@ import time
 import uuid
 
 from bulkql.schema import subscriptions
-from bulkql.schema.subscriptions import Told, newest
+from bulkql.schema.subscriptions import Told, forget_oldest, newest
 from bulkql.workers.conf import Limits
 from bulkql.workers.enums import State
 from bulkql.workers.ledger.totals import Progress
@@ -121,3 +121,12 @@ def next_of(messages: list[Progress], told: Told) -> Progress | None:
         return await newest(queue, told)
 
     return asyncio.run(ask())
+
+
+def test_of_operations_that_are_over_the_last_ones_are_remembered(monkeypatch):
+    monkeypatch.setattr(subscriptions, "KEPT_ENDS", 2)
+    known = {uuid.UUID(int=number): Told(is_over=number != 1) for number in range(5)}
+
+    forget_oldest(known)
+
+    assert [one.int for one in known] == [1, 3, 4]
