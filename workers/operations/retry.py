@@ -55,7 +55,7 @@ def retry(operation: Operation, user: User) -> Operation:
     check_new_operation(user, 0)
     with transaction.atomic():
         # Of two who retry it at once, the second one sees the first one's.
-        operation = Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+        operation = Operation.objects.select_for_update().get(pk=operation.pk)
         check_not_retried(operation)
         again = store_again(operation, user)
     logger.info("operation %s: accepted, %s, a retry of operation %s", again.id, again.verb, operation.id)

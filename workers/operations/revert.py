@@ -73,7 +73,7 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
     check_new_operation(user, 0)
     with transaction.atomic():
         # Of two who revert it at once, the second one sees the first one's.
-        operation = Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
+        operation = Operation.objects.select_for_update().get(pk=operation.pk)
         if (first := earlier(request, digest)) is not None:
             return first
         again = store_revert(operation, request, digest, forces=options.forces)
