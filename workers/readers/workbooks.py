@@ -200,7 +200,8 @@ def cells_in_frame(
         for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
         if str(place) in present
     )
-    return frame.select(*cells, *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []))
+    told = [pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []
+    return frame.select(*cells, pl.col(LINE), *told)
 
 
 def with_shown(cell: pl.Expr, shown: dict[int, str]) -> pl.Expr:

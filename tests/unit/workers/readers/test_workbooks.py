@@ -19,7 +19,7 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json, ignored
+from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_from_json, ignored
 from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
@@ -44,10 +44,14 @@ def sheet(*rows):
     return book
 
 
-def read(data, **options):
+def read_with_lines(data, **options):
     plan = creating(resource_named("animals"))
     found = list(workbooks.read(io.BytesIO(data), plan, FileOptions(format=FileFormat.XLSX, **options)))
     return pl.concat(found, how="diagonal")
+
+
+def read(data, **options):
+    return read_with_lines(data, **options).drop(LINE)
 
 
 def cells(name, *values, **formats):
@@ -135,6 +139,12 @@ def test_a_table_may_begin_anywhere():
         book.active[place] = value
 
     assert read(stored(book)).rows() == [("a", "2"), ("b", None)]
+
+
+def test_each_row_has_its_line_of_the_sheet():
+    data = stored(sheet([], ["char", "integer"], ["a", 1], [], ["b", 2], ["=A1", None]))
+
+    assert read_with_lines(data)[LINE].to_list() == [3, 5, 6]
 
 
 def test_lines_above_the_header_are_passed_over():
