@@ -18,11 +18,10 @@ from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
-from bulkql.workers.readers import returned
+from bulkql.workers.readers import faults, returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
-from bulkql.workers.readers.faults import Faults, faults_of
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
@@ -53,15 +52,17 @@ class Header:
     line: int
     #: "" for a column that has none.
     names: list[str]
+    #: Of ODS: row, column, and what is shown by each cell without a value.
+    faults: list[tuple[int, int, str]]
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the rows below the header; empty rows are none. Raises UnreadableFile."""
     with opened_workbook(file, options) as (path, decoding, header):
         fields = places_of(plan, header, options)
-        faults = broken_cells(path, header)
+        without_value = broken_cells(path, header)
         kinds = list(kinds_of(plan, header, fields, options))
-        broken = Broken.of(faults, plan, fields, header)
+        broken = Broken.of(without_value, plan, fields, header)
         for data in decoding.streams({"kinds": kinds, "lines": sorted(broken.errors)}):
             yield cells_in_frame(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, broken, header)
 
@@ -99,6 +100,7 @@ def opened_workbook(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Pat
             "header_row": options.header_row,
             "memory_bytes": limits().workbook_memory_bytes,
             "frame_bytes": FRAME_BYTES,
+            "most_faults": faults.MOST_FAULTS,
         }
         module, memory_bytes = workbook_process.__file__, limits().workbook_memory_bytes
         with Decoder(module, memory_bytes, arguments, workbook_refusal) as decoding:
@@ -142,10 +144,10 @@ def kind_of_values(column: Column, options: FileOptions) -> str:
     return f"marked {kind}" if column.is_number and options.spelling.decimal is not None else kind
 
 
-def broken_cells(path: Path, header: Header) -> Faults:
+def broken_cells(path: Path, header: Header) -> faults.Faults:
     """The cells below the header that have no value to read; raises UnreadableFile."""
     try:
-        found = faults_of(path, header.sheet)
+        found = faults.faults_of(path, header.sheet, header.faults)
     except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
         raise UnreadableFile(f"The workbook is damaged: {error}.") from error
     width = range(header.left, header.left + len(header.names))
@@ -161,9 +163,9 @@ class Broken:
     shown: dict[int, dict[int, str]]
 
     @classmethod
-    def of(cls, faults: Faults, plan: Plan, fields: list[str | None], header: Header) -> Broken:
+    def of(cls, without_value: faults.Faults, plan: Plan, fields: list[str | None], header: Header) -> Broken:
         found = cls({}, {})
-        for (line, column), shown in sorted(faults.items()):
+        for (line, column), shown in sorted(without_value.items()):
             field = fields[column - header.left]
             if field is not None:
                 error = broken_cell(line, column, plan.all_columns[field], shown)
@@ -208,7 +210,7 @@ def with_shown(cell: pl.Expr, shown: dict[int, str]) -> pl.Expr:
     """A column's cells with what broken ones show."""
     if not shown:
         return cell
-    return cell.fill_null((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String))
+    return pl.coalesce((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String), cell)
 
 
 def faults_as_json(frame: pl.DataFrame, plan: Plan, fields: list[str | None], broken: Broken) -> list[str | None]:
