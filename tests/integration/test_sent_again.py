@@ -7,8 +7,10 @@ import datetime as dt
 import io
 import json
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
+import openpyxl
 import polars as pl
 import pytest
 from django.core.files.base import ContentFile
@@ -16,13 +18,16 @@ from django.core.files.base import ContentFile
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import OnError, State
 from bulkql.workers.intake import accept
+from bulkql.workers.intake.requests import InputRequest
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
-from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.operations.running import run
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
-from tests.integration.downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request
-from tests.zoo.models import Animal
+from tests.integration.downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request, sent
+from tests.zoo.models import Animal, Note, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -263,3 +268,129 @@ def test_typed_columns_of_parquet_are_what_they_mean(user):
     (row,) = failed_objects(operation)
     assert row["bulkql_errors"][0]["message"] == "A string is expected here, not a number."
     assert b",3,000000000000000000," in fetched(operation, "animals-failed.csv").replace(b'"', b"")
+
+
+#: Cells of JSON fields that are no JSON, or that JSON has no value for.
+NO_JSON = ["{broken", "text", "[1, 2", "NaN", "{'a': 1}", '"a" "b"', "", " ", "[" * 2_000, "01"]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+def test_what_is_no_json_is_none_when_it_is_sent_again(user, form):
+    content = pl.DataFrame({"char": ["x"] * len(NO_JSON), "json": NO_JSON}).write_csv(quote_style="always").encode()
+    first = imported(user, content)
+    options = FileOptions(format=FileFormat(form.upper()))
+
+    for _ in range(2):
+        again = imported(user, fetched(first, f"animals-failed.{form}"), options)
+
+        assert sent(again, list(range(len(NO_JSON)))).equals(sent(first, list(range(len(NO_JSON)))))
+        assert Animal.objects.count() == 0
+        first = again
+
+
+def test_a_cell_that_is_mended_is_one(user):
+    first = imported(user, b'char,json\nab,"{broken"\ncd,[1\n')
+    failed = failed_objects(first)
+    assert [row["bulkql_cells"] for row in failed] == [{"json": "{broken"}, {"json": "[1"}]
+
+    mended = [{**row, "json": {"a": 1}} for row in failed]
+    imported(user, "\n".join(map(json.dumps, mended)).encode(), NDJSON)
+
+    assert list(Animal.objects.values_list("json", flat=True)) == [{"a": 1}, {"a": 1}]
+
+
+def test_a_moment_without_a_place_in_json_is_none_when_it_is_sent_again(user):
+    moments = pl.Series("json", [1_500, 1], dtype=pl.Int64).cast(pl.Datetime("ns"))
+    data = io.BytesIO()
+    pl.DataFrame({"char": ["ab", "cd"], "json": moments.to_frame("at").to_struct("json")}).write_parquet(data)
+    first = imported(user, data.getvalue(), FileOptions(format=FileFormat.PARQUET))
+
+    for form in ("csv", "ndjson", "xlsx"):
+        options = FileOptions(format=FileFormat(form.upper()))
+        again = imported(user, fetched(first, f"animals-failed.{form}"), options)
+
+        assert (again.chunks.get().failed, Animal.objects.count()) == (2, 0)
+
+
+def test_lists_of_csv_are_lists_in_json(user):
+    Tag.objects.bulk_create([Tag(name=name, number=place) for place, name in enumerate(["a", "b", "a, b"])])
+    long = "too long a title to be one"
+    content = f"""title,tags.name\n1 {long},"a, b"\n2 {long},"[""a, b""]"\n3 {long},\n4 {long},""\n5 {long},"[1"\n"""
+    first = imported(user, content.encode(), resource="notes")
+    mended = [{**row, "title": row["title"][:1]} for row in failed_objects(first, "notes")]
+
+    again = imported(user, "\n".join(map(json.dumps, mended)).encode(), NDJSON, resource="notes")
+
+    written = {one.title: sorted(one.tags.values_list("name", flat=True)) for one in Note.objects.all()}
+    assert written == {"1": ["a", "b"], "2": ["a, b"], "3": [], "4": []}
+    assert [row["bulkql_cells"] for row in failed_objects(again, "notes")] == [{"tags.name": "[1"}]
+
+
+def test_a_row_that_is_no_object_is_none_when_it_is_sent_again(user):
+    rows = ["no object", 5, ["a"]]
+    first = run(request(user, InputRequest(resource=resource_named("animals"), rows=rows)))
+
+    again = imported(user, fetched(first, "animals-failed.ndjson"), NDJSON)
+
+    assert [row["bulkql_line"] for row in failed_objects(again)] == ['"no object"', "5", '["a"]']
+    assert Animal.objects.count() == 0
+
+
+#: What a row may say of a field: nothing, null, an empty text, or something else.
+SAID = [..., None, "", "x"]
+NULLS = [{}, {"null_values": ("NA",)}, {"null_values": ("", "NA")}]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+@pytest.mark.parametrize("options", NULLS)
+def test_nothing_null_and_an_empty_text_stay_three_things(user, form, options):
+    rows = [dict(zip(("text", "json"), said, strict=True)) for said in product(SAID, repeat=2)]
+    rows = [{"char": "x", **{name: value for name, value in row.items() if value is not ...}} for row in rows]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    first = imported(user, content, FileOptions(format=FileFormat.NDJSON, **options))
+    places = list(range(len(rows)))
+
+    for _ in range(2):
+        again = FileOptions(format=FileFormat(form.upper()), **options)
+        second = imported(user, fetched(first, f"animals-failed.{form}"), again)
+
+        cells = sent(second, places)
+        assert cells.select("char", "text").equals(sent(first, places).select("char", "text"))
+        given = [None if row.get("json") in options.get("null_values", ()) else row.get("json") for row in rows]
+        assert [cell and json.loads(cell.lstrip("\0")) for cell in cells["json"]] == given
+        assert cells["json"].is_null().to_list() == ["json" not in row for row in rows]
+        first = second
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("options", [*NULLS, {"empty_cells": EmptyCells.NULL}])
+def test_empty_texts_of_csv_stay_what_they_are(user, form, options):
+    content = b'char,text,plate\nx,"",""\nx,,\nx,"",\nx,,""\nx,NA,y\n'
+    first = imported(user, content, FileOptions(format=FileFormat.CSV, **options))
+
+    again = FileOptions(format=FileFormat(form.upper()), **options)
+    second = imported(user, fetched(first, f"animals-failed.{form}"), again)
+
+    assert sent(second, list(range(5))).equals(sent(first, list(range(5))))
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_an_empty_cell_that_is_filled_in_counts(user, form):
+    first = run(
+        request(user, InputRequest(resource=resource_named("animals"), rows=[{"char": "x", "text": "", "plate": None}]))
+    )
+    content = fetched(first, f"animals-failed.{form}")
+    if form == "csv":
+        assert content.splitlines()[1].endswith(b',"{""plate"": null}"')
+        content = content.replace(b"x,", b"xy,", 1).replace(b',,"",', b',,"",').replace(b"xy,,", b"xy,AB-1,", 1)
+    else:
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        assert [cell.value for cell in book.active[2]][-1] == '{"plate": null, "text": ""}'
+        book.active["A2"], book.active["B2"] = "xy", "AB-1"
+        content = io.BytesIO()
+        book.save(content)
+        content = content.getvalue()
+
+    imported(user, content, FileOptions(format=FileFormat(form.upper())))
+
+    assert Animal.objects.values_list("char", "plate", "text").get() == ("xy", "AB-1", "")

@@ -1,7 +1,8 @@
 """The rows that an input left -> CSV, as it was sent: with its header, byte order mark, delimiter and encoding.
 
 Behind the sender's columns stand bulkql's, and behind those the cells that a record had too many. Where some record
-could not be read, the column bulkql_line has its text.
+could not be read, the column bulkql_line has its text; where an empty cell would say less than the row did,
+bulkql_empty tells.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 from dataclasses import dataclass
 
 import polars as pl
 
+from bulkql.workers.columns.cells import NULL
 from bulkql.workers.downloads import texts
 from bulkql.workers.downloads.failed_rows import (
     Left,
@@ -27,7 +30,7 @@ from bulkql.workers.frames import IGNORED
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import is_run, neutralised, without_guard
-from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.readers.options import EmptyCells, FileFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,14 @@ class Layout:
     columns: list[str]
     titles: list[str]
     own: list[str]
+    #: Cells that are empty in the file, and say something else than an empty cell does.
+    lost: frozenset[str]
 
 
 def left_as_csv(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
-    layout = layout_of(stored, shape)
+    layout = layout_of(stored, shape, lost_in_csv(shape))
     # The cells came in this encoding; only messages may have characters that it lacks.
     encoder = codecs.getincrementalencoder(shape.options.encoding)("replace")
     header = [*layout.titles, *layout.own]
@@ -54,29 +59,44 @@ def left_as_csv(stored: Input) -> Pieces:
     yield encoder.encode("", final=True)
 
 
-def layout_of(stored: Input, shape: Shape) -> Layout:
+def lost_in_csv(shape: Shape) -> frozenset[str]:
+    """Cells that CSV has no text for."""
+    has_null = bool(shape.options.null_values) or shape.options.empty_cells == EmptyCells.NULL
+    return frozenset() if has_null else frozenset({NULL})
+
+
+def layout_of(stored: Input, shape: Shape, lost: frozenset[str]) -> Layout:
     """The columns, for which all rows have to be looked at: a later one may give more, or be the first of its kind."""
     is_csv = bool(shape.header) and shape.options.format == FileFormat.CSV
     fields = [field for _, field in shape.header if field is not None]
     columns = dict.fromkeys(columns_of_header(shape) if is_csv else fields)
     titles = [shape.name_of(column) for column in columns]
     is_guarded, has_lines = has_formulas(pl.DataFrame({"title": titles}, schema={"title": pl.String})), False
+    has_empty = False
     for left in left_rows(stored, shape):
         if not is_csv:
             columns |= dict.fromkeys(sent_columns(left.cells))
         # What is left out gets into no table, guarded or not.
-        found = sender_cells(left, [name for name in sent_columns(left.cells) if not name.startswith(IGNORED)], shape)
+        found = sender_cells(left, sent_fields(left), shape)
         is_guarded = is_guarded or has_formulas(found)
         has_lines = has_lines or any(left.malformed())
+        has_empty = has_empty or any(left.cells[name].is_in(list(lost)).any() for name in sent_fields(left))
     return Layout(
         columns=list(columns),
         titles=[shape.name_of(column) for column in columns],
         own=[
             *([returned.GUARDED] if is_guarded else []),
             *returned.COLUMNS,
+            *([returned.EMPTY] if has_empty else []),
             *([returned.LINE] if has_lines else []),
         ],
+        lost=lost,
     )
+
+
+def sent_fields(left: Left) -> list[str]:
+    """The sender's columns that have fields."""
+    return [name for name in sent_columns(left.cells) if not name.startswith(IGNORED)]
 
 
 def has_formulas(frame: pl.DataFrame) -> bool:
@@ -107,6 +127,8 @@ def layout_texts(left: Left, layout: Layout, shape: Shape) -> pl.DataFrame:
     own = own_cells(left)
     if returned.GUARDED in layout.own:
         own = own.insert_column(0, pl.Series(returned.GUARDED, [None] * own.height, dtype=pl.String))
+    if returned.EMPTY in layout.own:
+        own = own.with_columns(pl.Series(returned.EMPTY, empty_cells(left, layout, shape), dtype=pl.String))
     if returned.LINE in layout.own:
         own = own.with_columns(pl.Series(returned.LINE, list(left.malformed()), dtype=pl.String))
     series = [*cells.get_columns(), *own.get_columns()]
@@ -118,8 +140,10 @@ def sender_cells(left: Left, columns: list[str], shape: Shape) -> pl.DataFrame:
     null = next(iter(shape.options.null_values), None)
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, left.indexes.len())
     decimal = shape.options.spelling.decimal or "."
+    jsons = {column.name for column in shape.plan.all_columns.values() if column.as_json}
     found = (
-        texts.texts(left.cells[name], null, decimal) if name in left.cells.columns else nothing for name in columns
+        texts.texts(left.cells[name], null, decimal, as_json=name in jsons) if name in left.cells.columns else nothing
+        for name in columns
     )
     return pl.DataFrame([series.alias(name) for series, name in zip(found, columns, strict=True)])
 
@@ -131,6 +155,19 @@ def own_cells(left: Left) -> pl.DataFrame:
     rows = pl.DataFrame({"index": left.indexes}).join(joined, on="index", how="left", maintain_order="left")
     # The whole row has no path: an empty cell, and no empty text.
     return rows.select(pl.col("index").cast(pl.String), "code", pl.col("path").replace("", None), "message")
+
+
+def empty_cells(left: Left, layout: Layout, shape: Shape) -> list[str | None]:
+    """What empty cells of each row say, as JSON."""
+    found: dict[int, dict[str, str | None]] = {}
+    for name in sent_fields(left):
+        is_lost = left.cells[name].is_in(list(layout.lost)).fill_null(False)
+        for place in is_lost.arg_true():
+            cell = left.cells[name][place]
+            found.setdefault(place, {})[shape.name_of(name)] = None if cell == NULL else cell
+    return [
+        json.dumps(found[place], ensure_ascii=False) if place in found else None for place in range(len(left.indexes))
+    ]
 
 
 def surplus_cells(text: str, layout: Layout, shape: Shape) -> list[str]:

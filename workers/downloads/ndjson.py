@@ -1,6 +1,7 @@
 """The rows that an input left -> objects, one a line, with bulkql_row and bulkql_errors.
 
-A line that was no JSON object comes as an object that gives nothing but bulkql_line, its text.
+A line that was no JSON object comes as an object that gives nothing but bulkql_line, its text. The text of a cell for
+which JSON has no value stands in bulkql_cells.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bulkql.workers.columns.cells import BareText
 from bulkql.workers.downloads import texts
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, sent_columns, shape_of
 from bulkql.workers.errors import Code, RowError
@@ -41,8 +43,10 @@ def objects(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:
     rows = zip(left.indexes, unknown_in(left, shape), left.malformed(), strict=True)
     for place, (index, unknown, line) in enumerate(rows):
         given = {name: column[place] for name, column in zip(names, columns, strict=True) if column[place] is not ...}
+        bare = {name: str(given.pop(name)) for name, one in [*given.items()] if isinstance(one, BareText)}
         yield {
             **nested({**unknown, **given}, shape.plan.by_names),
+            **({returned.CELLS: bare} if bare else {}),
             returned.ROW: index,
             returned.ERRORS: reasons.get(index, []),
             **({returned.LINE: line} if line is not None else {}),

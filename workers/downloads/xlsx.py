@@ -1,7 +1,8 @@
 """The rows that an input left -> a workbook, the guilty cells marked, each with a comment that says why.
 
 Mended, it can be sent again as it is: bulkql's own columns are passed over. What a cell cannot hold is #N/A there, and
-refused until it is mended. An empty text is an empty cell, which is a missing one when it is read.
+refused until it is mended. What is said by an empty cell that is no missing one, such as an empty text, stands in
+bulkql_empty.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from bulkql.workers.columns.cells import NULL
 from bulkql.workers.downloads.csv import Layout, layout_of, layout_texts, surplus_cells
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, shape_of
 from bulkql.workers.downloads.workbook import AS_TEXT, NUMBER, Styles, format_of_column, workbook, write_cell
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
+from bulkql.workers.readers.options import EmptyCells
 
 #: Comments of a workbook, which spreadsheets hold in memory. Cells beyond them are marked; bulkql_message says why.
 COMMENTS = 5_000
@@ -31,7 +34,7 @@ def as_xlsx(stored: Input) -> Pieces:
 def write_left(stored: Input, book: Any, styles: Styles) -> None:
     """One sheet: what was sent, and beside it why it was left."""
     shape = shape_of(stored)
-    layout = layout_of(stored, shape)
+    layout = layout_of(stored, shape, lost_in_workbooks(shape))
     # Cells of a workbook are texts by their kind: none needs a guard.
     layout = replace(layout, own=[name for name in layout.own if name != returned.GUARDED])
     sheet = LeftSheet(book.add_worksheet("failed"), styles, [form_of(name, shape) for name in layout.columns], COMMENTS)
@@ -40,6 +43,12 @@ def write_left(stored: Input, book: Any, styles: Styles) -> None:
         why = guilty_cells(left, layout, shape)
         for index, cells in zip(left.indexes, rows_of_cells(left, layout, shape), strict=True):
             sheet.write(cells, why.get(index, {}))
+
+
+def lost_in_workbooks(shape: Shape) -> frozenset[str]:
+    """Cells that look empty, and are not: an empty text, and a null that has no text of its own."""
+    has_null = shape.options.empty_cells == EmptyCells.NULL or any(shape.options.null_values[:1])
+    return frozenset({""}) if has_null else frozenset({"", NULL})
 
 
 @dataclass(slots=True)

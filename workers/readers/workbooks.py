@@ -131,7 +131,9 @@ def places_of(plan: Plan, header: Header, options: FileOptions) -> list[str | No
 def kinds_of(plan: Plan, header: Header, fields: list[str | None], options: FileOptions) -> Iterator[str | None]:
     """What the values of each column are written as; None for those without a name, and for bulkql's own."""
     for name, field in zip(header.names, fields, strict=True):
-        if field is not None:
+        if name == returned.EMPTY:
+            yield TEXT
+        elif field is not None:
             yield kind_of_values(plan.all_columns[field], options)
         else:
             yield IGNORED_KIND if name and name not in returned.NAMES else None
@@ -194,6 +196,9 @@ def cells_in_frame(
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
     errors = faults_as_json(frame, plan, fields, broken)
+    places = {name: str(place) for place, name in enumerate(header.names) if str(place) in frame.columns}
+    if (said := places.pop(returned.EMPTY, None)) is not None:
+        frame = returned.with_empty(frame, said, places).drop(said)
     present = frozenset(frame.columns)
     cells = (
         with_nulls(with_shown(pl.col(str(place)), broken.shown.get(place, {})), options).alias(

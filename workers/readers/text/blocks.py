@@ -54,6 +54,9 @@ class Blocks:
         ]
         #: What records were before that could not be read.
         self._broken = [ignored(place, name) for place, (name, _) in enumerate(columns) if name == returned.LINE][:1]
+        #: What empty cells say.
+        self._empty = [ignored(place, name) for place, (name, _) in enumerate(columns) if name == returned.EMPTY][:1]
+        self._places = dict(zip(header, self._names, strict=True))
         self._guarded = self._names if is_guarded else []
         #: Columns without a name, which may have no values.
         self._nameless = [name for name, column in zip(self._names, header, strict=True) if not column]
@@ -145,6 +148,8 @@ class Blocks:
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
         if self._guarded:
             cells = cells.with_columns(restored(pl.col(self._guarded)))
+        for said in self._empty:
+            cells = returned.with_empty(cells, said, self._places)
         fields = {field: pl.col(field) for field in self._fields}
         if has_marks:
             fields = {field: escaped_column(one) for field, one in fields.items()}
