@@ -22,7 +22,7 @@ from bulkql.workers.readers.options import (
 )
 from bulkql.workers.readers.text.compression import decompressed
 from bulkql.workers.readers.text.decoding import HEAD_BYTES, check_encoding, encoding_of
-from bulkql.workers.readers.text.signs import check_signs, format_by_signs
+from bulkql.workers.readers.text.signs import check_signs, check_unknown, format_by_signs
 from bulkql.workers.resources.plan import Plan
 
 READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.DataFrame]]] = {
@@ -102,6 +102,7 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
     file.seek(0)
     if (found := format_by_signs(head)) is not None:
         return found
+    check_unknown(head)
     line = head.partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
     raise BadInput(
         f"The name {name} tells no format, and neither does the file, which begins with {line!r}; "
