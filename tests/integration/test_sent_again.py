@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gzip
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -394,3 +396,68 @@ def test_an_empty_cell_that_is_filled_in_counts(user, form):
     imported(user, content, FileOptions(format=FileFormat(form.upper())))
 
     assert Animal.objects.values_list("char", "plate", "text").get() == ("xy", "AB-1", "")
+
+
+def first_request(user, ask, name, content, **options):
+    """A file that is sent by the API under its name."""
+    stored = uploads.fill(uploads.announce(user, name, None), ContentFile(content))
+    given = {**options, "uploadId": str(stored.pk)}
+    mutation = """
+        mutation ($file: FileInput!) {
+          bulkCreate(input: { animals: { file: $file } }, options: { mode: SYNC }) { id }
+        }
+    """
+    return Operation.objects.get(pk=ask(user, mutation, file=given)["bulkCreate"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.tsv", b"char\ttext\nx\ta,b\n", {}),
+        ("a.tsv.gz", gzip.compress(b"char\ttext\nx\ta,b\n"), {}),
+        ("a.csv", b"sep=;\nchar;text\nx;a,b\n", {}),
+        ("a.csv", b"sep=|\nchar|text\nx|a,b\n", {"delimiter": "|"}),
+        ("a.csv", b"char;text\nx;a,b\n", {"delimiter": ";"}),
+        ("a.tsv", b"sep=;\nchar;text\nx;a,b\n", {}),
+        ("a.csv", "\ufeffsep=;\nchar;text\nx;a,b\n".encode(), {}),
+        ("a.csv", "\ufeffsep=;\nchar;text\nx;a,b\n".encode("utf-16-le"), {}),
+        ("a.csv", b'char,text\nx,"a,b"\n', {}),
+    ],
+)
+def test_failed_rows_are_read_with_the_options_of_the_first_request(user, ask, name, content, options):
+    first = first_request(user, ask, name, content, **options)
+
+    second = first_request(user, ask, "animals-failed.csv", fetched(first, "animals-failed.csv"), **options)
+
+    assert sent(second, [0]).rows(named=True) == [{"char": "x", "text": "a,b"}]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "gb18030", "shift_jis", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_failed_rows_are_read_in_the_encoding_that_was_named(user, encoding, form):
+    content = json.dumps({"char": "x", "text": "Größe \\"}, ensure_ascii=False)
+    options = FileOptions(format=FileFormat.NDJSON, encoding=encoding)
+    first = imported(user, f"{content}\n".encode(encoding, errors="replace"), options)
+
+    second = imported(user, fetched(first, f"animals-failed.{form}"), replace(options, format=FileFormat(form.upper())))
+
+    assert sent(second, [0]).equals(sent(first, [0]))
+
+
+@pytest.mark.parametrize("options", [{"sheet": "Data"}, {"header_row": 3}, {"sheet": "data", "header_row": 2}, {}])
+def test_failed_rows_of_a_workbook_stand_where_the_options_say(user, options):
+    book = openpyxl.Workbook()
+    book.active.title = "First" if "sheet" in options else "Data"
+    sheet = book.create_sheet("Data") if "sheet" in options else book.active
+    for _ in range(options.get("header_row", 1) - 1):
+        sheet.append(["A title"])
+    sheet.append(["char", "text"])
+    sheet.append(["x", "a"])
+    content = io.BytesIO()
+    book.save(content)
+    xlsx = FileOptions(format=FileFormat.XLSX, **options)
+    first = imported(user, content.getvalue(), xlsx)
+
+    second = imported(user, fetched(first, "animals-failed.xlsx"), xlsx)
+
+    assert sent(second, [0]).rows() == [("x", "a")]

@@ -30,7 +30,7 @@ from bulkql.workers.frames import IGNORED
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
 from bulkql.workers.readers.formulas import is_run, neutralised, without_guard
-from bulkql.workers.readers.options import EmptyCells, FileFormat
+from bulkql.workers.readers.options import DELIMITER, EmptyCells, FileFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,9 @@ def left_as_csv(stored: Input) -> Pieces:
     layout = layout_of(stored, shape, lost_in_csv(shape))
     # The cells came in this encoding; only messages may have characters that it lacks.
     encoder = codecs.getincrementalencoder(shape.options.encoding)("replace")
+    if "delimiter" in shape.options.left_out and shape.options.delimiter != DELIMITER:
+        # Nobody gave it as an option, and the name of this file does not tell it.
+        yield encoder.encode(f"sep={shape.options.delimiter}\n")
     header = [*layout.titles, *layout.own]
     names = pl.DataFrame({str(place): name for place, name in enumerate(header)})
     yield encoder.encode(records_of(names, shape))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +27,23 @@ from bulkql.workers.readers.options import FileFormat
 def left_as_ndjson(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
-    if shape.options.format == FileFormat.NDJSON and shape.options.encoding == "utf-8-sig":
+    encoding = codecs.lookup(shape.options.encoding).name
+    if shape.options.format == FileFormat.NDJSON and encoding == "utf-8-sig":
         yield codecs.BOM_UTF8
+    encoder = codecs.getincrementalencoder(encoding)()
     for left in left_rows(stored, shape):
-        yield msgspec.json.Encoder().encode_lines(objects(left, shape))
+        lines = msgspec.json.Encoder().encode_lines(objects(left, shape))
+        # Sent again with the same options, it is read in the encoding that they name.
+        yield lines if encoding in UTF8 else encoder.encode(NO_ASCII.sub(escaped, lines.decode()))
+
+
+UTF8 = ("utf-8", "utf-8-sig")
+NO_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def escaped(found: re.Match[str]) -> str:
+    """A character as JSON has it in ASCII."""
+    return json.dumps(found[0])[1:-1]
 
 
 def objects(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ bulkql_empty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,8 @@ from bulkql.workers.readers.options import EmptyCells
 
 #: Comments of a workbook, which spreadsheets hold in memory. Cells beyond them are marked; bulkql_message says why.
 COMMENTS = 5_000
+#: Names that Excel allows.
+NAME_OF_SHEET = re.compile(r"(?!')[^\[\]:*?/\\]{1,31}(?<!')")
 #: Characters that a column is wide.
 WIDTH, MESSAGE_WIDTH = 16, 60
 
@@ -37,12 +40,21 @@ def write_left(stored: Input, book: Any, styles: Styles) -> None:
     layout = layout_of(stored, shape, lost_in_workbooks(shape))
     # Cells of a workbook are texts by their kind: none needs a guard.
     layout = replace(layout, own=[name for name in layout.own if name != returned.GUARDED])
-    sheet = LeftSheet(book.add_worksheet("failed"), styles, [form_of(name, shape) for name in layout.columns], COMMENTS)
+    forms = [form_of(name, shape) for name in layout.columns]
+    sheet = LeftSheet(
+        book.add_worksheet(name_of_sheet(shape)), styles, forms, COMMENTS, (shape.options.header_row or 1) - 1
+    )
     sheet.begin(layout)
     for left in left_rows(stored, shape):
         why = guilty_cells(left, layout, shape)
         for index, cells in zip(left.indexes, rows_of_cells(left, layout, shape), strict=True):
             sheet.write(cells, why.get(index, {}))
+
+
+def name_of_sheet(shape: Shape) -> str:
+    """The sheet that the sender's options name, where XLSX has such names."""
+    name = (shape.options.sheet or "").strip()
+    return name if NAME_OF_SHEET.fullmatch(name) else "failed"
 
 
 def lost_in_workbooks(shape: Shape) -> frozenset[str]:
@@ -60,7 +72,8 @@ class LeftSheet:
     #: The formats of the sender's columns.
     forms: list[str]
     comments: int
-    row: int = 0
+    #: First the header's, from 0.
+    row: int
 
     def begin(self, layout: Layout) -> None:
         """The header, which stays in sight."""
@@ -69,9 +82,9 @@ class LeftSheet:
             self.sheet.set_column(place, place, WIDTH, self.styles.of(form))
         message = count + layout.own.index(returned.MESSAGE)
         self.sheet.set_column(message, message, MESSAGE_WIDTH)
-        self.sheet.freeze_panes(1, 0)
-        self.sheet.write_row(0, 0, layout.titles, self.styles.header())
-        self.sheet.write_row(0, count, layout.own, self.styles.header("#FFC7CE"))
+        self.sheet.freeze_panes(self.row + 1, 0)
+        self.sheet.write_row(self.row, 0, layout.titles, self.styles.header())
+        self.sheet.write_row(self.row, count, layout.own, self.styles.header("#FFC7CE"))
 
     def write(self, cells: list[str | None], why: dict[int, str]) -> None:
         """A row, and what is wrong with which of its cells."""
