@@ -75,15 +75,15 @@ class FileStart:
         found = self._found.names()
         return {*found, *(to for name, to in self.options.columns.items() if name in found)}
 
-    def check(self, plan: Plan) -> None:
-        """Is it what it claims to be, and whose columns are these? Raises BadInput."""
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
+        """Is it what it claims to be, and whose columns are these? Raises BadInput, also where it has no rows."""
         wrong = sorted(set(self.options.columns.values()) - plan.all_columns.keys())
         if wrong:
             has = [*plan.columns, *plan.lists]
             raise BadInput(
                 f"`columns` maps to {', '.join(wrong)}{like(wrong[0], has)}; {plan.resource.name} has {', '.join(has)}."
             )
-        self._found.check(plan)
+        self._found.check(plan, may_be_empty=may_be_empty)
 
     def header(self, plan: Plan) -> list[tuple[str, str | None]] | None:
         """What a checked file calls its columns, each with its field; None where only its reader will see them."""

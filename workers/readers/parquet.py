@@ -61,7 +61,7 @@ class ParquetBeginning:
     def header(self, plan: Plan) -> None:
         """The file's reader will see it."""
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Every Parquet file begins with the same four bytes; raises UnreadableFile."""
         self._file.seek(0)
         if self._file.read(4) != b"PAR1":

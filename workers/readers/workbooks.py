@@ -81,7 +81,7 @@ class WorkbookBeginning:
     def header(self, plan: Plan) -> None:
         """The file's reader will see it."""
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Workbooks are ZIP archives; raises UnreadableFile."""
         self._file.seek(0)
         if self._file.read(4) != b"PK\x03\x04":
