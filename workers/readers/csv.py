@@ -104,7 +104,7 @@ class CsvBeginning:
                 reason = broken.reason.format(line=f"{self._line:,}")
                 raise UnreadableFile(f"Line {self._line} is not CSV: {reason}") from None
             except Incomplete:
-                check_record(len(self._buffer), self._line)
+                check_record(self._buffer, self._line, self.delimiter)
                 self._buffer += self._pieces.take()
             else:
                 return cells

@@ -323,8 +323,16 @@ def test_a_record_without_an_end_is_refused_before_it_fills_the_memory(monkeypat
     monkeypatch.setattr(csv, "FIRST_BYTES", 8)
     monkeypatch.setattr(blocks, "limits", lambda: Limits(record_bytes=1000))
 
-    assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == (
-        "The record at line 3 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): is a quote never closed?"
+    unclosed = (
+        "The quote that opens a cell at line {} is not closed within 1,000 bytes (BULKQL_RECORD_BYTES). Close it; or, "
+        "if it is part of the text, put the cell in quotes and double it."
+    )
+    assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == unclosed.format(3)
+    assert unreadable(b'char,text\nab,x\n"a\nb","' + b"a\n" * 1000) == unclosed.format(4)
+    assert unreadable(b'char,"te' + b"x\n" * 1000) == unclosed.format(1)
+    assert (
+        unreadable(b"char,text\nab," + b"a" * 2000)
+        == "The record at line 2 is longer than 1,000 bytes (BULKQL_RECORD_BYTES)."
     )
 
 
