@@ -341,15 +341,16 @@ def test_a_row_that_is_no_object_is_none_when_it_is_sent_again(user):
 #: What a row may say of a field: nothing, null, an empty text, or something else.
 SAID = [..., None, "", "x"]
 NULLS = [{}, {"null_values": ("NA",)}, {"null_values": ("", "NA")}]
+ALL_NULLS = [*NULLS, *({**one, "empty_cells": EmptyCells.NULL} for one in NULLS)]
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
-@pytest.mark.parametrize("options", NULLS)
+@pytest.mark.parametrize("options", ALL_NULLS)
 def test_nothing_null_and_an_empty_text_stay_three_things(user, form, options):
     rows = [dict(zip(("text", "json"), said, strict=True)) for said in product(SAID, repeat=2)]
     rows = [{"char": "x", **{name: value for name, value in row.items() if value is not ...}} for row in rows]
     content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
-    first = imported(user, content, FileOptions(format=FileFormat.NDJSON, **options))
+    first = imported(user, content, FileOptions(format=FileFormat.NDJSON, **options), chunk_size=3)
     places = list(range(len(rows)))
 
     for _ in range(2):
@@ -365,7 +366,7 @@ def test_nothing_null_and_an_empty_text_stay_three_things(user, form, options):
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
-@pytest.mark.parametrize("options", [*NULLS, {"empty_cells": EmptyCells.NULL}])
+@pytest.mark.parametrize("options", ALL_NULLS)
 def test_empty_texts_of_csv_stay_what_they_are(user, form, options):
     content = b'char,text,plate\nx,"",""\nx,,\nx,"",\nx,,""\nx,NA,y\n'
     first = imported(user, content, FileOptions(format=FileFormat.CSV, **options))
@@ -461,3 +462,26 @@ def test_failed_rows_of_a_workbook_stand_where_the_options_say(user, options):
     second = imported(user, fetched(first, "animals-failed.xlsx"), xlsx)
 
     assert sent(second, [0]).rows() == [("x", "a")]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+def test_an_empty_text_for_a_field_that_takes_none_is_an_error_still(user, form):
+    first = imported(user, b'{"char": "ab", "boolean": "", "integer": "", "date": ""}\n', NDJSON)
+
+    second = imported(user, fetched(first, f"animals-failed.{form}"), FileOptions(format=FileFormat(form.upper())))
+
+    assert second.chunks.get().failed == 1
+    paths = {error["path"] for error in failed_objects(second)[0]["bulkql_errors"]}
+    assert paths == {"boolean", "integer", "date"}
+
+
+def test_marks_of_empty_cells_and_null_characters_stand_side_by_side(user):
+    rows = [{"char": "x", "text": None, "plate": "\0null"}, {"char": "x", "text": "\0", "plate": None}]
+    first = run(request(user, InputRequest(resource=resource_named("animals"), rows=rows)))
+
+    second = imported(user, fetched(first, "animals-failed.csv"))
+
+    assert sent(second, [0, 1]).select("text", "plate").rows() == [
+        ("\0null", '\0"\0null"'),
+        ('\0"\0"', "\0null"),
+    ]

@@ -19,6 +19,10 @@ MARK = "\0"
 #: An explicit null, which is not the same as a missing value.
 NULL = f"{MARK}null"
 
+#: In files that come back, until the options' own nulls stand in their frame: a cell that the row does not give, where
+#: an empty one is null.
+ABSENT = f"{MARK}absent"
+
 
 class ExactFloat(float):
     """A JSON number that remembers its digits: 1234567890123456.78 is no float."""

@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -41,8 +42,8 @@ class Layout:
     columns: list[str]
     titles: list[str]
     own: list[str]
-    #: Cells that are empty in the file, and say something else than an empty cell does.
-    lost: frozenset[str]
+    #: Cells that are empty in the file, and say something else than an empty cell does; None for a missing one.
+    lost: frozenset[str | None]
 
 
 def left_as_csv(stored: Input) -> Pieces:
@@ -62,20 +63,22 @@ def left_as_csv(stored: Input) -> Pieces:
     yield encoder.encode("", final=True)
 
 
-def lost_in_csv(shape: Shape) -> frozenset[str]:
+def lost_in_csv(shape: Shape) -> frozenset[str | None]:
     """Cells that CSV has no text for."""
-    has_null = bool(shape.options.null_values) or shape.options.empty_cells == EmptyCells.NULL
-    return frozenset() if has_null else frozenset({NULL})
+    if shape.options.empty_cells == EmptyCells.NULL:
+        return frozenset({None})
+    return frozenset() if shape.options.null_values else frozenset({NULL})
 
 
-def layout_of(stored: Input, shape: Shape, lost: frozenset[str]) -> Layout:
+def layout_of(stored: Input, shape: Shape, lost: frozenset[str | None]) -> Layout:
     """The columns, for which all rows have to be looked at: a later one may give more, or be the first of its kind."""
     is_csv = bool(shape.header) and shape.options.format == FileFormat.CSV
     fields = [field for _, field in shape.header if field is not None]
     columns = dict.fromkeys(columns_of_header(shape) if is_csv else fields)
     titles = [shape.name_of(column) for column in columns]
     is_guarded, has_lines = has_formulas(pl.DataFrame({"title": titles}, schema={"title": pl.String})), False
-    has_empty = False
+    # A later row may be the first to give a field, which all rows before it do not.
+    has_empty = None in lost and shape.options.format == FileFormat.NDJSON
     for left in left_rows(stored, shape):
         if not is_csv:
             columns |= dict.fromkeys(sent_columns(left.cells))
@@ -83,7 +86,7 @@ def layout_of(stored: Input, shape: Shape, lost: frozenset[str]) -> Layout:
         found = sender_cells(left, sent_fields(left), shape)
         is_guarded = is_guarded or has_formulas(found)
         has_lines = has_lines or any(left.malformed())
-        has_empty = has_empty or any(left.cells[name].is_in(list(lost)).any() for name in sent_fields(left))
+        has_empty = has_empty or any(is_lost(left, name, lost).any() for name in columns_of_fields(columns))
     return Layout(
         columns=list(columns),
         titles=[shape.name_of(column) for column in columns],
@@ -160,14 +163,27 @@ def own_cells(left: Left) -> pl.DataFrame:
     return rows.select(pl.col("index").cast(pl.String), "code", pl.col("path").replace("", None), "message")
 
 
+def is_lost(left: Left, name: str, lost: frozenset[str | None]) -> pl.Series:
+    """Where the cells of a column are such; a record that could not be read has none."""
+    has_cell = pl.Series([text is None for text in left.malformed()], dtype=pl.Boolean)
+    if name not in left.cells.columns:
+        return has_cell if None in lost else pl.zeros(left.indexes.len(), dtype=pl.Boolean, eager=True)
+    return left.cells[name].is_in(list(lost), nulls_equal=True) & has_cell
+
+
+def columns_of_fields(columns: Iterable[str]) -> list[str]:
+    """Those that are not left out."""
+    return [name for name in columns if not name.startswith(IGNORED)]
+
+
 def empty_cells(left: Left, layout: Layout, shape: Shape) -> list[str | None]:
     """What empty cells of each row say, as JSON."""
-    found: dict[int, dict[str, str | None]] = {}
-    for name in sent_fields(left):
-        is_lost = left.cells[name].is_in(list(layout.lost)).fill_null(False)
-        for place in is_lost.arg_true():
-            cell = left.cells[name][place]
-            found.setdefault(place, {})[shape.name_of(name)] = None if cell == NULL else cell
+    said = {NULL: None, None: False}
+    found: dict[int, dict[str, str | bool | None]] = {}
+    for name in columns_of_fields(layout.columns):
+        for place in is_lost(left, name, layout.lost).arg_true():
+            cell = left.cells[name][place] if name in left.cells.columns else None
+            found.setdefault(place, {})[shape.name_of(name)] = said.get(cell, "")
     return [
         json.dumps(found[place], ensure_ascii=False) if place in found else None for place in range(len(left.indexes))
     ]

@@ -28,9 +28,11 @@ def left_as_ndjson(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
     encoding = codecs.lookup(shape.options.encoding).name
-    if shape.options.format == FileFormat.NDJSON and encoding == "utf-8-sig":
+    is_ndjson = shape.options.format == FileFormat.NDJSON
+    if is_ndjson and encoding == "utf-8-sig":
         yield codecs.BOM_UTF8
-    encoder = codecs.getincrementalencoder(encoding)()
+    # Most encodings of CSV have ASCII in them, and others are told by themselves.
+    encoder = codecs.getincrementalencoder(encoding if is_ndjson else "ascii")()
     for left in left_rows(stored, shape):
         lines = msgspec.json.Encoder().encode_lines(objects(left, shape))
         # Sent again with the same options, it is read in the encoding that they name.

@@ -18,7 +18,8 @@ from bulkql.workers.columns.lists import ListColumn
 
 #: What stands before what is known of a value that could not be read: so it is no JSON.
 UNREADABLE = "unreadable: "
-JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+#: A number, and what of it JSON takes: neither blanks around it nor a plus or zeros before it.
+NUMBER = re.compile(r"\s*(?:\+|(-?))0*((?:0(?![0-9])|[1-9])[0-9]*)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*")
 
 
 def texts(cells: pl.Series, null: str | None, decimal: str = ".", *, as_json: bool = False) -> pl.Series:
@@ -70,7 +71,8 @@ def value(cell: str, column: Column | None) -> Any:
         return cell
     if bool in column.accepts:
         return BOOLEANS.get(cell, cell)
-    return msgspec.Raw(cell.encode()) if JSON_NUMBER.fullmatch(cell) else cell
+    number = NUMBER.fullmatch(cell)
+    return msgspec.Raw(f"{number[1] or ''}{number[2]}{number[3]}".encode()) if number else cell
 
 
 def raw_json(text: str) -> msgspec.Raw | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bulkql.workers.columns.cells import NULL
+from bulkql.workers.columns.cells import MARK, NULL
 from bulkql.workers.downloads.csv import Layout, layout_of, layout_texts, surplus_cells
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, shape_of
 from bulkql.workers.downloads.workbook import AS_TEXT, NUMBER, Styles, format_of_column, workbook, write_cell
@@ -57,10 +57,14 @@ def name_of_sheet(shape: Shape) -> str:
     return name if NAME_OF_SHEET.fullmatch(name) else "failed"
 
 
-def lost_in_workbooks(shape: Shape) -> frozenset[str]:
-    """Cells that look empty, and are not: an empty text, and a null that has no text of its own."""
-    has_null = shape.options.empty_cells == EmptyCells.NULL or any(shape.options.null_values[:1])
-    return frozenset({""}) if has_null else frozenset({"", NULL})
+def lost_in_workbooks(shape: Shape) -> frozenset[str | None]:
+    """Cells that look empty, and are not: an empty text, of any column, and a null that has no text of its own."""
+    if shape.options.empty_cells == EmptyCells.NULL:
+        return frozenset({*EMPTY_TEXTS, None})
+    return frozenset(EMPTY_TEXTS if any(shape.options.null_values[:1]) else {*EMPTY_TEXTS, NULL})
+
+
+EMPTY_TEXTS = ("", f'{MARK}""')
 
 
 @dataclass(slots=True)

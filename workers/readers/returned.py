@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from bulkql.workers.columns.cells import NULL, BareText
+from bulkql.workers.columns.cells import ABSENT, NULL, BareText
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import GUARD, without_guard
@@ -20,7 +20,8 @@ MESSAGE = "bulkql_message"
 #: The text of a record that could not be read as a row; there only where some could not.
 LINE = "bulkql_line"
 #: In CSV and workbooks, what empty cells of the row say, by the names of their columns: {"note": null, "text": ""}. An
-#: empty cell alone says nothing, and in a workbook an empty text is one.
+#: empty cell alone says nothing, and in a workbook an empty text is one. Where an empty cell is null, false says that
+#: the row does not give it.
 EMPTY = "bulkql_empty"
 #: In NDJSON, an object of the texts of cells that JSON has no value for, such as broken JSON: as long as the row does
 #: not give their fields, they are its cells.
@@ -83,9 +84,12 @@ def meant_by(text: str) -> dict[str, str]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    known = {None: NULL, "": ""}
     given = found.items() if isinstance(found, dict) else ()
-    return {name: known[value] for name, value in given if value is None or value == ""}
+    return {name: CELLS_SAID[json.dumps(value)] for name, value in given if json.dumps(value) in CELLS_SAID}
+
+
+#: What the values of bulkql_empty stand for.
+CELLS_SAID = {"null": NULL, '""': "", "false": ABSENT}
 
 
 def with_unmended(frame: pl.DataFrame) -> pl.DataFrame:

@@ -157,12 +157,11 @@ class Blocks:
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
         if self._guarded:
             cells = cells.with_columns(restored(pl.col(self._guarded)))
+        if has_marks:
+            cells = cells.with_columns(escaped_column(pl.col(field)).alias(field) for field in self._fields)
         for said in self._empty:
             cells = returned.with_empty(cells, said, self._places)
-        fields = {field: pl.col(field) for field in self._fields}
-        if has_marks:
-            fields = {field: escaped_column(one) for field, one in fields.items()}
-        values = (with_nulls(one, self._options).alias(field) for field, one in fields.items())
+        values = (with_nulls(pl.col(field), self._options).alias(field) for field in self._fields)
         broken = (pl.col(name).alias(returned.UNMENDED) for name in self._broken)
         return returned.with_unmended(
             cells.select(*values, *self._others, *own, *broken, *self._nameless_errors(cells))

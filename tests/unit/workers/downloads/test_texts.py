@@ -54,7 +54,12 @@ def test_json_that_is_written_again_is_read_as_the_same_cells(name, given):
     [
         ("decimal", "1.50", '"1.50"'),
         ("integer", "1.0", "1.0"),
-        ("integer", "007", '"007"'),
+        ("integer", "007", "7"),
+        ("integer", " +070 ", "70"),
+        ("number", "-000.50e+1", "-0.50e+1"),
+        ("integer", "0", "0"),
+        ("integer", "0x7", '"0x7"'),
+        ("integer", "1 2", '"1 2"'),
         ("positive", "12345678901234567890", "12345678901234567890"),
         ("big", "5", '"5"'),
         ("number", "-1e5", "-1e5"),
