@@ -30,7 +30,7 @@ def given(first: int | None, default: int) -> int:
 class RowError:
     index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
     line: int | None = strawberry.field(
-        description="The line of the file on which the row begins, from 1; null for rows that have no lines."
+        description="The line of the file on which the row begins, or its row in the sheet, from 1; null for others."
     )
     resource: str = strawberry.field(description="The resource's name.")
     path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")

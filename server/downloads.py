@@ -74,7 +74,8 @@ async def answer(request: HttpRequest, find_for: Callable[[User], Download]) -> 
         return kept_file(request, download, download.kept)
     headers = headers_of(download)
     if request.method == "HEAD":
-        return HttpResponse(headers=headers)
+        # Nobody knows its length before it is written; Django would tell that of an empty body.
+        return StreamingHttpResponse(nothing(), headers=headers)
     return StreamingHttpResponse(in_thread(download.pieces()), headers=headers)
 
 
@@ -130,6 +131,12 @@ def headers_of(download: Download) -> dict[str, str]:
         "Content-Disposition": content_disposition_header(True, download.name) or "attachment",
         "Cache-Control": "private, no-store",
     }
+
+
+async def nothing() -> AsyncGenerator[bytes, None]:
+    """The body of an answer to HEAD."""
+    return
+    yield b""
 
 
 async def in_thread(pieces: Pieces) -> AsyncGenerator[bytes, None]:

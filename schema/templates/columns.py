@@ -12,6 +12,7 @@ from django.db import models
 from bulkql.schema.scalars import describe
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.lists import ListColumn
+from bulkql.workers.columns.spelling import TEXTS
 from bulkql.workers.downloads.download import Download
 from bulkql.workers.downloads.templates import TemplateColumn, as_template
 from bulkql.workers.downloads.workbook import DAY, MOMENT, format_of_column
@@ -106,8 +107,13 @@ def plain_column(plan: Plan, column: Column) -> TemplateColumn:
         form=format_of_column(column),
         is_required=plan.requires(column),
         choices=tuple(column.choice_names) or (("TRUE", "FALSE") if is_boolean else ()),
-        max_length=getattr(column.field, "max_length", None) if column.target is None else None,
+        max_length=longest(column.field) if column.target is None else None,
     )
+
+
+def longest(field: models.Field[object, object]) -> int | None:
+    """Characters that a value may have. A UUID has 36, whatever Django calls the length of its column."""
+    return field.max_length if isinstance(field, TEXTS) else None
 
 
 def reference(plan: Plan, column: Column, named: Column, user: User) -> TemplateColumn:

@@ -118,8 +118,8 @@ def csv_of(rows: list[dict[str, Any]], options: FileOptions = CSV) -> bytes:
     return frame.write_csv(separator=options.delimiter).encode(options.encoding)
 
 
-def failed_objects(operation: Operation) -> list[dict[str, Any]]:
-    return objects(fetched(operation, "animals-failed.ndjson"))
+def failed_objects(operation: Operation, resource: str = "animals") -> list[dict[str, Any]]:
+    return objects(fetched(operation, f"{resource}-failed.ndjson"))
 
 
 def written_by(operation: Operation) -> list[str]:

@@ -195,3 +195,22 @@ def test_mended_rows_change_and_the_others_stay(user):
 
     assert done.outcomes == ["UNCHANGED", "UPDATED", "UNCHANGED"]
     assert Item.objects.get(code="c1").name.startswith("mended")
+
+
+#: Texts of which a line of its own could be taken for none.
+ALONE = ["", " ", "  \n ", "\x1a", "sep=;", "x", "'", '"']
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+def test_a_column_alone_keeps_all_of_its_rows(user, form, lane, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    texts = ALONE if form != "XLSX" else [text for text in ALONE if text.strip()]  # of which each is a row's only cell
+    Item.objects.bulk_create(Item(code=text) for text in texts)
+    (file,) = bulkql.export(Item, user=user, format=form, fields=["code"]).files
+
+    done = sent_back(user, Verb.UPSERT, file, model=Item)
+
+    assert (len(done.outcomes), Item.objects.count()) == (len(texts), len(texts))
+    assert {row["data"] for row in done.errors} <= {""}  # no key of its own is blank

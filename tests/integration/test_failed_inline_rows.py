@@ -47,11 +47,13 @@ def test_inline_rows_come_back_in_graphqls_names(create):
         {
             "bulkql_row": 3,
             "bulkql_errors": [{"path": None, "code": "INVALID", "message": "A row is an object of fields and values."}],
+            "bulkql_line": '"no object"',
         },
     ]
     assert fetched(done.operation, "animals-failed.csv").decode().splitlines()[:2] == [
-        "char,decimal,integer,json,plate,text,',bulkql_row,bulkql_code,bulkql_path,bulkql_message",
-        f'a,1.50,4,"{{""a"": [1]}}",,\'=1,,1,INVALID,char,{too_short}',
+        "char,decimal,integer,json,plate,text,',bulkql_row,bulkql_code,bulkql_path,bulkql_message,bulkql_empty,"
+        "bulkql_line",
+        f'a,1.50,4,"{{""a"": [1]}}",,\'=1,,1,INVALID,char,{too_short},"{{""plate"": null}}",',
     ]
 
 

@@ -125,6 +125,22 @@ def test_an_upload_is_created_with_a_name_and_a_size_that_may_come_later(ask, us
     assert (upload.name, open_upload(upload).read()) == ("März.csv", b"name\nCash\n")
 
 
+def test_a_size_below_what_is_stored_is_refused_and_not_kept(ask, user):
+    upload = announce(user, "a.csv", None)
+    patch(ask, upload, 0, b"name\n")
+
+    refused = ask("PATCH", upload, b"Cash\n", Upload_Offset="5", Upload_Length="4")
+
+    assert code_of(refused) == (400, "BAD_INPUT")
+    assert refused.json()["errors"][0]["message"] == (
+        "5 bytes of this upload are stored, and Upload-Length is 4; give the size of the whole file, or begin another "
+        "upload."
+    )
+    assert ask("HEAD", upload).headers["Upload-Defer-Length"] == "1"
+    assert patch(ask, upload, 5, b"Cash\n", Upload_Length="10") == (204, "10")
+    assert open_upload(Upload.objects.get()).read() == b"name\nCash\n"
+
+
 def test_what_is_given_up_is_gone(ask, user):
     upload = announce(user, "a.csv", 10)
     patch(ask, upload, 0, b"name\n")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gzip
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
+import openpyxl
 import polars as pl
 import pytest
 from django.core.files.base import ContentFile
@@ -16,13 +20,16 @@ from django.core.files.base import ContentFile
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import OnError, State
 from bulkql.workers.intake import accept
+from bulkql.workers.intake.requests import InputRequest
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steering, steps
 from bulkql.workers.operations.retry import retry
-from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.operations.running import run
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
-from tests.integration.downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request
-from tests.zoo.models import Animal
+from tests.integration.downloads import CSV, NDJSON, failed_objects, fetched, file, imported, objects, request, sent
+from tests.zoo.models import Animal, Note, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -263,3 +270,218 @@ def test_typed_columns_of_parquet_are_what_they_mean(user):
     (row,) = failed_objects(operation)
     assert row["bulkql_errors"][0]["message"] == "A string is expected here, not a number."
     assert b",3,000000000000000000," in fetched(operation, "animals-failed.csv").replace(b'"', b"")
+
+
+#: Cells of JSON fields that are no JSON, or that JSON has no value for.
+NO_JSON = ["{broken", "text", "[1, 2", "NaN", "{'a': 1}", '"a" "b"', "", " ", "[" * 2_000, "01"]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+def test_what_is_no_json_is_none_when_it_is_sent_again(user, form):
+    content = pl.DataFrame({"char": ["x"] * len(NO_JSON), "json": NO_JSON}).write_csv(quote_style="always").encode()
+    first = imported(user, content)
+    options = FileOptions(format=FileFormat(form.upper()))
+
+    for _ in range(2):
+        again = imported(user, fetched(first, f"animals-failed.{form}"), options)
+
+        assert sent(again, list(range(len(NO_JSON)))).equals(sent(first, list(range(len(NO_JSON)))))
+        assert Animal.objects.count() == 0
+        first = again
+
+
+def test_a_cell_that_is_mended_is_one(user):
+    first = imported(user, b'char,json\nab,"{broken"\ncd,[1\n')
+    failed = failed_objects(first)
+    assert [row["bulkql_cells"] for row in failed] == [{"json": "{broken"}, {"json": "[1"}]
+
+    mended = [{**row, "json": {"a": 1}} for row in failed]
+    imported(user, "\n".join(map(json.dumps, mended)).encode(), NDJSON)
+
+    assert list(Animal.objects.values_list("json", flat=True)) == [{"a": 1}, {"a": 1}]
+
+
+def test_a_moment_without_a_place_in_json_is_none_when_it_is_sent_again(user):
+    moments = pl.Series("json", [1_500, 1], dtype=pl.Int64).cast(pl.Datetime("ns"))
+    data = io.BytesIO()
+    pl.DataFrame({"char": ["ab", "cd"], "json": moments.to_frame("at").to_struct("json")}).write_parquet(data)
+    first = imported(user, data.getvalue(), FileOptions(format=FileFormat.PARQUET))
+
+    for form in ("csv", "ndjson", "xlsx"):
+        options = FileOptions(format=FileFormat(form.upper()))
+        again = imported(user, fetched(first, f"animals-failed.{form}"), options)
+
+        assert (again.chunks.get().failed, Animal.objects.count()) == (2, 0)
+
+
+def test_lists_of_csv_are_lists_in_json(user):
+    Tag.objects.bulk_create([Tag(name=name, number=place) for place, name in enumerate(["a", "b", "a, b"])])
+    long = "too long a title to be one"
+    content = f"""title,tags.name\n1 {long},"a, b"\n2 {long},"[""a, b""]"\n3 {long},\n4 {long},""\n5 {long},"[1"\n"""
+    first = imported(user, content.encode(), resource="notes")
+    mended = [{**row, "title": row["title"][:1]} for row in failed_objects(first, "notes")]
+
+    again = imported(user, "\n".join(map(json.dumps, mended)).encode(), NDJSON, resource="notes")
+
+    written = {one.title: sorted(one.tags.values_list("name", flat=True)) for one in Note.objects.all()}
+    assert written == {"1": ["a", "b"], "2": ["a, b"], "3": [], "4": []}
+    assert [row["bulkql_cells"] for row in failed_objects(again, "notes")] == [{"tags.name": "[1"}]
+
+
+def test_a_row_that_is_no_object_is_none_when_it_is_sent_again(user):
+    rows = ["no object", 5, ["a"]]
+    first = run(request(user, InputRequest(resource=resource_named("animals"), rows=rows)))
+
+    again = imported(user, fetched(first, "animals-failed.ndjson"), NDJSON)
+
+    assert [row["bulkql_line"] for row in failed_objects(again)] == ['"no object"', "5", '["a"]']
+    assert Animal.objects.count() == 0
+
+
+#: What a row may say of a field: nothing, null, an empty text, or something else.
+SAID = [..., None, "", "x"]
+NULLS = [{}, {"null_values": ("NA",)}, {"null_values": ("", "NA")}]
+ALL_NULLS = [*NULLS, *({**one, "empty_cells": EmptyCells.NULL} for one in NULLS)]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+@pytest.mark.parametrize("options", ALL_NULLS)
+def test_nothing_null_and_an_empty_text_stay_three_things(user, form, options):
+    rows = [dict(zip(("text", "json"), said, strict=True)) for said in product(SAID, repeat=2)]
+    rows = [{"char": "x", **{name: value for name, value in row.items() if value is not ...}} for row in rows]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    first = imported(user, content, FileOptions(format=FileFormat.NDJSON, **options), chunk_size=3)
+    places = list(range(len(rows)))
+
+    for _ in range(2):
+        again = FileOptions(format=FileFormat(form.upper()), **options)
+        second = imported(user, fetched(first, f"animals-failed.{form}"), again)
+
+        cells = sent(second, places)
+        assert cells.select("char", "text").equals(sent(first, places).select("char", "text"))
+        given = [None if row.get("json") in options.get("null_values", ()) else row.get("json") for row in rows]
+        assert [cell and json.loads(cell.lstrip("\0")) for cell in cells["json"]] == given
+        assert cells["json"].is_null().to_list() == ["json" not in row for row in rows]
+        first = second
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("options", ALL_NULLS)
+def test_empty_texts_of_csv_stay_what_they_are(user, form, options):
+    content = b'char,text,plate\nx,"",""\nx,,\nx,"",\nx,,""\nx,NA,y\n'
+    first = imported(user, content, FileOptions(format=FileFormat.CSV, **options))
+
+    again = FileOptions(format=FileFormat(form.upper()), **options)
+    second = imported(user, fetched(first, f"animals-failed.{form}"), again)
+
+    assert sent(second, list(range(5))).equals(sent(first, list(range(5))))
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_an_empty_cell_that_is_filled_in_counts(user, form):
+    first = run(
+        request(user, InputRequest(resource=resource_named("animals"), rows=[{"char": "x", "text": "", "plate": None}]))
+    )
+    content = fetched(first, f"animals-failed.{form}")
+    if form == "csv":
+        assert content.splitlines()[1].endswith(b',"{""plate"": null}"')
+        content = content.replace(b"x,", b"xy,", 1).replace(b',,"",', b',,"",').replace(b"xy,,", b"xy,AB-1,", 1)
+    else:
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        assert [cell.value for cell in book.active[2]][-1] == '{"plate": null, "text": ""}'
+        book.active["A2"], book.active["B2"] = "xy", "AB-1"
+        content = io.BytesIO()
+        book.save(content)
+        content = content.getvalue()
+
+    imported(user, content, FileOptions(format=FileFormat(form.upper())))
+
+    assert Animal.objects.values_list("char", "plate", "text").get() == ("xy", "AB-1", "")
+
+
+def first_request(user, ask, name, content, **options):
+    """A file that is sent by the API under its name."""
+    stored = uploads.fill(uploads.announce(user, name, None), ContentFile(content))
+    given = {**options, "uploadId": str(stored.pk)}
+    mutation = """
+        mutation ($file: FileInput!) {
+          bulkCreate(input: { animals: { file: $file } }, options: { mode: SYNC }) { id }
+        }
+    """
+    return Operation.objects.get(pk=ask(user, mutation, file=given)["bulkCreate"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.tsv", b"char\ttext\nx\ta,b\n", {}),
+        ("a.tsv.gz", gzip.compress(b"char\ttext\nx\ta,b\n"), {}),
+        ("a.csv", b"sep=;\nchar;text\nx;a,b\n", {}),
+        ("a.csv", b"sep=|\nchar|text\nx|a,b\n", {"delimiter": "|"}),
+        ("a.csv", b"char;text\nx;a,b\n", {"delimiter": ";"}),
+        ("a.tsv", b"sep=;\nchar;text\nx;a,b\n", {}),
+        ("a.csv", "\ufeffsep=;\nchar;text\nx;a,b\n".encode(), {}),
+        ("a.csv", "\ufeffsep=;\nchar;text\nx;a,b\n".encode("utf-16-le"), {}),
+        ("a.csv", b'char,text\nx,"a,b"\n', {}),
+    ],
+)
+def test_failed_rows_are_read_with_the_options_of_the_first_request(user, ask, name, content, options):
+    first = first_request(user, ask, name, content, **options)
+
+    second = first_request(user, ask, "animals-failed.csv", fetched(first, "animals-failed.csv"), **options)
+
+    assert sent(second, [0]).rows(named=True) == [{"char": "x", "text": "a,b"}]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "gb18030", "shift_jis", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_failed_rows_are_read_in_the_encoding_that_was_named(user, encoding, form):
+    content = json.dumps({"char": "x", "text": "Größe \\"}, ensure_ascii=False)
+    options = FileOptions(format=FileFormat.NDJSON, encoding=encoding)
+    first = imported(user, f"{content}\n".encode(encoding, errors="replace"), options)
+
+    second = imported(user, fetched(first, f"animals-failed.{form}"), replace(options, format=FileFormat(form.upper())))
+
+    assert sent(second, [0]).equals(sent(first, [0]))
+
+
+@pytest.mark.parametrize("options", [{"sheet": "Data"}, {"header_row": 3}, {"sheet": "data", "header_row": 2}, {}])
+def test_failed_rows_of_a_workbook_stand_where_the_options_say(user, options):
+    book = openpyxl.Workbook()
+    book.active.title = "First" if "sheet" in options else "Data"
+    sheet = book.create_sheet("Data") if "sheet" in options else book.active
+    for _ in range(options.get("header_row", 1) - 1):
+        sheet.append(["A title"])
+    sheet.append(["char", "text"])
+    sheet.append(["x", "a"])
+    content = io.BytesIO()
+    book.save(content)
+    xlsx = FileOptions(format=FileFormat.XLSX, **options)
+    first = imported(user, content.getvalue(), xlsx)
+
+    second = imported(user, fetched(first, "animals-failed.xlsx"), xlsx)
+
+    assert sent(second, [0]).rows() == [("x", "a")]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "xlsx"])
+def test_an_empty_text_for_a_field_that_takes_none_is_an_error_still(user, form):
+    first = imported(user, b'{"char": "ab", "boolean": "", "integer": "", "date": ""}\n', NDJSON)
+
+    second = imported(user, fetched(first, f"animals-failed.{form}"), FileOptions(format=FileFormat(form.upper())))
+
+    assert second.chunks.get().failed == 1
+    paths = {error["path"] for error in failed_objects(second)[0]["bulkql_errors"]}
+    assert paths == {"boolean", "integer", "date"}
+
+
+def test_marks_of_empty_cells_and_null_characters_stand_side_by_side(user):
+    rows = [{"char": "x", "text": None, "plate": "\0null"}, {"char": "x", "text": "\0", "plate": None}]
+    first = run(request(user, InputRequest(resource=resource_named("animals"), rows=rows)))
+
+    second = imported(user, fetched(first, "animals-failed.csv"))
+
+    assert sent(second, [0, 1]).select("text", "plate").rows() == [
+        ("\0null", '\0"\0null"'),
+        ('\0"\0"', "\0null"),
+    ]

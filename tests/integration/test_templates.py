@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import openpyxl
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import models
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.schema.templates import columns as template_columns
@@ -200,3 +201,23 @@ def test_a_link_is_for_those_who_may_write_the_rows(user, ask, django_user_model
     with pytest.raises(Refused) as unknown:
         ask(user, LINK % "url", resource="x", verb="CREATE")
     assert unknown.value.args[0][0][0] == "BAD_INPUT"
+
+
+#: A value of each field that is as long as its kind has them.
+LONGEST = {"token": "12345678-1234-5678-1234-567812345678", "address": "1111:2222:3333:4444:5555:6666:7777:8888"}
+
+
+def test_no_column_refuses_a_value_that_its_field_takes(user, template):
+    book = template(user, "animals")
+    names = [cell.value for cell in book.worksheets[0][1]]
+
+    lengths = {
+        names[openpyxl.utils.range_boundaries(str(rule.sqref))[0] - 1]: int(rule.formula1)
+        for rule in book.worksheets[0].data_validations.dataValidation
+        if rule.type == "textLength"
+    }
+
+    texts = {field.name: field.max_length for field in Animal._meta.fields if isinstance(field, models.CharField)}
+    assert lengths == {name: texts[name] for name in names if texts.get(name)} | {"keeper.code": 50}
+    book.worksheets[0].append([{**LONGEST, "char": "ab"}.get(name) for name in names])
+    assert sent(user, book, "animals") == [Outcome.CREATED]

@@ -7,7 +7,7 @@ import re
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from bulkql.workers.columns.cells import MARK
+from bulkql.workers.columns.cells import MARK, shown
 from bulkql.workers.columns.column import MISSPELLED, Column
 from bulkql.workers.columns.kinds import BOOLEANS
 from bulkql.workers.columns.spelling import DECIMALS, ISO_DATE, NUMBERS, Spelling, number_pattern, separators
@@ -22,7 +22,7 @@ PLAIN_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 
 def advised(column: Column, cell: str, error: ValidationError) -> str:
     """The message of a refusal."""
-    words = " ".join(error.messages)
+    words = " ".join(as_sent(error, cell).messages)
     if cell.startswith(MARK):
         return words
     text, field, spelling = cell.strip(), column.ruling_field, column.spelling
@@ -37,6 +37,14 @@ def advised(column: Column, cell: str, error: ValidationError) -> str:
     if isinstance(field, models.DateField):
         return in_sentences(words, date_otherwise(text, field, spelling))
     return words
+
+
+def as_sent(error: ValidationError, cell: str) -> ValidationError:
+    """A refusal that quotes the text as it was sent, and not what options and rules have made of it."""
+    params = getattr(error, "params", None)
+    if not isinstance(params, dict) or not isinstance(params.get("value"), str):
+        return error
+    return ValidationError(error.message, error.code, {**params, "value": shown(cell)})
 
 
 def in_sentences(*sentences: str) -> str:

@@ -7,6 +7,7 @@ A text that begins with NUL, which no database text can, carries what CSV has no
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ import polars as pl
 MARK = "\0"
 #: An explicit null, which is not the same as a missing value.
 NULL = f"{MARK}null"
+
+#: In files that come back, until the options' own nulls stand in their frame: a cell that the row does not give, where
+#: an empty one is null.
+ABSENT = f"{MARK}absent"
 
 
 class ExactFloat(float):
@@ -29,6 +34,12 @@ class ExactFloat(float):
         number = super().__new__(cls, text)
         number.text = text
         return number
+
+
+class BareText(str):
+    """The text of a file's cell that JSON has no value for: it is a cell as it stands."""
+
+    __slots__ = ()
 
 
 def cells(values: Sequence[Any], accepts: frozenset[type], *, as_json: bool = False) -> pl.Series:
@@ -78,7 +89,7 @@ def escaped_column(texts: pl.Expr) -> pl.Expr:
 
 def encodable(text: str) -> str:
     """A text as it is, or marked where it is not all characters."""
-    return text if is_encodable(text) else f"{MARK}{json.dumps(text)}"
+    return text if is_encodable(text) else f"{MARK}{exact_json(text)}"
 
 
 def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
@@ -87,18 +98,41 @@ def cell(value: Any, accepts: frozenset[type], as_json: bool) -> str | None:
         return None
     if value is None:
         return NULL
+    if isinstance(value, BareText) and not value.startswith(MARK):
+        return str(value)
     if as_json:
-        return json.dumps(value)
+        return exact_json(value)
     if isinstance(value, bytes):
         value = ExactFloat(value.decode())
     if isinstance(value, ExactFloat) and ExactFloat in accepts:
         return f"{MARK}{value.text}"
     kind = float if isinstance(value, float) else type(value)
     if kind not in accepts or (kind is str and value.startswith(MARK)):
-        return f"{MARK}{json.dumps(value)}"
+        return f"{MARK}{exact_json(value)}"
     if kind in (bool, list, dict):
-        return json.dumps(value)
+        return exact_json(value)
     return value.text if isinstance(value, ExactFloat) else str(value)
+
+
+#: What may be a number that a float does not tell exactly.
+DIGITS = re.compile(r"[0-9][.eE]")
+
+
+def exact_json(value: Any) -> str:
+    """JSON with the digits that its numbers came with."""
+    text = json.dumps(value)
+    return exact_parts(value) if DIGITS.search(text) else text
+
+
+def exact_parts(value: Any) -> str:
+    """The same, part by part: Python's own writer makes a float of each number with a fraction."""
+    if isinstance(value, ExactFloat):
+        return value.text
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {exact_parts(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(exact_parts, value))}]"
+    return json.dumps(value)
 
 
 def shown(cell_text: str) -> str:

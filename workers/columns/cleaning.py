@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,33 @@ def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
         instance = field.model()
         setattr(instance, field.attname, field.to_python(value))
         return field.clean(getattr(instance, field.attname), instance)
+
+
+#: A fraction of a second that goes on behind the microseconds; zeros there say nothing.
+FINER = re.compile(r"[.,][0-9]{6}[0-9]*?[1-9]")
+#: The parts of a duration as ISO 8601 has it.
+PART = re.compile(r"([0-9]+)(?:[.,]([0-9]*))?([DHMS])")
+SECONDS = {"D": 86_400, "H": 3_600, "M": 60, "S": 1}
+
+
+def check_exact(field: models.Field[Any, Any], text: str, value: Any) -> None:
+    """Whether a moment or a duration is the value of its text, to the last digit; raises ValidationError.
+
+    Python and databases count microseconds, and parsers cut off or round what is finer.
+    """
+    if isinstance(value, timedelta):
+        is_exact = not FINER.search(text) if "P" not in text else is_whole_duration(text, value)
+    else:
+        is_exact = not isinstance(field, models.DateTimeField | models.TimeField) or not FINER.search(text)
+    if not is_exact:
+        words = "“%(value)s” is finer than a microsecond, and would be rounded; send at most six digits of a fraction."
+        raise ValidationError(words, code="finer", params={"value": text})
+
+
+def is_whole_duration(text: str, value: timedelta) -> bool:
+    """Whether a duration is what ISO 8601 says that its text is; each part of it may have a fraction."""
+    parts = (Fraction(f"{whole}.{rest or 0}") * SECONDS[unit] for whole, rest, unit in PART.findall(text))
+    return sum(parts) * 1_000_000 == abs(value) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=1_000)

@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, models
 
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.choices import choice_names, path_of_choices
-from bulkql.workers.columns.cleaning import cleaned_by, in_utc, json_of, note_refusal, text_of
+from bulkql.workers.columns.cleaning import check_exact, cleaned_by, in_utc, json_of, note_refusal, text_of
 from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field, value_field_of
 from bulkql.workers.columns.rules import Parse
 from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
@@ -103,6 +103,7 @@ class Column:
             raise ValidationError("Null characters are not allowed.", code="invalid")
         try:
             value = self.checked(self.decode(text))
+            check_exact(self.value_field, text, value)
             # What goes wrong on a value's way to the database is known here, where it has a name.
             self.value_field.get_prep_value(value)
         except (ValidationError, DatabaseError, InterfaceError):

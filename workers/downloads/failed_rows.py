@@ -30,6 +30,7 @@ from bulkql.workers.frames import (
 from bulkql.workers.ledger.results import result_rows
 from bulkql.workers.models import Chunk, Input
 from bulkql.workers.readers import returned
+from bulkql.workers.readers.objects import NOT_AN_OBJECT
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.plan import Plan, plan_of
 
@@ -84,7 +85,9 @@ class Left:
 
 
 def text_of_malformed(errors: list[RowError]) -> str | None:
-    return next((error.data for error in errors if error.code == Code.MALFORMED and error.path is None), None)
+    """What a row was that was no record, or no object."""
+    is_of_row = (error for error in errors if error.path is None)
+    return next((one.data for one in is_of_row if one.code == Code.MALFORMED or one.message == NOT_AN_OBJECT), None)
 
 
 def shape_of(stored: Input) -> Shape:

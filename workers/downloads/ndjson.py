@@ -1,17 +1,20 @@
 """The rows that an input left -> objects, one a line, with bulkql_row and bulkql_errors.
 
-A line that was no JSON object comes as an object that gives nothing but bulkql_line, its text.
+A line that was no JSON object comes as an object that gives nothing but bulkql_line, its text. The text of a cell for
+which JSON has no value stands in bulkql_cells.
 """
 
 from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from bulkql.workers.columns.cells import BareText
 from bulkql.workers.downloads import texts
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, sent_columns, shape_of
 from bulkql.workers.errors import Code, RowError
@@ -24,10 +27,25 @@ from bulkql.workers.readers.options import FileFormat
 def left_as_ndjson(stored: Input) -> Pieces:
     """The rows that an input left."""
     shape = shape_of(stored)
-    if shape.options.format == FileFormat.NDJSON and shape.options.encoding == "utf-8-sig":
+    encoding = codecs.lookup(shape.options.encoding).name
+    is_ndjson = shape.options.format == FileFormat.NDJSON
+    if is_ndjson and encoding == "utf-8-sig":
         yield codecs.BOM_UTF8
+    # Most encodings of CSV have ASCII in them, and others are told by themselves.
+    encoder = codecs.getincrementalencoder(encoding if is_ndjson else "ascii")()
     for left in left_rows(stored, shape):
-        yield msgspec.json.Encoder().encode_lines(objects(left, shape))
+        lines = msgspec.json.Encoder().encode_lines(objects(left, shape))
+        # Sent again with the same options, it is read in the encoding that they name.
+        yield lines if encoding in UTF8 else encoder.encode(NO_ASCII.sub(escaped, lines.decode()))
+
+
+UTF8 = ("utf-8", "utf-8-sig")
+NO_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def escaped(found: re.Match[str]) -> str:
+    """A character as JSON has it in ASCII."""
+    return json.dumps(found[0])[1:-1]
 
 
 def objects(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:
@@ -41,8 +59,10 @@ def objects(left: Left, shape: Shape) -> Iterator[dict[str, Any]]:
     rows = zip(left.indexes, unknown_in(left, shape), left.malformed(), strict=True)
     for place, (index, unknown, line) in enumerate(rows):
         given = {name: column[place] for name, column in zip(names, columns, strict=True) if column[place] is not ...}
+        bare = {name: str(given.pop(name)) for name, one in [*given.items()] if isinstance(one, BareText)}
         yield {
             **nested({**unknown, **given}, shape.plan.by_names),
+            **({returned.CELLS: bare} if bare else {}),
             returned.ROW: index,
             returned.ERRORS: reasons.get(index, []),
             **({returned.LINE: line} if line is not None else {}),

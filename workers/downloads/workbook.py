@@ -47,6 +47,13 @@ class Styles:
         return self.book.add_format({"bold": True, "bg_color": color, "bottom": 1, "num_format": AS_TEXT})
 
 
+class AllDigits(float):
+    """A number that is written with all of its digits. XlsxWriter formats numbers, with 16; some floats have 17."""
+
+    def __format__(self, spec: str) -> str:
+        return repr(float(self))
+
+
 def workbook(write: Callable[[Any, Styles], None]) -> Pieces:
     """The bytes of what `write` makes of an empty workbook."""
     with Scratch() as directory:
@@ -84,7 +91,7 @@ def write_cell(sheet: Any, row: int, place: int, text: str, form: str, styles: S
     if isinstance(value, bool):
         sheet.write_boolean(row, place, value, style)
     elif isinstance(value, float):
-        sheet.write_number(row, place, value, style)
+        sheet.write_number(row, place, AllDigits(value), style)
     elif isinstance(value, date):
         sheet.write_datetime(row, place, value, style)
     else:

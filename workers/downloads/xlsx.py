@@ -1,24 +1,30 @@
 """The rows that an input left -> a workbook, the guilty cells marked, each with a comment that says why.
 
 Mended, it can be sent again as it is: bulkql's own columns are passed over. What a cell cannot hold is #N/A there, and
-refused until it is mended. An empty text is an empty cell, which is a missing one when it is read.
+refused until it is mended. What is said by an empty cell that is no missing one, such as an empty text, stands in
+bulkql_empty.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from bulkql.workers.columns.cells import MARK, NULL
 from bulkql.workers.downloads.csv import Layout, layout_of, layout_texts, surplus_cells
 from bulkql.workers.downloads.failed_rows import Left, Pieces, Shape, left_rows, shape_of
 from bulkql.workers.downloads.workbook import AS_TEXT, NUMBER, Styles, format_of_column, workbook, write_cell
 from bulkql.workers.models import Input
 from bulkql.workers.readers import returned
+from bulkql.workers.readers.options import EmptyCells
 
 #: Comments of a workbook, which spreadsheets hold in memory. Cells beyond them are marked; bulkql_message says why.
 COMMENTS = 5_000
+#: Names that Excel allows.
+NAME_OF_SHEET = re.compile(r"(?!')[^\[\]:*?/\\]{1,31}(?<!')")
 #: Characters that a column is wide.
 WIDTH, MESSAGE_WIDTH = 16, 60
 
@@ -31,15 +37,34 @@ def as_xlsx(stored: Input) -> Pieces:
 def write_left(stored: Input, book: Any, styles: Styles) -> None:
     """One sheet: what was sent, and beside it why it was left."""
     shape = shape_of(stored)
-    layout = layout_of(stored, shape)
+    layout = layout_of(stored, shape, lost_in_workbooks(shape))
     # Cells of a workbook are texts by their kind: none needs a guard.
     layout = replace(layout, own=[name for name in layout.own if name != returned.GUARDED])
-    sheet = LeftSheet(book.add_worksheet("failed"), styles, [form_of(name, shape) for name in layout.columns], COMMENTS)
+    forms = [form_of(name, shape) for name in layout.columns]
+    sheet = LeftSheet(
+        book.add_worksheet(name_of_sheet(shape)), styles, forms, COMMENTS, (shape.options.header_row or 1) - 1
+    )
     sheet.begin(layout)
     for left in left_rows(stored, shape):
         why = guilty_cells(left, layout, shape)
         for index, cells in zip(left.indexes, rows_of_cells(left, layout, shape), strict=True):
             sheet.write(cells, why.get(index, {}))
+
+
+def name_of_sheet(shape: Shape) -> str:
+    """The sheet that the sender's options name, where XLSX has such names."""
+    name = (shape.options.sheet or "").strip()
+    return name if NAME_OF_SHEET.fullmatch(name) else "failed"
+
+
+def lost_in_workbooks(shape: Shape) -> frozenset[str | None]:
+    """Cells that look empty, and are not: an empty text, of any column, and a null that has no text of its own."""
+    if shape.options.empty_cells == EmptyCells.NULL:
+        return frozenset({*EMPTY_TEXTS, None})
+    return frozenset(EMPTY_TEXTS if any(shape.options.null_values[:1]) else {*EMPTY_TEXTS, NULL})
+
+
+EMPTY_TEXTS = ("", f'{MARK}""')
 
 
 @dataclass(slots=True)
@@ -51,7 +76,8 @@ class LeftSheet:
     #: The formats of the sender's columns.
     forms: list[str]
     comments: int
-    row: int = 0
+    #: First the header's, from 0.
+    row: int
 
     def begin(self, layout: Layout) -> None:
         """The header, which stays in sight."""
@@ -60,9 +86,9 @@ class LeftSheet:
             self.sheet.set_column(place, place, WIDTH, self.styles.of(form))
         message = count + layout.own.index(returned.MESSAGE)
         self.sheet.set_column(message, message, MESSAGE_WIDTH)
-        self.sheet.freeze_panes(1, 0)
-        self.sheet.write_row(0, 0, layout.titles, self.styles.header())
-        self.sheet.write_row(0, count, layout.own, self.styles.header("#FFC7CE"))
+        self.sheet.freeze_panes(self.row + 1, 0)
+        self.sheet.write_row(self.row, 0, layout.titles, self.styles.header())
+        self.sheet.write_row(self.row, count, layout.own, self.styles.header("#FFC7CE"))
 
     def write(self, cells: list[str | None], why: dict[int, str]) -> None:
         """A row, and what is wrong with which of its cells."""

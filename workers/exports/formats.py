@@ -47,7 +47,8 @@ def csv_pieces(job: Job, has_formulas: bool) -> Iterator[bytes]:
         for frame in job.frames():
             safe = frame.select(neutralised(pl.all()))
             is_guarded = is_guarded or not safe.equals(frame)
-            safe.write_csv(body, include_header=False)
+            # A text of blanks, alone on its line, would be none.
+            safe.write_csv(body, include_header=False, quote_style="non_numeric" if safe.width == 1 else "necessary")
         body.seek(0)
         yield csv_header([*names, GUARDED] if is_guarded else names)
         if not is_guarded:

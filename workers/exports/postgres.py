@@ -107,7 +107,9 @@ class CopyQuery:
             texts.append(text)
         texts += (["NULL"] if is_guarded else []) + (["1"] if mark else [])
         inner, its_params = self._inner(self.rows)
-        statement = f"COPY (SELECT {', '.join(texts)} FROM {inner}) TO STDOUT (FORMAT csv)"  # noqa: S608
+        # A text of blanks, alone on its line, would be none.
+        quoted = ", FORCE_QUOTE *" if len(texts) == 1 and may_be_run(self.fields[0]) else ""
+        statement = f"COPY (SELECT {', '.join(texts)} FROM {inner}) TO STDOUT (FORMAT csv{quoted})"  # noqa: S608
         yield from copied_out(self.alias, statement, (*lead, *its_params))
 
     def _inner(self, rows: QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:

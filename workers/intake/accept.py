@@ -210,7 +210,8 @@ def store_file(
     with uploads.open_upload(upload) as file:
         beginning = files.FileStart(file, options)
         plan = plan_of_file_request(operation, item, options, beginning)
-        beginning.check(plan)
+        # Whether nothing may be all that there is, is for the guard to say.
+        beginning.check(plan, may_be_empty=item.guard is not None)
         header, options = beginning.header(plan), beginning.options
         check_allowed_columns(plan, header or [])
     file_options = options.as_json()

@@ -63,9 +63,9 @@ class CsvBeginning:
     def _unguarded(self, plan: Plan) -> tuple[list[str], bool]:
         return unguarded_header(self._header, {*plan.names, *map(str.strip, self._options.columns)})
 
-    def check(self, plan: Plan) -> None:
-        """Are these the resource's columns, and is there a row? Raises BadInput."""
-        if next(self.frames(plan), None) is None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
+        """Are these the resource's columns, and is there a row, unless there need be none? Raises BadInput."""
+        if next(self.frames(plan), None) is None and not may_be_empty:
             raise BadInput("The file has no rows.")
 
     def frames(self, plan: Plan) -> Iterator[pl.DataFrame]:
@@ -104,7 +104,7 @@ class CsvBeginning:
                 reason = broken.reason.format(line=f"{self._line:,}")
                 raise UnreadableFile(f"Line {self._line} is not CSV: {reason}") from None
             except Incomplete:
-                check_record(len(self._buffer), self._line)
+                check_record(self._buffer, self._line, self.delimiter)
                 self._buffer += self._pieces.take()
             else:
                 return cells

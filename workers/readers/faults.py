@@ -1,4 +1,4 @@
-"""A workbook's XML -> the cells of a sheet that have no value to read: errors, and formulas that nobody has computed.
+"""A workbook -> the cells of a sheet that have no value to read: errors, and formulas that nobody has computed.
 
 Calamine gives such cells as empty ones, and what a row has empty it does not give: it would take its default. The XML
 is looked through in pieces, for the marks of such cells alone.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
-from html import unescape
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from xml.etree import ElementTree
@@ -37,25 +37,29 @@ ERROR = re.compile(CELL + rb"(?:" + FORMULA + rb")?+\s*+(?:<(?:\w++:)?v>(?P<show
 UNCOMPUTED = re.compile(CELL + FORMULA + rb"(?:<(?:\w++:)?v(?:\s*+/>|>\s*+</(?:\w++:)?v>))?+\s*+</(?:\w++:)?c>")
 KIND = re.compile(rb"""\bt=["'](\w+)["']""")
 PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
-#: In ODS: where a table begins, and the mark of a cell with an error.
-TABLE_OR_ERROR = re.compile(rb"""<table:table\s(?:[^<>]*?\s)??table:name="([^"<>]*+)"|calcext:value-type="error\"""")
 
 
-def faults_of(path: Path, sheet: str) -> Faults:
-    """The cells of a sheet that cannot be read; raises UnreadableFile where the file does not say which they are."""
+def faults_of(path: Path, sheet: str, of_ods: Iterable[tuple[int, int, str]]) -> Faults:
+    """The cells of a sheet that cannot be read; raises UnreadableFile where the file does not say which they are.
+
+    Those of ODS have no names, and were counted by its decoder (decoding/opendocument.py).
+    """
+    found: Faults = {}
+    for some in chain(in_sheet(path, sheet), ({(row, column): shown} for row, column, shown in of_ods)):
+        found |= some
+        if len(found) > MOST_FAULTS:
+            raise UnreadableFile(
+                f"The sheet {sheet!r} has more than {MOST_FAULTS:,} cells with errors, or with formulas that were "
+                f"never computed; mend them, or open the file in a spreadsheet and save it."
+            )
+    return found
+
+
+def in_sheet(path: Path, sheet: str) -> Iterator[Faults]:
+    """What is found in the pieces of a sheet of XLSX."""
     with zipfile.ZipFile(path) as archive:
-        if "content.xml" in archive.namelist():
-            check_ods(archive, sheet)
-            return {}
-        found: Faults = {}
-        for piece in pieces(archive, part_of(archive, sheet)):
-            found |= in_piece(piece)
-            if len(found) > MOST_FAULTS:
-                raise UnreadableFile(
-                    f"The sheet {sheet!r} has more than {MOST_FAULTS:,} cells with errors, or with formulas that were "
-                    f"never computed; mend them, or open the file in a spreadsheet and save it."
-                )
-        return found
+        if "content.xml" not in archive.namelist():
+            yield from map(in_piece, pieces(archive, part_of(archive, sheet)))
 
 
 def in_piece(piece: bytes) -> Faults:
@@ -122,17 +126,3 @@ def xml_of(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     with archive.open(name) as part:
         # Small, and of a file that calamine has read already; expat expands no entities without end.
         return ElementTree.fromstring(part.read(PART_BYTES))  # noqa: S314
-
-
-def check_ods(archive: zipfile.ZipFile, sheet: str) -> None:
-    """Cells of ODS have no names, so one with an error cannot be told; raises UnreadableFile."""
-    table = b""
-    for piece in pieces(archive, "content.xml"):
-        for found in TABLE_OR_ERROR.finditer(piece):
-            if found[1] is not None:
-                table = found[1]
-            elif unescape(table.decode(errors="replace")) == sheet:
-                raise UnreadableFile(
-                    f"The sheet {sheet!r} has cells with errors, such as #N/A; mend them, or save it as .xlsx, "
-                    f"whose rows are told one by one."
-                )

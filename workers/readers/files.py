@@ -22,7 +22,7 @@ from bulkql.workers.readers.options import (
 )
 from bulkql.workers.readers.text.compression import decompressed
 from bulkql.workers.readers.text.decoding import HEAD_BYTES, check_encoding, encoding_of
-from bulkql.workers.readers.text.signs import check_signs, format_by_signs
+from bulkql.workers.readers.text.signs import check_signs, check_unknown, format_by_signs
 from bulkql.workers.resources.plan import Plan
 
 READERS: dict[FileFormat, Callable[[IO[bytes], Plan, FileOptions], Iterator[pl.DataFrame]]] = {
@@ -75,15 +75,15 @@ class FileStart:
         found = self._found.names()
         return {*found, *(to for name, to in self.options.columns.items() if name in found)}
 
-    def check(self, plan: Plan) -> None:
-        """Is it what it claims to be, and whose columns are these? Raises BadInput."""
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
+        """Is it what it claims to be, and whose columns are these? Raises BadInput, also where it has no rows."""
         wrong = sorted(set(self.options.columns.values()) - plan.all_columns.keys())
         if wrong:
             has = [*plan.columns, *plan.lists]
             raise BadInput(
                 f"`columns` maps to {', '.join(wrong)}{like(wrong[0], has)}; {plan.resource.name} has {', '.join(has)}."
             )
-        self._found.check(plan)
+        self._found.check(plan, may_be_empty=may_be_empty)
 
     def header(self, plan: Plan) -> list[tuple[str, str | None]] | None:
         """What a checked file calls its columns, each with its field; None where only its reader will see them."""
@@ -102,6 +102,7 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
     file.seek(0)
     if (found := format_by_signs(head)) is not None:
         return found
+    check_unknown(head)
     line = head.partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
     raise BadInput(
         f"The name {name} tells no format, and neither does the file, which begins with {line!r}; "

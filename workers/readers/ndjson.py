@@ -177,7 +177,7 @@ class NdjsonBeginning:
         """The names in the first row, where {"accountBy": {"name": "Cash"}} is accountBy.name."""
         return list(flattened(plan, 0, self._first, {})) if self._first is not None else []
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Is this such a file, and has it the resource's fields? Raises BadInput."""
         if self._first is None:
             raise UnreadableFile(self._refusal)

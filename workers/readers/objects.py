@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-import msgspec
 import polars as pl
 
-from bulkql.workers.columns.cells import cells
+from bulkql.workers.columns.cells import cells, exact_json
 from bulkql.workers.columns.column import Column, graphql_name
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import Code, RowError
@@ -18,6 +16,8 @@ from bulkql.workers.frames import INTAKE_ERRORS, OTHERS, errors_to_json
 from bulkql.workers.readers.bounds import QUOTED
 from bulkql.workers.readers.listed import TYPENAME, as_written
 from bulkql.workers.resources.plan import Plan
+
+NOT_AN_OBJECT = "A row is an object of fields and values."
 
 
 def raw_frame(
@@ -68,14 +68,6 @@ def left_out(rows: Sequence[dict[str, Any]], unknown: dict[str, str]) -> pl.Seri
     return pl.Series(OTHERS, [exact_json(one) if one else None for one in found], dtype=pl.String)
 
 
-def exact_json(value: Any) -> str:
-    """JSON with the digits that numbers came with."""
-    try:
-        return msgspec.json.encode(value, enc_hook=lambda number: msgspec.Raw(number.text.encode())).decode()
-    except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, an integer of more than 64 bits
-        return json.dumps(value)
-
-
 def values_under(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
     try:
         return list(map(itemgetter(key), rows))
@@ -93,7 +85,7 @@ def merged(
         values.append(row[given[0]] if given else ...)
         if len(given) > 1:
             message = f"The row gives this field twice, as {' and as '.join(given)}."
-            shown = json.dumps([row[key] for key in given])
+            shown = exact_json([row[key] for key in given])
             errors.setdefault(index, []).append(RowError(column.graphql_name, Code.INVALID, message, shown))
     return values
 
@@ -101,7 +93,7 @@ def merged(
 def not_an_object(index: int, row: Any, errors: dict[int, list[RowError]]) -> dict[str, Any]:
     """A row that is no object gives nothing, and has one error of its own."""
     if index not in errors:
-        errors[index] = [RowError(None, Code.INVALID, "A row is an object of fields and values.", json.dumps(row))]
+        errors[index] = [RowError(None, Code.INVALID, NOT_AN_OBJECT, exact_json(row))]
     return {}
 
 
@@ -119,7 +111,7 @@ def flattened(plan: Plan, index: int, row: dict[str, Any], errors: dict[int, lis
             flat.setdefault(in_graphql(key).removesuffix("By"), None)
         else:
             message = "An object with the fields of one of its keys is expected here."
-            errors.setdefault(index, []).append(RowError(in_graphql(key), Code.INVALID, message, json.dumps(value)))
+            errors.setdefault(index, []).append(RowError(in_graphql(key), Code.INVALID, message, exact_json(value)))
     return flat
 
 
@@ -145,7 +137,7 @@ def find_unknown(
                     unknown[key],
                     Code.UNKNOWN_FIELD,
                     f"{plan.resource.name} has no field {unknown[key][:QUOTED]}; it has {known}.",
-                    json.dumps(row[key]),
+                    exact_json(row[key]),
                 )
                 for key in told
             )
@@ -156,4 +148,4 @@ def find_unknown(
 def more_unknown(plan: Plan, fields: dict[str, Any]) -> RowError:
     """The unknown fields of a row that are not told one by one: their messages would take many times what was sent."""
     message = f"{plan.resource.name} has none of {len(fields):,} more of this row's fields either."
-    return RowError(None, Code.UNKNOWN_FIELD, message, json.dumps(fields))
+    return RowError(None, Code.UNKNOWN_FIELD, message, exact_json(fields))

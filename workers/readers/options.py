@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from bulkql.workers.columns.cells import NULL
+from bulkql.workers.columns.cells import ABSENT, NULL
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.errors import BadInput, NoKnownColumn
 from bulkql.workers.readers import returned
@@ -158,6 +158,7 @@ def with_nulls(cells: pl.Expr, options: FileOptions) -> pl.Expr:
         cells = pl.when(cells.is_in(options.null_values)).then(pl.lit(NULL)).otherwise(cells)
     if options.empty_cells == EmptyCells.NULL:
         cells = cells.fill_null(NULL)
+        cells = pl.when(cells != ABSENT).then(cells)
     return cells
 
 

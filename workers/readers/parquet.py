@@ -61,7 +61,7 @@ class ParquetBeginning:
     def header(self, plan: Plan) -> None:
         """The file's reader will see it."""
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Every Parquet file begins with the same four bytes; raises UnreadableFile."""
         self._file.seek(0)
         if self._file.read(4) != b"PAR1":
@@ -141,8 +141,6 @@ def moments(values: pl.Expr, dtype: pl.Date | pl.Datetime | pl.Time, column: Col
 def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
     """Values as CSV would give them."""
     if isinstance(dtype, pl.Datetime):
-        # pandas writes nanoseconds, which databases do not have.
-        values = values.dt.cast_time_unit("us")
         if dtype.time_zone is None or column.dtype == pl.Date:  # a date is midnight where it was written
             return values.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
         return values.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
@@ -200,7 +198,43 @@ def nested_as_json(values: pl.Series) -> pl.Series:
         found = values.to_list()
     except UNKNOWN_TO_PYTHON:
         return pl.Series([nested_text_at(values, place) for place in range(len(values))], dtype=pl.String)
-    return pl.Series([nested_text(value) for value in found], dtype=pl.String)
+    if (counted := in_nanoseconds(values.dtype)) == values.dtype:
+        return pl.Series([nested_text(value) for value in found], dtype=pl.String)
+    numbers = values.cast(counted).to_list()
+    texts = [
+        nested_text(one) if is_exact(count, values.dtype) else FINER for one, count in zip(found, numbers, strict=True)
+    ]
+    return pl.Series(texts, dtype=pl.String)
+
+
+#: The cell of a list or a struct with a moment of which Python would cut digits off: an error of its row.
+FINER = f'{MARK}{{"unreadable": "a moment or a duration that is finer than a microsecond"}}'
+
+
+def in_nanoseconds(dtype: Any) -> Any:
+    """A nested type that has numbers where it has moments that are counted in nanoseconds."""
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: in_nanoseconds(field.dtype) for field in dtype.fields})
+    if isinstance(dtype, pl.List):
+        return pl.List(in_nanoseconds(dtype.inner))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(in_nanoseconds(dtype.inner), dtype.size)
+    return pl.Int64() if counts_nanoseconds(dtype) else dtype
+
+
+def counts_nanoseconds(dtype: Any) -> bool:
+    return bool(dtype == pl.Time) or getattr(dtype, "time_unit", None) == "ns"
+
+
+def is_exact(value: Any, dtype: Any) -> bool:
+    """Whether Python has all that a value says, whose moments are numbers here."""
+    if value is None:
+        return True
+    if isinstance(dtype, pl.Struct):
+        return all(is_exact(value[field.name], field.dtype) for field in dtype.fields)
+    if isinstance(dtype, pl.List | pl.Array):
+        return all(is_exact(one, dtype.inner) for one in value)
+    return not counts_nanoseconds(dtype) or value % 1_000 == 0
 
 
 def nested_text_at(values: pl.Series, place: int) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from bulkql.workers.columns.cells import ABSENT, NULL, BareText
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json
 from bulkql.workers.readers.formulas import GUARD, without_guard
@@ -18,6 +19,13 @@ PATH = "bulkql_path"
 MESSAGE = "bulkql_message"
 #: The text of a record that could not be read as a row; there only where some could not.
 LINE = "bulkql_line"
+#: In CSV and workbooks, what empty cells of the row say, by the names of their columns: {"note": null, "text": ""}. An
+#: empty cell alone says nothing, and in a workbook an empty text is one. Where an empty cell is null, false says that
+#: the row does not give it.
+EMPTY = "bulkql_empty"
+#: In NDJSON, an object of the texts of cells that JSON has no value for, such as broken JSON: as long as the row does
+#: not give their fields, they are its cells.
+CELLS = "bulkql_cells"
 #: What NDJSON has for code, path and message.
 ERRORS = "bulkql_errors"
 
@@ -28,7 +36,7 @@ UNMENDED = "__unmended"
 GUARDED = GUARD
 #: The columns behind those of the sender in CSV.
 COLUMNS = (ROW, CODE, PATH, MESSAGE)
-NAMES = frozenset({GUARDED, *COLUMNS, LINE, ERRORS})
+NAMES = frozenset({GUARDED, *COLUMNS, EMPTY, LINE, CELLS, ERRORS})
 #: The code of a row that was not written because the operation came to no good end.
 SKIPPED = "SKIPPED"
 
@@ -39,14 +47,49 @@ def is_returned(header: Iterable[str]) -> bool:
 
 
 def without_own(rows: Iterable[Any], errors: dict[int, list[RowError]]) -> None:
-    """Take our own keys out of rows; one that gives no more than the text of a broken line is broken still."""
+    """Take our own keys out of rows; one that gives no more than the text of a broken line is broken still.
+
+    So is a cell whose text is given alone.
+    """
     for place, row in enumerate(rows):
         own = NAMES.intersection(row) if isinstance(row, dict) else ()
         text = row.get(LINE) if own else None
+        texts = row.get(CELLS) if own else None
         for name in own:
             del row[name]
+        if isinstance(texts, dict):
+            row.update({name: BareText(one) for name, one in texts.items() if name not in row and isinstance(one, str)})
         if text and not row:
             errors.setdefault(place, []).append(still_malformed(text if isinstance(text, str) else json.dumps(text)))
+
+
+def with_empty(frame: pl.DataFrame, said: str, places: dict[str, str]) -> pl.DataFrame:
+    """A frame of cells, with what the column `said` tells of those that are empty; a cell that was filled in counts.
+
+    `places` are the columns of the frame by what the file calls them.
+    """
+    texts = frame[said].to_list()
+    meant = {text: meant_by(text) for text in set(texts) if text}
+    names = {name for one in meant.values() for name in one if name in places}
+    cells = (
+        pl.coalesce(pl.col(places[name]), pl.Series([meant.get(text, {}).get(name) for text in texts], dtype=pl.String))
+        for name in sorted(names)
+    )
+    return frame.with_columns(one.alias(places[name]) for name, one in zip(sorted(names), cells, strict=True))
+
+
+def meant_by(text: str) -> dict[str, str]:
+    """The cells that are meant, by the names of their columns."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    given = found.items() if isinstance(found, dict) else ()
+    return {name: CELLS_SAID[json.dumps(value)] for name, value in given if json.dumps(value) in CELLS_SAID}
+
+
+#: What the values of bulkql_empty stand for.
+CELLS_SAID = {"null": NULL, '""': "", "false": ABSENT}
 
 
 def with_unmended(frame: pl.DataFrame) -> pl.DataFrame:

@@ -18,11 +18,10 @@ from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
-from bulkql.workers.readers import returned
+from bulkql.workers.readers import faults, returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
-from bulkql.workers.readers.faults import Faults, faults_of
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
@@ -53,15 +52,17 @@ class Header:
     line: int
     #: "" for a column that has none.
     names: list[str]
+    #: Of ODS: row, column, and what is shown by each cell without a value.
+    faults: list[tuple[int, int, str]]
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the rows below the header; empty rows are none. Raises UnreadableFile."""
     with opened_workbook(file, options) as (path, decoding, header):
         fields = places_of(plan, header, options)
-        faults = broken_cells(path, header)
+        without_value = broken_cells(path, header)
         kinds = list(kinds_of(plan, header, fields, options))
-        broken = Broken.of(faults, plan, fields, header)
+        broken = Broken.of(without_value, plan, fields, header)
         for data in decoding.streams({"kinds": kinds, "lines": sorted(broken.errors)}):
             yield cells_in_frame(pl.read_ipc_stream(io.BytesIO(data)), plan, fields, options, broken, header)
 
@@ -80,7 +81,7 @@ class WorkbookBeginning:
     def header(self, plan: Plan) -> None:
         """The file's reader will see it."""
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Workbooks are ZIP archives; raises UnreadableFile."""
         self._file.seek(0)
         if self._file.read(4) != b"PK\x03\x04":
@@ -99,6 +100,7 @@ def opened_workbook(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Pat
             "header_row": options.header_row,
             "memory_bytes": limits().workbook_memory_bytes,
             "frame_bytes": FRAME_BYTES,
+            "most_faults": faults.MOST_FAULTS,
         }
         module, memory_bytes = workbook_process.__file__, limits().workbook_memory_bytes
         with Decoder(module, memory_bytes, arguments, workbook_refusal) as decoding:
@@ -129,7 +131,9 @@ def places_of(plan: Plan, header: Header, options: FileOptions) -> list[str | No
 def kinds_of(plan: Plan, header: Header, fields: list[str | None], options: FileOptions) -> Iterator[str | None]:
     """What the values of each column are written as; None for those without a name, and for bulkql's own."""
     for name, field in zip(header.names, fields, strict=True):
-        if field is not None:
+        if name == returned.EMPTY:
+            yield TEXT
+        elif field is not None:
             yield kind_of_values(plan.all_columns[field], options)
         else:
             yield IGNORED_KIND if name and name not in returned.NAMES else None
@@ -142,10 +146,10 @@ def kind_of_values(column: Column, options: FileOptions) -> str:
     return f"marked {kind}" if column.is_number and options.spelling.decimal is not None else kind
 
 
-def broken_cells(path: Path, header: Header) -> Faults:
+def broken_cells(path: Path, header: Header) -> faults.Faults:
     """The cells below the header that have no value to read; raises UnreadableFile."""
     try:
-        found = faults_of(path, header.sheet)
+        found = faults.faults_of(path, header.sheet, header.faults)
     except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
         raise UnreadableFile(f"The workbook is damaged: {error}.") from error
     width = range(header.left, header.left + len(header.names))
@@ -161,9 +165,9 @@ class Broken:
     shown: dict[int, dict[int, str]]
 
     @classmethod
-    def of(cls, faults: Faults, plan: Plan, fields: list[str | None], header: Header) -> Broken:
+    def of(cls, without_value: faults.Faults, plan: Plan, fields: list[str | None], header: Header) -> Broken:
         found = cls({}, {})
-        for (line, column), shown in sorted(faults.items()):
+        for (line, column), shown in sorted(without_value.items()):
             field = fields[column - header.left]
             if field is not None:
                 error = broken_cell(line, column, plan.all_columns[field], shown)
@@ -192,6 +196,9 @@ def cells_in_frame(
 ) -> pl.DataFrame:
     """The texts of a frame as cells, and what is wrong with its rows."""
     errors = faults_as_json(frame, plan, fields, broken)
+    places = {name: str(place) for place, name in enumerate(header.names) if str(place) in frame.columns}
+    if (said := places.pop(returned.EMPTY, None)) is not None:
+        frame = returned.with_empty(frame, said, places).drop(said)
     present = frozenset(frame.columns)
     cells = (
         with_nulls(with_shown(pl.col(str(place)), broken.shown.get(place, {})), options).alias(
@@ -200,14 +207,15 @@ def cells_in_frame(
         for place, (name, field) in enumerate(zip(header.names, fields, strict=True))
         if str(place) in present
     )
-    return frame.select(*cells, *([pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []))
+    told = [pl.Series(INTAKE_ERRORS, errors, dtype=pl.String)] if any(errors) else []
+    return frame.select(*cells, pl.col(LINE), *told)
 
 
 def with_shown(cell: pl.Expr, shown: dict[int, str]) -> pl.Expr:
     """A column's cells with what broken ones show."""
     if not shown:
         return cell
-    return cell.fill_null((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String))
+    return pl.coalesce((pl.col(LINE) - 1).replace_strict(shown, default=None, return_dtype=pl.String), cell)
 
 
 def faults_as_json(frame: pl.DataFrame, plan: Plan, fields: list[str | None], broken: Broken) -> list[str | None]:

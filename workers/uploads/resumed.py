@@ -36,14 +36,25 @@ def offset_of(upload: Upload) -> int:
 
 
 def announce_size(upload: Upload, size: int) -> None:
-    """How large an upload is going to be that was created without saying so; raises LimitExceeded, BadInput."""
+    """How large an upload is going to be that was created without saying so.
+
+    Raises LimitExceeded, BadInput also where more bytes are stored, and Expired.
+    """
     if upload.size is not None and upload.size != size:
         raise BadInput(f"The upload was announced with {upload.size:,} bytes; it cannot have {size:,}.")
     check_size(size)
     if upload.size is None and upload.created_by is not None:
         quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], size)
-        upload.size = size
-        upload.save(update_fields=["size"])
+        with transaction.atomic():
+            # No bytes are stored between the look at them and the promise.
+            Upload.objects.select_for_update().filter(pk=upload.pk).first()
+            if (stored := offset_of(upload)) > size:
+                raise BadInput(
+                    f"{stored:,} bytes of this upload are stored, and Upload-Length is {size:,}; give the size of the "
+                    f"whole file, or begin another upload."
+                )
+            upload.size = size
+            upload.save(update_fields=["size"])
 
 
 def check_size(size: int) -> None:

@@ -1,8 +1,9 @@
 """A sheet of a workbook (XLSX, ODS) -> Arrow streams of texts; run by process.py, which bounds its memory.
 
-First H and {sheet, left, line, names} as JSON: the sheet's name, the place of its first column, the header's row, and
-the names in it, "" for columns without one. Then, once a line of JSON has told the kind of each column's values (null
-for one to leave out) and which empty rows are some all the same, F and an Arrow stream for each frame, and Z.
+First H and {sheet, left, line, names, faults} as JSON: the sheet's name, the place of its first column, the header's
+row, the names in it, "" for columns without one, and what opendocument.py finds. Then, once a line of JSON has told the
+kind of each column's values (null for one to leave out) and which empty rows are some all the same, F and an Arrow
+stream for each frame, and Z.
 A frame has a column for each that is wanted, called by its place in the header; LINE, the row of the sheet; and
 FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message, what the cell shows], ...].
 """
@@ -10,12 +11,14 @@ FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message,
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 LINE = "__line"
@@ -52,17 +55,20 @@ class Unsuitable(Exception):
 
 
 def messages(
-    path: str, sheet: str | None, header_row: int | None, memory_bytes: int, frame_bytes: int
+    path: str, sheet: str | None, header_row: int | None, memory_bytes: int, frame_bytes: int, most_faults: int
 ) -> Iterator[tuple[bytes, Any]]:
     """The header; and the rows of the columns that are wanted."""
     # Its kind is looked at first: calamine would try all that it knows.
     check_workbook(path, memory_bytes)
     from python_calamine import CalamineWorkbook
 
-    workbook = CalamineWorkbook.from_path(path)
+    # Neither this module nor its neighbour is imported: both are read by their paths.
+    of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if path.endswith(".ods") else None
+    workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
     found = Sheet(workbook.get_sheet_by_name(name), name, header_row)
-    yield b"H", json.dumps(found.header()).encode()
+    faults = list(islice(of_ods["faults"](path, name), most_faults + 1)) if of_ods is not None else []
+    yield b"H", json.dumps({**found.header(), "faults": faults}).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
         for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):

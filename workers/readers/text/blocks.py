@@ -16,7 +16,16 @@ from bulkql.workers.readers.formulas import restored
 from bulkql.workers.readers.options import FileOptions, ShortRecords, UnknownColumns, with_nulls
 from bulkql.workers.readers.text.decoding import BOM
 from bulkql.workers.readers.text.pieces import Pieces
-from bulkql.workers.readers.text.strict import Malformed, StrictReader, Walked, last_record_end, lines_in
+from bulkql.workers.readers.text.strict import (
+    UNCLOSED,
+    Malformed,
+    NotStrict,
+    StrictReader,
+    Walked,
+    cells_at,
+    last_record_end,
+    lines_in,
+)
 
 #: Cells that are decoded at a time. Two megabytes of short records have a million of them for each column that they
 #: leave out.
@@ -54,6 +63,9 @@ class Blocks:
         ]
         #: What records were before that could not be read.
         self._broken = [ignored(place, name) for place, (name, _) in enumerate(columns) if name == returned.LINE][:1]
+        #: What empty cells say.
+        self._empty = [ignored(place, name) for place, (name, _) in enumerate(columns) if name == returned.EMPTY][:1]
+        self._places = dict(zip(header, self._names, strict=True))
         self._guarded = self._names if is_guarded else []
         #: Columns without a name, which may have no values.
         self._nameless = [name for name, column in zip(self._names, header, strict=True) if not column]
@@ -77,7 +89,7 @@ class Blocks:
                 if not frame.is_empty():
                     yield frame.with_columns(newlines_as(b"\r")) if pieces.is_cr else frame
             buffer = buffer[taken:]
-            check_record(len(buffer), self._line)
+            check_record(buffer, self._line, self._reader.delimiter)
 
     def _frames_of(self, buffer: bytes, is_last: bool) -> Iterator[tuple[pl.DataFrame, int]]:
         """Raw frames of a buffer's whole records, each with its end."""
@@ -145,10 +157,11 @@ class Blocks:
         cells = cells.filter(~pl.all_horizontal(pl.exclude(own).is_null()))
         if self._guarded:
             cells = cells.with_columns(restored(pl.col(self._guarded)))
-        fields = {field: pl.col(field) for field in self._fields}
         if has_marks:
-            fields = {field: escaped_column(one) for field, one in fields.items()}
-        values = (with_nulls(one, self._options).alias(field) for field, one in fields.items())
+            cells = cells.with_columns(escaped_column(pl.col(field)).alias(field) for field in self._fields)
+        for said in self._empty:
+            cells = returned.with_empty(cells, said, self._places)
+        values = (with_nulls(pl.col(field), self._options).alias(field) for field in self._fields)
         broken = (pl.col(name).alias(returned.UNMENDED) for name in self._broken)
         return returned.with_unmended(
             cells.select(*values, *self._others, *own, *broken, *self._nameless_errors(cells))
@@ -181,14 +194,22 @@ def malformed_rows(found: list[Malformed]) -> pl.DataFrame:
     return pl.DataFrame([places, lines, pl.Series(INTAKE_ERRORS, texts, dtype=pl.String)])
 
 
-def check_record(size: int, line: int) -> None:
-    """Whether a record may be so long; raises UnreadableFile."""
+def check_record(record: bytes, line: int, delimiter: str) -> None:
+    """Whether a record, which goes on, may be so long; raises UnreadableFile."""
     most = limits().record_bytes
-    if size > most:
-        raise UnreadableFile(
-            f"The record at line {line} is longer than {most:,} bytes ({setting_name('record_bytes')}): "
-            f"is a quote never closed?"
-        )
+    if len(record) <= most:
+        return
+    setting = setting_name("record_bytes")
+    try:
+        cells_at(record, 0, delimiter, is_last=True)
+    except NotStrict as broken:
+        if broken.reason == UNCLOSED:
+            opened = line + record.count(b"\n", 0, broken.cell)
+            raise UnreadableFile(
+                f"The quote that opens a cell at line {opened:,} is not closed within {most:,} bytes ({setting}). "
+                f"Close it; or, if it is part of the text, put the cell in quotes and double it."
+            ) from None
+    raise UnreadableFile(f"The record at line {line:,} is longer than {most:,} bytes ({setting}).")
 
 
 def in_parts(block: bytes, columns: int) -> Iterator[bytes]:

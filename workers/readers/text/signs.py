@@ -17,6 +17,7 @@ SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"\xd0\xcf\x11\xe0", "This is an old Excel file (.xls); save the sheet as CSV."),
     (b"%PDF-", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
 )
+ZIP = b"PK\x03\x04"
 PARQUET = b"PAR1"
 #: An object with a key, or an array of them.
 JSON = re.compile(rb"\s*(?:\[\s*)?\{\s*(?:\"|\})")
@@ -28,9 +29,8 @@ def check_signs(head: bytes, file_format: FileFormat) -> None:
     """Raises UnreadableFile where a file that is read as CSV or NDJSON begins as something else."""
     if file_format not in (FileFormat.CSV, FileFormat.NDJSON):
         return
-    for sign, words in SIGNS:
-        if head.startswith(sign):
-            raise UnreadableFile(words)
+    if (words := words_of(head)) is not None:
+        raise UnreadableFile(words)
     text = head.removeprefix(b"\xef\xbb\xbf")
     found = None
     if head.startswith(PARQUET):
@@ -45,6 +45,20 @@ def check_signs(head: bytes, file_format: FileFormat) -> None:
         )
     if MARKUP.match(text):
         raise UnreadableFile(f"This is not a {NAMES[file_format]} file: it looks like HTML or XML.")
+
+
+def words_of(head: bytes) -> str | None:
+    """What a file certainly is that is no text, and what to do."""
+    return next((words for sign, words in SIGNS if head.startswith(sign)), None)
+
+
+def check_unknown(head: bytes) -> None:
+    """Raises UnreadableFile where a file whose name does not tell its format is none that is read as it stands."""
+    words = words_of(head)
+    if words is not None and head.startswith(ZIP):
+        words = f"{words[:-1]}; for a workbook, give `format: XLSX`."
+    if words is not None:
+        raise UnreadableFile(words)
 
 
 def format_by_signs(head: bytes) -> FileFormat | None:

@@ -22,6 +22,7 @@ QUOTE = ord('"')
 QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
 #: Bytes behind a broken record that are looked at to find its end.
 AHEAD_BYTES = 1024 * 1024
+BLANKS = (b" ", b"\t", b"\v", b"\f")
 BLANK = re.compile(rb"(?:\A|\n)[ \t\v\f]+\r?(?:\n|\Z)")
 QUOTES = re.compile(rb'"+')
 
@@ -73,14 +74,15 @@ class StrictReader:
 
     def is_plain(self, block: bytes) -> bool:
         """Whether all records of a block are strict, and none of them is short; wide ones are found by polars."""
-        if self.is_in_doubt:
+        # Where a line of blanks looks like a record, it is told from one by looking at it.
+        if self.is_in_doubt or ((self.needed == 1 or self.delimiter.isspace()) and has_blank_line(block)):
             return False
         if b'"' in block:
             return plain_pattern(self.delimiter, self.columns).fullmatch(block) is not None
         if block.count(b"\r") != block.count(b"\r\n"):
             return False
         if self.needed == 1 < self.columns:
-            return BLANK.search(block) is None
+            return True
         return block.count(self.delimiter.encode()) == (self.columns - 1) * lines_in(block)
 
     def walked(self, buffer: bytes, line: int, is_last: bool, most: int) -> Iterator[tuple[Walked, int]]:
@@ -137,7 +139,7 @@ class StrictReader:
         text = record.rstrip(b"\r\n")
         mark = self.delimiter.encode()
         count = text.count(mark) + 1
-        if not text or (not text.strip() and (count < self.columns or count == self.columns > 1)):
+        if not text.strip() and (not text or count <= self.columns):
             return b"", None
         if b"\r" in text:
             return b"", CARRIAGE_RETURN
@@ -162,6 +164,12 @@ class StrictReader:
 CARRIAGE_RETURN = "a carriage return stands in the middle of the line; quote cells that contain line breaks."
 UNCLOSED = "the quote that opens a cell at line {line} is never closed."
 UNDOUBLED = "text follows the quote that closes a cell; within a quoted cell, each quote is doubled."
+
+
+def has_blank_line(block: bytes) -> bool:
+    """Whether a block may have a line of nothing but blanks; those within quotes are found too."""
+    is_likely = block[:1] in BLANKS or any(b"\n" + one in block for one in BLANKS)
+    return is_likely and BLANK.search(block) is not None
 
 
 def lines_in_words(line: int, text: bytes) -> str:

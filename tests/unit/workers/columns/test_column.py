@@ -7,6 +7,7 @@ import re
 import uuid
 import warnings
 from decimal import Decimal
+from fractions import Fraction
 
 import polars as pl
 import pytest
@@ -145,6 +146,42 @@ def test_usual_texts_take_a_fast_path(name, text, value):
 
     assert taken
     assert all(one == (text, value) for one in taken)
+
+
+FRACTIONS = st.from_regex(r"[0-9]{1,12}", fullmatch=True)
+CLOCKS = st.from_regex(r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(clock=CLOCKS, digits=FRACTIONS, sign=st.sampled_from(".,"), offset=st.sampled_from(["", "Z", "+05:30"]))
+@pytest.mark.parametrize("name", ["animal.time", "animal.datetime", "animal.duration", "moment"])
+def test_no_moment_is_another_one_than_its_text_says(name, clock, digits, sign, offset):
+    form = {"animal.time": "{}", "animal.duration": "3 {}"}.get(name, f"2024-02-29T{{}}{offset}")
+    column = column_for(FIELDS[name])
+    usual, micros = (form.format(f"{clock}{rest}") for rest in ("", f".{digits[:6]}"))
+    text = form.format(f"{clock}{sign}{digits}")
+
+    assert slow(column, usual) is not ValidationError
+    assert slow(column, text) == (slow(column, micros) if not digits[6:].strip("0") else ValidationError)
+    assert fast(column, [text]) in ([], [(text, slow(column, micros))])
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    sign=st.sampled_from(["", "-", "+"]),
+    parts=st.lists(st.from_regex(r"[0-9]{1,2}([.,][0-9]{1,9})?", fullmatch=True), min_size=4, max_size=4),
+)
+def test_no_duration_of_iso_8601_is_another_one_than_its_text_says(sign, parts):
+    days, hours, minutes, seconds = parts
+    text = f"{sign}P{days}DT{hours}H{minutes}M{seconds}S"
+    units = (86_400, 3_600, 60, 1)
+    exact = sum(Fraction(part.replace(",", ".")) * unit for part, unit in zip(parts, units, strict=True))
+    micros = (-1 if sign == "-" else 1) * exact * 1_000_000
+
+    value = slow(column_for(FIELDS["animal.duration"]), text)
+
+    assert value is ValidationError or value // dt.timedelta(microseconds=1) == micros
+    assert (value is ValidationError) == (micros.denominator != 1)
 
 
 @pytest.mark.parametrize("name", ["no_digit", "any_case", "looks_ahead", "address_of_6", "text_of_4", "flag", "grumpy"])

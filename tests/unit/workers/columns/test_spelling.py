@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 import polars as pl
@@ -206,3 +207,26 @@ FILE = Spelling()
 )  # fmt: skip
 def test_a_refusal_tells_what_is_taken_and_which_option_helps(name, text, spelling, message):
     assert read(name, [text], spelling) == ([None], [message])
+
+
+@pytest.mark.parametrize("spelling", [GERMAN, Spelling(decimal=".", date_format="%m/%d/%Y"), FILE])
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("big", ["1.234,56", "1,234.56", " 12.5 ", "1,5", "1.5"]),
+        ("number", ["1.234,56,7", "1e400"]),
+        ("date", ["31.02.2024", "02/31/2024", "2024-02-31", "31.12.2024 10:00", "12/31/2024T10:00"]),
+        ("datetime", ["31.02.2024 10:00", "02/31/2024 10:00", "31.12.2024 10:00:00.0000001"]),
+        ("datetime", ["12/31/2024 10:00:00.1234567Z"]),
+        ("time", [" 25:00 ", "10:00:00.1234567"]),
+        ("duration", [" soon ", "00:00:00.1234567"]),
+        ("token", [" 1234 "]),
+    ],
+)  # fmt: skip
+def test_what_a_refusal_quotes_is_what_was_sent(name, texts, spelling):
+    for text in texts:
+        values, (message,) = read(name, [text], spelling)
+
+        quoted = re.findall("“(.*?)”", message)
+        assert values == [None]
+        assert quoted in ([], [text]) or message.startswith("A number is expected here")

@@ -170,7 +170,7 @@ def test_blank_lines_and_lines_of_empty_cells_are_no_rows():
 
 
 def test_spaces_are_a_text():
-    assert rows(b"char\n  \n ab \n") == [("  ",), (" ab ",)]
+    assert rows(b'char\n" "\n ab \n') == [(" ",), (" ab ",)]
 
 
 def test_a_header_alone_has_no_rows():
@@ -323,8 +323,16 @@ def test_a_record_without_an_end_is_refused_before_it_fills_the_memory(monkeypat
     monkeypatch.setattr(csv, "FIRST_BYTES", 8)
     monkeypatch.setattr(blocks, "limits", lambda: Limits(record_bytes=1000))
 
-    assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == (
-        "The record at line 3 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): is a quote never closed?"
+    unclosed = (
+        "The quote that opens a cell at line {} is not closed within 1,000 bytes (BULKQL_RECORD_BYTES). Close it; or, "
+        "if it is part of the text, put the cell in quotes and double it."
+    )
+    assert unreadable(b'char,text\nab,x\n"' + b"a\n" * 1000) == unclosed.format(3)
+    assert unreadable(b'char,text\nab,x\n"a\nb","' + b"a\n" * 1000) == unclosed.format(4)
+    assert unreadable(b'char,"te' + b"x\n" * 1000) == unclosed.format(1)
+    assert (
+        unreadable(b"char,text\nab," + b"a" * 2000)
+        == "The record at line 2 is longer than 1,000 bytes (BULKQL_RECORD_BYTES)."
     )
 
 
@@ -553,3 +561,27 @@ def test_a_record_with_many_cells_too_many_is_an_error_of_its_row(surplus):
 
     assert frame["char"].to_list() == ["ab", None, "ef"]
     assert [found and found[0][1] for found in errors(frame)] == [None, "MALFORMED", None]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "   ", "\t", " \t ", "\v\f", "\r"])
+@pytest.mark.parametrize("place", ["first", "between", "last", "end"])
+@pytest.mark.parametrize("record", ["ab", '"ab"', 'a"b'])
+@pytest.mark.parametrize(
+    ("header", "delimiter"), [("char", ","), ("char,text", ","), ("char\ttext", "\t"), ("char,", ",")]
+)
+@pytest.mark.parametrize("short", ShortRecords)
+def test_a_line_of_blanks_is_no_row_whatever_the_columns(blank, place, record, header, delimiter, short):
+    if short == ShortRecords.REJECT and len(header) > 5:
+        record += f"{delimiter}x"
+    lines = [header, record, record]
+    lines.insert({"first": 1, "between": 2}.get(place, 3), blank)
+    data = "\n".join(lines) + ("" if place == "end" else "\n")
+
+    frame = numbered(data.encode(), delimiter=delimiter, short_records=short)
+
+    assert frame["char"].to_list() == [record.partition(delimiter)[0].strip('"')] * 2
+    assert frame[LINE].to_list() == [number for number, line in enumerate(lines, 1) if line == record]
+
+
+def test_blanks_in_quotes_are_a_text():
+    assert rows(b'char\n"  "\n""\n" "\n') == [("  ",), ("",), (" ",)]

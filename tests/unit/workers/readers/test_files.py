@@ -284,3 +284,26 @@ class CountingFile(io.BytesIO):
         piece = super().read(size)
         self.bytes_read += len(piece)
         return piece
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            b"PK\x03\x04\x14\0",
+            "This is a zip file, as .xlsx and .ods files are too; unpack it, or save the sheet as CSV; for a workbook, "
+            "give `format: XLSX`.",
+        ),
+        (
+            gzip.compress(CSV, mtime=0),
+            "This is a gzip file; name it so that its ending tells, such as rows.csv.gz, or unpack it.",
+        ),
+        (b"%PDF-1.7", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.csv.zip", "rows"])
+def test_a_file_whose_name_tells_no_format_says_what_it_is(name, data, words):
+    with pytest.raises(UnreadableFile) as caught:
+        files.format_of_file(name, io.BytesIO(data))
+
+    assert str(caught.value) == words

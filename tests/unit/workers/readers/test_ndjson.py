@@ -333,7 +333,7 @@ def test_unknown_fields_may_be_ignored():
 
     assert columns(data, unknown_columns=UnknownColumns.IGNORE) == {
         "char": ["ab", None],
-        "__others": ['{"colour":"red"}', '{"age":5}'],
+        "__others": ['{"colour": "red"}', '{"age": 5}'],
     }
 
 
@@ -393,7 +393,7 @@ def test_rows_that_call_their_fields_as_earlier_ones_did_keep_each_value_as_it_w
         (b'{"char": "a\\u00e4", "big": 12, "decimal": 0.10}', ("aä", "12", "0.10")),
         (b'{"decimal": 1e3}', (None, None, "1e3")),
         (b'{"char": null, "big": 7.0, "decimal": 12345678901234567890.5}', (NULL, "7.0", "12345678901234567890.5")),
-        (b'{"char": 1.50, "big": true, "decimal": [1.5]}', (f"{MARK}1.5", f"{MARK}true", f"{MARK}[1.5]")),
+        (b'{"char": 1.50, "big": true, "decimal": [1.5]}', (f"{MARK}1.50", f"{MARK}true", f"{MARK}[1.5]")),
         (b'{"char": "", "big": 9223372036854775808, "decimal": "2.0"}', ("", "9223372036854775808", "2.0")),
     ]
 
@@ -414,3 +414,13 @@ def test_rows_of_one_shape_are_decoded_without_a_dictionary_for_each(monkeypatch
     assert frame.rows() == [(f"a{number}", f"{number}") for number in range(1000)]
     # The beginning is looked at, then the file's first block.
     assert looked_at[-1] == 1
+
+
+@pytest.mark.parametrize("text", ["1234567890123456.78", "0.1234567890123456789", "12345678901234567890123.5", "1.50"])
+def test_numbers_within_json_keep_their_digits(text):
+    value = f'{{"a": [{text}, {{"b": {text}}}], "d": 99999999999999999999}}'
+
+    assert columns(f'{{"json": {value}, "colour": {text}}}\n'.encode(), unknown_columns=UnknownColumns.IGNORE) == {
+        "json": [value],
+        "__others": [f'{{"colour": {text}}}'],
+    }

@@ -81,7 +81,7 @@ def test_an_unknown_field_is_an_error_of_its_row(few):
 def test_unknown_fields_may_be_ignored(few):
     frame = raw_frame(creating(few), [{"char": "ab", "colour": "red"}], ignore_unknown=True)
 
-    assert frame.to_dict(as_series=False) == {"char": ["ab"], "__others": ['{"colour":"red"}']}
+    assert frame.to_dict(as_series=False) == {"char": ["ab"], "__others": ['{"colour": "red"}']}
 
 
 def test_half_a_surrogate_pair_in_a_name_is_shown(few):

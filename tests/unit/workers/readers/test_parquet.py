@@ -88,8 +88,10 @@ def unreadable(data):
         (
             "datetime",
             pl.Series([1_000_000_001, 1_500_000_000], dtype=pl.Datetime("ns", "UTC")),
-            ["1970-01-01T00:00:01Z", "1970-01-01T00:00:01.500Z"],
+            ["1970-01-01T00:00:01.000000001Z", "1970-01-01T00:00:01.500Z"],
         ),
+        ("time", pl.Series([1_000_000_001, 10**9], dtype=pl.Time), ["00:00:01.000000001", "00:00:01"]),
+        ("duration", pl.Series([1, -(10**9)], dtype=pl.Duration("ns")), ["PT0.000000001S", "-PT1S"]),
         ("datetime", pa.array([0, None], pa.timestamp("us", "+05:30")), ["1970-01-01T00:00:00Z", None]),
         ("datetime", pa.array([0], pa.timestamp("us", "Nowhere")), ["1970-01-01T00:00:00Z"]),
         ("json", pa.array([[0]], pa.list_(pa.timestamp("us", "+05:30"))), ['["1970-01-01 00:00:00+00:00"]']),
@@ -233,6 +235,20 @@ def test_a_list_with_a_moment_that_python_has_not_is_an_error_of_its_row():
     assert found[0] == '["1970-01-01"]'
     assert found[2] is None
     assert [text.startswith(f'{MARK}{{"unreadable"') for text in (found[1], found[3])] == [True, True]
+
+
+@pytest.mark.parametrize("dtype", [pl.Datetime("ns"), pl.Datetime("ns", PARIS), pl.Time, pl.Duration("ns")], ids=str)
+@pytest.mark.parametrize("count", [1, 999, 1_000_001, 10**9 + 500])
+def test_no_digit_below_a_microsecond_is_cut_off(dtype, count):
+    moments = pl.Series([count, count // 1_000 * 1_000, None]).cast(dtype)
+    name = {pl.Time: "time", pl.Duration: "duration"}.get(dtype.base_type(), "datetime")
+    data = stored(char=["ab", "cd", "ef"], **{name: moments}, json=moments.to_frame("a").to_struct())
+
+    (frame,) = read(data)
+    found = validate(creating(resource_named("animals")), frame)
+
+    assert set(found.errors.select(pl.first(), "path").rows()) == {(0, name), (0, "json")}
+    assert found.rows["__row"].to_list() == [1, 2]
 
 
 def test_the_beginning_tells_what_is_no_parquet():

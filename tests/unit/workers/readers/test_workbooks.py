@@ -19,7 +19,7 @@ from bulkql.workers.columns.cells import NULL
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, errors_from_json, ignored
+from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_from_json, ignored
 from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
@@ -44,10 +44,14 @@ def sheet(*rows):
     return book
 
 
-def read(data, **options):
+def read_with_lines(data, **options):
     plan = creating(resource_named("animals"))
     found = list(workbooks.read(io.BytesIO(data), plan, FileOptions(format=FileFormat.XLSX, **options)))
     return pl.concat(found, how="diagonal")
+
+
+def read(data, **options):
+    return read_with_lines(data, **options).drop(LINE)
 
 
 def cells(name, *values, **formats):
@@ -135,6 +139,12 @@ def test_a_table_may_begin_anywhere():
         book.active[place] = value
 
     assert read(stored(book)).rows() == [("a", "2"), ("b", None)]
+
+
+def test_each_row_has_its_line_of_the_sheet():
+    data = stored(sheet([], ["char", "integer"], ["a", 1], [], ["b", 2], ["=A1", None]))
+
+    assert read_with_lines(data)[LINE].to_list() == [3, 5, 6]
 
 
 def test_lines_above_the_header_are_passed_over():
@@ -430,3 +440,141 @@ def test_a_sheet_of_nothing_but_errors_is_refused(monkeypatch):
     data = stored(sheet(["char"], ["#N/A"], ["#N/A"], ["#N/A"]))
 
     assert refused(data).startswith("The sheet 'Sheet' has more than 2 cells with errors, or with formulas")
+
+
+def ods(*rows, before=""):
+    """A workbook in ODS, of the XML of the rows of its sheet; `before` is that of others."""
+    begin, _, rest = documents()[0]["content.xml"].partition(b"<table:table-row>")
+    begin = begin.replace(b"<table:table ", f"{before}<table:table ".encode())
+    xml = begin + "".join(rows).encode() + rest[rest.index(b"</table:table>") :]
+    return zipped({**documents()[0], "content.xml": xml}, deflated=True)
+
+
+def ods_row(*cells, repeated=1):
+    times = f' table:number-rows-repeated="{repeated}"' if repeated > 1 else ""
+    return f"<table:table-row{times}>{''.join(cells)}</table:table-row>"
+
+
+def ods_cell(attributes='office:value-type="string"', text="", inside=""):
+    return f"<table:table-cell {attributes}>{inside}{f'<text:p>{text}</text:p>' if text else ''}</table:table-cell>"
+
+
+def ods_texts(*texts):
+    return ods_row(*(ods_cell(text=text) for text in texts))
+
+
+@pytest.mark.parametrize(
+    ("xml", "text"),
+    [
+        ("a<text:tab/>b", "a\tb"),
+        ("a<text:tab></text:tab>b", "a\tb"),
+        ('a<text:tab text:tab-ref="1"/>b', "a\tb"),
+        ("a<text:line-break/>b</text:p><text:p>c", "a\nb\nc"),
+        ('a<text:s text:c="3"/>b<text:s/>c', "a   b c"),
+        ("<text:span>a<text:line-break/></text:span><text:tab/><text:a>b</text:a>", "a\n\tb"),
+    ],
+)
+def test_a_text_of_ods_keeps_its_tabs_line_breaks_and_blanks(xml, text):
+    assert read(ods(ods_texts("char"), ods_texts(xml)))["char"].to_list() == [text]
+
+
+def test_a_cell_of_ods_without_a_type_is_a_text():
+    data = ods(
+        ods_texts("char"), ods_row('<table:table-cell table:style-name="a"><text:p>x</text:p></table:table-cell>')
+    )
+
+    assert read(data)["char"].to_list() == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value", "text"),
+    [
+        ("time", "time", "PT01H02M02.999999998S", "01:02:03"),
+        ("time", "time", "PT01H59M59.9999999S", "02:00:00"),
+        ("time", "time", "PT01H02M03.000000002S", "01:02:03"),
+        ("time", "time", "PT01H02M03.500000S", "01:02:03.500000"),
+        ("datetime", "date", "2024-02-29T23:59:59.99999997", "2024-03-01T00:00:00"),
+        ("datetime", "date", "2024-02-29T12:00:00.1234564999", "2024-02-29T12:00:00.123456"),
+    ],
+)
+def test_moments_of_ods_lose_the_noise_of_their_sums(name, kind, value, text):
+    cell = ods_cell(f'office:value-type="{kind}" office:{kind}-value="{value}"', "shown")
+
+    assert read(ods(ods_texts(name), ods_row(cell)))[name].to_list() == [text]
+
+
+FORMULA = 'table:formula="of:=1+1"'
+NEVER = "The cell {} has a formula that was never computed; open the file in a spreadsheet, and save it."
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (ods_cell(f'{FORMULA} office:value-type="float" office:value="2"', "2"), "2"),
+        (ods_cell(f'{FORMULA} office:value-type="string"', "ab"), "ab"),
+        (ods_cell(f'{FORMULA} office:value-type="string" office:string-value=""'), None),
+    ],
+)
+def test_formulas_of_ods_have_the_value_that_was_computed(cell, value):
+    frame = read(ods(ods_texts("char", "text"), ods_row(cell, ods_cell(text="x"))))
+
+    assert errors(frame) == [[]]
+    assert frame["char"].to_list() == [value]
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (ods_cell(FORMULA), "="),
+        (f"<table:table-cell {FORMULA}/>", "="),
+        (ods_cell(FORMULA, "2"), "="),
+        (ods_cell(f'{FORMULA} office:value-type="float"', "2"), "="),
+        (ods_cell(f'{FORMULA} office:value-type="void"'), "="),
+        (ods_cell(f'{FORMULA} calcext:value-type="error" office:value-type="string" office:string-value=""', "#N/A"),
+         "#N/A"),
+        (ods_cell('calcext:value-type="error" office:value-type="string" office:string-value=""'), "#ERROR!"),
+        (ods_cell(f'{FORMULA} office:value-type="float" office:value="0"', "Err:502"), "Err:502"),
+        (ods_cell(FORMULA, inside="<office:annotation><text:p>a note</text:p></office:annotation>"), "="),
+    ],
+)  # fmt: skip
+def test_a_cell_of_ods_without_a_value_to_read_is_an_error_of_its_row(cell, shown):
+    rows = [ods_texts("char", "text"), ods_texts("a", "b"), ods_row(cell, ods_cell(text="x"))]
+    other = f'<table:table table:name="Other">{ods_row(cell)}</table:table>'
+
+    frame = read(ods(*rows, before=other), sheet="Rows")
+
+    message = NEVER.format("A3") if shown == "=" else f"The cell A3 has the error {shown}; mend its formula."
+    assert errors(frame) == [[], [("char", message, shown)]]
+    assert frame.drop(INTAKE_ERRORS).rows() == [("a", "b"), (shown, "x")]
+
+
+def test_cells_of_ods_are_counted_whatever_stands_for_several():
+    broken = f"<table:table-cell {FORMULA}/>"
+    data = ods(
+        '<table:table-row table:number-rows-repeated="2"><table:table-cell table:number-columns-repeated="9"/>'
+        "</table:table-row>",
+        ods_row(
+            '<table:table-cell table:number-columns-repeated="2"/>', *(ods_cell(text=name) for name in ("char", "text"))
+        ),
+        ods_row('<table:table-cell table:number-columns-repeated="2"/>', ods_cell(text="a"), broken, repeated=2),
+        ods_row("<table:covered-table-cell/><table:table-cell/>", ods_cell(text="b"), ods_cell(text="y")),
+        ods_row(
+            "<table:table-cell/><table:table-cell/>", broken.replace(" ", ' table:number-columns-repeated="2" ', 1)
+        ),
+    )
+
+    frame = read_with_lines(data)
+
+    assert [[(path, message) for path, message, _ in found] for found in errors(frame)] == [
+        [("text", NEVER.format("D4"))],
+        [("text", NEVER.format("D5"))],
+        [],
+        [("char", NEVER.format("C7")), ("text", NEVER.format("D7"))],
+    ]
+    assert frame[LINE].to_list() == [4, 5, 6, 7]
+
+
+def test_a_sheet_of_ods_of_nothing_but_errors_is_refused():
+    data = ods(ods_texts("char"), ods_row(f"<table:table-cell {FORMULA}/>", repeated=1_000_000))
+
+    assert refused(data).startswith("The sheet 'Rows' has more than 50,000 cells with errors, or with formulas")
