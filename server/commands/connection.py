@@ -51,7 +51,7 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
-        url = stack.state_of(data)["url"]
+        url = url_of(data)
         check_runs(url, data)
         token = token_of_admin(data)
     if url is None:
@@ -61,6 +61,14 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
     if token is None:
         raise fault("Set BULKQL_TOKEN to a bearer token; `bulkql token USER` prints one where the service runs.")
     return BulkClient(url.rstrip("/").removesuffix("/graphql"), token.strip())
+
+
+def url_of(data: Path) -> str:
+    """Where the service of a data directory is, or was; exits with 2."""
+    try:
+        return stack.state_of(data)["url"]
+    except SystemExit as missing:
+        raise fault(str(missing)) from None
 
 
 def check_runs(url: str, data: Path) -> None:

@@ -121,6 +121,14 @@ def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_pat
     assert f"does not run; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
 
 
+def test_a_directory_without_a_service_is_one_that_cannot_be_reached(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as left:
+        connected(None, None, tmp_path)
+
+    told = f"No service has run in {tmp_path}; start one with `bulkql up --data {tmp_path}`.\n"
+    assert (left.value.exit_code, capsys.readouterr().err) == (2, told)
+
+
 def test_what_a_proxy_answers_is_told_as_such():
     request = httpx.Request("POST", "http://proxy/graphql")
 
