@@ -13,6 +13,7 @@ from django.db.utils import OperationalError, ProgrammingError
 from environs import EnvError
 
 from bulkql.server import stack
+from bulkql.server.commands.connection import OF_FILES, forsake
 
 HOW_TO_SET_IT = (
     "SECRET_KEY is not set; it signs sessions and tokens. Set it to that of your service, which for a new one is any "
@@ -55,6 +56,11 @@ def told_plainly() -> Iterator[None]:
         if (variable := variable_with(error.name)) is None:
             raise
         raise SystemExit(f"{variable} names {error.name!r}, which cannot be imported from {Path.cwd()}.") from None
+    except OSError as error:
+        if error.errno not in OF_FILES or error.filename is not None:
+            raise
+        forsake(sys.stdout)
+        raise SystemExit(f"The standard output takes nothing: {error.strerror}.") from None
     except (OperationalError, ProgrammingError) as error:
         # A database without bulkql's tables is one of these too.
         line = str(error).partition("\n")[0]

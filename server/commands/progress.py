@@ -47,8 +47,11 @@ def pieces(file: IO[bytes], name: str, size: int | None = None, offset: int = 0)
     with Progress(*columns, console=screen) as bar:
         task = bar.add_task(f"Sending {name}", total=size, completed=offset)
         while piece := file.read(PIECE_BYTES):
-            yield piece
+            # Whoever has all bytes of a file does not ask for more: the bar would stay where it is.
             bar.advance(task, len(piece))
+            yield piece
+        # Of a pipe it is known now.
+        bar.update(task, total=bar.tasks[0].completed)
 
 
 def follow(client: BulkClient, operation_id: str) -> dict[str, Any]:

@@ -51,3 +51,11 @@ def test_what_is_wrong_within_an_app_has_its_traceback(tmp_path):
 
     assert "Traceback" in done.stderr
     assert "No module named 'nowhere'" in done.stderr
+
+
+def test_a_full_disk_under_the_standard_output_is_told(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": full, "stderr": subprocess.PIPE}
+        done = subprocess.run([BULKQL, "schema"], cwd=tmp_path, env={}, text=True, check=False, **streams)
+
+    assert (done.returncode, done.stderr) == (1, "The standard output takes nothing: No space left on device.\n")
