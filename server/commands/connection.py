@@ -150,6 +150,11 @@ def token_of_admin(data: Path) -> str:
     return token_for(admin(), days=1 / 24)
 
 
+def printable(text: str) -> str:
+    """A text of somebody's as it is, but for what moves a terminal's cursor."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 def fault(message: str, code: int = REFUSED) -> typer.Exit:
     """A line for people, and the exit to raise."""
     screen.print(message, style="red", highlight=False, markup=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from bulkql.server.commands.connection import (
     connected,
     fault,
     output,
+    printable,
     screen,
     told,
 )
@@ -64,7 +65,8 @@ def export(
         typer.Option(help="The columns, also behind foreign keys: amount,financialAccount.name", metavar="A,B"),
     ] = None,
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="By default as the name of the output says, else csv.")
+        Format | None,
+        typer.Option("--format", help="By default as the name of the output says, else csv.", case_sensitive=False),
     ] = None,
     compression: Annotated[Compression | None, typer.Option(help="By default as that name says, else none.")] = None,
     to: Annotated[
@@ -100,7 +102,7 @@ def export(
             screen.print(f"{rows} are written.", style="dim", highlight=False)
             return
         path = fetch(client, file["url"], Path(to or file["name"]), replaces=to is not None)
-        output.print(f"{rows}: {path}", highlight=False, markup=False, soft_wrap=True)
+        output.print(f"{rows}: {printable(str(path))}", highlight=False, markup=False, soft_wrap=True)
 
 
 def kind_of_file(

@@ -116,7 +116,8 @@ def import_file(
         typer.Option(min=0, max=100, help="sync: the same in percent; 10 unless said.", rich_help_panel=ROWS),
     ] = None,
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="By default as the name says.", rich_help_panel=READING)
+        Format | None,
+        typer.Option("--format", help="By default as the name says.", case_sensitive=False, rich_help_panel=READING),
     ] = None,
     columns: Annotated[
         list[str] | None,

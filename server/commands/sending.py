@@ -14,7 +14,7 @@ from typing import IO, Any
 import httpx
 
 from bulkql.server.client import BulkClient, RequestFailed
-from bulkql.server.commands.connection import INTERRUPTED, begun, fault, screen
+from bulkql.server.commands.connection import INTERRUPTED, begun, fault, printable, screen
 from bulkql.server.commands.progress import pieces
 
 PIPE = "-"
@@ -66,11 +66,11 @@ def opened(file: str) -> Iterator[Source]:
             told = os.fstat(source.fileno())
             size = told.st_size if stat.S_ISREG(told.st_mode) else None
             if size == 0:
-                raise fault(f"{file} is empty: it has no rows, and no header that would tell its columns.")
+                raise fault(f"{printable(file)} is empty: it has no rows, and no header that would tell its columns.")
             yield Source(source, name_of(file), size)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         advice = " Give one of its files." if error.errno == errno.EISDIR else ""
-        raise fault(f"{file}: {error.strerror}.{advice}") from None
+        raise fault(f"{printable(file) or repr(file)}: {error.strerror}.{advice}") from None
 
 
 def name_of(file: str) -> str:
@@ -149,7 +149,7 @@ def given_up(client: BulkClient, place: dict[str, Any], source: Source) -> Itera
         is_gone = client.forget(place)
         if not isinstance(error, KeyboardInterrupt):
             raise
-        of_all = "" if source.size is None else f" of {source.size:,}"
+        sent = f"{source.sent:,}{'' if source.size is None else f' of {source.size:,}'} bytes"
         kept = "are deleted again" if is_gone else f"stay as upload {place['id']} until it expires"
-        text = f"Interrupted: {source.sent:,}{of_all} bytes of {source.name} were sent, and {kept}. No row is written."
-        raise fault(f"{text} The same command begins anew.", INTERRUPTED) from None
+        text = f"Interrupted: {sent} of {printable(source.name)} were sent, and {kept}."
+        raise fault(f"{text} No row is written. The same command begins anew.", INTERRUPTED) from None

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import output
+from bulkql.server.commands.connection import output, printable
 from bulkql.server.commands.options import as_typed
 from bulkql.server.commands.storing import fetch
 
@@ -56,7 +56,7 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
     show_errors(operation)
     if sent is not None or failed_rows is not None:
         for name, path, rows in fetched(client, operation, sent, failed_rows):
-            text = f"{rows_of(name, rows)} {way_back(operation)}: {path}"
+            text = f"{rows_of(name, rows)} {way_back(operation)}: {printable(str(path))}"
             output.print(text, highlight=False, markup=False, soft_wrap=True)
     if operation["planUntil"] is not None:
         text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
@@ -181,4 +181,4 @@ def shortened(data: str | None) -> str:
 
 def escaped(text: str) -> str:
     """A text of somebody's rows as it is: no markup, and nothing that moves a terminal's cursor."""
-    return escape("".join(one if one.isprintable() else "?" for one in text))
+    return escape(printable(text))

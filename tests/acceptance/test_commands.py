@@ -179,7 +179,7 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
     before = service.sql(uploads)
 
     done = run("import", sent, *options)
-    piped = run("import", "-", *options, "--format", "csv", input=sent.read_text())
+    piped = run("import", "-", *options, "--format", "CSV", input=sent.read_text())
 
     assert (done.exit_code, piped.exit_code) == (2, 2)
     assert message in done.stderr
@@ -194,6 +194,7 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
         ("empty.csv", "is empty: it has no rows, and no header that would tell its columns."),
         ("nowhere.csv", "No such file or directory."),
         ("directory", "Is a directory. Give one of its files."),
+        ("", "'': No such file or directory."),
         ("-", "- is a pipe, and has no name that tells its format; give --format: csv, ndjson, parquet, xlsx."),
     ],
 )
@@ -250,14 +251,14 @@ def test_what_a_shell_makes_of_a_command_is_read_as_a_pipe(run, service, tmp_pat
 
 
 def test_names_of_files_are_told_as_they_are(run, tmp_path):
-    sent = tmp_path / "-jän ner[red].csv"
+    sent = tmp_path / "-jän\nner[red].csv"
     sent.write_text("\n".join([HEADER, line(7, amount="a lot"), ""]))
 
     done = run("import", *MAPPED, "--", sent.name)
 
     assert done.exit_code == 1, done.output
-    assert "financialTransactions to mend and send again: -jän ner[red]-failed.csv" in done.stdout
-    assert (tmp_path / "-jän ner[red]-failed.csv").exists()
+    assert "financialTransactions to mend and send again: -jän?ner[red]-failed.csv" in done.stdout
+    assert (tmp_path / "-jän\nner[red]-failed.csv").exists()
 
 
 def uploads_of(service):
