@@ -15,6 +15,7 @@ from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, begun, connected, output, screen, told
 from bulkql.server.commands.imports import watched
 from bulkql.server.commands.progress import OPERATION
+from bulkql.server.commands.storing import check_place
 from bulkql.server.commands.summary import escaped
 
 LIST = """
@@ -72,6 +73,8 @@ def watch(
     data: Data = None,
 ) -> None:
     """Show an operation's progress to its end, and what became of it; 1 where some of its rows failed."""
+    if failed_rows is not None:
+        check_place(failed_rows, "--failed-rows")
     client = connected(url, token, data)
     with told(client):
         # Whether it is there; what goes wrong from here on leaves it there.
@@ -174,6 +177,8 @@ def begin(
     client: BulkClient, mutation: str, operation_id: str, failed_rows: Path | None, *, wait: bool, **variables: Any
 ) -> None:
     """A new operation of what another one did: watched to its end, or left."""
+    if wait and failed_rows is not None:
+        check_place(failed_rows, "--failed-rows")
     with told(client):
         operation = begun(client, mutation, id=operation_id, **variables)
     if not wait:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import httpx
 
 from bulkql.server.client import BulkClient, RequestFailed
-from bulkql.server.commands.connection import INTERRUPTED, begun, fault, printable, screen
+from bulkql.server.commands.connection import INTERRUPTED, begun, fault, printable, screen, told
 from bulkql.server.commands.progress import pieces
 
 PIPE = "-"
@@ -124,20 +124,25 @@ def begun_early(client: BulkClient, place: dict[str, Any], source: Source, size:
         return start(client, request, place["id"])
     try:
         client.send_to(place, size, source.content_from, offset=BEGINNING_BYTES)
-    except BaseException:
-        cancel(client, operation)
-        raise
+    except BaseException as error:
+        if cancel(client, operation):
+            raise
+        way_out = f"it waits for the rest of its file, and `bulkql cancel {operation}` ends it"
+        if isinstance(error, KeyboardInterrupt):
+            fault(f"Operation {operation} is there: {way_out}.")
+        with told(client, operation, way_out):
+            raise
     return operation
 
 
-def cancel(client: BulkClient, operation: str) -> None:
-    """End an operation whose file will not come, if the service can be reached."""
+def cancel(client: BulkClient, operation: str) -> bool:
+    """End an operation whose file will not come; whether the service did, which may be away."""
     try:
         client.execute(CANCEL, id=operation)
     except (RequestFailed, httpx.TransportError):
-        fault(f"Operation {operation} waits for the rest of its file: `bulkql cancel {operation}` ends it.")
-    else:
-        fault(f"Operation {operation}, which waited for the rest, is canceled; nothing of it is written.")
+        return False
+    fault(f"Operation {operation}, which waited for the rest, is canceled; nothing of it is written.")
+    return True
 
 
 @contextmanager

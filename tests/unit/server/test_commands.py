@@ -11,7 +11,9 @@ import httpx
 import pytest
 import typer
 from rich.progress import Progress
+from typer.testing import CliRunner
 
+from bulkql.server.cli import app
 from bulkql.server.client import BulkClient, RequestFailed, answered
 from bulkql.server.commands import exports, imports, progress, sending, summary
 from bulkql.server.commands.connection import begun, connected, told
@@ -186,6 +188,67 @@ def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, ke
     assert left.value.exit_code == 130
     text = f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No row is written. The same command begins anew."
     assert text in capsys.readouterr().err
+
+
+class Losing(Receiver):
+    """Takes the beginning of a file and its operation, and is away from then on, or but for the canceling."""
+
+    def __init__(self, error, *, cancels):
+        super().__init__(is_away=not cancels)
+        self._error = error
+
+    def execute(self, mutation, **_):
+        if mutation == sending.CANCEL and self.is_away:
+            raise httpx.ConnectError("refused")
+        return {"operation": {"id": "0b5c"}}
+
+    def send_to(self, place, end, content_from, *, offset=0):
+        if offset:
+            raise self._error
+
+
+GIVEN_UP = RequestFailed([{"message": "8 of 9 bytes are sent, and no more arrive."}])
+WAITS = "it waits for the rest of its file, and `bulkql cancel 0b5c` ends it."
+
+
+@pytest.mark.parametrize(
+    ("error", "cancels", "status", "message"),
+    [
+        (
+            GIVEN_UP,
+            True,
+            2,
+            "Operation 0b5c, which waited for the rest, is canceled; nothing of it is written.\n8 of 9",
+        ),
+        (
+            GIVEN_UP,
+            False,
+            3,
+            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c is there all the same: {WAITS}",
+        ),
+        (KeyboardInterrupt(), False, 130, f"Operation 0b5c is there: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
+    ],
+    ids=["canceled", "away", "interrupted"],
+)
+def test_an_operation_whose_file_does_not_come_is_canceled_or_told(capsys, error, cancels, status, message):
+    client = Losing(error, cancels=cancels)
+    source = sending.Source(io.BytesIO(), "a.csv", 99_999_999)
+
+    with pytest.raises(typer.Exit) as left, told(client):
+        sending.started(client, source, sending.Request("", lambda _: {}), begins_early=True)
+
+    assert left.value.exit_code == status
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["watch", "retry", "apply", "revert"])
+def test_where_failed_rows_go_is_looked_at_before_the_service_is_asked(tmp_path, command):
+    nobody = {"BULKQL_URL": "http://127.0.0.1:1", "BULKQL_TOKEN": "x"}
+
+    done = CliRunner().invoke(app, [command, "0b5c", "--failed-rows", str(tmp_path)], env=nobody)
+
+    told = f"{tmp_path}: Is a directory. Give --failed-rows a file that can be written.\n"
+    assert (done.exit_code, done.stderr) == (2, told)
 
 
 @pytest.mark.parametrize(
