@@ -19,7 +19,7 @@ from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
 from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput, IncompleteUpload
+from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.intake.requests import Guard, InputRequest
 from bulkql.workers.models import Upload
@@ -33,6 +33,7 @@ from bulkql.workers.readers.options import (
     UnknownColumns,
     compression_of,
     delimiter_by_name,
+    format_by_name,
 )
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -151,10 +152,6 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
         both = "both upload and uploadId" if file.upload is not None else "neither upload nor uploadId"
         raise BadInput(f"{resource.name}.file has {both}; give exactly one of the two.")
     upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
-    if upload is not None and not uploads.has_beginning(upload):
-        raise IncompleteUpload(
-            f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave."
-        )
     content: Any = file.upload
     if content is not None and not hasattr(content, "chunks"):
         raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")
@@ -192,6 +189,9 @@ def format_told(name: str, upload: Upload | None, content: Any) -> FileFormat:
     if content is not None:
         return format_of_file(name, content)
     assert upload is not None
+    if (named := format_by_name(name)) is not None:
+        return named
+    uploads.check_has_beginning(upload)
     with uploads.open_upload(upload) as file:
         return format_of_file(name, file)
 

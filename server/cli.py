@@ -15,6 +15,7 @@ from bulkql.server import embedded, stack
 from bulkql.server.commands import exports, imports, operations, top
 from bulkql.server.commands.connection import Token, Url
 from bulkql.server.commands.doctor import examine
+from bulkql.server.commands.environment import load, set_up, told_plainly
 from bulkql.server.commands.schema import sdl_of_service
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ def up(
 
 
 @app.command()
+@told_plainly()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "0.0.0.0",  # noqa: S104  (a container's)
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
@@ -76,6 +78,7 @@ def work(
 
 
 @app.command()
+@told_plainly()
 def token(
     user: Annotated[str, typer.Argument(help="The user's name.")],
     data: DataOfAService = None,
@@ -91,6 +94,7 @@ def token(
 
 
 @app.command(name="sign-in")
+@told_plainly()
 def sign_in(
     user: Annotated[str, typer.Argument(help="The user's name.")] = "admin",
     data: DataOfAService = None,
@@ -114,6 +118,7 @@ for client_command in (
 
 
 @app.command()
+@told_plainly()
 def schema(url: Url = None, token: Token = None, data: DataOfAService = None) -> None:
     """Print the SDL of a service's schema, or without --url and --data that of the apps here."""
     if url is not None or data is not None:
@@ -127,6 +132,7 @@ def schema(url: Url = None, token: Token = None, data: DataOfAService = None) ->
 
 
 @app.command()
+@told_plainly()
 def check(
     deploy: Annotated[
         bool, typer.Option("--deploy", help="Whether the settings are safe for production, too.")
@@ -144,14 +150,16 @@ def check(
 
 
 @app.command()
+@told_plainly()
 def doctor(url: Url = None, data: DataOfAService = None) -> None:
     """Look at a deployment from where it runs, and say what to do; exits with 1 where something is wrong."""
     if data is not None and url is None:
         url = stack.state_of(data)["url"]
-    examine(set_up, data, url)
+    examine(load, data, url)
 
 
 @app.command()
+@told_plainly()
 def migrate() -> None:
     """Bring the database's tables up to date."""
     set_up(None)
@@ -162,6 +170,7 @@ def migrate() -> None:
 
 
 @app.command()
+@told_plainly()
 def purge() -> None:
     """Delete operations and uploads that are past BULKQL_RETENTION_DAYS; the workers do it every hour."""
     set_up(None)
@@ -185,19 +194,6 @@ def wait_for_stop() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     stopping.wait()
-
-
-def set_up(data: Path | None) -> None:
-    """Django, for the service in a data directory or for the environment's."""
-    if data is not None:
-        os.environ.update(stack.state_of(data))
-    os.environ["DJANGO_SETTINGS_MODULE"] = stack.settings_module()
-    # As `python -m` does for the service's processes: an app may lie where the command is run.
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    import django
-
-    django.setup()
 
 
 def find_user(name: str) -> Any:

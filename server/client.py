@@ -71,26 +71,25 @@ class BulkClient:
             self.send_to(place, size, lambda offset: pieces_from(file, offset))
             return str(place["id"])
 
-    def send(self, name: str, content: Iterable[bytes]) -> str:
-        """Send bytes that come once, such as a pipe's, as a file; gives its uploadId. Raises RequestFailed."""
-        place = self.execute(CREATE_UPLOAD, name=name)["createUpload"]
+    def announce(self, name: str, size: int | None) -> dict[str, Any]:
+        """A place for a file, which send_to fills, or put where nobody knows how many bytes. Raises RequestFailed."""
+        place: dict[str, Any] = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
+        return place
+
+    def put(self, place: dict[str, Any], content: Iterable[bytes]) -> None:
+        """Send bytes that come once, such as a pipe's, to their place; all of them or none. Raises RequestFailed."""
         headers = {"Authorization": self._authorization, **{one["name"]: one["value"] for one in place["headers"]}}
         answer = httpx.request(
             place["method"], place["url"], content=content, headers=headers, timeout=600, verify=trusted()
         )
         if answer.is_error:
             raise RequestFailed(errors_of(answer))
-        return str(place["id"])
 
-    def announce(self, name: str, size: int) -> dict[str, Any]:
-        """A place for a file of so many bytes, which send_to fills. Raises RequestFailed."""
-        place: dict[str, Any] = self.execute(CREATE_UPLOAD, name=name, size=size)["createUpload"]
-        return place
-
-    def forget(self, place: dict[str, Any]) -> None:
-        """Give up an upload that is not whole, if the service can be reached."""
+    def forget(self, place: dict[str, Any]) -> bool:
+        """Give up an upload that is not whole; whether the service did, which may be away."""
         with suppress(httpx.TransportError):
-            httpx.delete(place["url"], headers=self._tus(), timeout=60, verify=trusted())
+            return httpx.delete(place["url"], headers=self._tus(), timeout=60, verify=trusted()).is_success
+        return False
 
     def _tus(self) -> dict[str, str]:
         return {"Authorization": self._authorization, "Tus-Resumable": "1.0.0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,7 @@ class Websocket:
         if scope["type"] != "websocket":
             await self._application(scope, receive, send)
         elif is_graphql(scope):
-            await self._consumer(scope, receive, send)
+            await self._consumer(scope, receive, to_who_is_there(send))
         else:
             await self._elsewhere(scope, receive, send)
 
@@ -51,6 +52,20 @@ class Websocket:
         origins = [*settings.CSRF_TRUSTED_ORIGINS, *getattr(settings, "BULKQL_ORIGINS", [])]
         consumer = GraphQLConsumer.as_asgi(schema=served_schema(), allowed_origins=origins)
         return CookieMiddleware(consumer)
+
+
+def to_who_is_there(send: Any) -> Any:
+    """A `send` that is no error where the client has gone: who has seen the last event seldom waits for the last frame.
+
+    That of a server raises a kind of OSError, and the consumer hears of it by a message:
+    https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+    """
+
+    async def send_if_there(message: Any) -> None:
+        with suppress(OSError):
+            await send(message)
+
+    return send_if_there
 
 
 def is_graphql(scope: Any) -> bool:

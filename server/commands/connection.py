@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TextIO
+from urllib.parse import urlsplit
 
 import httpx
 import typer
@@ -16,16 +20,56 @@ from websockets.exceptions import WebSocketException
 
 from bulkql.server import stack
 from bulkql.server.client import BulkClient, RequestFailed
+from bulkql.server.commands.options import as_typed
 
 #: Characters of a line that no terminal breaks.
 PIPE_WIDTH = 200
+
+
+class Output(Console):
+    """The standard output. Where it takes nothing more, what the command did is not told, which is no success."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except BrokenPipeError:
+            # Whoever read it has seen enough.
+            forsake(sys.stdout)
+            raise typer.Exit(LEFT) from None
+        except OSError as error:
+            forsake(sys.stdout)
+            raise fault(f"The standard output takes nothing: {error.strerror}.", LEFT) from None
+
+
+class Screen(Console):
+    """What people watch meanwhile: where nobody can, the command goes on."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except OSError:
+            forsake(sys.stderr)
+
+
+def forsake(stream: TextIO) -> None:
+    """Let nothing more of a stream go out: Python would try once more at its end, and complain."""
+    # A stream of a program that runs the command within itself is no file.
+    with open(os.devnull, "w") as nothing, suppress(io.UnsupportedOperation):  # noqa: PTH123
+        os.dup2(nothing.fileno(), stream.fileno())
+
+
 #: What a program may read, or a log.
-output = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-#: What people watch meanwhile.
-screen = Console(stderr=True)
+output = Output(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+screen = Screen(stderr=True)
 
 #: The service did not do what it was asked, and nothing has changed.
 REFUSED = 2
+#: There is an operation, whose end, rows or file did not get here.
+LEFT = 3
+#: Ctrl-C, as shells tell it.
+INTERRUPTED = 130
+#: What a file says that is written, and no connection.
+OF_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 #: Where `bulkql up` keeps its data, unless it is told otherwise.
 HERE = Path(".bulkql")
 
@@ -51,16 +95,36 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
-        url = stack.state_of(data)["url"]
+        url = url_of(data)
         check_runs(url, data)
         token = token_of_admin(data)
-    if url is None:
+    if not url:
         raise fault("Say where the service is: BULKQL_URL, --url, or --data for one that `bulkql up` runs here.")
-    if token is None and sys.stdin.isatty():
+    if not token and sys.stdin.isatty():
         token = typer.prompt(f"Token for {url}", hide_input=True, err=True)
-    if token is None:
+    if not token:
         raise fault("Set BULKQL_TOKEN to a bearer token; `bulkql token USER` prints one where the service runs.")
+    if not is_url(url):
+        raise fault(f"{url} is not where a service is; give BULKQL_URL or --url one such as https://bulk.example.org.")
+    if not re.fullmatch(r"[!-~]+", token.strip()):
+        raise fault("BULKQL_TOKEN or --token is no token; `bulkql token USER` prints one where the service runs.")
     return BulkClient(url.rstrip("/").removesuffix("/graphql"), token.strip())
+
+
+def is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def url_of(data: Path) -> str:
+    """Where the service of a data directory is, or was; exits with 2."""
+    try:
+        return stack.state_of(data)["url"]
+    except SystemExit as missing:
+        raise fault(str(missing)) from None
 
 
 def check_runs(url: str, data: Path) -> None:
@@ -86,6 +150,11 @@ def token_of_admin(data: Path) -> str:
     return token_for(admin(), days=1 / 24)
 
 
+def printable(text: str) -> str:
+    """A text of somebody's as it is, but for what moves a terminal's cursor."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 def fault(message: str, code: int = REFUSED) -> typer.Exit:
     """A line for people, and the exit to raise."""
     screen.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
@@ -93,18 +162,53 @@ def fault(message: str, code: int = REFUSED) -> typer.Exit:
 
 
 @contextmanager
-def told(client: BulkClient) -> Iterator[None]:
-    """Refusals and outages as a line each, and exit status 2."""
+def told(client: BulkClient, operation_id: str | None = None, then: str = "") -> Iterator[None]:
+    """Refusals and outages as a line each, and exit status 2.
+
+    With an operation, which is there all the same, it is 3, and `then` is what one can do about it.
+    """
     try:
         yield
     except RequestFailed as refused:
         for error in refused.errors:
             told_error(error)
-        raise typer.Exit(REFUSED) from None
     except (httpx.TransportError, httpx.InvalidURL, WebSocketException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise fault(f"{error.filename}: {error.strerror}.") from None
-        raise fault(f"{client.url} cannot be reached: {error or type(error).__name__}.") from None
+        if isinstance(error, BrokenPipeError):
+            # Whoever read it has seen enough.
+            forsake(sys.stdout)
+            raise typer.Exit(LEFT) from None
+        fault(reason_of(error, client.url))
+    else:
+        return
+    if operation_id is None:
+        raise typer.Exit(REFUSED)
+    raise fault(f"Operation {operation_id} is there all the same: {then}.", LEFT)
+
+
+def reason_of(error: Exception, url: str) -> str:
+    """What was in the way, a file or the network, as a line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.errno in OF_FILES:
+        return f"What was to be written is not: {error.strerror}."
+    return f"{url} cannot be reached: {str(error).rstrip('.') or type(error).__name__}."
+
+
+def begun(client: BulkClient, mutation: str, **variables: Any) -> dict[str, Any]:
+    """The operation that a mutation begins or steers. Where no answer comes nobody knows whether it did: exits with 3.
+
+    Raises RequestFailed, and httpx.ConnectError for what never got there.
+    """
+    text = "was asked, and no answer came; `bulkql operations` shows whether it did anything"
+    try:
+        operation: dict[str, Any] = client.execute(mutation, **variables)["operation"]
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        raise
+    except httpx.TransportError as error:
+        raise fault(f"{client.url} {text} ({error or type(error).__name__}).", LEFT) from None
+    except KeyboardInterrupt:
+        raise fault(f"{client.url} {text}.", INTERRUPTED) from None
+    return operation
 
 
 def told_error(error: dict[str, object]) -> None:
@@ -112,6 +216,6 @@ def told_error(error: dict[str, object]) -> None:
     extensions = error.get("extensions")
     details = extensions if isinstance(extensions, dict) else {}
     code = f"{details['code']}: " if "code" in details else ""
-    fault(f"{code}{error.get('message')}")
+    fault(f"{code}{as_typed(str(error.get('message')))}")
     if "documentation" in details:
         screen.print(f"  {details['documentation']}", style="dim", highlight=False, markup=False, soft_wrap=True)

@@ -10,11 +10,24 @@ from typing import Annotated, Any
 import typer
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import Data, Token, Url, connected, fault, output, screen, told
-from bulkql.server.commands.imports import Format, given, json_of, names_in, offered_verbs
+from bulkql.server.commands.connection import (
+    INTERRUPTED,
+    Data,
+    Token,
+    Url,
+    begun,
+    connected,
+    fault,
+    output,
+    printable,
+    screen,
+    told,
+)
+from bulkql.server.commands.imports import Format, given, resource_named
+from bulkql.server.commands.options import json_of, names_in
 from bulkql.server.commands.progress import follow
 from bulkql.server.commands.sending import PIPE
-from bulkql.server.commands.summary import fetch, unused
+from bulkql.server.commands.storing import check_place, fetch
 
 MUTATION = """
 mutation Export($input: BulkExportInput!, $options: BulkOptions) {
@@ -30,8 +43,17 @@ class Compression(StrEnum):
 
 
 #: What the name of the output says.
-FORMATS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet", ".xlsx": "xlsx"}
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+FORMATS = {
+    ".csv": Format.CSV,
+    ".ndjson": Format.NDJSON,
+    ".jsonl": Format.NDJSON,
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
+    ".xlsx": Format.XLSX,
+}
+COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
+#: What names say that exports are not.
+OTHERS = (".tsv", ".json", ".xls", ".xlsm", ".xlsb", ".ods", ".xml", ".html", ".sql", ".zip", ".bz2", ".xz", ".arrow")
 
 
 def export(
@@ -43,7 +65,8 @@ def export(
         typer.Option(help="The columns, also behind foreign keys: amount,financialAccount.name", metavar="A,B"),
     ] = None,
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="By default as the name of the output says, else csv.")
+        Format | None,
+        typer.Option("--format", help="By default as the name of the output says, else csv.", case_sensitive=False),
     ] = None,
     compression: Annotated[Compression | None, typer.Option(help="By default as that name says, else none.")] = None,
     to: Annotated[
@@ -56,9 +79,7 @@ def export(
     data: Data = None,
 ) -> None:
     """Export rows to a file: 0 where it is written, 1 where the operation failed, 2 where the service refused."""
-    endings = [one.lower() for one in Path(to or "").suffixes]
-    form = file_format or next((FORMATS[one] for one in endings if one in FORMATS), None)
-    packed = compression or next((COMPRESSIONS[one] for one in endings if one in COMPRESSIONS), None)
+    form, packed = kind_of_file(to, file_format, compression)
     columns = given(
         where=json_of(where, "--where"),
         order=json_of(order, "--order"),
@@ -66,20 +87,44 @@ def export(
         format=form and form.upper(),
         compression=packed and packed.upper(),
     )
+    if to != PIPE:
+        check_place(Path(to or resource), "--output")
     client = connected(url, token, data)
     with told(client):
-        offered_verbs(client, resource)
+        resource_named(client, resource)
         options = given(mode="ASYNC", label=label)
-        started = client.execute(MUTATION, input={resource: columns}, options=options)["operation"]["id"]
+        started = begun(client, MUTATION, input={resource: columns}, options=options)["id"]
+    with told(client, started, "export again for a file"):
         file = finished_file(client, started)
         rows = f"{int(file['rows']):,} rows of {resource}"
         if to == PIPE:
             pipe(client, file["url"])
             screen.print(f"{rows} are written.", style="dim", highlight=False)
             return
-        path = unused(Path(file["name"])) if to is None else Path(to)
-        fetch(client, file["url"], path)
-        output.print(f"{rows}: {path}", highlight=False, soft_wrap=True)
+        path = fetch(client, file["url"], Path(to or file["name"]), replaces=to is not None)
+        output.print(f"{rows}: {printable(str(path))}", highlight=False, markup=False, soft_wrap=True)
+
+
+def kind_of_file(
+    to: str | None, form: Format | None, packed: Compression | None
+) -> tuple[Format | None, Compression | None]:
+    """The format and the compression, as the options or the file's name say; exits with 2 where they contradict."""
+    endings = [one.lower() for one in Path(to or "").suffixes]
+    named = next((FORMATS[one] for one in reversed(endings) if one in FORMATS), None)
+    pressed = next((COMPRESSIONS[one] for one in endings[-1:] if one in COMPRESSIONS), None)
+    if endings and endings[-1] in OTHERS:
+        known = f"{', '.join(FORMATS)}, and {', '.join(COMPRESSIONS)} behind those of text"
+        raise fault(f"--output {to}: exports are no {endings[-1]} files; give a name that ends with {known}.")
+    if form is not None and named not in (None, form):
+        raise fault(f"--output {to} names a file of {named}, and --format says {form}; leave one of the two out.")
+    form = form or named
+    is_packed_within = form in (Format.PARQUET, Format.XLSX)
+    if pressed is not None and is_packed_within:
+        raise fault(f"--output {to}: {form} is compressed within; leave {endings[-1]} out of the name.")
+    if packed is not None and named is not None and not is_packed_within and pressed != packed:
+        ending = next(one for one, value in COMPRESSIONS.items() if value == packed)
+        raise fault(f"--output {to} does not say that it is compressed; let it end with {ending} for {packed}.")
+    return form, packed or pressed
 
 
 def finished_file(client: BulkClient, operation_id: str) -> dict[str, Any]:
@@ -88,7 +133,7 @@ def finished_file(client: BulkClient, operation_id: str) -> dict[str, Any]:
         follow(client, operation_id)
     except KeyboardInterrupt:
         text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
-        raise fault(text, 130) from None
+        raise fault(text, INTERRUPTED) from None
     operation = client.execute(FILES, id=operation_id)["operation"]
     if operation["state"] != "COMPLETED" or not operation["files"]:
         raise fault(f"Operation {operation_id} is {operation['state']}: {operation['message'] or 'it has no file'}.", 1)

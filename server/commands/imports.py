@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -12,17 +10,29 @@ from typing import Annotated, Any
 import typer
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import Data, Token, Url, connected, fault, output, screen, told
+from bulkql.server.commands.connection import INTERRUPTED, Data, Token, Url, connected, fault, output, told
+from bulkql.server.commands.options import (
+    SPELLINGS,
+    check_names,
+    check_together,
+    column_of,
+    enum_value,
+    json_of,
+    moment_of,
+    names_in,
+)
 from bulkql.server.commands.progress import follow
-from bulkql.server.commands.sending import PIPE, STDIN, started
-from bulkql.server.commands.summary import conclude
+from bulkql.server.commands.sending import Request, Source, opened, started
+from bulkql.server.commands.storing import check_place
+from bulkql.server.commands.summary import beside, conclude, ending_of
 
 MUTATION = """
 mutation Import($input: Bulk{verb}Input!, $options: BulkOptions) {{
-  operation: bulk{verb}(input: $input, options: $options) {skipped}{{ id state }}
+  operation: bulk{verb}(input: $input, options: $options) {{ id state }}
 }}
 """
-RESOURCES = "{ bulkResources { name operations } }"
+RESOURCES = "{ bulkResources { name typeName operations } }"
+FIELDS = "query Fields($name: String!) { __type(name: $name) { enumValues { name } } }"
 
 
 class Verb(StrEnum):
@@ -99,13 +109,15 @@ def import_file(
         typer.Option("--delete-missing", help="sync: delete rows that the file does not name.", rich_help_panel=ROWS),
     ] = False,
     max_deletes: Annotated[
-        int | None, typer.Option(help="sync: write nothing if more rows are missing.", rich_help_panel=ROWS)
+        int | None, typer.Option(min=0, help="sync: write nothing if more rows are missing.", rich_help_panel=ROWS)
     ] = None,
     max_delete_percent: Annotated[
-        float | None, typer.Option(help="sync: the same in percent; 10 unless said.", rich_help_panel=ROWS)
+        float | None,
+        typer.Option(min=0, max=100, help="sync: the same in percent; 10 unless said.", rich_help_panel=ROWS),
     ] = None,
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="By default as the name says.", rich_help_panel=READING)
+        Format | None,
+        typer.Option("--format", help="By default as the name says.", case_sensitive=False, rich_help_panel=READING),
     ] = None,
     columns: Annotated[
         list[str] | None,
@@ -173,119 +185,113 @@ def import_file(
         sheet=sheet,
         headerRow=header_row,
     )
+    keys, changed = names_in(match_by), names_in(update_fields)
     rows = given(
-        matchBy=fields_of(match_by),
-        updateFields=fields_of(update_fields),
+        matchBy=keys and [enum_value(one) for one in keys],
+        updateFields=changed and [enum_value(one) for one in changed],
         where=json_of(where, "--where"),
         deleteMissing=delete_missing,
         maxDeletes=max_deletes,
         maxDeletePercent=max_delete_percent,
     )
-    options = given(
-        mode="ASYNC",
-        onError=on_error.upper().replace("-", "_"),
-        dryRun=dry_run,
-        label=label or (STDIN if file == PIPE else Path(file).name)[:100],
-        chunkSize=chunk_size,
-        idempotencyKey=idempotency_key,
-        skipExisting=skip_existing,
-        startAt=start_at,
-        maxRowsPerSecond=max_rows_per_second,
-        webhookUrl=webhook_url,
-    )
-    client = connected(url, token, data)
-    with told(client):
-        check_resource(client, resource, operation)
-        # All of it is checked before gigabytes are sent: the mutation itself is skipped.
-        mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": "later"}}}, options, skip=True)
-
-        def start(upload: str) -> str:
-            return mutate(client, operation, {resource: {**rows, "file": {**reading, "uploadId": upload}}}, options)
-
-        # With a key all bytes come first: the same ones are the same input, whichever upload brings them.
-        begins_early = idempotency_key is None and file_format not in (Format.PARQUET, Format.XLSX)
-        started_one = started(client, file, start, begins_early=begins_early)
-        if not wait:
-            output.print(started_one, highlight=False)
-            return
-        # What came through a pipe is named after the resource.
-        sent = Path(f"{resource}.{file_format or Format.CSV}") if file == PIPE else Path(file)
+    pace = given(maxRowsPerSecond=max_rows_per_second, dryRun=dry_run, skipExisting=skip_existing)
+    check_together(operation, [*(SPELLINGS[one] for one in (*rows, *pace)), f"--on-error {on_error}"])
+    with opened(file) as source:
+        options = given(
+            **pace,
+            mode="ASYNC",
+            onError=on_error.upper().replace("-", "_"),
+            label=label or source.name[:100],
+            chunkSize=chunk_size,
+            idempotencyKey=idempotency_key,
+            startAt=moment_of(start_at, "--start-at"),
+            webhookUrl=webhook_url,
+        )
+        sent = sent_as(file, source, resource, file_format)
+        if wait:
+            check_failed_rows(failed_rows, sent, resource)
+        client = connected(url, token, data)
+        with told(client):
+            check_fields(client, check_resource(client, resource, operation), resource, keys, changed)
+            request = Request(
+                MUTATION.format(verb=operation.title()),
+                lambda upload: {
+                    "input": {resource: {**rows, "file": {**reading, "uploadId": upload}}},
+                    "options": options,
+                },
+            )
+            # With a key all bytes come first: the same ones are the same input, whichever upload brings them.
+            begins_early = idempotency_key is None and file_format not in (Format.PARQUET, Format.XLSX)
+            started_one = started(client, source, request, begins_early=begins_early)
+    if wait:
         watched(client, started_one, sent, failed_rows)
+    else:
+        output.print(started_one, highlight=False)
+
+
+def sent_as(file: str, source: Source, resource: str, file_format: Format | None) -> Path:
+    """What failed rows are stored beside: of a pipe, which is named after the resource, here. Exits with 2."""
+    if source.size is not None:
+        return Path(file)
+    if file_format is None:
+        raise fault(f"{file} is a pipe, and has no name that tells its format; give --format: {', '.join(Format)}.")
+    return Path(f"{resource}.{file_format}")
+
+
+def check_failed_rows(failed_rows: Path | None, sent: Path, resource: str) -> None:
+    """Whether failed rows can be stored, before anything is sent; exits with 2."""
+    if failed_rows is not None and failed_rows.exists() and sent.exists() and failed_rows.samefile(sent):
+        raise fault(f"{failed_rows} is the file that is sent; give --failed-rows another one.")
+    check_place(failed_rows or beside(sent, resource, f"{resource}{ending_of(sent)}"), "--failed-rows")
 
 
 def watched(client: BulkClient, operation_id: str, sent: Path | None = None, failed_rows: Path | None = None) -> None:
     """Draw an operation's progress and tell its end; Ctrl-C leaves it to itself."""
-    try:
-        follow(client, operation_id)
-    except KeyboardInterrupt:
-        text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
-        raise fault(text, 130) from None
-    conclude(client, operation_id, sent, failed_rows)
+    again = f"`bulkql watch {operation_id}` shows it again"
+    with told(client, operation_id, f"{again}, and stores its failed rows with --failed-rows FILE"):
+        try:
+            follow(client, operation_id)
+        except KeyboardInterrupt:
+            raise fault(f"It goes on: {again}, `bulkql cancel {operation_id}` stops it.", INTERRUPTED) from None
+        try:
+            conclude(client, operation_id, sent, failed_rows)
+        except KeyboardInterrupt:
+            raise fault(f"Operation {operation_id} is over: {again}.", INTERRUPTED) from None
 
 
-def check_resource(client: BulkClient, resource: str, verb: Verb) -> None:
-    """Whether the service has the resource, and the resource the verb; exits with 2."""
-    offered = offered_verbs(client, resource)
+def check_resource(client: BulkClient, resource: str, verb: Verb) -> str:
+    """Whether the service has the resource, and the resource the verb; exits with 2. Gives the name of its type."""
+    found = resource_named(client, resource)
+    offered = found["operations"]
     if verb.upper() not in offered:
         raise fault(f"{resource} does not offer {verb}; it offers {', '.join(one.lower() for one in offered)}.")
+    return str(found["typeName"])
 
 
-def offered_verbs(client: BulkClient, resource: str) -> list[str]:
-    """What a resource offers; exits with 2 where the service does not have it."""
-    offered = {one["name"]: one["operations"] for one in client.execute(RESOURCES)["bulkResources"]}
-    if resource not in offered:
-        like = get_close_matches(resource, offered, n=1)
+def resource_named(client: BulkClient, name: str) -> dict[str, Any]:
+    """What the service tells of a resource; exits with 2 where it does not have it."""
+    found = {one["name"]: one for one in client.execute(RESOURCES)["bulkResources"]}
+    if name not in found:
+        like = get_close_matches(name, found, n=1)
         doubt = f" Did you mean {like[0]}?" if like else ""
-        raise fault(f"There is no resource {resource}.{doubt} There are {', '.join(sorted(offered))}.")
-    verbs: list[str] = offered[resource]
-    return verbs
+        raise fault(f"There is no resource {name}.{doubt} There are {', '.join(sorted(found))}.")
+    told_of: dict[str, Any] = found[name]
+    return told_of
 
 
-def mutate(client: BulkClient, verb: Verb, rows: dict[str, Any], options: dict[str, Any], *, skip: bool = False) -> str:
-    """The id of the operation; with `skip` the service looks at the variables alone."""
-    text = MUTATION.format(verb=verb.title(), skipped="@skip(if: true) " if skip else "")
-    answer = client.execute(text, input=rows, options=options)
-    if skip:
-        return ""
-    operation_id = str(answer["operation"]["id"])
-    screen.print(f"Operation {operation_id}", style="dim", highlight=False)
-    return operation_id
+def check_fields(
+    client: BulkClient, type_name: str, resource: str, keys: list[str] | None, changed: list[str] | None
+) -> None:
+    """Whether the resource has the fields that options name; raises BadParameter."""
+    if keys is None and changed is None:
+        return
+    values = client.execute(FIELDS, name=f"{type_name}Field")["__type"]["enumValues"]
+    known = [one["name"] for one in values]
+    check_names("--match-by", keys, known, resource)
+    check_names("--update-fields", changed, known, resource)
 
 
 def given(**values: Any) -> dict[str, Any]:
     """The values that are given: what is left out has its default in the service."""
     # maxDeletes: 0 is given, and equal to False.
     return {name: value for name, value in values.items() if value is not None and value is not False}
-
-
-def fields_of(names: str | None) -> list[str] | None:
-    """financial_account,datetime -> [FINANCIAL_ACCOUNT, DATETIME]; camelCase is taken too."""
-    found = names_in(names)
-    return found and [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper() for name in found]
-
-
-def names_in(names: str | None) -> list[str] | None:
-    """a,b -> [a, b]."""
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-
-
-def column_of(mapping: str) -> dict[str, str]:
-    """Betrag=amount -> {from: Betrag, to: amount}."""
-    source, equals, target = mapping.rpartition("=")
-    if not equals or not source or not target:
-        raise typer.BadParameter(f"{mapping!r} is not FROM=TO, such as Betrag=amount.", param_hint="--map")
-    return {"from": source, "to": target}
-
-
-def json_of(text: str | None, option: str) -> Any:
-    """An option that is JSON, and None where it is left out; raises BadParameter."""
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"This is not JSON: {error}.", param_hint=option) from None
-    if not isinstance(found, dict | list):
-        # A null or a false would be taken for an option that is left out.
-        raise typer.BadParameter(f"{text} is neither an object nor a list.", param_hint=option)
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,10 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import Data, Token, Url, connected, output, screen, told
+from bulkql.server.commands.connection import Data, Token, Url, begun, connected, output, screen, told
 from bulkql.server.commands.imports import watched
+from bulkql.server.commands.progress import OPERATION
+from bulkql.server.commands.storing import check_place
 from bulkql.server.commands.summary import escaped
 
 LIST = """
@@ -35,6 +38,28 @@ ACTION = "mutation Act($id: ID!) {{ operation: {name}(id: $id) {{ id state }} }}
 
 ID_WIDTH = 36
 
+
+class State(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELING = "canceling"
+    CANCELED = "canceled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Kind(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    UPSERT = "upsert"
+    DELETE = "delete"
+    SYNC = "sync"
+    EXPORT = "export"
+    REVERT = "revert"
+
+
 Id = Annotated[str, typer.Argument(help="The operation's id.")]
 FailedRows = Annotated[Path | None, typer.Option(help="Where failed rows are stored.", metavar="FILE")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or print its id and leave.")]
@@ -48,14 +73,20 @@ def watch(
     data: Data = None,
 ) -> None:
     """Show an operation's progress to its end, and what became of it; 1 where some of its rows failed."""
+    if failed_rows is not None:
+        check_place(failed_rows, "--failed-rows")
     client = connected(url, token, data)
     with told(client):
-        watched(client, operation_id, failed_rows=failed_rows)
+        # Whether it is there; what goes wrong from here on leaves it there.
+        client.execute(OPERATION, id=operation_id)
+    watched(client, operation_id, failed_rows=failed_rows)
 
 
 def operations(
-    state: Annotated[list[str] | None, typer.Option(help="In this state, such as failed; several times.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Of this kind, such as upsert; several times.")] = None,
+    state: Annotated[
+        list[State] | None, typer.Option(help="In this state; several times.", case_sensitive=False)
+    ] = None,
+    kind: Annotated[list[Kind] | None, typer.Option(help="Of this kind; several times.", case_sensitive=False)] = None,
     resource: Annotated[str | None, typer.Option(help="With rows of this resource.")] = None,
     label: Annotated[str | None, typer.Option(help="With this text in the label.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
@@ -97,7 +128,7 @@ def resume(operation_id: Id, url: Url = None, token: Token = None, data: Data = 
 def act(client: BulkClient, mutation: str, operation_id: str) -> None:
     """Steer an operation, and print its state."""
     with told(client):
-        operation = client.execute(ACTION.format(name=mutation), id=operation_id)["operation"]
+        operation = begun(client, ACTION.format(name=mutation), id=operation_id)
     output.print(f"{operation['id']} {operation['state']}", highlight=False)
 
 
@@ -146,13 +177,15 @@ def begin(
     client: BulkClient, mutation: str, operation_id: str, failed_rows: Path | None, *, wait: bool, **variables: Any
 ) -> None:
     """A new operation of what another one did: watched to its end, or left."""
+    if wait and failed_rows is not None:
+        check_place(failed_rows, "--failed-rows")
     with told(client):
-        operation = client.execute(mutation, id=operation_id, **variables)["operation"]
-        if not wait:
-            output.print(operation["id"], highlight=False)
-            return
-        screen.print(f"Operation {operation['id']}", style="dim", highlight=False)
-        watched(client, operation["id"], failed_rows=failed_rows)
+        operation = begun(client, mutation, id=operation_id, **variables)
+    if not wait:
+        output.print(operation["id"], highlight=False)
+        return
+    screen.print(f"Operation {operation['id']}", style="dim", highlight=False)
+    watched(client, operation["id"], failed_rows=failed_rows)
 
 
 def table_of(found: list[dict[str, Any]]) -> Table:

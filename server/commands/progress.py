@@ -22,7 +22,7 @@ from rich.progress import (
 from websockets.exceptions import WebSocketException
 
 from bulkql.server.client import PIECE_BYTES, TOTALS, BulkClient, RequestFailed
-from bulkql.server.commands.connection import screen
+from bulkql.server.commands.connection import printable, screen
 
 OPERATION = f"query Watch($id: ID!) {{ operation(id: $id) {{ {TOTALS} }} }}"
 FINAL = ("COMPLETED", "CANCELED", "FAILED")
@@ -45,10 +45,13 @@ def pieces(file: IO[bytes], name: str, size: int | None = None, offset: int = 0)
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen) as bar:
-        task = bar.add_task(f"Sending {name}", total=size, completed=offset)
+        task = bar.add_task(f"Sending {printable(name)}", total=size, completed=offset)
         while piece := file.read(PIECE_BYTES):
-            yield piece
+            # Whoever has all bytes of a file does not ask for more: the bar would stay where it is.
             bar.advance(task, len(piece))
+            yield piece
+        # Of a pipe it is known now.
+        bar.update(task, total=bar.tasks[0].completed)
 
 
 def follow(client: BulkClient, operation_id: str) -> dict[str, Any]:

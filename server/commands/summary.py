@@ -12,9 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import output, screen
+from bulkql.server.commands.connection import output, printable
+from bulkql.server.commands.options import as_typed
+from bulkql.server.commands.storing import fetch
 
 COUNTS = ("created", "updated", "unchanged", "deleted", "exported", "failed", "skipped")
+#: What a name says of a file's format, and of how it is packed.
+ENDINGS = {
+    *(".csv", ".tsv", ".txt", ".ndjson", ".jsonl", ".json", ".parquet", ".pq", ".xlsx", ".xlsm", ".ods"),
+    *(".gz", ".zst"),
+}
 SUMMARY = f"""
 query Summary($id: ID!, $first: Int!) {{
   operation(id: $id) {{
@@ -49,7 +56,8 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
     show_errors(operation)
     if sent is not None or failed_rows is not None:
         for name, path, rows in fetched(client, operation, sent, failed_rows):
-            output.print(f"{rows_of(name, rows)} {way_back(operation)}: {path}", highlight=False, soft_wrap=True)
+            text = f"{rows_of(name, rows)} {way_back(operation)}: {printable(str(path))}"
+            output.print(text, highlight=False, markup=False, soft_wrap=True)
     if operation["planUntil"] is not None:
         text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
         output.print(text, highlight=False, soft_wrap=True)
@@ -83,7 +91,7 @@ def show_counts(operation: dict[str, Any]) -> None:
         table.add_row(one["resource"], *("-" if count is None else f"{count:,}" for count in counts))
     output.print(title, highlight=False, markup=False, soft_wrap=True)
     if operation["message"]:
-        output.print(operation["message"], highlight=False, markup=False, soft_wrap=True)
+        output.print(as_typed(operation["message"]), highlight=False, markup=False, soft_wrap=True)
     output.print(table)
     for one in operation["cascades"] or ():
         output.print(f"{rows_of(one['model'], int(one['count']))} went along.", highlight=False)
@@ -126,10 +134,12 @@ def fetched(
 ) -> list[tuple[str, Path, int]]:
     """The failed rows of each resource, stored; in the format in which they were sent, or that the file's name says."""
     found = []
-    for name, file in failed_files(operation, ending_of(failed_rows or sent)).items():
-        path = failed_rows or unused(beside(sent, name, file["name"]))
-        fetch(client, file["url"], path)
-        found.append((name, path, int(file["rows"])))
+    files = failed_files(operation, ending_of(failed_rows or sent))
+    for name, file in files.items():
+        path = failed_rows if failed_rows is not None else beside(sent, name, file["name"])
+        if failed_rows is not None and len(files) > 1:
+            path = path.with_name(f"{path.stem}-{name}{path.suffix}")
+        found.append((name, fetch(client, file["url"], path, replaces=failed_rows is not None), int(file["rows"])))
     return found
 
 
@@ -157,25 +167,10 @@ def beside(sent: Path | None, resource: str, name: str) -> Path:
     """cities.csv.gz -> cities-failed.csv; what came through a pipe is stored here, under the resource's name."""
     if sent is None:
         return Path(name)
-    stem = sent.name.split(".")[0] or resource
-    return sent.with_name(f"{stem}-failed{Path(name).suffix}")
-
-
-def unused(path: Path) -> Path:
-    """The same name with a number, where there is such a file: somebody may be mending it."""
-    number, free = 2, path
-    while free.exists():
-        number, free = number + 1, path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
-
-
-def fetch(client: BulkClient, url: str, path: Path) -> None:
-    """Download a file: whole, or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with screen.status(f"Fetching {path.name} ..."), client.download(url) as pieces, part.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
-    part.replace(path)
+    stem = sent
+    while stem.suffix.lower() in ENDINGS:
+        stem = stem.with_suffix("")
+    return sent.with_name(f"{stem.name or resource}-failed{Path(name).suffix}")
 
 
 def shortened(data: str | None) -> str:
@@ -186,4 +181,4 @@ def shortened(data: str | None) -> str:
 
 def escaped(text: str) -> str:
     """A text of somebody's rows as it is: no markup, and nothing that moves a terminal's cursor."""
-    return escape("".join(one if one.isprintable() else "?" for one in text))
+    return escape(printable(text))

@@ -86,7 +86,7 @@ def tell(service: stack.Stack, data: Path) -> None:
 def token(service: stack.Stack) -> str:
     """A token of the superuser, as `bulkql token admin` prints it."""
     os.environ.update(service.environment)
-    from bulkql.server.cli import set_up
+    from bulkql.server.commands.environment import set_up
     from bulkql.server.preparation import admin
 
     set_up(None)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import PIPE
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -156,11 +162,15 @@ def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tm
     ("options", "message"),
     [
         (("--resource", "financialTransaction"), "Did you mean financialTransactions?"),
-        ((*MAPPED, "--operation", "upsert", "--match-by", "when"), "Value 'WHEN' does not exist"),
+        ((*MAPPED, "--operation", "upsert", "--match-by", "when"), "financialTransactions has no field when."),
         ((*MAPPED, "--operation", "sync", "--where", '{"nothing": 1}'), "unknown field 'nothing'"),
-        ((*MAPPED, "--delete-missing"), "unknown field 'deleteMissing'"),
+        ((*MAPPED, "--delete-missing"), "--delete-missing: it is for sync"),
+        ((*MAPPED, "--date-format", "x"), "BAD_INPUT: --date-format is 'x'; give the places of day, month and year"),
+        ((*MAPPED, "--map", "description=nothing"), "`--map` maps to nothing; financialTransactions has"),
+        ((*MAPPED, "--start-at", "yesterday"), "--start-at: 'yesterday' is no time"),
+        ((*MAPPED, "--failed-rows", "nowhere/a.csv"), "nowhere/a.csv: No such file or directory. Give --failed-rows"),
     ],
-    ids=["resource", "key", "where", "sync's alone"],
+    ids=["resource", "key", "where", "sync's alone", "date format", "column", "time", "failed rows"],
 )
 def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp_path, options, message):
     sent = tmp_path / "january.csv"
@@ -169,10 +179,86 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
     before = service.sql(uploads)
 
     done = run("import", sent, *options)
+    piped = run("import", "-", *options, "--format", "CSV", input=sent.read_text())
+
+    assert (done.exit_code, piped.exit_code) == (2, 2)
+    assert message in done.stderr
+    assert message in piped.stderr
+    assert "Sending" not in done.stderr + piped.stderr
+    assert service.sql(uploads) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty.csv", "is empty: it has no rows, and no header that would tell its columns."),
+        ("nowhere.csv", "No such file or directory."),
+        ("directory", "Is a directory. Give one of its files."),
+        ("", "'': No such file or directory."),
+        ("-", "- is a pipe, and has no name that tells its format; give --format: csv, ndjson, parquet, xlsx."),
+    ],
+)
+def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "directory").mkdir()
+    nobody = {"BULKQL_URL": "http://127.0.0.1:1", "BULKQL_TOKEN": "x"}
+
+    done = CliRunner().invoke(app, ["import", name, "--resource", "cities"], env=nobody)
 
     assert done.exit_code == 2
     assert message in done.stderr
-    assert service.sql(uploads) == before
+
+
+@pytest.mark.parametrize(
+    ("of", "status", "told"),
+    [("stdout", 3, "The standard output takes nothing: No space left on device.\n"), ("stderr", 0, "")],
+)
+def test_a_standard_output_that_takes_nothing_is_no_success(service, of, status, told):
+    command = [Path(sys.executable).with_name("bulkql"), "operations"]
+    environment = {"BULKQL_URL": service.url, "BULKQL_TOKEN": service.token}
+
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": PIPE, "stderr": PIPE, of: full}
+        done = subprocess.run(command, env=environment, text=True, check=False, **streams)
+
+    assert (done.returncode, done.stderr or "") == (status, told)
+
+
+def test_who_reads_no_further_is_told_nothing(service):
+    command = [Path(sys.executable).with_name("bulkql"), "operations"]
+    environment = {"BULKQL_URL": service.url, "BULKQL_TOKEN": service.token}
+    read, written = os.pipe()
+    os.close(read)
+
+    done = subprocess.run(command, env=environment, stdout=written, stderr=PIPE, text=True, check=False)
+    os.close(written)
+
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_what_a_shell_makes_of_a_command_is_read_as_a_pipe(run, service, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=[f"{HEADER}\n{line(7, amount='a lot')}\n"])
+
+    writer.start()
+    done = run("import", pipe, *MAPPED, "--format", "csv")
+    writer.join()
+
+    assert done.exit_code == 1, done.output
+    assert "a lot" in (tmp_path / "financialTransactions-failed.csv").read_text()
+
+
+def test_names_of_files_are_told_as_they_are(run, tmp_path):
+    sent = tmp_path / "-jän\nner[red].csv"
+    sent.write_text("\n".join([HEADER, line(7, amount="a lot"), ""]))
+
+    done = run("import", *MAPPED, "--", sent.name)
+
+    assert done.exit_code == 1, done.output
+    assert "financialTransactions to mend and send again: -jän?ner[red]-failed.csv" in done.stdout
+    assert (tmp_path / "-jän\nner[red]-failed.csv").exists()
 
 
 def uploads_of(service):
@@ -254,7 +340,10 @@ def test_a_large_file_whose_client_gives_up_is_canceled(run, service, tmp_path, 
     monkeypatch.setattr(sending, "pieces", interrupted)
     result = run("import", sent, *MAPPED)
 
-    assert result.exit_code != 0
+    assert result.exit_code == 130
+    canceled = f"{operation_in(result.stderr)}, which waited for the rest, is canceled; nothing of it is written."
+    assert canceled in result.stderr
+    assert f"Interrupted: 8,388,608 of {sent.stat().st_size:,} bytes of large.csv were sent, and are" in result.stderr
     query = "{ operations(first: 1) { edges { node { state label total } } } }"
     (told,) = BulkClient(service.url, service.token).execute(query)["operations"]["edges"]
     assert told["node"] == {"state": "CANCELED", "label": "large.csv", "total": 0}
@@ -308,11 +397,16 @@ def test_what_was_imported_is_exported_and_reverted(run, service, tmp_path):
 
     piped = run("export", "--resource", "financialTransactions", *where, "--output", "-")
     stored = run("export", "--resource", "financialTransactions", *where, "--output", "some.ndjson.gz")
+    before = run("operations", "--kind", "export").stdout
+    refused = run("export", "--resource", "financialTransactions", "--output", "nowhere/a.csv")
+    after = run("operations", "--kind", "export").stdout
     undone = run("revert", imported)
 
     assert piped.stdout == "amount,description,financialAccount.name\n1.50,row 2,Account 7\n"
     assert stored.stdout == "1 rows of financialTransactions: some.ndjson.gz\n"
     assert json.loads(gzip.decompress((tmp_path / "some.ndjson.gz").read_bytes()))["description"] == "row 2"
+    assert (refused.exit_code, before.count("export")) == (2, after.count("export"))
+    assert "nowhere/a.csv: No such file or directory. Give --output a file that can be written." in refused.stderr
     assert "2 undone, 0 changed since and kept, 0 impossible." in undone.stdout
     assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(0,)]
 

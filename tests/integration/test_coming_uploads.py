@@ -164,6 +164,41 @@ def test_the_beginning_has_to_be_there(ask, user, sent):
         assert ask(user, CREATE, **how) == {"bulkCreate": told}
 
 
+WITHOUT_A_HOST = "webhookUrl is refused: no host is allowed"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("verb", "given", "file", "options", "message"),
+    [
+        ("Create", {}, {"dateFormat": "x"}, {}, "dateFormat is 'x'"),
+        ("Create", {}, {"delimiter": "ab"}, {}, "A delimiter is one ASCII character"),
+        ("Create", {}, {"encoding": "nope"}, {}, "There is no encoding nope"),
+        ("Create", {}, {"headerRow": 0}, {}, "headerRow is 0"),
+        ("Create", {}, {"columns": [{"from": "a", "to": "b"}]}, {}, "`columns` maps to b"),
+        ("Upsert", {"matchBy": ["AMOUNT"]}, {}, {}, "financialTransactions cannot be matched by .AMOUNT."),
+        ("Update", {"matchBy": ["AMOUNT"]}, {}, {}, "financialTransactions cannot be matched by .AMOUNT."),
+        ("Upsert", {"updateFields": ["ID"]}, {}, {}, "updateFields of financialTransactions names ID"),
+        ("Create", {}, {}, {"label": "x" * 300}, "label has 300 characters"),
+        ("Upsert", {}, {}, {"skipExisting": True}, "skipExisting is for rows to create"),
+        ("Create", {}, {}, {"maxRowsPerSecond": 5, "dryRun": True}, "maxRowsPerSecond paces chunks"),
+        ("Create", {}, {}, {"webhookUrl": "http://nowhere/"}, WITHOUT_A_HOST),
+        ("Create", {}, {}, {"startAt": "2099-01-01T00:00:00Z"}, "beyond the limit of 7 days"),
+        ("Create", {}, {}, {"mode": "SYNC", "startAt": "2026-01-01T00:00:00Z"}, "mode SYNC waits for the end"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_what_can_be_known_before_the_first_byte_is_refused_then(ask, user, name, verb, given, file, options, message):
+    upload = coming(user, sent=0, name=name)
+    mutation = CREATE.replace("Create", verb).replace("!)", "!, $options: BulkOptions)").replace("$input)", BOTH)
+    how = {"financialTransactions": {**given, "file": {**file, "uploadId": str(upload.pk)}}}
+
+    with pytest.raises(Refused, match=message):
+        ask(user, mutation, input=how, options=options)
+
+
+BOTH = "$input, options: $options)"
+
 JSON = """{"amount": "1.50", "description": "LONG", "datetime": "2026-01-01T00:00:00.NNZ",
 "financialAccount.name": "Cash", "classificationStatus.name": "Open"}"""
 SHAPES = {

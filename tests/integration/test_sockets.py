@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -31,9 +32,14 @@ def away(monkeypatch):
     return is_away
 
 
-async def opened(token: str) -> ApplicationCommunicator:
+def served() -> Any:
     from bulkql.server.asgi import application
 
+    return application
+
+
+async def opened(token: str, application: Any = None) -> ApplicationCommunicator:
+    application = application or served()
     scope = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": ["graphql-transport-ws"]}
     socket = ApplicationCommunicator(application, scope)
     await socket.send_input({"type": "websocket.connect"})
@@ -75,3 +81,35 @@ def test_operation_that_an_outage_keeps_from_beginning_is_told(user, away):
 
     assert [error["extensions"]["code"] for error in told["payload"]] == ["UNAVAILABLE"]
     assert (told["type"], told["id"]) == ("error", "1")
+
+
+class ClientDisconnected(OSError):
+    """What a server raises from `send` once its client has gone: a kind of OSError, says ASGI's specification."""
+
+
+def test_watcher_who_leaves_before_the_last_frame_is_no_error(user, caplog):
+    left: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        async def send_to_who_is_left(message: Any) -> None:
+            if '"next"' in message.get("text", ""):
+                left.append(message)
+                await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+                raise ClientDisconnected
+            await send(message)
+
+        await served()(scope, receive, send_to_who_is_left)
+
+    async def subscribe() -> None:
+        nonlocal socket
+        socket = await opened(token_for(user), application)
+        assert (await received(socket))["type"] == "connection_ack"
+        await send(socket, {"type": "subscribe", "id": "1", "payload": {"query": "{ bulkResources { name } }"}})
+        await socket.wait(10)
+
+    socket: Any = None
+    with caplog.at_level(logging.INFO, "bulkql"):
+        asyncio.run(subscribe())
+
+    assert len(left) == 1
+    assert caplog.messages == []

@@ -12,8 +12,11 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, is_whole
 from bulkql.workers.models import TEXT_LENGTH
+from bulkql.workers.readers import files
+from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.resources.rights import check_needs_no_plan, check_permissions
+from bulkql.workers.uploads import uploads
 from bulkql.workers.webhooks.targets import check_url
 
 #: What the other verbs do with rows that exist.
@@ -43,11 +46,25 @@ def check_request(request: BulkRequest) -> None:
         if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
-        if item.is_coming:
-            check_can_come(item, request.mode)
     inline = sum(len(item.rows or ()) for item in request.inputs)
     exceeds("inline_rows", "rows in one request", inline, "send them as a file")
     check_options(request)
+    for item in request.inputs:
+        if item.is_coming:
+            check_coming(item, request)
+            check_can_come(item, request.mode)
+
+
+def check_coming(item: InputRequest, request: BulkRequest) -> None:
+    """What can be known before the first byte: whoever sends gigabytes hears of it now. Raises BadInput, Forbidden."""
+    options, verb = item.file_options, verb_of_rows(request.verb)
+    assert options is not None
+    files.check_options(options)
+    plan = Plan(resource=item.resource, verb=verb)
+    # By which key rows of other verbs are found, their columns have a say in.
+    if item.match_by is not None or verb in (Verb.CREATE, Verb.UPSERT):
+        plan = plan_for(verb, item.resource, item.match_by, item.update_fields, (), request.user)
+    files.check_targets(plan, options)
 
 
 def check_can_come(item: InputRequest, mode: Mode) -> None:
@@ -55,6 +72,7 @@ def check_can_come(item: InputRequest, mode: Mode) -> None:
     options = item.file_options
     assert options is not None
     assert item.upload is not None
+    uploads.check_has_beginning(item.upload)
     if not options.is_text or options.compression is not None:
         why = "of such a file the beginning does not tell what it holds"
     elif mode == Mode.SYNC:

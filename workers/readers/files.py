@@ -77,12 +77,7 @@ class FileStart:
 
     def check(self, plan: Plan, *, may_be_empty: bool = False) -> None:
         """Is it what it claims to be, and whose columns are these? Raises BadInput, also where it has no rows."""
-        wrong = sorted(set(self.options.columns.values()) - plan.all_columns.keys())
-        if wrong:
-            has = [*plan.columns, *plan.lists]
-            raise BadInput(
-                f"`columns` maps to {', '.join(wrong)}{like(wrong[0], has)}; {plan.resource.name} has {', '.join(has)}."
-            )
+        check_targets(plan, self.options)
         self._found.check(plan, may_be_empty=may_be_empty)
 
     def header(self, plan: Plan) -> list[tuple[str, str | None]] | None:
@@ -108,6 +103,16 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
         f"The name {name} tells no format, and neither does the file, which begins with {line!r}; "
         f"give `format`: {', '.join(FileFormat)}."
     )
+
+
+def check_targets(plan: Plan, options: FileOptions) -> None:
+    """Whether columns are mapped to fields that there are; raises BadInput."""
+    wrong = sorted(set(options.columns.values()) - plan.all_columns.keys())
+    if wrong:
+        has = [*plan.columns, *plan.lists]
+        raise BadInput(
+            f"`columns` maps to {', '.join(wrong)}{like(wrong[0], has)}; {plan.resource.name} has {', '.join(has)}."
+        )
 
 
 def check_options(options: FileOptions) -> None:

@@ -180,3 +180,11 @@ def has_beginning(upload: Upload) -> bool:
     if upload.uploaded_at is not None:
         return True
     return StoredFile.objects.filter(name=name_of(upload), size__gte=BEGINNING_BYTES).exists()
+
+
+def check_has_beginning(upload: Upload) -> None:
+    """The same; raises IncompleteUpload."""
+    if not has_beginning(upload):
+        raise IncompleteUpload(
+            f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave."
+        )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 import typer
+from rich.progress import Progress
+from typer.testing import CliRunner
 
+from bulkql.server.cli import app
 from bulkql.server.client import BulkClient, RequestFailed, answered
-from bulkql.server.commands import imports, progress, summary
-from bulkql.server.commands.connection import connected
+from bulkql.server.commands import exports, imports, progress, sending, summary
+from bulkql.server.commands.connection import begun, connected, told
 
 
 def event(state, processed=0):
@@ -40,33 +46,11 @@ def _hurried(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("names", "values"),
-    [
-        ("financial_account,datetime", ["FINANCIAL_ACCOUNT", "DATETIME"]),
-        ("financialAccount, datetime,", ["FINANCIAL_ACCOUNT", "DATETIME"]),
-        (None, None),
-    ],
-    ids=["snake", "camel", "none"],
-)
-def test_names_of_fields_become_values_of_the_enum(names, values):
-    assert imports.fields_of(names) == values
-
-
-@pytest.mark.parametrize("text", ["amount", "=amount", "Betrag="])
-def test_a_mapping_has_both_sides(text):
-    with pytest.raises(typer.BadParameter, match=r"is not FROM=TO, such as Betrag=amount\."):
-        imports.column_of(text)
-
-
-def test_a_column_may_have_the_sign_in_its_name():
-    assert imports.column_of("a=b=amount") == {"from": "a=b", "to": "amount"}
-
-
-@pytest.mark.parametrize(
     ("sent", "stored"),
     [
         ("in/january.csv.gz", "in/january-failed.csv"),
         ("january.TSV", "january-failed.csv"),
+        ("2026.01.csv", "2026.01-failed.csv"),
         ("january.parquet", "january-failed.ndjson"),
         ("january.jsonl", "january-failed.ndjson"),
         ("january.xlsm", "january-failed.xlsx"),
@@ -111,6 +95,221 @@ def test_ctrl_c_leaves_the_operation_to_itself(capsys):
     assert "`bulkql watch 0b5c` shows it again, `bulkql cancel 0b5c` stops it." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("outage", "message"),
+    [
+        (
+            RequestFailed([{"message": "Sign in", "extensions": {"code": "UNAUTHENTICATED"}}]),
+            "UNAUTHENTICATED: Sign in",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "What was to be written is not: No space left on device."),
+        (OSError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied."),
+        (httpx.ConnectError("refused"), "http://nowhere cannot be reached: refused."),
+    ],
+    ids=["a refusal", "a full disk", "a file", "an outage"],
+)
+def test_what_goes_wrong_once_an_operation_is_there_is_no_refusal(monkeypatch, capsys, outage, message):
+    monkeypatch.setattr(progress, "AWAY_SECONDS", -1)
+    service = Service(event("RUNNING"), outage)
+
+    with pytest.raises(typer.Exit) as left:
+        imports.watched(service, "0b5c")
+
+    again = "`bulkql watch 0b5c` shows it again, and stores its failed rows with --failed-rows FILE"
+    assert left.value.exit_code == 3
+    assert capsys.readouterr().err.endswith(f"{message}\nOperation 0b5c is there all the same: {again}.\n")
+
+
+def test_who_reads_no_further_is_told_nothing(capsys):
+    with pytest.raises(typer.Exit) as left, told(Service(), "0b5c"):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    assert (left.value.exit_code, capsys.readouterr().err) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("outage", "code"),
+    [(httpx.ReadError("reset"), 3), (httpx.ReadTimeout("timed out"), 3), (KeyboardInterrupt(), 130)],
+    ids=["cut", "slow", "interrupted"],
+)
+def test_a_mutation_without_an_answer_may_have_been_carried_out(capsys, outage, code):
+    with pytest.raises(typer.Exit) as left:
+        begun(Service(outage), "mutation")
+
+    assert left.value.exit_code == code
+    assert "no answer came; `bulkql operations` shows whether it did anything" in capsys.readouterr().err
+
+
+def test_a_mutation_that_never_got_there_did_nothing():
+    with pytest.raises(httpx.ConnectError):
+        begun(Service(httpx.ConnectError("refused")), "mutation")
+
+
+def test_the_bar_of_a_file_reaches_its_end(monkeypatch):
+    bars = []
+    monkeypatch.setattr(progress, "Progress", lambda *columns, **how: bars.append(Progress(*columns, **how)) or bars[0])
+
+    with closing(progress.pieces(io.BytesIO(b"12345"), "a.csv", 5)) as pieces:
+        assert next(pieces) == b"12345"
+
+    assert bars[0].finished
+
+
+class Receiver(BulkClient):
+    """Takes uploads, until Ctrl-C."""
+
+    def __init__(self, *, is_away=False):
+        super().__init__("http://nowhere", "token")
+        self.is_away = is_away
+
+    def announce(self, *_):
+        return {"id": "up1"}
+
+    def execute(self, *_, **__):
+        raise RequestFailed([{"message": "", "extensions": {"reason": sending.TOO_EARLY}}])
+
+    def send_to(self, place, end, content_from, *, offset=0):
+        next(content_from(offset))
+        raise KeyboardInterrupt
+
+    def forget(self, place):
+        return not self.is_away
+
+
+@pytest.mark.parametrize(
+    ("is_away", "kept"), [(False, "are deleted again"), (True, "stay as upload up1 until it expires")]
+)
+def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, kept):
+    source = sending.Source(io.BytesIO(b"12345"), "a.csv", 5)
+
+    with pytest.raises(typer.Exit) as left:
+        sending.started(Receiver(is_away=is_away), source, sending.Request("", lambda _: {}), begins_early=True)
+
+    assert left.value.exit_code == 130
+    text = f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No row is written. The same command begins anew."
+    assert text in capsys.readouterr().err
+
+
+class Losing(Receiver):
+    """Takes the beginning of a file and its operation, and is away from then on, or but for the canceling."""
+
+    def __init__(self, error, *, cancels):
+        super().__init__(is_away=not cancels)
+        self._error = error
+
+    def execute(self, mutation, **_):
+        if mutation == sending.CANCEL and self.is_away:
+            raise httpx.ConnectError("refused")
+        return {"operation": {"id": "0b5c"}}
+
+    def send_to(self, place, end, content_from, *, offset=0):
+        if offset:
+            raise self._error
+
+
+GIVEN_UP = RequestFailed([{"message": "8 of 9 bytes are sent, and no more arrive."}])
+WAITS = "it waits for the rest of its file, and `bulkql cancel 0b5c` ends it."
+
+
+@pytest.mark.parametrize(
+    ("error", "cancels", "status", "message"),
+    [
+        (
+            GIVEN_UP,
+            True,
+            2,
+            "Operation 0b5c, which waited for the rest, is canceled; nothing of it is written.\n8 of 9",
+        ),
+        (
+            GIVEN_UP,
+            False,
+            3,
+            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c is there all the same: {WAITS}",
+        ),
+        (KeyboardInterrupt(), False, 130, f"Operation 0b5c is there: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
+    ],
+    ids=["canceled", "away", "interrupted"],
+)
+def test_an_operation_whose_file_does_not_come_is_canceled_or_told(capsys, error, cancels, status, message):
+    client = Losing(error, cancels=cancels)
+    source = sending.Source(io.BytesIO(), "a.csv", 99_999_999)
+
+    with pytest.raises(typer.Exit) as left, told(client):
+        sending.started(client, source, sending.Request("", lambda _: {}), begins_early=True)
+
+    assert left.value.exit_code == status
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["watch", "retry", "apply", "revert"])
+def test_where_failed_rows_go_is_looked_at_before_the_service_is_asked(tmp_path, command):
+    nobody = {"BULKQL_URL": "http://127.0.0.1:1", "BULKQL_TOKEN": "x"}
+
+    done = CliRunner().invoke(app, [command, "0b5c", "--failed-rows", str(tmp_path)], env=nobody)
+
+    told = f"{tmp_path}: Is a directory. Give --failed-rows a file that can be written.\n"
+    assert (done.exit_code, done.stderr) == (2, told)
+
+
+@pytest.mark.parametrize(
+    ("to", "form", "packed", "message"),
+    [
+        ("x.tsv", None, None, "--output x.tsv: exports are no .tsv files; give a name that ends with .csv, .ndjson"),
+        ("x.json", "ndjson", None, "--output x.json: exports are no .json files"),
+        ("x.csv", "ndjson", None, "--output x.csv names a file of csv, and --format says ndjson; leave one of the two"),
+        ("x.parquet.gz", None, None, "--output x.parquet.gz: parquet is compressed within; leave .gz out of the name."),
+        ("x.csv", None, "gzip", "--output x.csv does not say that it is compressed; let it end with .gz for gzip."),
+        (
+            "x.csv.gz",
+            None,
+            "zstd",
+            "--output x.csv.gz does not say that it is compressed; let it end with .zst for zstd",
+        ),
+    ],
+)
+def test_a_name_that_says_something_else_than_is_written_is_refused(capsys, to, form, packed, message):
+    with pytest.raises(typer.Exit) as left:
+        exports.kind_of_file(to, form and imports.Format(form), packed and exports.Compression(packed))
+
+    assert left.value.exit_code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "form", "packed", "kind"),
+    [
+        (None, None, None, (None, None)),
+        ("-", None, None, (None, None)),
+        ("x", "csv", "gzip", ("csv", "gzip")),
+        ("x.2026.NDJSON.zst", None, None, ("ndjson", "zstd")),
+        ("x.pq", None, "gzip", ("parquet", "gzip")),
+        ("x.2026", None, None, (None, None)),
+    ],
+)
+def test_the_name_of_an_export_says_what_is_written(to, form, packed, kind):
+    found = exports.kind_of_file(to, form and imports.Format(form), packed and exports.Compression(packed))
+
+    assert found == kind
+
+
+@pytest.mark.parametrize("url", ["foo", "http://", "http://[", "ftp://somewhere", "https:/one.example"])
+def test_what_is_no_url_is_told_with_one_that_is(capsys, url):
+    with pytest.raises(typer.Exit) as left:
+        connected(url, "token", None)
+
+    assert left.value.exit_code == 2
+    assert f"{url} is not where a service is; give BULKQL_URL or --url one such as https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["ä", "two words", "a\nb", " "])
+def test_what_is_no_token_is_told(capsys, token):
+    with pytest.raises(typer.Exit) as left:
+        connected("http://nowhere", token, None)
+
+    assert left.value.exit_code == 2
+    assert "BULKQL_TOKEN or --token is no token" in capsys.readouterr().err
+
+
 def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_path, capsys):
     (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:1"}')
 
@@ -119,6 +318,14 @@ def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_pat
 
     assert left.value.exit_code == 2
     assert f"does not run; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_directory_without_a_service_is_one_that_cannot_be_reached(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as left:
+        connected(None, None, tmp_path)
+
+    told = f"No service has run in {tmp_path}; start one with `bulkql up --data {tmp_path}`.\n"
+    assert (left.value.exit_code, capsys.readouterr().err) == (2, told)
 
 
 def test_what_a_proxy_answers_is_told_as_such():

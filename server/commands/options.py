@@ -1,0 +1,144 @@
+"""What options of `bulkql import` say together, and GraphQL's names for them -> what the user typed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+
+#: The verbs that an option is for.
+OF_VERBS = {
+    "--match-by": ("update", "replace", "upsert", "delete", "sync"),
+    "--update-fields": ("upsert", "sync"),
+    "--skip-existing": ("create",),
+    "--where": ("sync",),
+    "--delete-missing": ("sync",),
+    "--max-deletes": ("sync",),
+    "--max-delete-percent": ("sync",),
+}
+#: What writes all rows in one transaction, which would hold its locks for the longer.
+WHOLE = ("--dry-run", "--on-error reject-all")
+#: Names of GraphQL's inputs that are options here, but for the single words, which are the same.
+SPELLINGS = {
+    re.sub(r"-(.)", lambda found: found[1].upper(), name): f"--{name}"
+    for name in (
+        *("match-by", "update-fields", "skip-existing", "delete-missing", "max-deletes", "max-delete-percent"),
+        *("on-error", "dry-run", "chunk-size", "idempotency-key", "start-at", "max-rows-per-second", "webhook-url"),
+        *("unknown-columns", "short-records", "null-values", "empty-cells", "date-format", "true-values"),
+        *("false-values", "header-row", "where", "order", "fields", "format", "delimiter", "encoding", "sheet"),
+        *("decimal", "label", "compression"),
+    )
+} | {"columns": "--map"}
+#: Variable '$input' has invalid value at .financialTransactions.matchBy[0]:
+PLACE = re.compile(r"^Variable '\$(\w+)' has invalid value at \.([\w.\[\]]+): ")
+#: set unknownColumns: IGNORE; `columns` maps to
+NAMED = re.compile(r"\b(?P<option>\w+): (?P<value>[A-Z_]+)\b|`(?P<quoted>\w+)`")
+#: skipExisting is for rows to create; such a message is about options alone, and names no fields.
+ABOUT = re.compile(r"(\w+) (?:is|has|of|and|paces)\b")
+#: Names of more than one word; those of one are plain English too.
+COMPOUND = re.compile(r"(?<![\w'\"`-])[a-z]+[A-Z]\w+(?![\w'\"`])")
+
+
+def check_together(verb: str, given: Iterable[str]) -> None:
+    """Whether each option is for this verb, and goes with the others; raises UsageError.
+
+    `given`: the options that were given, as they are typed.
+    """
+    found = set(given)
+    for option, verbs in OF_VERBS.items():
+        if option in found and verb not in verbs:
+            way_out = f"leave it out, or give --operation {verbs[-1]}"
+            raise typer.BadParameter(f"it is for {listed(verbs)}, and not for {verb}; {way_out}.", param_hint=option)
+    for guard in ("--max-deletes", "--max-delete-percent"):
+        if guard in found and "--delete-missing" not in found:
+            raise typer.BadParameter("it guards --delete-missing; give that too, or leave it out.", param_hint=guard)
+    for other in WHOLE:
+        if other in found and "--max-rows-per-second" in found:
+            text = f"it paces transactions, and {other} writes all rows in one; leave one of the two out."
+            raise typer.BadParameter(text, param_hint="--max-rows-per-second")
+
+
+def check_names(option: str, names: Iterable[str] | None, known: Iterable[str], resource: str) -> None:
+    """Whether these are fields, in either case, of the enum that the service has for them; raises BadParameter."""
+    fields = [one.lower() for one in known]
+    for name in names or ():
+        if enum_value(name).lower() not in fields:
+            like = get_close_matches(enum_value(name).lower(), fields, n=1)
+            doubt = f" Did you mean {like[0]}?" if like else ""
+            text = f"{resource} has no field {name}.{doubt} It has {', '.join(fields)}."
+            raise typer.BadParameter(text, param_hint=option)
+
+
+def enum_value(name: str) -> str:
+    """financialAccount, financial_account -> FINANCIAL_ACCOUNT."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
+
+
+def names_in(names: str | None) -> list[str] | None:
+    """a,b -> [a, b]."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def column_of(mapping: str) -> dict[str, str]:
+    """Betrag=amount -> {from: Betrag, to: amount}; raises BadParameter."""
+    source, equals, target = mapping.rpartition("=")
+    if not equals or not source or not target:
+        raise typer.BadParameter(f"{mapping!r} is not FROM=TO, such as Betrag=amount.", param_hint="--map")
+    return {"from": source, "to": target}
+
+
+def json_of(text: str | None, option: str) -> Any:
+    """An option that is JSON, and None where it is left out; raises BadParameter."""
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"This is not JSON: {error}.", param_hint=option) from None
+    if not isinstance(found, dict | list):
+        # A null or a false would be taken for an option that is left out.
+        raise typer.BadParameter(f"{text} is neither an object nor a list.", param_hint=option)
+    return found
+
+
+def moment_of(text: str | None, option: str) -> str | None:
+    """A moment as it was given; raises BadParameter for what is none."""
+    if text is not None:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            example = "2026-01-31T02:00:00Z"
+            raise typer.BadParameter(f"{text!r} is no time such as {example}.", param_hint=option) from None
+    return text
+
+
+def as_typed(message: str) -> str:
+    """A message of the service with options as they are typed here: dateFormat is 'x' -> --date-format is 'x'."""
+    if (place := PLACE.match(message)) is not None:
+        # The first name of an input is the resource's.
+        names = re.findall(r"[^\W\d]\w*", place[2])[place[1] == "input" :]
+        option = next((SPELLINGS[one] for one in names if one in SPELLINGS), None)
+        return message if option is None else f"{option}: {message[place.end() :]}"
+    message = NAMED.sub(typed, message)
+    if (about := ABOUT.match(message)) is not None and about[1] in SPELLINGS:
+        message = f"{SPELLINGS[about[1]]}{message[about.end(1) :]}"
+        message = COMPOUND.sub(lambda found: SPELLINGS.get(found[0], found[0]), message)
+    return message
+
+
+def typed(found: re.Match[str]) -> str:
+    """One name of GraphQL's, where it is an option, with its value as that is typed."""
+    option = SPELLINGS.get(found["option"] or found["quoted"])
+    if option is None:
+        return found[0]
+    return f"`{option}`" if found["quoted"] else f"{option} {found['value'].lower().replace('_', '-')}"
+
+
+def listed(words: tuple[str, ...]) -> str:
+    """upsert and sync."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

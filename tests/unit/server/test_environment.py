@@ -1,0 +1,61 @@
+"""What commands of an operator say where the environment is wrong: a line, and no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BULKQL = str(Path(sys.executable).with_name("bulkql"))
+SECRET = "x" * 50
+
+
+def run(directory, *words, **environment):
+    return subprocess.run([BULKQL, *words], cwd=directory, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", ["token admin", "sign-in", "check", "migrate", "purge", "serve"])
+def test_without_a_secret_the_variable_is_named(tmp_path, words):
+    done = run(tmp_path, *words.split())
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("SECRET_KEY is not set; it signs sessions and tokens. Set it to that of your service")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("BULKQL_APPS", "shop, nowhere", "BULKQL_APPS names ' nowhere', which cannot be imported from"),
+        ("DJANGO_SETTINGS_MODULE", "my.settings", "DJANGO_SETTINGS_MODULE names 'my', which cannot be imported from"),
+        ("BULKQL_CHUNK_SIZE", "many", 'Environment variable "BULKQL_CHUNK_SIZE" invalid: Not a valid integer.'),
+        ("DATABASE_URL", "sqlite:///empty.sqlite3", "The database answered: no such table: auth_user. `bulkql doctor`"),
+    ],
+    ids=lambda value: value.split(" ")[0],
+)
+def test_what_is_wrong_with_a_variable_is_told(tmp_path, variable, value, message):
+    (tmp_path / "shop.py").touch()
+
+    done = run(tmp_path, "token", "admin", SECRET_KEY=SECRET, **{variable: value})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_is_wrong_within_an_app_has_its_traceback(tmp_path):
+    (tmp_path / "shop.py").write_text("import nowhere")
+
+    done = run(tmp_path, "check", SECRET_KEY=SECRET, BULKQL_APPS="shop")
+
+    assert "Traceback" in done.stderr
+    assert "No module named 'nowhere'" in done.stderr
+
+
+def test_a_full_disk_under_the_standard_output_is_told(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": full, "stderr": subprocess.PIPE}
+        done = subprocess.run([BULKQL, "schema"], cwd=tmp_path, env={}, text=True, check=False, **streams)
+
+    assert (done.returncode, done.stderr) == (1, "The standard output takes nothing: No space left on device.\n")
