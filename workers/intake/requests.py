@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -89,13 +90,15 @@ class Guard:
             max_delete_percent = MAX_DELETE_PERCENT
         return cls(max_deletes=max_deletes, max_delete_percent=max_delete_percent)
 
-    def refusal(self, missing: int, scope: int) -> str | None:
-        """Which limit so many of the rows in scope exceed; None if they may be deleted."""
+    def refusals(self, missing: int, scope: int) -> list[tuple[str, str]]:
+        """The limits that so many of the rows in scope exceed, each with the value that would let them be deleted."""
+        found = []
         if self.max_deletes is not None and missing > self.max_deletes:
-            return f"maxDeletes: {self.max_deletes}"
+            found.append((f"maxDeletes: {self.max_deletes}", f"maxDeletes: {missing}"))
         if self.max_delete_percent is not None and missing * 100 > self.max_delete_percent * scope:
-            return f"maxDeletePercent: {self.max_delete_percent:g}"
-        return None
+            enough = math.ceil(missing * 10_000 / scope) / 100
+            found.append((f"maxDeletePercent: {self.max_delete_percent:g}", f"maxDeletePercent: {enough:g}"))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
