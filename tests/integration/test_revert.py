@@ -211,4 +211,7 @@ def test_what_was_reverted_says_by_whom(bulk, user, toys):
         undo(first.operation, user)
 
     assert str(twice.value) == f"Operation {done.operation.id} was reverted by operation {first.operation.id}."
-    assert "is a revert itself" in str(back.value)
+    assert str(back.value) == (
+        f"Operation {first.operation.id} is a revert, and reverts cannot be reverted. To write again what operation "
+        f"{done.operation.id} wrote, send its input again."
+    )

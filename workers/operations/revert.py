@@ -154,13 +154,13 @@ def check_revertible(operation: Operation) -> None:
     """Whether there is anything that could be undone; raises BadInput."""
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
-    if operation.verb == Verb.REVERT:
-        raise BadInput(
-            f"Operation {operation.id} is a revert itself, and keeps nothing of what it undid; send the rows again, or "
-            f"retry operation {operation.revert_of_id}."
-        )
     if operation.dry_run:
         raise BadInput(f"Operation {operation.id} was a dry run, which wrote nothing; there is nothing to revert.")
+    if operation.verb == Verb.REVERT:
+        raise BadInput(
+            f"Operation {operation.id} is a revert, and reverts cannot be reverted. To write again what operation "
+            f"{operation.revert_of_id} wrote, send its input again."
+        )
     wrote = operation.chunks.filter(Q(created__gt=0) | Q(updated__gt=0) | Q(deleted__gt=0))
     if wrote.exists() and not wrote.exclude(images=None).exists():
         raise BadInput(f"Operation {operation.id} cannot be reverted: {why_unkept(operation)}")
