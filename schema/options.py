@@ -99,7 +99,8 @@ class BulkOptions:
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
-        description="A second request with this key and the same input returns the first one's operation.",
+        description="A second request with this key, the same input and the same options returns the first one's "
+        "operation; only label and mode may differ.",
     )
     label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
     start_at: datetime | None = strawberry.field(

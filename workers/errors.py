@@ -76,7 +76,7 @@ class Unavailable(BulkError):
 
 
 class IdempotencyConflict(BulkError):
-    """The idempotency key was used before, with another input."""
+    """The idempotency key was used before, with another input or other options."""
 
     code = "IDEMPOTENCY_CONFLICT"
 

@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -20,6 +21,8 @@ from bulkql.workers.models import Operation
 from bulkql.workers.operations import chunks
 
 pytestmark = pytest.mark.django_db
+
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @pytest.fixture
@@ -160,6 +163,49 @@ def test_same_idempotency_key_gives_the_first_operation(user):
 
     assert first.id == second.id
     assert FinancialAccount.objects.count() == 1
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_error": "REJECT_ALL"},
+        {"dry_run": True},
+        {"chunk_size": 7},
+        {"skip_existing": True},
+        {"start_at": NOON},
+        {"max_rows_per_second": 9},
+        {"webhook_url": "https://hooks.example.org/bulkql"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_idempotency_key_is_for_one_way_of_writing_the_rows(user, settings, options):
+    settings.BULKQL_WEBHOOK_HOSTS = ["hooks.example.org"]
+    settings.BULKQL_WEBHOOK_SECRET = "whsec_" + "A" * 32
+    how = {"user": user, "idempotency_key": "once"}
+    first = bulkql.create(FinancialAccount, [{"name": "Cash"}], **how)
+
+    with pytest.raises(bulkql.BulkError) as refused:
+        bulkql.create(FinancialAccount, [{"name": "Cash"}], **how, **options)
+
+    assert refused.value.code == "IDEMPOTENCY_CONFLICT"
+    assert str(refused.value) == (
+        f"The idempotency key 'once' belongs to operation {first.id}, which had another input or other options; use a "
+        "new key for a new request."
+    )
+
+
+def test_an_idempotency_key_does_not_count_the_label_and_who_waits(user):
+    how = {"user": user, "idempotency_key": "once"}
+    first = bulkql.create(FinancialAccount, [{"name": "Cash"}], start_at=NOON, **how)
+
+    again = bulkql.create(
+        FinancialAccount, [{"name": "Cash"}], label="x", mode="AUTO", start_at=NOON.astimezone(PARIS), **how
+    )
+
+    assert again.id == first.id
 
 
 def test_permissions_count(django_user_model):

@@ -191,6 +191,8 @@ def test_the_same_key_gives_the_first_revert(bulk, user, tags):
     assert undo(done.operation, user, idempotency_key="k").operation == first.operation
     with pytest.raises(IdempotencyConflict):
         undo(done.operation, user, idempotency_key="k", forces=True)
+    with pytest.raises(IdempotencyConflict):
+        undo(done.operation, user, idempotency_key="k", max_rows_per_second=9)
 
 
 def test_a_revert_keeps_what_it_needs_from_the_purge(bulk, user, tags):

@@ -78,7 +78,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     if first is not None and first.input_hash not in (digest, hash_of(request, by_content=False)):
         raise IdempotencyConflict(
             f"The idempotency key {request.idempotency_key!r} belongs to operation {first.id}, which had another "
-            f"input; take a new key for new input."
+            "input or other options; use a new key for a new request."
         )
     return first
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -178,6 +178,7 @@ def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:
     how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
     if request.skip_existing:
         how.append("skip_existing")
+    how += when_and_whom(request)
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
@@ -192,6 +193,16 @@ def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:
         digest.update(json.dumps(what).encode())
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()
+
+
+def when_and_whom(request: BulkRequest) -> list[str]:
+    """When a request is carried out, and whom its end is told, as far as it says; label and mode count for nothing."""
+    said = {
+        "start_at": request.start_at and request.start_at.astimezone(UTC).isoformat(),
+        "max_rows_per_second": request.max_rows_per_second,
+        "webhook_url": request.webhook_url,
+    }
+    return [f"{name}: {value}" for name, value in said.items() if value is not None]
 
 
 def digest_of(item: InputRequest, by_content: bool) -> str | None:

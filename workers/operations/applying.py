@@ -84,7 +84,7 @@ def applied_with(request: ApplyRequest) -> Operation | None:
     if first is not None and first.applied_from_id != request.plan.pk:
         raise IdempotencyConflict(
             f"The idempotency key {request.idempotency_key!r} belongs to operation {first.pk}, which had another "
-            f"input; take a new key for new input."
+            "input; use a new key for a new request."
         )
     return first
 
