@@ -9,7 +9,7 @@ from django.utils import timezone
 from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded
+from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded, counted
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, is_whole
 from bulkql.workers.models import TEXT_LENGTH
 from bulkql.workers.moments import utc_text
@@ -93,7 +93,7 @@ def check_start(request: BulkRequest) -> None:
     days = limits().retention_days
     if request.start_at > timezone.now() + timedelta(days=days):
         raise LimitExceeded(
-            f"startAt is {utc_text(request.start_at)}, which is beyond the limit of {days:,} days "
+            f"startAt is {utc_text(request.start_at)}, which is beyond the limit of {counted(days, 'day')} "
             f"({setting_name('retention_days')}); send it again nearer to that time."
         )
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import GivenUp, place_of
+from bulkql.workers.errors import GivenUp, counted, place_of
 from bulkql.workers.models import Operation
 
 T = TypeVar("T")
@@ -72,8 +72,8 @@ def failed_too_often(operation: Operation, what: str, attempts: int, remedy: str
     found = told.removeprefix(f"{what} failed (").removesuffix("); it is tried again.")
     if found == told:
         why = "Each time its worker process ended without reporting an error, as happens when it runs out of memory."
-        return GivenUp(operation.pk, f"{what} failed {attempts} times. {why} {remedy}")
-    found = f"{what} failed {attempts} times, most recently with {found}. The workers' log has more details."
+        return GivenUp(operation.pk, f"{what} failed {counted(attempts, 'time')}. {why} {remedy}")
+    found = f"{what} failed {counted(attempts, 'time')}, most recently with {found}. The workers' log has more details."
     return GivenUp(operation.pk, f"{found} {way_on(operation)}")
 
 
