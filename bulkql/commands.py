@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from bulkql import verbs
 from bulkql.cleaning import Cleaning
 from bulkql.operation import BulkOperation
-from bulkql.workers.errors import BulkError
+from bulkql.workers.errors import BulkError, counted
 from bulkql.workers.signals import chunk_written
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ class ImportCommand(BaseCommand):
         self.tell(operation, options)
         left = operation.failed + operation.skipped
         if operation.state != "COMPLETED" or left:
-            reason = operation.message or f"{left:,} rows are not written"
-            raise CommandError(f"Operation {operation.id} is {operation.state}: {reason}.", returncode=FAILED)
+            reason = operation.message or f"{counted(left, 'row')} {'was' if left == 1 else 'were'} not written"
+            text = f"Operation {operation.id} is {operation.state}: {reason.removesuffix('.')}."
+            raise CommandError(text, returncode=FAILED)
 
     def find_user(self, name: str | None) -> User:
         """Who asks: that user's permissions count."""

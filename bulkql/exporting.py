@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from asgiref.sync import sync_to_async
 
 from bulkql.operation import BulkOperation
+from bulkql.options import check_is_list, checked, choice, names
 from bulkql.workers.enums import Verb
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def export(
     none of the two, and each has its own fields. `files` of the operation are there when it is over.
     """
     # `import bulkql` stands in INSTALLED_APPS: no model may be touched before Django is set up.
+    from bulkql.verbs import check_user
     from bulkql.workers.errors import BadInput
     from bulkql.workers.intake.requests import BulkRequest, FileCompression, Mode
     from bulkql.workers.operations import running
@@ -57,10 +59,14 @@ def export(
         raise BadInput(
             "With several models there is no `where`, `order_by` or `fields`; export each of them by itself."
         )
-    how: dict[str, Any] = {**options}
-    mode = Mode(how.pop("mode", Mode.SYNC if how.get("start_at") is None else Mode.ASYNC))
-    packing = None if compression is None else FileCompression(compression)
-    inputs = [input_to_export(one, user, where, order_by, fields, FileFormat(format), packing) for one in models]
+    check_user(user)
+    how = checked(options)
+    mode = choice("mode", Mode, how.pop("mode", Mode.ASYNC if "start_at" in how else Mode.SYNC))
+    packing = None if compression is None else choice("compression", FileCompression, compression)
+    file_format = choice("format", FileFormat, format)
+    check_is_list("order_by", order_by)
+    columns = names("fields", fields)
+    inputs = [input_to_export(one, user, where, order_by, columns, file_format, packing) for one in models]
     return BulkOperation(running.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
 
 

@@ -23,10 +23,11 @@ from django.db.models import DecimalField, Field, Model, Q, QuerySet
 from django.utils.duration import duration_string
 from django.utils.functional import Promise
 
+from bulkql.options import kind_of
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput
+from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import InputRequest
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions
 from bulkql.workers.resources.registry import BulkResource
@@ -81,8 +82,11 @@ def touchable(verb: Verb, resource: BulkResource, found: QuerySet[Any], user: Us
 def rows_where(resource: BulkResource, where: Q | QuerySet[Any]) -> QuerySet[Any]:
     """The part of a model's table that a condition or a queryset tells; raises BadInput."""
     if isinstance(where, Q):
-        found: QuerySet[Any] = resource.model._base_manager.filter(where)
+        with refusals_named("where"):
+            found: QuerySet[Any] = resource.model._base_manager.filter(where)
         return found.distinct()
+    if not isinstance(where, QuerySet):
+        raise BadInput(f"`where` is {kind_of(where)}; give a Q or a queryset.")
     if where.model is not resource.model:
         raise BadInput(f"`where` has rows of {where.model._meta.label}, not of {resource.label}.")
     return where
@@ -110,8 +114,8 @@ def key_of(resource: BulkResource, rows: Sequence[Any]) -> list[str] | None:
 
 def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Iterator[Any]:
     """Rows as decoded JSON; primary keys and instances name the rows to delete."""
-    if isinstance(rows, str | bytes | Mapping):
-        raise BadInput(f"The rows of {resource.name} are a {type(rows).__name__}; give a list of dicts, or a frame.")
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise BadInput(f"The rows of {resource.name} are {kind_of(rows)}; give a list of dicts, or a frame.")
     known = (*resource.columns.values(), *(columns[0] for columns in resource.lists.values()))
     columns = {name: one for one in known for name in (one.name, one.graphql_name)}
     for index, row in enumerate(rows):
@@ -121,7 +125,7 @@ def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Itera
             value = value_of(row, resource.model, resource.pk.field, f"rows.{index}") if is_instance(row) else row
             yield {resource.pk.name: plain(value, resource.pk, f"rows.{index}")}
         else:
-            raise BadInput(f"rows.{index} is a {type(row).__name__}; a row is a dict of fields and values.")
+            raise BadInput(f"rows.{index} is {kind_of(row)}; a row is a dict of fields and values.")
 
 
 def plain(value: Any, column: Column | None, path: str) -> Any:
@@ -148,9 +152,18 @@ def plain(value: Any, column: Column | None, path: str) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         of_members = column if column is not None and column.target is not None else None
         return [plain(one, of_members, f"{path}.{place}") for place, one in enumerate(value)]
-    if hasattr(value, "item"):  # a number of NumPy's
+    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ()):  # a number of NumPy's
         return plain(value.item(), column, path)
-    raise BadInput(f"{path} is a {type(value).__name__}, which has no form in JSON; give text or a number.")
+    raise BadInput(f"{path} is {kind_of(value)}, which has no form in JSON; {advice_on(value)}.")
+
+
+def advice_on(value: Any) -> str:
+    """What to give in place of a value that JSON does not have."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "give a text, which for a binary field is Base64"
+    if isinstance(value, QuerySet):
+        return "give a list of its rows or of their keys"
+    return "give a text or a number"
 
 
 def is_instance(value: Any) -> TypeGuard[Model]:

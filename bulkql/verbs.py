@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 
 from bulkql.operation import BulkOperation
+from bulkql.options import checked, choice, names, shown
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, NotFound
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from django.db.models import Model, Q, QuerySet
 
     from bulkql.workers.intake.requests import Guard
+    from bulkql.workers.models import Operation
     from bulkql.workers.resources.registry import BulkResource
 
     #: Dicts of Python values, or a frame: of polars, or of any library that speaks Arrow.
@@ -135,7 +137,9 @@ def sync(
     """
     from bulkql.workers.intake.requests import Guard
 
-    guard = Guard.of(max_deletes, max_delete_percent) if delete_missing else None
+    limits = checked({"max_deletes": max_deletes, "max_delete_percent": max_delete_percent})
+    deletes = checked({"delete_missing": delete_missing}).get("delete_missing", False)
+    guard = Guard.of(limits.get("max_deletes"), limits.get("max_delete_percent")) if deletes else None
     return perform(Verb.SYNC, model, rows, user, options, match_by, update_fields, where, guard)
 
 
@@ -147,19 +151,17 @@ def revert(
     Created rows are deleted, changed ones restored, deleted ones brought back. A row that was changed since is left as
     it is (CONFLICT), unless `force`.
     """
-    from bulkql.workers.errors import NotFound
     from bulkql.workers.intake.requests import Mode
-    from bulkql.workers.models import Operation
     from bulkql.workers.operations.revert import RevertOptions as Given
     from bulkql.workers.operations.revert import revert as revert_stored
 
-    operation_id = operation.id if isinstance(operation, BulkOperation) else UUID(str(operation))
-    stored = Operation.objects.filter(pk=operation_id).first()
-    if stored is None:
-        raise NotFound(f"There is no operation {operation_id}.")
-    how: dict[str, Any] = {**options}
-    mode, on_error = Mode(how.pop("mode", Mode.SYNC)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
-    return BulkOperation(revert_stored(stored, user, Given(forces=force, mode=mode, on_error=on_error, **how)))
+    check_user(user)
+    stored = stored_operation(operation)
+    how = checked({**options, "force": force})
+    mode = choice("mode", Mode, how.pop("mode", Mode.SYNC))
+    on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
+    forces = how.pop("force", False)
+    return BulkOperation(revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, **how)))
 
 
 def apply(
@@ -175,16 +177,29 @@ def apply(
     Rows of the table that changed since it was made are CONFLICT row errors, and not written.
     """
     from bulkql.workers.intake.requests import Mode
-    from bulkql.workers.models import Operation
     from bulkql.workers.operations.applying import ApplyRequest, apply_plan
 
-    key = plan.id if isinstance(plan, BulkOperation) else plan
+    check_user(user)
+    how = checked({"label": label, "idempotency_key": idempotency_key})
+    request = ApplyRequest(plan=stored_operation(plan), user=user, mode=choice("mode", Mode, mode), **how)
+    return BulkOperation(apply_plan(request))
+
+
+def stored_operation(operation: BulkOperation | UUID | str) -> Operation:
+    """The operation that is named; raises NotFound."""
+    from bulkql.workers.models import Operation
+
+    key = operation.id if isinstance(operation, BulkOperation) else operation
     try:
-        stored = Operation.objects.select_related("created_by").get(pk=key)
+        return Operation.objects.select_related("created_by").get(pk=key)
     except (Operation.DoesNotExist, ValidationError):
         raise NotFound(f"There is no operation {key}.") from None
-    how: dict[str, Any] = {"mode": Mode(mode), "label": label, "idempotency_key": idempotency_key}
-    return BulkOperation(apply_plan(ApplyRequest(plan=stored, user=user, **how)))
+
+
+def check_user(user: object) -> None:
+    """Whether somebody asks; raises BadInput."""
+    if not hasattr(user, "has_perm"):
+        raise BadInput(f"user is {shown(user)}; give the user who asks, whose permissions count.")
 
 
 async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
@@ -250,10 +265,12 @@ def perform(
         raise BadInput("With several models the first argument has the rows of each; it takes no rows or keys beside.")
     if isinstance(model, Mapping) and where is not None:
         raise BadInput("With several models there is no `where`; sync each of them by itself.")
-    how: dict[str, Any] = {**options}
-    empty_cells = EmptyCells(how.pop("empty_cells", EmptyCells.MISSING))
-    default = Mode.SYNC if how.get("start_at") is None else Mode.ASYNC
-    mode, on_error = Mode(how.pop("mode", default)), OnError(how.pop("on_error", OnError.SKIP_ROWS))
+    check_user(user)
+    how = checked(options)
+    empty_cells = choice("empty_cells", EmptyCells, how.pop("empty_cells", EmptyCells.MISSING))
+    mode = choice("mode", Mode, how.pop("mode", Mode.ASYNC if "start_at" in how else Mode.SYNC))
+    on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
+    match_by, update_fields = names("match_by", match_by), names("update_fields", update_fields)
     with ExitStack() as stack:
         inputs = [
             replace_in(
@@ -273,6 +290,8 @@ def resource_for(model: type[Model], verb: Verb) -> BulkResource:
     """A model's resource, which must offer the verb; raises BadInput."""
     from bulkql.workers.resources.registry import resource_of
 
+    if not hasattr(model, "_meta"):
+        raise BadInput(f"{shown(model)} is not a model; give the model's class.")
     resource = resource_of(model)
     if resource is None:
         app = model._meta.app_label

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@strawberry.type(description="One POST of a webhook.")
+@strawberry.type(description="One attempt to send a webhook.")
 class DeliveryTry:
     at: datetime.datetime = strawberry.field(description="When it was sent.")
     seconds: float = strawberry.field(description="How long it took.")
-    status: int | None = strawberry.field(description="The HTTP status of the answer; null where there was none.")
-    error: str | None = strawberry.field(description="Why there was none, or why it does not count.")
+    status: int | None = strawberry.field(description="The HTTP status of the answer; null if there was none.")
+    error: str | None = strawberry.field(description="Why there was no answer, or why it counts as a failure.")
 
 
-@strawberry.type(description="A webhook that tells the end of an operation.")
+@strawberry.type(description="A webhook that is sent at the end of an operation.")
 class Delivery:
     id: strawberry.ID = strawberry.field(description="For resendWebhook.")
-    host: str = strawberry.field(description="Whom it tells; the rest of the URL may be secret.")
-    state: DeliveryState = strawberry.field(description="Whether it was heard.")
-    tries: list[DeliveryTry] = strawberry.field(description="The last tries, 20 at most.")
+    host: str = strawberry.field(description="The host to which it is sent; the rest of the URL may be secret.")
+    state: DeliveryState = strawberry.field(description="Whether it was delivered.")
+    tries: list[DeliveryTry] = strawberry.field(description="The last attempts, at most 20.")
     next_try_at: datetime.datetime | None = strawberry.field(
-        description="When the next try is due; null once it needs none, and until the operation is over."
+        description="When the next attempt is due; null if none is needed, and until the operation is over."
     )
     created_at: datetime.datetime = strawberry.field(description="When it was stored, with its operation.")
-    delivered_at: datetime.datetime | None = strawberry.field(description="When it was heard last.")
+    delivered_at: datetime.datetime | None = strawberry.field(description="When it was last delivered.")
 
 
 def delivery_of(stored: models.Delivery) -> Delivery:

@@ -42,7 +42,7 @@ def bulk_input_type(verb: Verb, resources: list[BulkResource]) -> Any:
     order = "children before parents" if verb == Verb.DELETE else "parents before children"
     words = f"The rows to {verb.lower()}. Several resources are written as one operation, {order}."
     if verb == Verb.EXPORT:
-        words = "The rows to export: a file for each resource, and all files of one moment."
+        words = "The rows to export: one file for each resource, all from the same snapshot of the database."
     return input_type(
         f"Bulk{verb.title()}Input",
         words,
@@ -59,24 +59,31 @@ def resource_type(verb: Verb, resource: BulkResource) -> Any:
     if verb == Verb.EXPORT:
         return export_type(resource)
     fields = field_enum(resource)
-    key = " or ".join((resource.match_fields and (resource.pk.name, ", ".join(resource.match_fields))) or ("id",))
+    key = "the primary key"
+    if resource.match_fields and resource.match_fields != (resource.pk.name,):
+        key += f" if rows give it, otherwise {', '.join(resource.match_fields).upper()}"
     match_by = (
-        ("match_by", "matchBy", GenericAlias(list, fields) | None, f"The key by which rows are found; else {key}."),
+        (
+            "match_by",
+            "matchBy",
+            GenericAlias(list, fields) | None,
+            f"The key by which rows are found; by default {key}.",
+        ),
     )
     update_fields = (
         (
             "update_fields",
             "updateFields",
             GenericAlias(list, fields) | None,
-            "What changes in rows that are there; by default all that a row gives.",
+            "The fields to change in existing rows; by default all that a row gives.",
         ),
     )
     return input_type(
         f"{resource.type_name}{verb.title()}",
-        f"{SENTENCES[verb].format(resource.name)}; exactly one source of them.",
+        f"{SENTENCES[verb].format(resource.name)}; give exactly one source.",
         (
             *(rows_to_delete(resource) if verb == Verb.DELETE else rows_to_write(verb, resource)),
-            ("file", "file", FileInput | None, "A file that holds the rows."),
+            ("file", "file", FileInput | None, "A file of rows."),
             *(match_by if verb != Verb.CREATE else ()),
             *(update_fields if verb in (Verb.UPSERT, Verb.SYNC) else ()),
             *(scope_of_sync(resource) if verb == Verb.SYNC else ()),
@@ -96,17 +103,17 @@ def export_type(resource: BulkResource) -> Any:
                 "order",
                 "order",
                 GenericAlias(list, order_of(resource)) | None,
-                "In which order; an earlier key comes first. By default by their primary keys.",
+                "In which order; earlier keys take precedence. By default by primary key.",
             ),
             (
                 "fields",
                 "fields",
                 list[str] | None,
-                "The columns of the file, under these names: fields of the resource, and through foreign keys those of "
-                f"other resources (account.name). By default {names}, as far as you may read them.",
+                "The columns of the file, under these names: fields of the resource, and of other resources through "
+                f"foreign keys (account.name). By default {names}, as far as you may read them.",
             ),
             ("format", "format", FileFormat | None, "The file's format; by default CSV."),
-            ("compression", "compression", FileCompression | None, "By default none, and within Parquet ZSTD."),
+            ("compression", "compression", FileCompression | None, "By default none, and ZSTD within Parquet."),
         ),
     )
 
@@ -114,10 +121,10 @@ def export_type(resource: BulkResource) -> Any:
 SENTENCES = {
     Verb.CREATE: "New rows of {}",
     Verb.UPDATE: "Fields to change in rows of {}",
-    Verb.REPLACE: "Rows of {} anew",
-    Verb.UPSERT: "Rows of {} to update, or to create where they are not there",
+    Verb.REPLACE: "Rows of {} to replace",
+    Verb.UPSERT: "Rows of {} to update, or to create if they do not exist",
     Verb.DELETE: "Rows of {} to delete",
-    Verb.SYNC: "What all rows of {} are to be, or those that `where` finds",
+    Verb.SYNC: "Rows of {} to sync",
 }
 
 
@@ -139,9 +146,11 @@ def scope_of_sync(resource: BulkResource) -> Iterator[tuple[str, str, Any, str]]
     yield "where", "where", filter_of(resource) | None, "The part of the table to make equal; by default all of it."
     words = "Delete the rows in scope that the input does not name; by default they stay."
     yield "delete_missing", "deleteMissing", bool | None, words
-    words = "Write nothing if more rows than this are missing; by default there is no such number."
+    words = "Write nothing if more than this many rows would be deleted; by default there is no such limit."
     yield "max_deletes", "maxDeletes", int | None, words
-    words = f"The same in percent of the rows in scope; by default {MAX_DELETE_PERCENT:g}, unless maxDeletes is given."
+    words = (
+        f"The same, as a percentage of rows in scope; by default {MAX_DELETE_PERCENT:g}, unless maxDeletes is given."
+    )
     yield "max_delete_percent", "maxDeletePercent", float | None, words
 
 
@@ -149,7 +158,7 @@ def row_type(verb: Verb, resource: BulkResource) -> Any:
     """FinancialTransactionCreateRow: what one row gives."""
     return input_type(
         f"{resource.type_name}{verb.title()}Row",
-        f"One row of {resource.name} to {verb.lower()}. A value of the wrong type is an error of its row alone.",
+        f"One row of {resource.name} to {verb.lower()}. A value of the wrong type is an error in its row only.",
         (*pk_field(verb, resource), *fields_of(verb, resource, resource.columns), *lists_of(resource)),
     )
 
@@ -158,7 +167,7 @@ def pk_field(verb: Verb, resource: BulkResource) -> Iterator[tuple[str, str, Any
     """The primary key, where rows are found by it and do not give it themselves."""
     pk = resource.pk
     if verb in (Verb.UPDATE, Verb.REPLACE) and pk.name not in resource.columns:
-        yield pk.name, pk.graphql_name, strawberry.ID | None, "The primary key of the row, if it is found by that."
+        yield pk.name, pk.graphql_name, strawberry.ID | None, "The primary key of the row, if the row is found by it."
 
 
 def fields_of(verb: Verb | None, resource: BulkResource, names: Iterable[str]) -> Iterator[tuple[str, str, Any, str]]:
@@ -195,7 +204,7 @@ def by_type(target: BulkResource) -> Any:
     columns = map(target.columns.__getitem__, target.names_of_keys())
     return input_type(
         f"{target.type_name}By",
-        f"A row of {target.name}, by all fields of one of its keys.",
+        f"A row of {target.name}, named by all fields of one of its keys.",
         (
             (one.name, one.graphql_name, type_of(one, target.type_name) | None, describe(one, is_required=False))
             for one in columns

@@ -43,17 +43,18 @@ class Header:
 
 
 @strawberry.type(
-    description="A place for a file: send its bytes to `url` with `method`, all at once, or by tus in many steps."
+    description="An upload: send the bytes of the file to `url` with `method`, at once, or in several steps by tus."
 )
 class CreatedUpload:
     id: strawberry.ID = strawberry.field(description="For FileInput.uploadId.")
-    url: str = strawberry.field(description="Where the bytes go.")
+    url: str = strawberry.field(description="Where to send the bytes.")
     method: str = strawberry.field(description="The HTTP method: PUT.")
     headers: list[Header] = strawberry.field(description="Headers to send along, besides your authorization.")
-    expires_at: datetime = strawberry.field(description="Until when the bytes are taken.")
+    expires_at: datetime = strawberry.field(description="Until when bytes are accepted.")
     tus_resumable: str = strawberry.field(
-        description="The version of tus that `url` speaks too, for large files and connections that are cut: HEAD "
-        "tells how many bytes are stored, PATCH goes on from there. A client of tus takes `url` as its upload's."
+        description="The version of tus that `url` also supports, for large files and unreliable connections: HEAD "
+        "returns "
+        "how many bytes are stored, PATCH continues from there. Give `url` to a tus client as its upload URL."
     )
 
 
@@ -63,28 +64,33 @@ TUS_VERSION = "1.0.0"
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The id of one of an operation's deliveries.")]
 Options = Annotated[BulkOptions | None, strawberry.argument(description="How the operation is carried out.")]
-Force = Annotated[bool, strawberry.argument(description="Whether rows that were changed since are undone too.")]
+Force = Annotated[bool, strawberry.argument(description="Whether rows that have changed since are undone too.")]
 Plan = Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")]
 HowToApply = Annotated[ApplyOptions | None, strawberry.argument(description="How the plan is carried out.")]
-Name = Annotated[str, strawberry.argument(description="The file's name; its ending tells the format.")]
-Size = Annotated[BigInt | None, strawberry.argument(description="The file's bytes, if known; others are refused then.")]
+Name = Annotated[str, strawberry.argument(description="The file's name; its ending determines the format.")]
+Size = Annotated[
+    BigInt | None,
+    strawberry.argument(description="The size in bytes, if known; a file of another size is then refused."),
+]
 
 
 # All of them are nullable: one that fails must not take the answers of its neighbours with it, which are committed.
-@strawberry.type(description="What changes rows.")
+@strawberry.type(description="Everything that changes data.")
 class CommonMutation:
     @strawberry.mutation(description="Stop an operation at its next chunk. What is written stays, the rest is SKIPPED.")
     async def cancel_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(steered)(info, id, steering.cancel)
 
     @strawberry.mutation(
-        description="Begin nothing more of an operation: chunks at work are finished. It stays PAUSED, and is kept, "
-        "until it is resumed or canceled. One that is written in one transaction can be paused before that begins."
+        description="Pause an operation: chunks in progress are finished, and no others are begun. It stays PAUSED, "
+        "and is "
+        "kept, until it is resumed or canceled. If it is written in one transaction, it cannot be paused once that "
+        "begins."
     )
     async def pause_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(steered)(info, id, steering.pause)
 
-    @strawberry.mutation(description="Let a PAUSED operation go on where it stopped.")
+    @strawberry.mutation(description="Continue a PAUSED operation where it stopped.")
     async def resume_operation(self, info: Info[Context, None], id: Id) -> BulkOperation | None:
         return await sync_to_async(steered)(info, id, steering.resume)
 
@@ -94,7 +100,7 @@ class CommonMutation:
 
     @strawberry.mutation(
         description="Undo what an operation wrote, as a new operation: created rows are deleted, changed ones "
-        "restored, deleted ones brought back. A row that was changed since is left as it is (CONFLICT), unless `force`."
+        "restored, deleted ones brought back. A row that has changed since is left as it is (CONFLICT), unless `force`."
     )
     async def revert_operation(
         self, info: Info[Context, None], id: Id, force: Force = False, options: Options = None
@@ -102,19 +108,20 @@ class CommonMutation:
         return await sync_to_async(revert_rows)(info, id, force, options)
 
     @strawberry.mutation(
-        description="Carry out a plan, which is a dry run: once, and as it shows. Rows of the table that changed since "
-        "are CONFLICT row errors, and not written."
+        description="Carry out a plan, which is a dry run: once, and exactly as shown. Rows of the table that have "
+        "changed "
+        "since are CONFLICT row errors, and not written."
     )
     async def apply_operation(
         self, info: Info[Context, None], id: Plan, options: HowToApply = None
     ) -> BulkOperation | None:
         return await sync_to_async(apply)(info, id, options)
 
-    @strawberry.mutation(description="Send a webhook of an operation that is over again, now.")
+    @strawberry.mutation(description="Send a webhook of an operation that is over again now.")
     async def resend_webhook(self, info: Info[Context, None], id: DeliveryId) -> Delivery | None:
         return await sync_to_async(send_again)(info, id)
 
-    @strawberry.mutation(description="Announce a file of any size, to be sent to the url in the answer.")
+    @strawberry.mutation(description="Announce a file of any size, to be sent to the URL in the answer.")
     async def create_upload(self, info: Info[Context, None], name: Name, size: Size = None) -> CreatedUpload | None:
         return await sync_to_async(announce)(info, name, size)
 
@@ -126,19 +133,20 @@ def mutation_type(resources: list[BulkResource]) -> type:
         for verb, description in DESCRIPTIONS.items()
         if any(verb in resource.operations for resource in resources)
     }
-    return strawberry.type(type("Mutation", (CommonMutation,), namespace), description="What changes rows.")
+    return strawberry.type(type("Mutation", (CommonMutation,), namespace), description="Everything that changes data.")
 
 
 DESCRIPTIONS = {
-    Verb.CREATE: "Create rows. Bad rows are named in rowErrors, and do not keep their neighbours out.",
+    Verb.CREATE: "Create rows. Bad rows are named in rowErrors, and do not affect the others.",
     Verb.UPDATE: "Change the fields that rows give, and leave the others as they are (PATCH).",
-    Verb.REPLACE: "Set all fields of rows: those that a row does not give take their defaults (PUT).",
-    Verb.UPSERT: "Change the rows that are there, and create the others.",
-    Verb.DELETE: "Delete rows, and what Django's on_delete rules say goes along with them.",
-    Verb.SYNC: "Make the table, or the part of it that `where` finds, equal to the rows: change those that are there, "
+    Verb.REPLACE: "Set all fields of rows: those that a row does not give get their defaults (PUT).",
+    Verb.UPSERT: "Change existing rows, and create the others.",
+    Verb.DELETE: "Delete rows, and everything that Django's on_delete rules delete along with them.",
+    Verb.SYNC: "Make the table, or the part of it that `where` selects, equal to the rows: change existing rows, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
-    Verb.EXPORT: "Write rows to files, one for each resource, which the operation names when it is over: `files`. Few "
-    "rows come at once.",
+    Verb.EXPORT: "Write rows to files, one for each resource; `files` has them when the operation is over. Few rows "
+    "are "
+    "exported at once.",
 }
 
 

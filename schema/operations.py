@@ -34,25 +34,25 @@ class OperationFilter:
     resource: str | None = strawberry.field(default=None, description="With rows of the resource of this name.")
     label: str | None = strawberry.field(default=None, description="With exactly this label.")
     label_contains: str | None = strawberry.field(default=None, description="With this text in the label.")
-    created_after: datetime | None = strawberry.field(default=None, description="Accepted then or later.")
-    created_before: datetime | None = strawberry.field(default=None, description="Accepted before then.")
-    finished_after: datetime | None = strawberry.field(default=None, description="Over then or later.")
-    finished_before: datetime | None = strawberry.field(default=None, description="Over before then.")
-    created_by: str | None = strawberry.field(default=None, description="Asked for by the user of this name.")
-    dry_run: bool | None = strawberry.field(default=None, description="Whether all was rolled back.")
+    created_after: datetime | None = strawberry.field(default=None, description="Accepted at this time or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Accepted before this time.")
+    finished_after: datetime | None = strawberry.field(default=None, description="Ended at this time or later.")
+    finished_before: datetime | None = strawberry.field(default=None, description="Ended before this time.")
+    created_by: str | None = strawberry.field(default=None, description="Sent by the user of this name.")
+    dry_run: bool | None = strawberry.field(default=None, description="Whether it is a dry run.")
 
 
-@strawberry.type(description="An operation and its place.")
+@strawberry.type(description="An operation and its cursor.")
 class BulkOperationEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
+    cursor: str = strawberry.field(description="The cursor, for `after`.")
     node: BulkOperation = strawberry.field(description="The operation.")
 
 
 @strawberry.type(description="A page of operations.")
 class BulkOperationConnection:
-    edges: list[BulkOperationEdge] = strawberry.field(description="The operations with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All operations that the filters let through.")
+    edges: list[BulkOperationEdge] = strawberry.field(description="The operations with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where the page begins and ends, and whether there are others.")
+    total_count: int = strawberry.field(description="The number of operations that match the filters.")
 
 
 #: The operations of a page where nobody says how many.
@@ -61,18 +61,18 @@ OPERATIONS = 20
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 Filters = Annotated[OperationFilter | None, strawberry.argument(description="Which operations; by default all.")]
 Order = Annotated[
-    OperationOrder | None, strawberry.argument(description="In which order; a cursor is good in its own only.")
+    OperationOrder | None, strawberry.argument(description="In which order; a cursor is valid only for the same order.")
 ]
 
 
 @strawberry.type
 class OperationQuery:
-    @strawberry.field(description="One operation; your own, a plan that you may apply, or for staff any.")
+    @strawberry.field(description="One operation: your own, a plan that you may apply, or for staff any operation.")
     async def operation(self, info: Info[Context, None], id: Id) -> BulkOperation:
         return await sync_to_async(lambda: snapshot(readable_operation(user_of(info), id)))()
 
     @strawberry.field(
-        description="Your operations; for staff all of them. With dryRun: true also the plans of others that you may "
+        description="Your operations; for staff, all operations. With dryRun: true also plans of others that you may "
         "apply."
     )
     async def operations(

@@ -18,59 +18,61 @@ class ColumnMapping:
 
 # A field with a default is nullable, and null is the default: GraphiQL's editor of variables underlines an object that
 # leaves out a field that is not nullable, unless it has a default other than false and 0.
-@strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before (uploadId).")
+@strawberry.input(description="A file of rows: sent with the request (upload), or uploaded before it (uploadId).")
 class FileInput:
     upload: Upload | None = strawberry.field(default=None, description="The file, in a multipart request.")
     upload_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="An upload made by createUpload; one that is still coming by tus will do with 8 MiB of it.",
+        description="An upload made by createUpload. One that is still arriving by tus can be used once 8 MiB of it "
+        "are stored.",
     )
     format: FileFormat | None = strawberry.field(
-        default=None, description="By default what the file's name says, else its first bytes where these are certain."
+        default=None,
+        description="By default determined by the file's name, or by its first bytes if they are unambiguous.",
     )
     columns: list[ColumnMapping] | None = strawberry.field(
-        default=None, description="Columns whose names are not the resource's."
+        default=None, description="Columns whose names differ from those of the resource's fields."
     )
     unknown_columns: UnknownColumns | None = strawberry.field(
-        default=UnknownColumns.REJECT, description="What becomes of columns that the resource does not have."
+        default=UnknownColumns.REJECT, description="What to do with columns that the resource does not have."
     )
     short_records: ShortRecords | None = strawberry.field(
-        default=ShortRecords.REJECT, description="What becomes of CSV records with fewer cells than the header."
+        default=ShortRecords.REJECT, description="What to do with CSV records that have fewer cells than the header."
     )
     null_values: list[str] | None = strawberry.field(
         default=None, description="Cells that mean null, such as NA. By default none."
     )
     empty_cells: EmptyCells | None = strawberry.field(
-        default=EmptyCells.MISSING, description="What an empty cell says; a quoted empty text is a text."
+        default=EmptyCells.MISSING, description="What an empty cell means; a quoted empty text is an empty text."
     )
     trim: bool | None = strawberry.field(
         default=False,
-        description="Blanks around texts and keys do not count either; around other values they never do.",
+        description="Ignore blanks around texts and keys too; around other values they are always ignored.",
     )
     decimal: str | None = strawberry.field(
         default=None,
-        description="What stands before a number's fraction: a comma or a point. Given, thousands may be separated: "
-        "by blanks, apostrophes, or the other of the two. By default a point, and no thousands.",
+        description="The decimal sign of numbers: a comma or a point. If it is given, thousands may be separated by "
+        "blanks, apostrophes, or the other sign. By default a point, without thousands separators.",
     )
     date_format: str | None = strawberry.field(
         default=None,
-        description="The order of day, month and year, such as %d.%m.%Y or DD.MM.YYYY. By default as ISO 8601 has it.",
+        description="The order of day, month and year, such as %d.%m.%Y or DD.MM.YYYY. By default ISO 8601.",
     )
     true_values: list[str] | None = strawberry.field(
-        default=None, description="Texts that mean true, in any case, such as Yes; beside true, t and 1."
+        default=None, description="Texts that mean true, in any case, such as Yes; in addition to true, t and 1."
     )
     false_values: list[str] | None = strawberry.field(
-        default=None, description="Texts that mean false, in any case, such as No; beside false, f and 0."
+        default=None, description="Texts that mean false, in any case, such as No; in addition to false, f and 0."
     )
     delimiter: str | None = strawberry.field(
         default=None,
-        description="Between the cells of CSV: one character. By default what the file says in a line such as sep=; or "
-        "by its ending .tsv, else a comma.",
+        description="The character between the cells of CSV. By default as the file says in a line such as sep=; or by "
+        "its ending .tsv, otherwise a comma.",
     )
     encoding: str | None = strawberry.field(
         default=None,
-        description="Of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default what the file's byte order mark "
-        "says, else utf-8.",
+        description="The encoding of CSV and NDJSON, such as utf-8, utf-16 or cp1252. By default as the file's byte "
+        "order mark says, otherwise utf-8.",
     )
     sheet: str | None = strawberry.field(
         default=None, description="The name of a workbook's sheet; by default the first that is not hidden."
@@ -87,41 +89,45 @@ class BulkOptions:
         default=Mode.AUTO, description="Whether the mutation waits for its rows to be written."
     )
     on_error: OnError | None = strawberry.field(
-        default=OnError.SKIP_ROWS, description="What bad rows do to the others."
+        default=OnError.SKIP_ROWS, description="What happens to the other rows if some are bad."
     )
     dry_run: bool | None = strawberry.field(
         default=False,
-        description="Write everything and roll it back: the same counts and errors, and nothing changes. It is "
-        "kept as a plan, for applyOperation.",
+        description="Write everything and roll it back: the counts and errors are the same, and nothing changes. "
+        "The dry run is kept as a plan, for applyOperation.",
     )
     chunk_size: int | None = strawberry.field(
-        default=None, description="Rows that are written in one transaction; by default as the resource says."
+        default=None, description="Rows per transaction; by default determined by the resource."
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
-        description="A second request with this key and the same input returns the first one's operation.",
+        description="A second request with this key, the same input and the same options returns the first one's "
+        "operation; only label and mode may differ.",
     )
-    label: str | None = strawberry.field(default=None, description="A name for the operation, for people.")
+    label: str | None = strawberry.field(default=None, description="A name for the operation, for human readers.")
     start_at: datetime | None = strawberry.field(
         default=None,
-        description="Nothing of it is begun before; it is stored now, and may be canceled. Not for mode SYNC.",
+        description="Do nothing before this time; the operation is stored now, and may be canceled. Not with mode "
+        "SYNC.",
     )
     max_rows_per_second: int | None = strawberry.field(
         default=None,
-        description="Rows that all workers together write in a second; chunks are made to fit. Not for dry runs.",
+        description="Most rows that all workers together write per second; chunks are sized to fit. Not with dryRun "
+        "or onError: REJECT_ALL.",
     )
     webhook_url: str | None = strawberry.field(
         default=None,
-        description="Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS. By default as the resources "
-        "or the service say.",
+        description="The URL that is notified of its end; its host must be in BULKQL_WEBHOOK_HOSTS. By default that "
+        "of the resources or the service.",
     )
     skip_existing: bool | None = strawberry.field(
         default=False,
-        description="For rows to create: one whose unique key the table has already is UNCHANGED, and no error.",
+        description="For rows to create: a row whose unique key is already in the table is UNCHANGED instead of an "
+        "error.",
     )
 
 
-@strawberry.input(description="How a plan is carried out. What its rows become, the plan says.")
+@strawberry.input(description="How a plan is carried out. The plan itself says what becomes of its rows.")
 class ApplyOptions:
     mode: Mode | None = strawberry.field(
         default=Mode.AUTO, description="Whether the mutation waits for the rows to be written."

@@ -13,8 +13,8 @@ from bulkql.schema.enums import Code, Outcome
 from bulkql.workers.conf import documentation_of
 from bulkql.workers.ledger.results import Page
 
-First = Annotated[int | None, strawberry.argument(description="How many at most; the limit is BULKQL_PAGE_ROWS.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+First = Annotated[int | None, strawberry.argument(description="The most to return; the limit is BULKQL_PAGE_ROWS.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
 
 
 #: The row errors or results of a page where nobody says how many.
@@ -28,63 +28,66 @@ def given(first: int | None, default: int) -> int:
 
 @strawberry.type(description="Why a row was not written.")
 class RowError:
-    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    index: int = strawberry.field(description="The row's index among those of its resource, from 0.")
     line: int | None = strawberry.field(
-        description="The line of the file on which the row begins, or its row in the sheet, from 1; null for others."
+        description="The line of the file on which the row begins, or its row in the sheet, from 1; null otherwise."
     )
     resource: str = strawberry.field(description="The resource's name.")
-    path: str | None = strawberry.field(description="The field, or null where the whole row is at fault.")
-    code: Code = strawberry.field(description="What is wrong, for programs.")
-    message: str = strawberry.field(description="The error in words.")
-    data: str | None = strawberry.field(description="The value that the row gave.")
+    path: str | None = strawberry.field(description="The field, or null if the error is about the whole row.")
+    code: Code = strawberry.field(description="What is wrong, as a code.")
+    message: str = strawberry.field(description="What is wrong, in words.")
+    data: str | None = strawberry.field(
+        description="The value that the row gave; for reverts and deletions of a sync, the primary key of the row."
+    )
 
-    @strawberry.field(description="Where the code is explained, with an example and the way out.")
+    @strawberry.field(description="Where the code is explained, with an example and what to do.")
     def documentation(self) -> str:
         return documentation_of("row", self.code)
 
 
-@strawberry.type(description="What a dry run would make of a field.")
+@strawberry.type(description="How a dry run would change a field.")
 class Change:
     field: str = strawberry.field(description="The field.")
     before: str | None = strawberry.field(description="Its value, as text.")
-    after: str | None = strawberry.field(description="Its value once the operation is carried out.")
+    after: str | None = strawberry.field(description="Its value after the operation is carried out.")
 
 
 @strawberry.type(description="What became of a row.")
 class RowResult:
-    index: int = strawberry.field(description="The row's place among those of its resource, from 0.")
+    index: int = strawberry.field(description="The row's index among those of its resource, from 0.")
     resource: str = strawberry.field(description="The resource's name.")
     outcome: Outcome = strawberry.field(description="What became of it.")
     pk: strawberry.ID | None = strawberry.field(description="The primary key of the row in the table.")
     changes: list[Change] | None = strawberry.field(
-        default=None, description="What a dry run would change in the row; for the first rows that it would change."
+        default=None,
+        description="What a dry run would change in the row; only for the first rows that it would change.",
     )
 
 
-@strawberry.type(description="A row error and its place.")
+@strawberry.type(description="A row error and its cursor.")
 class RowErrorEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
+    cursor: str = strawberry.field(description="The cursor, for `after`.")
     node: RowError = strawberry.field(description="The row error.")
 
 
 @strawberry.type(description="A page of row errors, in input order.")
 class RowErrorConnection:
-    edges: list[RowErrorEdge] = strawberry.field(description="The row errors with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All row errors so far; a row may have several.")
+    edges: list[RowErrorEdge] = strawberry.field(description="The row errors with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where the page begins and ends, and whether there are others.")
+    total_count: int = strawberry.field(description="The number of row errors so far; a row may have several.")
 
 
-@strawberry.type(description="A row's result and its place.")
+@strawberry.type(description="A row's result and its cursor.")
 class RowResultEdge:
-    cursor: str = strawberry.field(description="The place, for `after`.")
+    cursor: str = strawberry.field(description="The cursor, for `after`.")
     node: RowResult = strawberry.field(description="The row's result.")
 
 
 @strawberry.type(description="A page of results, in input order.")
 class RowResultConnection:
-    edges: list[RowResultEdge] = strawberry.field(description="The results with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more.")
-    total_count: int = strawberry.field(description="All rows that have their outcome so far.")
+    edges: list[RowResultEdge] = strawberry.field(description="The results with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where the page begins and ends, and whether there are others.")
+    total_count: int = strawberry.field(description="The number of rows that have their outcome so far.")
 
 
 def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:

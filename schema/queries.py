@@ -29,9 +29,9 @@ class ResourceInfo:
     name: str = strawberry.field(description="Its name in inputs and queries.")
     type_name: str = strawberry.field(description="The name of one row's type.")
     fields: list[str] = strawberry.field(description="The fields that rows may give.")
-    required_fields: list[str] = strawberry.field(description="Those that a created row must give.")
-    writable_fields: list[str] = strawberry.field(description="Those that you may write.")
-    readable_fields: list[str] = strawberry.field(description="Those that you may read, where you may view its rows.")
+    required_fields: list[str] = strawberry.field(description="Fields that a new row must give.")
+    writable_fields: list[str] = strawberry.field(description="Fields that you may write.")
+    readable_fields: list[str] = strawberry.field(description="Fields that you may read, if you may view its rows.")
     match_fields: list[str] = strawberry.field(description="The key by which rows are found.")
     operations: list[str] = strawberry.field(description="The operations that it offers.")
 
@@ -75,4 +75,4 @@ def query_type(resources: list[BulkResource]) -> type:
     annotations = {resource.name: GenericAlias(list, types[resource.model]) for resource in resources}
     namespace = {"__annotations__": annotations, "__module__": __name__, **lists}
     bases = (OperationQuery, ResourceQuery, TemplateQuery, LimitQuery)
-    return strawberry.type(type("Query", bases, namespace), description="What can be read.")
+    return strawberry.type(type("Query", bases, namespace), description="Everything that can be read.")

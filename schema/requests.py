@@ -98,8 +98,9 @@ def limits_of_sync(resource: BulkResource, item: Any, user: User, info: Info[Con
     most, percent = (
         value if is_given(value := getattr(item, name)) else None for name in ("max_deletes", "max_delete_percent")
     )
+    rows = resource.model._base_manager.all()
     return {
-        "where": found_by(resource, where, resource.model._base_manager.all(), user, info) if is_given(where) else None,
+        "where": found_by(Verb.SYNC, resource, where, rows, user, info) if is_given(where) else None,
         "guard": Guard.of(most, percent) if is_given(deletes) and deletes else None,
     }
 
@@ -118,15 +119,15 @@ def names_of(item: Any, field: str) -> list[str] | None:
 
 def matching(resource: BulkResource, where: Any, user: User, info: Info[Context, None]) -> QuerySet[Any]:
     """The rows that a filter finds, among those that the user may touch; raises BadInput for one that says nothing."""
-    return found_by(resource, where, touchable(resource, user), user, info)
+    return found_by(Verb.DELETE, resource, where, touchable(resource, user), user, info)
 
 
 def found_by(
-    resource: BulkResource, where: Any, rows: QuerySet[Any], user: User, info: Info[Context, None]
+    verb: Verb, resource: BulkResource, where: Any, rows: QuerySet[Any], user: User, info: Info[Context, None]
 ) -> QuerySet[Any]:
     """Those of some rows that a filter finds."""
     check_may_search(user, resource, "filtered", where)
-    check_where(resource, where, info)
+    check_where(verb, resource, where, info)
     return strawberry_django.filters.apply(where, rows, info).distinct()
 
 

@@ -36,7 +36,7 @@ def parse_big_int(value: object) -> int:
 #: GraphQL's Int ends at 32 bits.
 BIG_INT: ScalarDefinition = scalar(
     name="BigInt",
-    description="An integer of 64 bits, as a string, which no client rounds; a number is taken too.",
+    description="A 64-bit integer, as a string, which clients do not round; numbers are accepted too.",
     serialize=str,
     parse_value=parse_big_int,
 )
@@ -54,7 +54,7 @@ def parse_duration(value: object) -> datetime.timedelta:
 #: Django takes what it writes itself, ISO 8601 and PostgreSQL's own texts.
 DURATION: ScalarDefinition = scalar(
     name="Duration",
-    description="A span of time as ISO 8601 writes it: P1DT02H03M04S. `1 02:03:04` is taken too.",
+    description="A duration in ISO 8601: P1DT02H03M04S. `1 02:03:04` is accepted too.",
     serialize=duration_iso_string,
     parse_value=parse_duration,
 )

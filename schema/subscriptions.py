@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 Id = Annotated[strawberry.ID, strawberry.argument(description="The operation's id.")]
 
 
-@strawberry.type(description="What can be watched.")
+@strawberry.type(description="Everything that can be watched.")
 class Subscription:
-    @strawberry.subscription(description="An operation's totals as they grow, to the last.")
+    @strawberry.subscription(description="An operation's totals as they grow, until its end.")
     async def operation(self, info: Info[Context, None], id: Id) -> AsyncGenerator[BulkOperation, None]:
         watcher = Watcher(info)
         operation = await database_sync_to_async(readable_operation)(watcher.user, id)
@@ -45,7 +45,7 @@ class Subscription:
             await watcher.check(id)
             yield bulk_operation(operation, progress)
 
-    @strawberry.subscription(description="All of your operations, those at work and those to come, as they grow.")
+    @strawberry.subscription(description="The totals of all your operations, current and future ones, as they grow.")
     async def operations(self, info: Info[Context, None]) -> AsyncGenerator[BulkOperation, None]:
         watcher = Watcher(info)
         async for operation, progress in watch_all(watcher.user):

@@ -45,91 +45,106 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bulkql")
 
 
-@strawberry.type(description="Rows that went along with deleted ones.")
+@strawberry.type(description="Rows of one model that were deleted along with others.")
 class Cascade:
     model: str = strawberry.field(description="Their model, such as ledger.FinancialTransaction.")
-    count: BigInt = strawberry.field(description="How many they are.")
+    count: BigInt = strawberry.field(description="How many there are.")
 
 
 @strawberry.type(description="The part of an operation that belongs to one resource.")
 class ResourceCounts:
     resource: str = strawberry.field(description="The resource's name.")
-    total: int | None = strawberry.field(description="Its rows; null until its file is read to the end.")
-    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
-    created: int = strawberry.field(description="Rows that are new in the table.")
-    updated: int = strawberry.field(description="Rows that have changed.")
-    unchanged: int = strawberry.field(description="Rows that are as they were.")
-    deleted: int = strawberry.field(description="Rows that are gone.")
-    failed: int = strawberry.field(description="Rows that were not written.")
-    skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    total: int | None = strawberry.field(description="All its rows; null until its file has been read to the end.")
+    processed: int = strawberry.field(
+        description="Rows that have their outcome, or have been written to an export's file."
+    )
+    created: int = strawberry.field(description="Rows that were created.")
+    updated: int = strawberry.field(description="Rows that were changed.")
+    unchanged: int = strawberry.field(description="Rows that already had these values, and were not written.")
+    deleted: int = strawberry.field(description="Rows that were deleted.")
+    failed: int = strawberry.field(description="Rows that were not written because of an error.")
+    skipped: int = strawberry.field(
+        description="Rows that were not written because the operation ended first, or other rows were bad."
+    )
     exported: int = strawberry.field(description="Rows that were written to an export's file.")
 
 
-@strawberry.type(
-    description="What became of the rows of a revert. A row that was written is undone as a whole or not at all."
-)
+@strawberry.type(description="How many rows a revert has undone. Each row is undone as a whole or not at all.")
 class RevertCounts:
-    undone: int = strawberry.field(description="Rows that are as they were before the operation.")
-    changed_since: int = strawberry.field(description="Rows that were changed since, and kept as they are: CONFLICT.")
-    impossible: int = strawberry.field(description="Rows that cannot be as they were; their row errors say why.")
+    undone: int = strawberry.field(description="Rows that are again as they were before the operation.")
+    changed_since: int = strawberry.field(
+        description="Rows that have changed since, and are left as they are: CONFLICT."
+    )
+    impossible: int = strawberry.field(description="Rows that cannot be restored; their row errors say why.")
 
 
 @strawberry.type(
-    description="A file of an operation that is over; it is written while it is downloaded, but for an export's, which "
-    "is kept."
+    description="A file of an operation that is over. It is generated while it is downloaded; only an export's files "
+    "are "
+    "stored."
 )
 class OperationFile:
     name: str = strawberry.field(
-        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet; of an export "
-        "RESOURCE.csv or the like."
+        description="Its name: RESOURCE-failed.csv, .ndjson and .xlsx, results.csv, .ndjson, .parquet; for an export "
+        "RESOURCE.csv and so on."
     )
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
     rows: BigInt = strawberry.field(description="The rows in it.")
-    bytes: BigInt | None = strawberry.field(description="Its size, where that is known before it is written.")
-    expires_at: datetime.datetime = strawberry.field(description="Until when the url is good; then ask for a new one.")
+    bytes: BigInt | None = strawberry.field(description="Its size, if it is known before the file is generated.")
+    expires_at: datetime.datetime = strawberry.field(
+        description="Until when the URL is valid; query it again to get a new one."
+    )
 
 
-@strawberry.type(description="One bulk request: durable, and written to its end whatever happens to the services.")
+@strawberry.type(description="One bulk request: durable, and finished whatever happens to the service.")
 class BulkOperation:
-    id: strawberry.ID = strawberry.field(description="For `operation`, as a query and as a subscription.")
+    id: strawberry.ID = strawberry.field(description="The id, for the query and the subscription `operation`.")
     kind: Verb = strawberry.field(description="What it does to its rows.")
-    state: State = strawberry.field(description="Where it stands.")
-    total: int | None = strawberry.field(description="All rows; null until the last file is read to its end.")
-    processed: int = strawberry.field(description="Rows that have their outcome, or are in an export's file.")
-    created: int = strawberry.field(description="Rows that are new in the table.")
-    updated: int = strawberry.field(description="Rows that have changed.")
-    unchanged: int = strawberry.field(description="Rows that are as they were.")
-    deleted: int = strawberry.field(description="Rows that are gone.")
-    failed: int = strawberry.field(description="Rows that were not written.")
-    skipped: int = strawberry.field(description="Rows whose turn did not come.")
+    state: State = strawberry.field(description="Its state.")
+    total: int | None = strawberry.field(description="All rows; null until the last file has been read to its end.")
+    processed: int = strawberry.field(
+        description="Rows that have their outcome, or have been written to an export's file."
+    )
+    created: int = strawberry.field(description="Rows that were created.")
+    updated: int = strawberry.field(description="Rows that were changed.")
+    unchanged: int = strawberry.field(description="Rows that already had these values, and were not written.")
+    deleted: int = strawberry.field(description="Rows that were deleted.")
+    failed: int = strawberry.field(description="Rows that were not written because of an error.")
+    skipped: int = strawberry.field(
+        description="Rows that were not written because the operation ended first, or other rows were bad."
+    )
     exported: int = strawberry.field(description="Rows that were written to an export's file.")
-    percentage: float | None = strawberry.field(description="Of the total, from 0 to 100; null while that is unknown.")
-    rows_per_second: float | None = strawberry.field(description="Since the start, or over all when it is over.")
-    eta_seconds: float | None = strawberry.field(description="Until the end, at the speed so far.")
+    percentage: float | None = strawberry.field(
+        description="The processed part of the total, from 0 to 100; null while the total is unknown."
+    )
+    rows_per_second: float | None = strawberry.field(
+        description="Average since the start; of the whole operation once it is over."
+    )
+    eta_seconds: float | None = strawberry.field(description="Estimated seconds until the end, at the speed so far.")
     message: str | None = strawberry.field(description="Why it failed, what it waits for, or when it starts.")
-    label: str | None = strawberry.field(description="The name that it was given.")
-    on_error: OnError = strawberry.field(description="What bad rows do to the others.")
-    dry_run: bool = strawberry.field(description="Whether everything was rolled back, as it was asked.")
-    start_at: datetime.datetime | None = strawberry.field(description="Before when nothing of it is begun, if asked.")
+    label: str | None = strawberry.field(description="The label that it was given.")
+    on_error: OnError = strawberry.field(description="What happens to the other rows if some are bad.")
+    dry_run: bool = strawberry.field(description="Whether everything is rolled back, as requested.")
+    start_at: datetime.datetime | None = strawberry.field(description="The requested start; nothing is done before it.")
     max_rows_per_second: int | None = strawberry.field(
-        description="Rows that all workers together write in a second; null for as fast as they go."
+        description="Most rows that all workers together write per second; null for no limit."
     )
     created_at: datetime.datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime.datetime | None = strawberry.field(description="When the first worker began.")
-    finished_at: datetime.datetime | None = strawberry.field(description="When it was over.")
-    created_by: str | None = strawberry.field(description="The user who asked for it.")
+    finished_at: datetime.datetime | None = strawberry.field(description="When it ended.")
+    created_by: str | None = strawberry.field(description="The name of the user who sent it.")
     retry_of: strawberry.ID | None = strawberry.field(description="The operation whose rows it retries.")
     revert_of: strawberry.ID | None = strawberry.field(description="The operation that it reverts.")
     applied_from: strawberry.ID | None = strawberry.field(description="The plan that it applies: a dry run.")
     plan_until: datetime.datetime | None = strawberry.field(
-        description="Until when this dry run can be applied as a plan; null for what is no plan."
+        description="Until when this dry run can be applied as a plan; null if it is not a plan."
     )
     stored: strawberry.Private[Operation]
 
     # What is read when it is asked for is nullable: where it cannot be read, the operation's id is told all the same.
 
-    @strawberry.field(description="The operation that applied this plan; null before, and for what is no plan.")
+    @strawberry.field(description="The operation that applied this plan; null before that, and if it is not a plan.")
     async def applied_as(self) -> strawberry.ID | None:
         return await sync_to_async(application_of)(self.stored) if self.dry_run else None
 
@@ -137,7 +152,9 @@ class BulkOperation:
     async def resources(self) -> list[ResourceCounts] | None:
         return await sync_to_async(resource_counts)(self.stored)
 
-    @strawberry.field(description="Of a revert: what is undone, what is not, and why not; null of others.")
+    @strawberry.field(
+        description="For a revert: how many rows were undone, and how many were not and why; null for others."
+    )
     async def reverted(self) -> RevertCounts | None:
         if self.stored.verb != Verb.REVERT:
             return None
@@ -145,8 +162,8 @@ class BulkOperation:
         return RevertCounts(undone=heaps.undone, changed_since=heaps.changed_since, impossible=heaps.impossible)
 
     @strawberry.field(
-        description="Rows that were deleted along with the operation's own, by model; of a revert also those that came "
-        "back along."
+        description="Rows that were deleted along with the operation's own, by model; for a revert also rows that "
+        "were restored along."
     )
     async def cascades(self) -> list[Cascade] | None:
         counts = await sync_to_async(totals.cascades)(self.stored)
@@ -170,13 +187,14 @@ class BulkOperation:
         edges = [RowResultEdge(cursor=place.cursor(), node=row_result(row, hidden)) for place, row in page.entries]
         return RowResultConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
 
-    @strawberry.field(description="Webhooks that tell its end, and what came of them.")
+    @strawberry.field(description="Webhooks that are sent at its end, and their results.")
     async def deliveries(self) -> list[Delivery] | None:
         return await sync_to_async(deliveries_of)(self.stored)
 
     @strawberry.field(
-        description="The rows that failed, as they were sent, to be mended and sent again; and the results of all "
-        "rows. Of an export, what was asked for. Empty until the operation is over."
+        description="The failed rows as they were sent, to be fixed and sent again, and the results of all rows; for "
+        "an "
+        "export, its files. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))

@@ -24,7 +24,7 @@ from bulkql.server.middleware import REFUSED
 from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable
+from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable, counted
 from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.resources.rights import check_may_upload
@@ -173,7 +173,9 @@ def check_upload(size: int, announced: int | None) -> None:
     """No more than what was announced, and no more than any upload may have; raises LimitExceeded."""
     exceeds("upload_bytes", "bytes of an upload", size, "split the file")
     if announced is not None and size > announced:
-        raise LimitExceeded(f"createUpload was told of {announced:,} bytes, and more are coming; announce all of them.")
+        raise LimitExceeded(
+            f"createUpload was told of {counted(announced, 'byte')}, and more are coming; announce all of them."
+        )
 
 
 def without_body(receive: Any) -> Any:

@@ -174,10 +174,11 @@ def migrate() -> None:
 def purge() -> None:
     """Delete operations and uploads that are past BULKQL_RETENTION_DAYS; the workers do it every hour."""
     set_up(None)
+    from bulkql.workers.errors import counted
     from bulkql.workers.ledger.retention import purge as perform
 
     operations, uploads = perform()
-    typer.echo(f"{operations:,} operations and {uploads:,} uploads are deleted.")
+    typer.echo(f"Deleted {counted(operations, 'operation')} and {counted(uploads, 'upload')}.")
 
 
 @app.command(hidden=True)

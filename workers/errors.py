@@ -76,7 +76,7 @@ class Unavailable(BulkError):
 
 
 class IdempotencyConflict(BulkError):
-    """The idempotency key was used before, with another input."""
+    """The idempotency key was used before, with another input or other options."""
 
     code = "IDEMPOTENCY_CONFLICT"
 
@@ -101,7 +101,7 @@ class Locked(BulkError):
     code = "UNAVAILABLE"
 
     def __init__(self, reason: str, seconds: int, setting: str) -> None:
-        super().__init__(f"{reason}; that was waited for {seconds} seconds ({setting}).")
+        super().__init__(f"{reason}; waited for {counted(seconds, 'second')} ({setting}).")
         self.reason = reason
 
 
@@ -189,6 +189,11 @@ def words_of(error: Exception) -> str:
         return "The value is out of range."
     diagnosis = getattr(error.__cause__, "diag", None)
     return getattr(diagnosis, "message_primary", None) or str(error)
+
+
+def counted(count: int, noun: str) -> str:
+    """1 row, 1,000 rows: a number and what it counts, in a sentence."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class WorkFailed(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connections, models, router
@@ -29,3 +30,8 @@ class StoredAt(models.DateTimeField):  # type: ignore[type-arg]  # Django's own 
         """A column like any other: migrations need not know."""
         name, _, args, options = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, options
+
+
+def utc_text(moment: datetime) -> str:
+    """2026-01-02 03:04:05 UTC"""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

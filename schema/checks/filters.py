@@ -21,6 +21,7 @@ from strawberry_django.filters import lookup_name_conversion_map, resolve_value
 
 from bulkql.schema.context import Context
 from bulkql.schema.lists.lookups import FOR_NOBODY
+from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.resources.registry import BulkResource
@@ -35,21 +36,26 @@ def check_filter(resource: BulkResource, given: object, path: str, info: Info[Co
             pass
 
 
-def check_where(resource: BulkResource, where: object, info: Info[Context, None]) -> None:
-    """The same for a filter whose rows go: each part of it, and the whole, has to leave rows out."""
-    path = f"{resource.name}.where"
+def check_where(verb: Verb, resource: BulkResource, where: object, info: Info[Context, None]) -> None:
+    """The same for a filter by which rows are deleted: each part of it, and the whole, has to leave rows out."""
+    path, way_out = f"{resource.name}.where", whole_table(verb)
     for part, lookups in Walk(resource, info).lookups(where, "", path):
         if not lookups:
-            raise BadInput(f"{part} is empty, and filters nothing. Give it a lookup, or leave it out. {WAY_OUT}")
+            raise BadInput(f"{part} is empty, and filters nothing. Give it a lookup, or leave it out. {way_out}")
     # The rows of all users, and of no manager: what the filter itself says is judged, and nothing else.
     everything: models.QuerySet[Any] = models.QuerySet(resource.model)
     chosen = strawberry_django.filters.apply(where, everything, FOR_NOBODY)
     compiler = chosen.query.get_compiler(using=resource.database)
     if lets_through(chosen.query.where, compiler):
-        raise BadInput(f"{path} filters nothing, and would delete all rows. {WAY_OUT}")
+        effect = ", and would delete all rows." if verb == Verb.DELETE else ": all rows would be in scope."
+        raise BadInput(f"{path} filters nothing{effect} {way_out}")
 
 
-WAY_OUT = "To delete all rows, give all: true in place of where."
+def whole_table(verb: Verb) -> str:
+    """How a mutation says that it means all rows."""
+    if verb == Verb.DELETE:
+        return "To delete all rows, give all: true in place of where."
+    return "To sync the whole table, leave `where` out."
 
 
 @dataclass(frozen=True, slots=True)

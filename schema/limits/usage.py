@@ -24,25 +24,29 @@ OF_ONE_REQUEST = (
     *("page_rows", "default_page_rows", "answer_rows", "list_seconds"),
     *("query_tokens", "query_aliases", "query_depth", "query_fields"),
     *("lock_seconds", "lock_wait_seconds", "upload_seconds", "file_seconds", "stall_seconds", "handshake_seconds"),
-    *("token_days", "retention_days"),
+    *("statement_seconds", "webhook_seconds", "max_rows_per_second", "image_rows"),
+    *("token_days", "retention_days", "plan_days"),
 )
 
 
-@strawberry.type(description="A limit, and how much of it is used.")
+@strawberry.type(description="A limit, and how much of it you have used.")
 class Limit:
     name: str = strawberry.field(description="Its name, such as userRowsADay.")
     setting: str = strawberry.field(description="The setting that sets it, such as BULKQL_USER_ROWS_A_DAY.")
-    limit: BigInt = strawberry.field(description="The most that is allowed.")
-    used: BigInt | None = strawberry.field(description="How much you use of it; null for limits of one request.")
+    limit: BigInt = strawberry.field(description="The most that is allowed; 0 where there is none.")
+    used: BigInt | None = strawberry.field(
+        description="How much of it you have used; null for limits of a single request."
+    )
     reset_at: datetime | None = strawberry.field(
-        description="When it counts from zero again; null where something has to end, or be removed, first."
+        description="When it is reset; null if something has to end, or be deleted, first."
     )
 
 
 @strawberry.type
 class LimitQuery:
     @strawberry.field(
-        description="All limits that an error may name: quotas, shares of this process, and those of one request."
+        description="All limits that an error may name: quotas, shares of this web process, and limits of a single "
+        "request."
     )
     async def limits(self, info: Info[Context, None]) -> list[Limit]:
         user = user_of(info)

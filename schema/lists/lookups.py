@@ -66,14 +66,16 @@ class Presence:
     is_null: bool | None = strawberry_django.filter_field(description="Whether the value is null.")
 
 
-@strawberry.input(description="A row that is pointed to, by its key.")
+@strawberry.input(description="A row to which other rows refer, by its key.")
 class ReferenceLookup:
-    exact: strawberry.ID | None = strawberry_django.filter_field(description="The row of this key, as rows give it.")
-    in_list: list[strawberry.ID] | None = strawberry_django.filter_field(description="One of the rows of these keys.")
-    pk: strawberry.ID | None = strawberry_django.filter_field(
-        description="The row of this primary key, where rows give another one too."
+    exact: strawberry.ID | None = strawberry_django.filter_field(
+        description="The row with this key, in the form in which rows give it."
     )
-    is_null: bool | None = strawberry_django.filter_field(description="Whether there is no row that you may see.")
+    in_list: list[strawberry.ID] | None = strawberry_django.filter_field(description="One of the rows with these keys.")
+    pk: strawberry.ID | None = strawberry_django.filter_field(
+        description="The row with this primary key, if rows give another key."
+    )
+    is_null: bool | None = strawberry_django.filter_field(description="Whether it refers to no row that you may see.")
 
     @strawberry_django.filter_field
     def filter(self, info: Info, queryset: Any, prefix: str) -> Any:
@@ -99,7 +101,7 @@ def reference_lookup(target: type[models.Model]) -> Any:
     }
     name = f"{resource.type_name}Lookup"
     kind = type(name, (ReferenceLookup,), {"__annotations__": annotations, "__module__": __name__, **namespace})
-    return strawberry.input(kind, name=name, description=f"A {target._meta.verbose_name} that rows point to.")
+    return strawberry.input(kind, name=name, description=f"A {target._meta.verbose_name} to which rows refer.")
 
 
 def keys_of(lookup: object) -> list[str]:

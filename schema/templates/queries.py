@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Name = Annotated[str, strawberry.argument(description="The resource's name, as in `bulkResources`.")]
-Does = Annotated[Verb, strawberry.argument(description="What is to be done with the rows that are filled in.")]
+Does = Annotated[Verb, strawberry.argument(description="What is to be done with the rows.")]
 
 
 @strawberry.type(
     description="An empty workbook for a resource's rows, with a line of help below its header, and drop-downs. "
-    "Filled in, it is sent as it is."
+    "Fill it in and send it as it is."
 )
 class ResourceTemplate:
     name: str = strawberry.field(description="Its name, such as airports-create.xlsx.")
     format: FileFormat = strawberry.field(description="Its format.")
     url: str = strawberry.field(description="Where to GET it, with your authorization.")
-    expires_at: datetime.datetime = strawberry.field(description="Until when the url is good; then ask for a new one.")
+    expires_at: datetime.datetime = strawberry.field(
+        description="Until when the URL is valid; query it again to get a new one."
+    )
 
 
 @strawberry.type

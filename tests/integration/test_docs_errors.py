@@ -11,6 +11,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import AsyncClient
 
+import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.server.auth import token_for
 from bulkql.workers import errors
@@ -90,6 +91,18 @@ def test_the_answers_are_the_services_own(post):
         answered[name] = without_ids(json.dumps(told(post(name, query=query, variables=variables))))
 
     assert answered == shown
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("_ledger")
+def test_the_conflict_is_what_a_revert_tells(user):
+    (shown,) = blocks("json", SECTIONS["Row CONFLICT"])
+    changed = bulkql.update(FinancialAccount, [{"id": 1, "name": "Till"}], user=user)
+    FinancialAccount.objects.filter(pk=1).update(name="Safe")
+
+    (error,) = bulkql.revert(changed, user=user).row_errors()
+
+    assert {name: error[name] for name in json.loads(shown)} == json.loads(shown)
 
 
 def without_ids(text):

@@ -254,6 +254,31 @@ def test_an_export_has_nothing_to_retry(user, items):
         retry(operation._stored, user)
 
 
+def test_an_export_that_failed_too_often_is_asked_for_again(queued, monkeypatch):
+    monkeypatch.setattr(steps, "write_files", broken)
+
+    for _ in range(limits().max_attempts):
+        with pytest.raises(RuntimeError):
+            carried_out(queued)
+
+    assert carried_out(queued).message.endswith(
+        "The workers' log has more details. Fix the cause, then ask for the export again."
+    )
+
+
+def test_an_export_whose_workers_died_says_what_takes_less_memory(queued):
+    queued._stored.inputs.update(attempts=limits().max_attempts)
+
+    assert carried_out(queued).message == (
+        "Reading items failed 5 times. Each time its worker process ended without reporting an error, as happens when "
+        "it runs out of memory. An export of fewer rows or fields may need less."
+    )
+
+
+def broken(claimed: Any) -> Any:
+    raise RuntimeError("a value of a row")
+
+
 def test_the_files_of_old_exports_are_purged(user, items):
     bulkql.export(Item, user=user)
     assert StoredPart.objects.exists()

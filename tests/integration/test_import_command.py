@@ -89,7 +89,7 @@ def test_bad_rows_end_with_1_and_are_told_by_kind(run):
 
     assert status == 1
     assert "2  TOO_LONG financialAccounts.name, row 1: " in printed
-    assert message.endswith("is COMPLETED: 2 rows are not written.")
+    assert message.endswith("is COMPLETED: 2 rows were not written.")
 
 
 def test_missing_rows_are_deleted_under_the_guard(run):

@@ -75,7 +75,7 @@ def test_request_that_waits_too_long_names_who_holds_the_rows(user, holder, pati
     assert raised.value.code == "UNAVAILABLE"
     message = str(raised.value)
     assert message.startswith(f"Rows of {TABLE} are locked by psql (process {pid}, idle in transaction, for ")
-    assert message.endswith("; that was waited for 2 seconds (BULKQL_LOCK_SECONDS).")
+    assert message.endswith("; waited for 2 seconds (BULKQL_LOCK_SECONDS).")
     assert Operation.objects.count() == 0
 
 
@@ -134,7 +134,7 @@ def test_operation_that_has_waited_long_enough_fails_with_the_reason(user, holde
     operation.refresh_from_db()
     assert operation.state == State.FAILED
     assert operation.message.startswith(f"Rows of {TABLE} are locked by psql (process ")
-    assert operation.message.endswith("; that was waited for 600 seconds (BULKQL_LOCK_WAIT_SECONDS).")
+    assert operation.message.endswith("; waited for 600 seconds (BULKQL_LOCK_WAIT_SECONDS).")
 
 
 @pytest.mark.parametrize("options", [{"dry_run": True}, {"on_error": OnError.REJECT_ALL}])
@@ -147,7 +147,7 @@ def test_request_in_one_transaction_leaves_it_to_the_workers_and_says_why(user, 
     steps.write_operation(operation.pk)
     operation.refresh_from_db()
     assert operation.state == State.FAILED
-    assert operation.message.endswith("; that was waited for 2 seconds (BULKQL_LOCK_WAIT_SECONDS).")
+    assert operation.message.endswith("; waited for 2 seconds (BULKQL_LOCK_WAIT_SECONDS).")
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,31 @@ def test_messages_say_what_happened(user):
     applied = bulkql.apply(plan, user=user)
 
     assert [(row["index"], row["path"], row["message"]) for row in applied.row_errors()] == [
-        (0, None, "This toy changed since the plan was made."),
+        (0, None, "This toy has changed since the plan was made."),
         (1, None, "The toy that the plan found is gone, or out of your sight."),
         (2, None, "The plan found no toy with this key, and now there is one."),
         (3, None, "Not as planned: Another toy with this shelf and place already exists."),
+    ]
+
+
+def test_messages_tell_what_goes_along_from_the_row_itself(user):
+    fill()
+    deletes = bulkql.delete(Shelf, [0, 1], user=user, dry_run=True)
+    lists = bulkql.update(Note, [{"title": "note0", "text": "x"}], user=user, match_by=["title"], dry_run=True)
+    names = bulkql.update(Toy, [{"sku": "t8", "name": "x"}], user=user, dry_run=True)
+    Toy.objects.filter(pk=0).update(stock=7)
+    Shelf.objects.filter(pk=1).update(note="x")
+    Note.objects.get(pk=0).tags.add(2)
+    Toy.objects.filter(pk=8).delete()
+    Toy.objects.create(pk=9, sku="t8", name="n8")
+
+    told = [row["message"] for plan in (deletes, lists, names) for row in bulkql.apply(plan, user=user).row_errors()]
+
+    assert told == [
+        "Rows that would be deleted along with this shelf have changed since the plan was made.",
+        "This shelf has changed since the plan was made.",
+        "A list of this note has changed since the plan was made.",
+        "Another toy has this key now than when the plan was made.",
     ]
 
 

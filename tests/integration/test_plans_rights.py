@@ -113,12 +113,14 @@ def test_of_two_who_apply_a_plan_at_the_same_moment_one_does(user, plan):
 
 def test_what_is_no_plan_is_refused(user, plan):
     direct = bulkql.create(Keeper, [{"code": "c"}], user=user)
+    queued = bulkql.create(Keeper, ROWS, user=user, mode="ASYNC")
     rejected = bulkql.create(Keeper, [{"code": "c"}], user=user, dry_run=True, on_error="REJECT_ALL")
     waiting = bulkql.create(Keeper, ROWS, user=user, dry_run=True, mode="ASYNC")
     canceled = bulkql.create(Keeper, ROWS, user=user, dry_run=True, mode="ASYNC").cancel()
 
     for operation, message in (
-        (direct, "is no plan: it was carried out"),
+        (direct, "is not a plan: it was sent without dryRun: true, and writes its rows itself."),
+        (queued, "is not a plan: it was sent without dryRun: true, and writes its rows itself."),
         (rejected, "is FAILED: 1 of 1 rows is bad; nothing was written, as onError: REJECT_ALL asks. Make a new one."),
         (waiting, "is QUEUED; wait until it is over."),
         (canceled, "is CANCELED. Make a new one."),

@@ -8,11 +8,13 @@ import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import transaction
+from django.db.models import Q
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
@@ -21,6 +23,8 @@ from bulkql.workers.operations import chunks
 from tests.zoo.models import Animal, Keeper, Note, Tag
 
 pytestmark = pytest.mark.django_db
+
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @pytest.fixture
@@ -211,6 +215,49 @@ def test_same_idempotency_key_gives_the_first_operation(user):
     assert FinancialAccount.objects.count() == 1
 
 
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_error": "REJECT_ALL"},
+        {"dry_run": True},
+        {"chunk_size": 7},
+        {"skip_existing": True},
+        {"start_at": NOON},
+        {"max_rows_per_second": 9},
+        {"webhook_url": "https://hooks.example.org/bulkql"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_idempotency_key_is_for_one_way_of_writing_the_rows(user, settings, options):
+    settings.BULKQL_WEBHOOK_HOSTS = ["hooks.example.org"]
+    settings.BULKQL_WEBHOOK_SECRET = "whsec_" + "A" * 32
+    how = {"user": user, "idempotency_key": "once"}
+    first = bulkql.create(FinancialAccount, [{"name": "Cash"}], **how)
+
+    with pytest.raises(bulkql.BulkError) as refused:
+        bulkql.create(FinancialAccount, [{"name": "Cash"}], **how, **options)
+
+    assert refused.value.code == "IDEMPOTENCY_CONFLICT"
+    assert str(refused.value) == (
+        f"The idempotency key 'once' belongs to operation {first.id}, which had another input or other options; use a "
+        "new key for a new request."
+    )
+
+
+def test_an_idempotency_key_does_not_count_the_label_and_who_waits(user):
+    how = {"user": user, "idempotency_key": "once"}
+    first = bulkql.create(FinancialAccount, [{"name": "Cash"}], start_at=NOON, **how)
+
+    again = bulkql.create(
+        FinancialAccount, [{"name": "Cash"}], label="x", mode="AUTO", start_at=NOON.astimezone(PARIS), **how
+    )
+
+    assert again.id == first.id
+
+
 def test_permissions_count(django_user_model):
     nobody = django_user_model.objects.create_user("nobody")
 
@@ -223,9 +270,15 @@ def test_permissions_count(django_user_model):
     [
         (lambda user: bulkql.create(Operation, [{}], user=user), "bulkql.Operation is not registered"),
         (lambda user: bulkql.create(FinancialAccount, [], user=user), "financialAccounts.rows is empty"),
-        (lambda user: bulkql.create(FinancialAccount, {"name": "Cash"}, user=user), "are a dict; give a list of dicts"),
-        (lambda user: bulkql.create(FinancialAccount, ["Cash"], user=user), r"rows\.0 is a str; a row is a dict"),
-        (lambda user: bulkql.create(FinancialAccount, [{"name": object()}], user=user), r"rows\.0\.name is a object"),
+        (
+            lambda user: bulkql.create(FinancialAccount, {"name": "Cash"}, user=user),
+            "are of type dict; give a list of dicts",
+        ),
+        (lambda user: bulkql.create(FinancialAccount, ["Cash"], user=user), r"rows\.0 is of type str; a row is a dict"),
+        (
+            lambda user: bulkql.create(FinancialAccount, [{"name": object()}], user=user),
+            r"rows\.0\.name is of type object, which has no form in JSON; give a text or a number",
+        ),
         (
             lambda user: bulkql.create(FinancialAccount, FinancialAccount.objects.all(), user=user),
             "Create takes rows, not a queryset",
@@ -238,6 +291,83 @@ def test_permissions_count(django_user_model):
             lambda user: bulkql.update({FinancialAccount: []}, user=user, match_by=["name"]),
             "With several models the first argument has the rows of each",
         ),
+        *[
+            (lambda user, given=given: bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, **given), message)
+            for given, message in (
+                ({"mode": "LATER"}, "mode is 'LATER'; give one of AUTO, SYNC, ASYNC."),
+                ({"on_error": 1}, "on_error is 1; give one of SKIP_ROWS, REJECT_ALL."),
+                ({"empty_cells": "none"}, "empty_cells is 'none'; give one of MISSING, NULL."),
+                ({"chunk_size": "10"}, "chunk_size is '10'; give a whole number."),
+                ({"chunk_size": True}, "chunk_size is True; give a whole number."),
+                ({"max_rows_per_second": 1.5}, "max_rows_per_second is 1.5; give a whole number."),
+                ({"dry_run": "no"}, "dry_run is 'no'; give True or False."),
+                ({"skip_existing": 0}, "skip_existing is 0; give True or False."),
+                ({"label": 5}, "label is 5; give a text."),
+                ({"idempotency_key": 5}, "idempotency_key is 5; give a text."),
+                ({"webhook_url": b"https://x"}, "webhook_url is b'https://x'; give a text."),
+                ({"start_at": "2026-01-01"}, "start_at is '2026-01-01'; give a datetime."),
+            )
+        ],
+        *[
+            (lambda user, row=row: bulkql.create(FinancialAccount, row, user=user), message)
+            for row, message in (
+                (None, "The rows of financialAccounts are None; give a list of dicts, or a frame."),
+                (5, "The rows of financialAccounts are of type int; give a list of dicts, or a frame."),
+                ([5], "rows.0 is of type int; a row is a dict of fields and values."),
+                (
+                    [{"name": b"Cash"}],
+                    "rows.0.name is of type bytes, which has no form in JSON; give a text, which for a binary field is "
+                    "Base64.",
+                ),
+                (
+                    [{"name": FinancialAccount.objects.all()}],
+                    "rows.0.name is of type QuerySet, which has no form in JSON; give a list of its rows or of their "
+                    "keys.",
+                ),
+                (
+                    [{"name": pl.Series(["a", "b"])}],
+                    "rows.0.name is of type Series, which has no form in JSON; give a text",
+                ),
+            )
+        ],
+        *[
+            (lambda user, given=given: bulkql.upsert(FinancialAccount, [{"name": "a"}], user=user, **given), message)
+            for given, message in (
+                ({"match_by": "name"}, re.escape("match_by is 'name'; give a list, such as ['name'].")),
+                ({"match_by": 5}, "match_by is 5; give a list."),
+                ({"match_by": [5]}, re.escape("match_by is [5]; give a list of names.")),
+                ({"update_fields": "name"}, re.escape("update_fields is 'name'; give a list, such as ['name'].")),
+            )
+        ],
+        *[
+            (
+                lambda user, given=given: bulkql.sync(
+                    FinancialAccount, [{"name": "a"}], **{"user": user, "delete_missing": True, **given}
+                ),
+                message,
+            )
+            for given, message in (
+                ({"where": Q(nam="x")}, "where: Cannot resolve keyword 'nam' into field."),
+                ({"where": Q(id="x")}, "where: Field 'id' expected a number but got 'x'."),
+                ({"where": {"name": "x"}}, "`where` is of type dict; give a Q or a queryset."),
+                ({"max_deletes": "3"}, "max_deletes is '3'; give a whole number."),
+                ({"max_delete_percent": "3"}, "max_delete_percent is '3'; give a number."),
+                ({"delete_missing": "no"}, "delete_missing is 'no'; give True or False."),
+                ({"user": None}, "user is None; give the user who asks, whose permissions count."),
+            )
+        ],
+        *[
+            (lambda user, given=given: bulkql.export(FinancialAccount, user=user, **given), message)
+            for given, message in (
+                ({"format": "CVS"}, "format is 'CVS'; give one of CSV, NDJSON, PARQUET, XLSX."),
+                ({"compression": "ZIP"}, "compression is 'ZIP'; give one of NONE, GZIP, ZSTD."),
+                ({"fields": "name"}, re.escape("fields is 'name'; give a list, such as ['name'].")),
+                ({"order_by": "name"}, re.escape("order_by is 'name'; give a list, such as ['name'].")),
+                ({"where": Q(nam="x")}, "where: Cannot resolve keyword 'nam' into field."),
+                ({"mode": "x"}, "mode is 'x'; give one of AUTO, SYNC, ASYNC."),
+            )
+        ],
+        (lambda user: bulkql.create("ledger.Account", [{}], user=user), "'ledger.Account' is not a model"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
@@ -245,6 +375,18 @@ def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
         call(user)
 
     assert not Operation.objects.exists()
+
+
+def test_what_is_no_id_of_an_operation_is_not_found(user):
+    for verb in (bulkql.revert, bulkql.apply):
+        with pytest.raises(bulkql.NotFound, match="There is no operation nonsense"):
+            verb("nonsense", user=user)
+
+
+def test_an_option_that_is_none_is_not_given(user):
+    none = dict.fromkeys(["mode", "on_error", "label", "dry_run", "start_at", "empty_cells"])
+
+    assert bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, **none).created == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 
 from bulkql.workers import conf, quotas
 from bulkql.workers.columns.column import graphql_name
-from bulkql.workers.errors import LimitExceeded
+from bulkql.workers.errors import BadInput, LimitExceeded
 from bulkql.workers.models import Operation, Upload
 from bulkql.workers.uploads import uploads
 from tests.integration.conftest import Refused
@@ -174,7 +174,9 @@ def test_upload_is_for_those_who_may_write_something(ask, clerk):
 def test_all_limits_that_an_error_may_name_are_told_and_have_their_setting(ask, clerk):
     rooms = (Path(__file__).parents[2] / name for name in ("workers", "schema", "server"))
     source = "".join(path.read_text() for room in rooms for path in room.glob("**/[a-z]*.py"))
-    named = set(re.findall(r'(?:exceeds|setting_name|Quota|Share)\(\s*"(\w+)"', source))
+    named = set(re.findall(r"""(?:exceeds|setting_name|Quota|Share)\(\s*["'](\w+)["']""", source))
+    # Messages and pages that name the setting itself.
+    named |= {"image_rows", "max_rows_per_second", "statement_seconds", "webhook_seconds"}
 
     found = told(ask, clerk)
 
@@ -182,3 +184,20 @@ def test_all_limits_that_an_error_may_name_are_told_and_have_their_setting(ask, 
     assert {graphql_name(name) for name in named} <= set(found)
     assert [one["setting"] for one in found.values() if not one["setting"].startswith("BULKQL_")] == []
     assert [one["name"] for one in found.values() if one["resetAt"] is not None] == ["userRowsADay"]
+
+
+@pytest.mark.parametrize(
+    ("announced", "message"),
+    [
+        (None, "The upload has no bytes; send at least one."),
+        (1, "The upload was announced with 1 byte, but 0 came; send it again."),
+        (2, "The upload was announced with 2 bytes, but 0 came; send it again."),
+    ],
+)
+def test_an_upload_without_bytes_is_refused(clerk, announced, message):
+    upload = uploads.announce(clerk, "a.csv", announced)
+
+    with pytest.raises(BadInput) as refused:
+        uploads.fill(upload, ContentFile(b""))
+
+    assert str(refused.value) == message

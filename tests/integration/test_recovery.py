@@ -300,9 +300,35 @@ def test_rows_that_bring_the_database_down_are_not_tried_for_ever(user, monkeypa
 
     operation.refresh_from_db()
     limits.cache_clear()
-    message = r"Chunk 0 of financialAccounts \(rows 0 to 9\) failed 5 times, at last with OperationalError at .*:[0-9]+"
+    message = (
+        r"Chunk 0 of financialAccounts \(rows 0 to 9\) failed 5 times, most recently with OperationalError at .*:[0-9]+"
+        r"\. The workers' log has more details\. Fix the cause, then send the remaining rows again with "
+        r"retryOperation\."
+    )
     assert operation.state == State.FAILED
-    assert re.match(message, operation.message)
+    assert re.fullmatch(message, operation.message)
+
+
+def test_what_failed_before_its_input_was_read_is_not_sent_to_retry(user, monkeypatch):
+    operation, _ = accept(request_of(user))
+    operation.inputs.update(read_at=None, total=None)
+    monkeypatch.setattr(chunks, "rows_written", broken)
+    (first, *_) = works_of(operation)
+
+    for _ in range(limits().max_attempts):
+        with pytest.raises(RuntimeError):
+            first()
+    first()
+
+    operation.refresh_from_db()
+    assert operation.message.endswith(
+        "Not all rows had been read, and retryOperation would leave some out: fix the cause, then send all of them "
+        "again."
+    )
+
+
+def broken(*_: Any) -> Any:
+    raise RuntimeError("a value of a row")
 
 
 def test_operation_in_one_transaction_is_not_written_before_it_is_read_again(user):

@@ -13,7 +13,7 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.models import Operation
 from bulkql.workers.operations.revert import RevertOptions, revert
 from tests.conftest import Done
-from tests.zoo.models import Keeper, Note, Shelf, Tag, Toy
+from tests.zoo.models import Keeper, Note, Seal, Shelf, Tag, Toy
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -188,6 +188,17 @@ def test_what_cannot_be_undone_says_why(lane, bulk, user, toys):
     undone = undo(done.operation, user)
 
     assert sorted(code for *_, code in undone.codes) == ["ALREADY_EXISTS", "REFERENCE_NOT_FOUND", "REFERENCE_NOT_FOUND"]
+    assert sorted(error["data"] for error in undone.errors) == [str(toy.pk) for toy in toys[:3]]
+
+
+def test_a_created_row_that_others_protect_is_named_by_its_primary_key(lane, bulk, user, toys):
+    done = bulk(Verb.CREATE, "toys", [{"sku": "n1", "name": "new"}])
+    created = Toy.objects.get(sku="n1")
+    Seal.objects.create(toy=created)
+
+    undone = undo(done.operation, user)
+
+    assert [(error["code"], error["data"]) for error in undone.errors] == [("CONSTRAINT", str(created.pk))]
 
 
 def test_a_dry_run_undoes_nothing(bulk, user, toys):
@@ -211,4 +222,7 @@ def test_what_was_reverted_says_by_whom(bulk, user, toys):
         undo(first.operation, user)
 
     assert str(twice.value) == f"Operation {done.operation.id} was reverted by operation {first.operation.id}."
-    assert "is a revert itself" in str(back.value)
+    assert str(back.value) == (
+        f"Operation {first.operation.id} is a revert, and reverts cannot be reverted. To write again what operation "
+        f"{done.operation.id} wrote, send its input again."
+    )

@@ -194,6 +194,8 @@ def test_the_same_key_gives_the_first_revert(bulk, user, tags):
     assert undo(done.operation, user, idempotency_key="k").operation == first.operation
     with pytest.raises(IdempotencyConflict):
         undo(done.operation, user, idempotency_key="k", forces=True)
+    with pytest.raises(IdempotencyConflict):
+        undo(done.operation, user, idempotency_key="k", max_rows_per_second=9)
 
 
 def test_the_same_key_gives_the_first_revert_to_who_asked_at_the_same_moment(bulk, user, tags):

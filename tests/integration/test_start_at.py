@@ -68,11 +68,25 @@ def test_what_starts_later_is_canceled_at_once(user):
 
 def test_what_starts_later_and_was_paused_waits_for_both(user):
     operation = stored(user, start_at=LATER)
+    message = operation.message
+    assert message.startswith("Starts at ")
+
     steering.pause(operation.pk)
+    assert (state(operation), totals.progress(operation.pk).message) == ("PAUSED", "")
+
+    steering.resume(operation.pk)
+    assert (state(operation), waiting_messages()) == ("QUEUED", 0)
+    assert totals.progress(operation.pk).message == message
+
+
+def test_what_was_paused_until_after_its_time_does_not_tell_of_it_any_more(user):
+    operation = stored(user, start_at=LATER)
+    steering.pause(operation.pk)
+    Operation.objects.update(start_at=timezone.now() - timedelta(seconds=1))
 
     steering.resume(operation.pk)
 
-    assert (state(operation), waiting_messages()) == ("QUEUED", 0)
+    assert (state(operation), totals.progress(operation.pk).message) == ("QUEUED", "")
 
 
 def test_a_start_in_the_past_is_now(user):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from bulkql.workers.enums import Outcome
+from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.evidence.sightings import SIGHTINGS
 from bulkql.workers.frames import NO_RECORDED_ERRORS, ROW, ROW_NUMBER, errors_in, unpack
@@ -91,11 +91,17 @@ class Expectation:
 def conflict_errors(plan: Plan, changed: pl.DataFrame) -> pl.DataFrame:
     """The errors of rows that find another row of the table than before: `__row`, path, code, message, data."""
     name = plan.resource.model._meta.verbose_name
+    is_delete = plan.verb == Verb.DELETE
+    along = f"Rows that would be deleted along with this {name} have" if is_delete else f"A list of this {name} has"
     message = (
         pl.when(pl.col("pk_now").is_null())
         .then(pl.lit(f"The {name} that the plan found is gone, or out of your sight."))
         .when(pl.col("pk").is_null())
         .then(pl.lit(f"The plan found no {name} with this key, and now there is one."))
-        .otherwise(pl.lit(f"This {name} changed since the plan was made."))
+        .when(pl.col("pk") != pl.col("pk_now"))
+        .then(pl.lit(f"Another {name} has this key now than when the plan was made."))
+        .when(pl.col("mark").ne_missing(pl.col("mark_now")))
+        .then(pl.lit(f"This {name} has changed since the plan was made."))
+        .otherwise(pl.lit(f"{along} changed since the plan was made."))
     )
     return errors_in(changed, None, Code.CONFLICT, message, pl.lit(None))

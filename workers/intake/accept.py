@@ -18,11 +18,12 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, IdempotencyConflict, refusals_named
 from bulkql.workers.intake.authority import grant
-from bulkql.workers.intake.checks import check_request, moment_text
+from bulkql.workers.intake.checks import check_request
 from bulkql.workers.intake.chunking import ChunkStore, in_bytes
 from bulkql.workers.intake.duplicates import marked
 from bulkql.workers.intake.pace import rows_in_time
 from bulkql.workers.intake.requests import BulkRequest, ExportRequest, InputRequest, Mode, hash_of, rate_of
+from bulkql.workers.ledger import turns
 from bulkql.workers.ledger.rates import rows_in_a_chunk
 from bulkql.workers.models import Export, Input, Operation, Upload
 from bulkql.workers.quotas import check_new_operation
@@ -77,7 +78,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
     if first is not None and first.input_hash not in (digest, hash_of(request, by_content=False)):
         raise IdempotencyConflict(
             f"The idempotency key {request.idempotency_key!r} belongs to operation {first.id}, which had another "
-            f"input; take a new key for new input."
+            "input or other options; use a new key for a new request."
         )
     return first
 
@@ -131,7 +132,7 @@ def webhook_urls(request: BulkRequest) -> list[str]:
 def start_message(request: BulkRequest) -> str:
     """When an operation starts that is for later, or for what it waits."""
     if request.start_at is not None and request.start_at > timezone.now():
-        return f"Starts at {moment_text(request.start_at)}."
+        return turns.told_start(request.start_at)
     if any(item.is_coming for item in request.inputs):
         return "Waits for the rest of its file."
     return ""

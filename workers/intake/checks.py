@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.utils import timezone
 
 from bulkql.workers.columns.cells import is_encodable
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded
+from bulkql.workers.errors import BadInput, IncompleteUpload, LimitExceeded, counted
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, is_whole
 from bulkql.workers.models import TEXT_LENGTH
+from bulkql.workers.moments import utc_text
 from bulkql.workers.readers import files
 from bulkql.workers.resources.plan import Plan, plan_for, verb_of_rows
 from bulkql.workers.resources.registry import BulkResource
@@ -110,7 +111,7 @@ def check_start(request: BulkRequest) -> None:
     days = limits().retention_days
     if request.start_at > timezone.now() + timedelta(days=days):
         raise LimitExceeded(
-            f"startAt is {moment_text(request.start_at)}, which is beyond the limit of {days:,} days "
+            f"startAt is {utc_text(request.start_at)}, which is beyond the limit of {counted(days, 'day')} "
             f"({setting_name('retention_days')}); send it again nearer to that time."
         )
 
@@ -127,11 +128,6 @@ def check_rate(request: BulkRequest) -> None:
             f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
             f"for the longer; leave one of the two out."
         )
-
-
-def moment_text(moment: datetime) -> str:
-    """2026-01-02 03:04:05 UTC"""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def check_text(name: str, text: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -89,13 +90,15 @@ class Guard:
             max_delete_percent = MAX_DELETE_PERCENT
         return cls(max_deletes=max_deletes, max_delete_percent=max_delete_percent)
 
-    def refusal(self, missing: int, scope: int) -> str | None:
-        """Which limit so many of the rows in scope exceed; None if they may be deleted."""
+    def refusals(self, missing: int, scope: int) -> list[tuple[str, str]]:
+        """The limits that so many of the rows in scope exceed, each with the value that would let them be deleted."""
+        found = []
         if self.max_deletes is not None and missing > self.max_deletes:
-            return f"maxDeletes: {self.max_deletes}"
+            found.append((f"maxDeletes: {self.max_deletes}", f"maxDeletes: {missing}"))
         if self.max_delete_percent is not None and missing * 100 > self.max_delete_percent * scope:
-            return f"maxDeletePercent: {self.max_delete_percent:g}"
-        return None
+            enough = math.ceil(missing * 10_000 / scope) / 100
+            found.append((f"maxDeletePercent: {self.max_delete_percent:g}", f"maxDeletePercent: {enough:g}"))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,7 @@ def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:
     how = [request.verb, request.on_error, request.dry_run, request.chunk_size]
     if request.skip_existing:
         how.append("skip_existing")
+    how += when_and_whom(request)
     digest = hashlib.sha256(json.dumps(how).encode())
     for item in request.inputs:
         options = item.file_options.as_json() if item.file_options is not None else None
@@ -189,6 +193,16 @@ def hash_of(request: BulkRequest, *, by_content: bool = True) -> str:
         digest.update(json.dumps(what).encode())
     # With the secret: of a request that is known but for a password, a digest alone would soon tell that too.
     return salted_hmac("bulkql: input", digest.hexdigest(), algorithm="sha256").hexdigest()
+
+
+def when_and_whom(request: BulkRequest) -> list[str]:
+    """When a request is carried out, and whom its end is told, as far as it says; label and mode count for nothing."""
+    said = {
+        "start_at": request.start_at and request.start_at.astimezone(UTC).isoformat(),
+        "max_rows_per_second": request.max_rows_per_second,
+        "webhook_url": request.webhook_url,
+    }
+    return [f"{name}: {value}" for name, value in said.items() if value is not None]
 
 
 def digest_of(item: InputRequest, by_content: bool) -> str | None:

@@ -89,12 +89,13 @@ def store(stored: Input) -> None:
 def check_guard(stored: Input, plan: Plan, found: Unnamed) -> None:
     """Whether so many rows may be deleted; raises GuardedDeletes."""
     guard = Guard(max_deletes=stored.max_deletes, max_delete_percent=stored.max_delete_percent)
-    limit = guard.refusal(found.missing, found.scope)
-    if limit is not None:
+    refusals = guard.refusals(found.missing, found.scope)
+    if refusals:
+        limits, enough = (" and ".join(texts) for texts in zip(*refusals, strict=True))
         raise GuardedDeletes(
             f"The input does not name {found.missing:,} of the {found.scope:,} {plan.resource.model._meta.verbose_name}"
-            f" rows in scope, and {limit} does not let them be deleted; nothing was written. If they are to go, say"
-            f" maxDeletes: {found.missing}. If not, look whether the input is whole."
+            f" rows in scope, and {limits} {'do' if len(refusals) > 1 else 'does'} not let them be deleted; nothing was"
+            f" written. If they should be deleted, give {enough}. If not, check that the input is complete."
         )
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, TextField, Value, When
 from django.db.models.functions import Now
 
 from bulkql.workers.enums import OnError, State
 from bulkql.workers.ledger.claims import is_free, may_begin
 from bulkql.workers.models import Chunk, Input, Operation
+from bulkql.workers.moments import utc_text
+
+#: How the message of an operation begins that is for later, and of one whose chunks are slowed down.
+STARTS_AT = "Starts at "
+SLOWED_DOWN = "Slowed down: "
+
+
+def told_start(start_at: datetime) -> str:
+    """The message of an operation that is for later."""
+    return f"{STARTS_AT}{utc_text(start_at)}."
 
 
 def pause(operation_id: UUID) -> bool:
@@ -21,15 +32,20 @@ def pause(operation_id: UUID) -> bool:
     going_on = Operation.objects.filter(pk=operation_id, finished_at=None, state__in=(State.QUEUED, State.RUNNING))
     is_whole = Q(dry_run=True) | Q(on_error=OnError.REJECT_ALL) | Q(trades=True)
     free = going_on.filter(~is_whole | is_free())
+    # Neither is true of an operation that is paused; why a chunk failed still is.
+    is_outdated = Q(message__startswith=STARTS_AT) | Q(message__startswith=SLOWED_DOWN)
+    message = Case(When(is_outdated, then=Value("", TextField())), default=F("message"))
     # Each turn counts in the sequence of progress, so that subscribers hear of it.
-    return bool(free.update(state=State.PAUSED, turns=F("turns") + 1))
+    return bool(free.update(state=State.PAUSED, message=message, turns=F("turns") + 1))
 
 
 def resume(operation_id: UUID) -> bool:
     """Let a paused operation go on; whether it was paused."""
     state = Case(When(started_at=None, then=Value(State.QUEUED)), default=Value(State.RUNNING))
     paused = Operation.objects.filter(pk=operation_id, state=State.PAUSED)
-    return bool(paused.update(state=state, turns=F("turns") + 1))
+    start_at = paused.filter(start_at__gt=Now()).values_list("start_at", flat=True).first()
+    told = {} if start_at is None else {"message": told_start(start_at)}
+    return bool(paused.update(state=state, turns=F("turns") + 1, **told))
 
 
 def forget_dispatches(condition: Q, operation_id: UUID | None = None) -> list[int]:

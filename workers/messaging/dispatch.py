@@ -22,6 +22,7 @@ from bulkql.workers.enums import State, Verb
 from bulkql.workers.ledger import rates, totals
 from bulkql.workers.ledger.brake import Pressure, brake
 from bulkql.workers.ledger.claims import is_readable, its_operation, may_begin
+from bulkql.workers.ledger.turns import SLOWED_DOWN
 from bulkql.workers.messaging import events
 from bulkql.workers.messaging.alarms import alarms
 from bulkql.workers.messaging.broker import broker
@@ -196,10 +197,6 @@ def send_in_turn(frontier: Input, chunk_id: int, rows: int, pressure: Pressure) 
     if not dispatch_once(one, message):
         rates.give_back_turn(frontier.operation_id, seconds)
     return True
-
-
-#: What the message of an operation begins with while chunks rest.
-SLOWED_DOWN = "Slowed down: "
 
 
 def tell_of_brake(operation: Operation, pressure: Pressure) -> None:

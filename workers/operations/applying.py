@@ -84,7 +84,7 @@ def applied_with(request: ApplyRequest) -> Operation | None:
     if first is not None and first.applied_from_id != request.plan.pk:
         raise IdempotencyConflict(
             f"The idempotency key {request.idempotency_key!r} belongs to operation {first.pk}, which had another "
-            f"input; take a new key for new input."
+            "input; use a new key for a new request."
         )
     return first
 
@@ -92,9 +92,11 @@ def applied_with(request: ApplyRequest) -> Operation | None:
 def check_is_good(plan: Operation) -> None:
     """Whether an operation is a plan that can be applied; raises BadInput, Expired."""
     if not plan.dry_run:
-        raise BadInput(f"Operation {plan.pk} is no plan: it was carried out. A plan is an operation with dryRun: true.")
+        raise BadInput(
+            f"Operation {plan.pk} is not a plan: it was sent without dryRun: true, and writes its rows itself."
+        )
     if not plan.is_plan:
-        raise BadInput(f"Operation {plan.pk} is no plan, but a dry {plan.verb.lower()}; send that without dryRun.")
+        raise BadInput(f"Operation {plan.pk} is not a plan, but a dry {plan.verb.lower()}; send that without dryRun.")
     if plan.finished_at is None:
         raise BadInput(f"Plan {plan.pk} is {plan.state}; wait until it is over.")
     if plan.state != State.COMPLETED:

@@ -52,7 +52,7 @@ def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
     if operation is None:
         return False
     if operation.attempts > limits().max_attempts:
-        remedy = "It may take less to send fewer rows at once."
+        remedy = "Fewer rows in one operation need less."
         raise failed_too_often(operation, WHOLE, operation.attempts - 1, remedy)
     was_away = False
     try:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from bulkql.workers.errors import GivenUp, place_of
+from bulkql.workers.enums import Verb
+from bulkql.workers.errors import GivenUp, counted, place_of
 from bulkql.workers.models import Operation
 
 T = TypeVar("T")
@@ -70,7 +71,19 @@ def failed_too_often(operation: Operation, what: str, attempts: int, remedy: str
     told = Operation.objects.values_list("message", flat=True).get(pk=operation.pk)
     found = told.removeprefix(f"{what} failed (").removesuffix("); it is tried again.")
     if found == told:
-        why = "each time its worker ended without a word, as one does whose memory is used up"
-        return GivenUp(operation.pk, f"{what} failed {attempts} times: {why}. {remedy}")
-    how = "The workers' log tells more; mend the cause, then send the rest again by retryOperation."
-    return GivenUp(operation.pk, f"{what} failed {attempts} times, at last with {found}. {how}")
+        why = "Each time its worker process ended without reporting an error, as happens when it runs out of memory."
+        return GivenUp(operation.pk, f"{what} failed {counted(attempts, 'time')}. {why} {remedy}")
+    found = f"{what} failed {counted(attempts, 'time')}, most recently with {found}. The workers' log has more details."
+    return GivenUp(operation.pk, f"{found} {way_on(operation)}")
+
+
+def way_on(operation: Operation) -> str:
+    """How the rest is written after all: retryOperation knows no rows but those that were read."""
+    if operation.verb == Verb.EXPORT:
+        return "Fix the cause, then ask for the export again."
+    if operation.inputs.filter(read_at=None).exists():
+        return (
+            "Not all rows had been read, and retryOperation would leave some out: fix the cause, then send all of them "
+            "again."
+        )
+    return "Fix the cause, then send the remaining rows again with retryOperation."

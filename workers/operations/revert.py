@@ -26,7 +26,7 @@ from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.checks import check_options
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.reading import in_slices
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, rate_of
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, rate_of, when_and_whom
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
@@ -37,6 +37,7 @@ from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import check_writes_freely, may, permission_to
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
+from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
     Raises BadInput where it cannot be undone, Forbidden.
     """
     request = request_of(operation, user, options)
-    digest = hash_of_revert(operation, options)
+    digest = hash_of_revert(operation, request, forces=options.forces)
     if (first := earlier(request, digest)) is not None:
         return first
     check_new_operation(user, 0)
@@ -104,10 +105,11 @@ def is_for_now(again: Operation, options: RevertOptions) -> bool:
     return options.start_at is None and options.max_rows_per_second is None and rows <= limits().sync_rows
 
 
-def hash_of_revert(operation: Operation, options: RevertOptions) -> str:
+def hash_of_revert(operation: Operation, request: BulkRequest, *, forces: bool) -> str:
     """A digest of all that decides what the revert does; only a key is ever compared with it."""
-    how = [Verb.REVERT, str(operation.pk), options.forces, options.on_error, options.dry_run, options.chunk_size]
-    return hashlib.sha256(json.dumps(how).encode()).hexdigest()
+    how = [Verb.REVERT, str(operation.pk), forces, request.on_error, request.dry_run, request.chunk_size]
+    how += when_and_whom(request)
+    return keyed_digest(hashlib.sha256(json.dumps(how).encode()).hexdigest())
 
 
 def store_revert(operation: Operation, request: BulkRequest, digest: str, *, forces: bool) -> Operation:
@@ -156,13 +158,13 @@ def check_revertible(operation: Operation) -> None:
     """Whether there is anything that could be undone; raises BadInput."""
     if operation.finished_at is None or operation.chunks.filter(recorded_at=None).exists():
         raise BadInput(f"Operation {operation.id} is {operation.state}; wait until it is over, or cancel it.")
-    if operation.verb == Verb.REVERT:
-        raise BadInput(
-            f"Operation {operation.id} is a revert itself, and keeps nothing of what it undid; send the rows again, or "
-            f"retry operation {operation.revert_of_id}."
-        )
     if operation.dry_run:
         raise BadInput(f"Operation {operation.id} was a dry run, which wrote nothing; there is nothing to revert.")
+    if operation.verb == Verb.REVERT:
+        raise BadInput(
+            f"Operation {operation.id} is a revert, and reverts cannot be reverted. To write again what operation "
+            f"{operation.revert_of_id} wrote, send its input again."
+        )
     wrote = operation.chunks.filter(Q(created__gt=0) | Q(updated__gt=0) | Q(deleted__gt=0))
     if wrote.exists() and not wrote.exclude(images=None).exists():
         raise BadInput(f"Operation {operation.id} cannot be reverted: {why_unkept(operation)}")

@@ -72,7 +72,9 @@ def read_input(input_id: int, *, dispatches: bool = True) -> None:
         return
     operation_id, what = claimed.operation_id, f"Reading {claimed.resource}"
     if claimed.attempts > limits().max_attempts:
-        remedy = "A file with fewer or shorter rows may take less of it."
+        remedy = "A file with fewer or shorter rows may need less."
+        if claimed.operation.verb == Verb.EXPORT:
+            remedy = "An export of fewer rows or fields may need less."
         give_up(*failed_too_often(claimed.operation, what, claimed.attempts - 1, remedy).args)
         return
     try:

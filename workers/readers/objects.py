@@ -11,7 +11,7 @@ import polars as pl
 from bulkql.workers.columns.cells import cells, exact_json
 from bulkql.workers.columns.column import Column, graphql_name
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import Code, RowError
+from bulkql.workers.errors import Code, RowError, counted
 from bulkql.workers.frames import INTAKE_ERRORS, OTHERS, errors_to_json
 from bulkql.workers.readers.bounds import QUOTED
 from bulkql.workers.readers.listed import TYPENAME, as_written
@@ -147,5 +147,5 @@ def find_unknown(
 
 def more_unknown(plan: Plan, fields: dict[str, Any]) -> RowError:
     """The unknown fields of a row that are not told one by one: their messages would take many times what was sent."""
-    message = f"{plan.resource.name} has none of {len(fields):,} more of this row's fields either."
+    message = f"This row has {counted(len(fields), 'more field')} that {plan.resource.name} does not have."
     return RowError(None, Code.UNKNOWN_FIELD, message, exact_json(fields))

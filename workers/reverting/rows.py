@@ -5,6 +5,7 @@ A row of the operation is undone as a whole, with all that went along with it, o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from bulkql.workers.reverting.restoring import Undo, restore
 from bulkql.workers.reverting.saving import save_back
 from bulkql.workers.reverting.source import source_of
 from bulkql.workers.reverting.staged import staged_all
-from bulkql.workers.reverting.verdicts import refusals
+from bulkql.workers.reverting.verdicts import refusals, with_pks
 from bulkql.workers.saving.rows import delete_rows
 from bulkql.workers.writers import deletion
 from bulkql.workers.writers.bounds import write_within
@@ -36,7 +37,8 @@ def revert_rows(plan: Plan, raw: pl.DataFrame, user: User | None) -> Written:
     free = source.rows.filter(~pl.col(ROW).is_in(refused.errors[ROW].implode()))
     new = free.filter(pl.col("outcome") == Outcome.CREATED.value)
     others = free.filter(pl.col("outcome") != Outcome.CREATED.value)
-    return together([refused, take_away(undo, new, user), restore_within(undo, others, user)])
+    written = together([refused, take_away(undo, new, user), restore_within(undo, others, user)])
+    return replace(written, errors=with_pks(source, written.errors))
 
 
 def take_away(undo: Undo, new: pl.DataFrame, user: User | None) -> Written:

@@ -39,9 +39,12 @@ def refusals(
         *changed(plan, staged, states),
         *unwritable(plan, staged),
     ]
-    found = pl.concat([no_errors(), *errors]).unique(ROW, keep="first", maintain_order=True)
-    pks = source.rows.select(ROW, "pk")
-    named = found.join(pks, on=ROW, how="left", maintain_order="left")
+    return pl.concat([no_errors(), *errors]).unique(ROW, keep="first", maintain_order=True)
+
+
+def with_pks(source: Source, errors: pl.DataFrame) -> pl.DataFrame:
+    """The row errors, whose `data` is the primary key: a row of a revert gives nothing else by which it is known."""
+    named = errors.join(source.rows.select(ROW, "pk"), on=ROW, how="left", maintain_order="left")
     return named.with_columns(data=pl.coalesce("data", "pk")).drop("pk")
 
 

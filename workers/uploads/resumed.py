@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from bulkql.workers import quotas
 from bulkql.workers.conf import limits, setting_name
-from bulkql.workers.errors import BadInput, Expired, LimitExceeded, NotFound, WrongChecksum, WrongOffset
+from bulkql.workers.errors import BadInput, Expired, LimitExceeded, NotFound, WrongChecksum, WrongOffset, counted
 from bulkql.workers.models import Input, StoredFile, Upload
 from bulkql.workers.uploads.storage import DatabaseStorage, digest_of_parts, extend
 from bulkql.workers.uploads.uploads import discard, expires_at, keyed_digest, name_of, storage
@@ -41,7 +41,7 @@ def announce_size(upload: Upload, size: int) -> None:
     Raises LimitExceeded, BadInput also where more bytes are stored, and Expired.
     """
     if upload.size is not None and upload.size != size:
-        raise BadInput(f"The upload was announced with {upload.size:,} bytes; it cannot have {size:,}.")
+        raise BadInput(f"The upload was announced with {counted(upload.size, 'byte')}; it cannot have {size:,}.")
     check_size(size)
     if upload.size is None and upload.created_by is not None:
         quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], size)
@@ -83,7 +83,8 @@ def append(upload_id: UUID, offset: int, data: bytes) -> int:
         check_size(end)
         if upload.size is not None and end > upload.size:
             raise LimitExceeded(
-                f"The upload was announced with {upload.size:,} bytes, and more are coming; announce all of them."
+                f"The upload was announced with {counted(upload.size, 'byte')}, and more are coming; announce all of "
+                "them."
             )
         if data:
             if upload.size is None and upload.created_by is not None:

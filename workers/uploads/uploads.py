@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 
 from bulkql.workers import quotas
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, IncompleteUpload, NotFound
+from bulkql.workers.errors import BadInput, IncompleteUpload, NotFound, counted
 from bulkql.workers.models import Input, StoredFile, Upload
 from bulkql.workers.uploads.storage import PART_BYTES, DatabaseStorage, Parts
 
@@ -75,8 +75,10 @@ def fill(upload: Upload, content: File[bytes]) -> Upload:
             quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], stored)
         if stored == 0 or upload.size not in (None, stored):
             storage().delete(path)
-            announced = "at least one" if upload.size is None else f"{upload.size:,}"
-            raise BadInput(f"The upload was announced with {announced} bytes, but {stored:,} came; send it again.")
+            if upload.size is None:
+                raise BadInput("The upload has no bytes; send at least one.")
+            announced = counted(upload.size, "byte")
+            raise BadInput(f"The upload was announced with {announced}, but {stored:,} came; send it again.")
         upload.path, upload.size, upload.uploaded_at = path, stored, timezone.now()
         upload.digest = hashed.digest_of(stored)
         upload.save(update_fields=["path", "size", "uploaded_at", "digest"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from django.db.models import Q
 
 import bulkql
 from bulkql.examples.ledger.models import FinancialAccount, FinancialTransaction
+from tests.integration.conftest import Refused
 from tests.integration.sync.told import ANY, counts, names, row_of
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +67,55 @@ def test_the_guard_counts_what_is_in_scope(user, ten, accounts):
 
     assert refused.state == "FAILED"
     assert counts(done) == {"unchanged": 4, "deleted": 1}
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({}, "maxDeletePercent: 10 does not let them be deleted; nothing was written. If they should be deleted, give "
+             "maxDeletePercent: 66.67."),
+        ({"max_deletes": 2}, "maxDeletes: 2 does not let them be deleted; nothing was written. If they should be "
+                             "deleted, give maxDeletes: 8."),
+        ({"max_deletes": 2, "max_delete_percent": 50},
+         "maxDeletes: 2 and maxDeletePercent: 50 do not let them be deleted; nothing was written. If they should be "
+         "deleted, give maxDeletes: 8 and maxDeletePercent: 66.67."),
+        ({"max_deletes": 9, "max_delete_percent": 50},
+         "maxDeletePercent: 50 does not let them be deleted; nothing was written. If they should be deleted, give "
+         "maxDeletePercent: 66.67."),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_guard_names_each_limit_that_stands_in_the_way_and_the_value_that_would_do(user, accounts, limits, message):
+    for name in ("account 10", "account 11"):
+        FinancialAccount.objects.create(name=name)
+    rows = [{"name": f"account {n}"} for n in range(4)]
+
+    operation = bulkql.sync(FinancialAccount, rows, user=user, delete_missing=True, **limits)
+
+    assert operation.message == (
+        f"The input does not name 8 of the 12 financial account rows in scope, and {message} If not, check that the "
+        "input is complete."
+    )
+    names_in_python = {"maxDeletes": "max_deletes", "maxDeletePercent": "max_delete_percent"}
+    asked = re.findall(r"(\w+): (\d+\.?\d*)", operation.message.partition("give")[2])
+    limits = limits | {names_in_python[name]: json.loads(most.rstrip(".")) for name, most in asked}
+    done = bulkql.sync(FinancialAccount, rows, user=user, delete_missing=True, **limits)
+    assert counts(done) == {"unchanged": 4, "deleted": 8}
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({}, "financialAccounts.where is empty, and filters nothing. Give it a lookup, or leave it out. "),
+        ({"name": {"contains": ""}}, "financialAccounts.where filters nothing: all rows would be in scope. "),
+    ],
+    ids=str,
+)
+def test_a_where_that_filters_nothing_tells_of_a_way_that_a_sync_has(user, accounts, ask, where, message):
+    document = """mutation ($where: FinancialAccountFilter) { bulkSync(input: {
+        financialAccounts: { rows: [{ name: "account 1" }], where: $where }}) { id } }"""
+
+    with pytest.raises(Refused) as refused:
+        ask(user, document, where=where)
+
+    assert refused.value.args[0] == [("BAD_INPUT", f"{message}To sync the whole table, leave `where` out.")]

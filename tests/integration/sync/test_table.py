@@ -242,7 +242,7 @@ def test_the_example_of_the_docs_shows_what_would_be_deleted(user, ten, ask):
     assert answer["state"] == "FAILED"
     assert answer["message"] == (
         "The input does not name 5 of the 5 financial transaction rows in scope, and maxDeletePercent: 80 does not let "
-        "them be deleted; nothing was written. If they are to go, say maxDeletes: 5. If not, look whether the input is "
-        "whole."
+        "them be deleted; nothing was written. If they should be deleted, give maxDeletePercent: 100. If not, check "
+        "that the input is complete."
     )
     assert FinancialTransaction.objects.count() == 10

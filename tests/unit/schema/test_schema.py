@@ -183,3 +183,15 @@ def test_a_field_is_described_by_its_own_words_whatever_it_is_called(schema):
         if "skipped" in definition.description
     ]
     assert skipped == []
+
+
+def test_the_default_key_is_told_by_its_names_in_the_enum(schema):
+    kinds = schema.type_map
+
+    told = {name: kinds[name].fields["matchBy"].description for name in ("FinancialTransactionUpsert", "CountryUpsert")}
+
+    assert told == {
+        "FinancialTransactionUpsert": "The key by which rows are found; by default the primary key if rows give it, "
+        "otherwise FINANCIAL_ACCOUNT, DATETIME.",
+        "CountryUpsert": "The key by which rows are found; by default the primary key.",
+    }

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bulkql.workers.errors import place_of, tracebacks
+from bulkql.workers.errors import counted, place_of, tracebacks
 from bulkql.workers.frames import unpack
 
 
@@ -41,3 +41,8 @@ def test_package_is_named_by_its_init_file():
 
 def test_exception_that_was_never_raised_has_no_place():
     assert place_of(KeyError("secret")) == "KeyError at nowhere"
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 bytes"), (1, "1 byte"), (2, "2 bytes"), (1234, "1,234 bytes")])
+def test_what_is_counted_is_one_or_many(count, text):
+    assert counted(count, "byte") == text
