@@ -66,8 +66,9 @@ def messages(
     of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if path.endswith(".ods") else None
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
-    found = Sheet(workbook.get_sheet_by_name(name), name, header_row)
-    faults = list(islice(of_ods["faults"](path, name), most_faults + 1)) if of_ods is not None else []
+    rows = workbook.get_sheet_by_name(name)
+    faults, merges = of_ods["looked_through"](path, name, most_faults) if of_ods else ([], rows.merged_cell_ranges)
+    found = Sheet(rows, name, header_row, merges or [])
     yield b"H", json.dumps({**found.header(), "faults": faults}).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
@@ -115,13 +116,12 @@ def chosen(workbook: Any, wanted: str | None) -> str:
 class Sheet:
     """A sheet whose header is known, and whose rows are read once."""
 
-    def __init__(self, sheet: Any, name: str, header_row: int | None) -> None:
+    def __init__(self, sheet: Any, name: str, header_row: int | None, merges: list[Merge]) -> None:
         self._name = name
         self._left: int = sheet.start[1] if sheet.start else 0
         # From the first row of the sheet on, whether it is used or not; but from its first used column.
         self._rows = enumerate(sheet.iter_rows())
         self._line, self._names = self._find_header(name, header_row)
-        merges: list[Merge] = sheet.merged_cell_ranges or []
         self._merged = [one for one in merges if one[1][0] > self._line]
         #: The values of merges that go on in the next frame.
         self._carried: dict[Merge, Any] = {}
