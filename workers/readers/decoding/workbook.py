@@ -1,9 +1,9 @@
 """A sheet of a workbook (XLSX, ODS) -> Arrow streams of texts; run by process.py, which bounds its memory.
 
-First H and {sheet, left, line, names, faults} as JSON: the sheet's name, the place of its first column, the header's
-row, the names in it, "" for columns without one, and what opendocument.py finds. Then, once a line of JSON has told the
-kind of each column's values (null for one to leave out) and which empty rows are some all the same, F and an Arrow
-stream for each frame, and Z.
+First H and {sheet, left, line, names} as JSON: the sheet's name, the place of its first column, the header's row, and
+the names in it, "" for columns without one; then H and the cells of ODS without a value, as opendocument.py finds them,
+which may take as long again. Then, once a line of JSON has told the kind of each column's values (null for one to leave
+out) and which empty rows are some all the same, F and an Arrow stream for each frame, and Z.
 A frame has a column for each that is wanted, called by its place in the header; LINE, the row of the sheet; and
 FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message, what the cell shows], ...].
 """
@@ -67,9 +67,11 @@ def messages(
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
     rows = workbook.get_sheet_by_name(name)
+    found = Sheet(rows, name, header_row)
+    yield b"H", json.dumps(found.header()).encode()
     faults, merges = of_ods["looked_through"](path, name, most_faults) if of_ods else ([], rows.merged_cell_ranges)
-    found = Sheet(rows, name, header_row, merges or [])
-    yield b"H", json.dumps({**found.header(), "faults": faults}).encode()
+    found.merge(merges or [])
+    yield b"H", json.dumps(faults).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
         for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
@@ -116,15 +118,19 @@ def chosen(workbook: Any, wanted: str | None) -> str:
 class Sheet:
     """A sheet whose header is known, and whose rows are read once."""
 
-    def __init__(self, sheet: Any, name: str, header_row: int | None, merges: list[Merge]) -> None:
+    def __init__(self, sheet: Any, name: str, header_row: int | None) -> None:
         self._name = name
         self._left: int = sheet.start[1] if sheet.start else 0
         # From the first row of the sheet on, whether it is used or not; but from its first used column.
         self._rows = enumerate(sheet.iter_rows())
         self._line, self._names = self._find_header(name, header_row)
-        self._merged = [one for one in merges if one[1][0] > self._line]
+        self._merged: list[Merge] = []
         #: The values of merges that go on in the next frame.
         self._carried: dict[Merge, Any] = {}
+
+    def merge(self, merges: list[Merge]) -> None:
+        """The cells that are merged."""
+        self._merged = [one for one in merges if one[1][0] > self._line]
 
     def header(self) -> dict[str, Any]:
         return {"sheet": self._name, "left": self._left, "line": self._line, "names": self._names}
