@@ -77,7 +77,7 @@ def decode(data: str | bytes) -> object:
     except (ValueError, RecursionError):
         pass
     try:
-        return json.loads(data, parse_int=whole_number)
+        return json.loads(data, parse_int=whole_number, parse_float=ExactFloat)
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
 

@@ -214,3 +214,14 @@ def test_a_column_alone_keeps_all_of_its_rows(user, form, lane, monkeypatch):
 
     assert (len(done.outcomes), Item.objects.count()) == (len(texts), len(texts))
     assert {row["data"] for row in done.errors} <= {""}  # no key of its own is blank
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("zone", ["America/St_Johns", "UTC", "Asia/Tokyo"])
+def test_moments_at_the_ends_of_the_calendar_come_back_in_every_zone(user, form, zone, settings):
+    settings.TIME_ZONE = zone
+    ends = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(microsecond=0, tzinfo=UTC))
+    Animal.objects.bulk_create(Animal(char=f"c{place}", datetime=one) for place, one in enumerate(ends))
+    (file,) = bulkql.export(Animal, user=user, format=form, fields=["token", "datetime"]).files
+
+    assert_unchanged(sent_back(user, Verb.UPDATE, file, model=Animal), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import MAXYEAR, MINYEAR
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,12 +78,19 @@ def as_shown(text: pl.Expr, field: ExportField, form: str) -> pl.Expr:
 
 
 def in_service_time(text: pl.Expr) -> pl.Expr:
-    """Moments without an offset, as the cells of a workbook are read; with one where an hour comes twice."""
+    """Moments without an offset, as the cells of a workbook are read.
+
+    With one where an hour comes twice, and where the zone's calendar has no such year.
+    """
     moment = text.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC", strict=False)
     zone = settings.TIME_ZONE
     local = moment.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     is_told = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").is_not_null()
-    return pl.when(is_told).then(local.dt.strftime("%Y-%m-%dT%H:%M:%S")).otherwise(text)
+    return (
+        pl.when(is_told & local.dt.year().is_between(MINYEAR, MAXYEAR))
+        .then(local.dt.strftime("%Y-%m-%dT%H:%M:%S"))
+        .otherwise(text)
+    )
 
 
 def check_cell(text: str, name: str, row: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -17,7 +19,7 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import Code, RowError, UnreadableFile
 from bulkql.workers.frames import LINE
 from bulkql.workers.readers import returned
-from bulkql.workers.readers.bounds import is_too_deep, too_deep
+from bulkql.workers.readers.bounds import is_too_deep, quoted_names, too_deep
 from bulkql.workers.readers.objects import flattened, raw_frame
 from bulkql.workers.readers.options import FileOptions, UnknownColumns, check_mapped, fields_of
 from bulkql.workers.readers.records import Records
@@ -45,7 +47,8 @@ def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataF
     is_first = is_empty = True
     records = Records(plan, options)
     for block in blocks(file, options):
-        if not is_too_deep(block.data) and (frame := records.frame(block.data)) is not None and block.has(frame.height):
+        frame = None if is_too_deep(block.data) else records.frame(block.data)
+        if frame is not None and block.has(frame.height) and has_names(block.data, cells_in(frame)):
             is_empty = False
             yield block.numbered(frame)
             continue
@@ -231,6 +234,8 @@ def halves(block: bytes) -> Iterator[tuple[bytes, int]]:
 def decode(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
     """The lines' values without bulkql's own; where one is no JSON object, an error in its place."""
     rows, errors = decode_all(block)
+    if not has_names(block.data, sum(map(names_in, rows))):
+        refuse_twice(block, rows, errors)
     if b"bulkql_" in block.data:
         returned.without_own(rows, errors)
     if not all(isinstance(row, dict) for row in rows):
@@ -240,6 +245,43 @@ def decode(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:
                 reason = f"Line {number:,} is not a JSON object."
                 errors[place] = [RowError(None, Code.MALFORMED, reason, texts[place].decode(errors="replace"))]
     return rows, errors
+
+
+def cells_in(frame: pl.DataFrame) -> int:
+    """How many cells rows give."""
+    return frame.height * frame.width - int(sum(frame.null_count().row(0)))
+
+
+def has_names(data: bytes, count: int) -> bool:
+    """Whether so many names are all that a text of objects has: of two that are one, decoders keep the last.
+
+    Where texts or writers have a way of their own it says no, and the names are looked at one by one.
+    """
+    return data.count(b'":') == count
+
+
+def names_in(value: Any) -> int:
+    """How many names the objects of a value have."""
+    if isinstance(value, dict):
+        return len(value) + sum(names_in(one) for one in value.values() if isinstance(one, dict | list))
+    return sum(map(names_in, value)) if isinstance(value, list) else 0
+
+
+def refuse_twice(block: Block, rows: list[Any], errors: dict[int, list[RowError]]) -> None:
+    """Take out the rows that have a name twice: nobody knows which of its values is meant."""
+    texts = (text for text in block.data.split(b"\n") if text.strip())
+    for place, (number, text) in enumerate(zip(block.numbers(), texts, strict=True)):
+        if isinstance(rows[place], dict) and (twice := names_twice(text)):
+            reason = f"Line {number:,} has {quoted_names(twice)} twice; leave one of them out."
+            errors[place] = [RowError(None, Code.MALFORMED, reason, text.rstrip(b"\r").decode(errors="replace"))]
+            rows[place] = None
+
+
+def names_twice(text: bytes) -> list[str]:
+    """The names that an object has more than once."""
+    # Its numbers are not looked at, and Python reads none of thousands of digits.
+    pairs = json.loads(text.decode(), object_pairs_hook=list, parse_int=str, parse_float=str)
+    return [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
 
 
 def decode_all(block: Block) -> tuple[list[Any], dict[int, list[RowError]]]:

@@ -52,15 +52,13 @@ class Header:
     line: int
     #: "" for a column that has none.
     names: list[str]
-    #: Of ODS: row, column, and what is shown by each cell without a value.
-    faults: list[tuple[int, int, str]]
 
 
 def read(file: IO[bytes], plan: Plan, options: FileOptions) -> Iterator[pl.DataFrame]:
     """Raw frames of the rows below the header; empty rows are none. Raises UnreadableFile."""
     with opened_workbook(file, options) as (path, decoding, header):
         fields = places_of(plan, header, options)
-        without_value = broken_cells(path, header)
+        without_value = broken_cells(path, header, decoding.header())
         kinds = list(kinds_of(plan, header, fields, options))
         broken = Broken.of(without_value, plan, fields, header)
         for data in decoding.streams({"kinds": kinds, "lines": sorted(broken.errors)}):
@@ -146,10 +144,10 @@ def kind_of_values(column: Column, options: FileOptions) -> str:
     return f"marked {kind}" if column.is_number and options.spelling.decimal is not None else kind
 
 
-def broken_cells(path: Path, header: Header) -> faults.Faults:
+def broken_cells(path: Path, header: Header, of_ods: list[tuple[int, int, str]]) -> faults.Faults:
     """The cells below the header that have no value to read; raises UnreadableFile."""
     try:
-        found = faults.faults_of(path, header.sheet, header.faults)
+        found = faults.faults_of(path, header.sheet, of_ods)
     except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
         raise UnreadableFile(f"The workbook is damaged: {error}.") from error
     width = range(header.left, header.left + len(header.names))

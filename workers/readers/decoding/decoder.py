@@ -62,7 +62,7 @@ class Decoder:
         self._process.communicate()
 
     def header(self) -> Any:
-        """What the file calls its columns; raises UnreadableFile."""
+        """What the file calls its columns, and what else is told before its rows; raises UnreadableFile."""
         kind, data = self._message()
         if kind != b"H":
             raise self._refusal(data[:1].decode(), data[1:].decode(), False)

@@ -11,10 +11,14 @@ import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from itertools import chain
+from html import escape
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeAlias
 from xml.etree import ElementTree
 
+#: The first and the last cell: their rows and columns.
+Merge: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 CONTENT = "content.xml"
 PIECE_BYTES = 4 * 1024 * 1024
 CELL_END = b"</table:table-cell>"
@@ -31,6 +35,10 @@ FRACTION = re.compile(rb"office:(date|time)-value=\"([^\"<>]*?)\.([0-9]{7,40})(S
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 CALCEXT = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
+#: What a sheet has whose elements have to be looked at one by one.
+SIGNS = re.compile(rb"table:formula=|calcext:value-type=\"error\"|-spanned=\"(?!1\")")
+#: A part of a text that is written as it stands.
+CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 #: What a cell shows whose error is not told.
 ERROR = "#ERROR!"
 CELLS = (f"{TABLE}table-cell", f"{TABLE}covered-table-cell")
@@ -50,7 +58,7 @@ SHOWN_ERROR = re.compile(r"#(?:N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|Err:[0-
 def readable(path: str) -> str:
     """The file, or a copy of it in which calamine passes over nothing."""
     with zipfile.ZipFile(path) as archive:
-        if not any(doubt.search(piece) for piece in pieces(archive) for doubt in (BREAK, UNTYPED, FRACTION)):
+        if not any(doubt.search(piece) for piece in pieces(archive) for doubt in (BREAK, UNTYPED, FRACTION, CDATA)):
             return path
         copy = str(Path(path).with_name("readable.ods"))
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as changed:
@@ -77,6 +85,7 @@ def pieces(archive: zipfile.ZipFile) -> Iterator[bytes]:
 
 
 def written_out(xml: bytes) -> bytes:
+    xml = CDATA.sub(lambda found: escape(found[1].decode()).encode(), xml)
     xml = BREAK.sub(lambda found: BREAKS[found[1]], xml)
     xml = UNTYPED.sub(rb'<table:table-cell\1 office:value-type="string">', xml)
     return FRACTION.sub(lambda found: rounded(found[0], *(found[place].decode() for place in (1, 2, 3, 4))), xml)
@@ -98,19 +107,24 @@ def rounded(whole: bytes, kind: str, before: str, digits: str, unit: str) -> byt
     return f'office:time-value="PT{hours:02}H{minutes:02}M{seconds:02}S"'.encode()
 
 
-def faults(path: str, sheet: str) -> Iterator[tuple[int, int, str]]:
-    """The cells of a sheet without a value to read, from 0: row, column, and the error that it shows.
+def looked_through(path: str, sheet: str, most: int) -> tuple[list[tuple[int, int, str]], list[Merge]]:
+    """The cells of a sheet without a value to read, and those that are merged; places are counted from 0.
 
-    That is "" for a formula that nobody has computed.
+    Row, column, and the error that the cell shows, which is "" for a formula that nobody has computed; one more than
+    `most` of them, and no more are looked for. Of merged cells the first and the last: their rows and columns.
     """
+    found: list[tuple[int, int, str]] = []
     with zipfile.ZipFile(path) as archive:
-        if not any(b"table:formula=" in piece or b'calcext:value-type="error"' in piece for piece in pieces(archive)):
-            return
+        if not any(SIGNS.search(piece) for piece in pieces(archive)):
+            return [], []
         table = Table(sheet)
         parser = ElementTree.XMLParser(target=table)  # noqa: S314  (expat expands no entities without end)
         for piece in pieces(archive):
             parser.feed(piece)
-            yield from table.take()
+            found += islice(table.take(), most + 1 - len(found))
+            if len(found) > most:
+                break
+    return found, table.merges
 
 
 class Table:
@@ -129,6 +143,7 @@ class Table:
         #: Of the row: the first place, how many there are, and the error.
         self._broken: list[tuple[int, int, str]] = []
         self._found: list[Iterator[tuple[int, int, str]]] = []
+        self.merges: list[Merge] = []
 
     def take(self) -> Iterator[tuple[int, int, str]]:
         """What was found since it was asked last."""
@@ -147,6 +162,10 @@ class Table:
             is_error = attributes.get(f"{CALCEXT}value-type") == "error"
             if self._is_inside and (is_error or f"{TABLE}formula" in attributes):
                 self._doubt, self._shown = (self._column, count, said_of(attributes)), []
+            rows, columns = (int(attributes.get(f"{TABLE}number-{one}-spanned", 1)) for one in ("rows", "columns"))
+            if self._is_inside and max(rows, columns) > 1:
+                last = (self._row + rows - 1, self._column + columns - 1)
+                self.merges.append(((self._row, self._column), last))
             self._column += count
 
     def data(self, text: str) -> None:

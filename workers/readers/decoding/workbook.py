@@ -1,9 +1,9 @@
 """A sheet of a workbook (XLSX, ODS) -> Arrow streams of texts; run by process.py, which bounds its memory.
 
-First H and {sheet, left, line, names, faults} as JSON: the sheet's name, the place of its first column, the header's
-row, the names in it, "" for columns without one, and what opendocument.py finds. Then, once a line of JSON has told the
-kind of each column's values (null for one to leave out) and which empty rows are some all the same, F and an Arrow
-stream for each frame, and Z.
+First H and {sheet, left, line, names} as JSON: the sheet's name, the place of its first column, the header's row, and
+the names in it, "" for columns without one; then H and the cells of ODS without a value, as opendocument.py finds them,
+which may take as long again. Then, once a line of JSON has told the kind of each column's values (null for one to leave
+out) and which empty rows are some all the same, F and an Arrow stream for each frame, and Z.
 A frame has a column for each that is wanted, called by its place in the header; LINE, the row of the sheet; and
 FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message, what the cell shows], ...].
 """
@@ -66,9 +66,12 @@ def messages(
     of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if path.endswith(".ods") else None
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
-    found = Sheet(workbook.get_sheet_by_name(name), name, header_row)
-    faults = list(islice(of_ods["faults"](path, name), most_faults + 1)) if of_ods is not None else []
-    yield b"H", json.dumps({**found.header(), "faults": faults}).encode()
+    rows = workbook.get_sheet_by_name(name)
+    found = Sheet(rows, name, header_row)
+    yield b"H", json.dumps(found.header()).encode()
+    faults, merges = of_ods["looked_through"](path, name, most_faults) if of_ods else ([], rows.merged_cell_ranges)
+    found.merge(merges or [])
+    yield b"H", json.dumps(faults).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
         for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
@@ -121,10 +124,13 @@ class Sheet:
         # From the first row of the sheet on, whether it is used or not; but from its first used column.
         self._rows = enumerate(sheet.iter_rows())
         self._line, self._names = self._find_header(name, header_row)
-        merges: list[Merge] = sheet.merged_cell_ranges or []
-        self._merged = [one for one in merges if one[1][0] > self._line]
+        self._merged: list[Merge] = []
         #: The values of merges that go on in the next frame.
         self._carried: dict[Merge, Any] = {}
+
+    def merge(self, merges: list[Merge]) -> None:
+        """The cells that are merged."""
+        self._merged = [one for one in merges if one[1][0] > self._line]
 
     def header(self) -> dict[str, Any]:
         return {"sheet": self._name, "left": self._left, "line": self._line, "names": self._names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import polars as pl
 import pytest
@@ -424,3 +425,34 @@ def test_numbers_within_json_keep_their_digits(text):
         "json": [value],
         "__others": [f'{{"colour": {text}}}'],
     }
+
+
+@pytest.mark.parametrize("first", [b"", b'{"char": "ab", "text": "x"}\n' * 3])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"char": "a", "char": "b"}',
+        b'{"char":"a","text":"x","char":"a"}',
+        b'{"char" : "a", "char" :"b"}',
+        b'{"char": "\\":", "char": "b"}',
+        b'{"char": "a", "\\u0063har": "b"}',
+        b'{"char": "a", "json": {"a": 1}, "json": {"a": 1}}',
+        b'{"colour": 1, "char": "a", "colour": 2}',
+    ],
+)
+def test_a_row_that_has_a_name_twice_is_none(first, line, monkeypatch):
+    monkeypatch.setattr(ndjson, "FIRST_BYTES", len(first) or 1_000)
+    data = first + line + b'\n{"char": "cd"}\n'
+
+    frame = read(data, unknown_columns=UnknownColumns.IGNORE)
+
+    *_, (error,), following = [found and json.loads(found) for found in frame[frames.INTAKE_ERRORS]]
+    number = data[: data.index(line)].count(b"\n") + 1
+    assert (error[1], error[3], following) == ("MALFORMED", line.decode(), None)
+    assert re.match(rf"Line {number} has '\w+' twice; leave one of them out\.$", error[2])
+    assert frame["char"].to_list()[-2:] == [None, "cd"]
+
+
+def test_a_name_twice_within_json_is_the_sender_s_own():
+    assert columns(b'{"char": "ab", "json": {"a": 1, "a": 1.5, "a": %b}}\n' % (b"1" * 19))["char"] == ["ab"]
+    assert columns(b'{"json": {"a": 1, "b": {"a": 2}}, "char": "ab"}\n')["char"] == ["ab"]

@@ -472,6 +472,7 @@ def ods_texts(*texts):
         ("a<text:line-break/>b</text:p><text:p>c", "a\nb\nc"),
         ('a<text:s text:c="3"/>b<text:s/>c', "a   b c"),
         ("<text:span>a<text:line-break/></text:span><text:tab/><text:a>b</text:a>", "a\n\tb"),
+        ("a<![CDATA[<b> & \n]]>c<![CDATA[]]>", "a<b> & \nc"),
     ],
 )
 def test_a_text_of_ods_keeps_its_tabs_line_breaks_and_blanks(xml, text):
@@ -578,3 +579,21 @@ def test_a_sheet_of_ods_of_nothing_but_errors_is_refused():
     data = ods(ods_texts("char"), ods_row(f"<table:table-cell {FORMULA}/>", repeated=1_000_000))
 
     assert refused(data).startswith("The sheet 'Rows' has more than 50,000 cells with errors, or with formulas")
+
+
+def test_cells_of_ods_that_are_merged_are_read_as_those_of_xlsx():
+    covered = "<table:covered-table-cell/>"
+    spanned = 'office:value-type="string" table:number-rows-spanned="2" table:number-columns-spanned="{}"'
+    data = ods(
+        ods_texts("char", "integer", "text"),
+        ods_row(ods_cell(spanned.format(1), "a"), ods_cell(text="1"), ods_cell(text="x")),
+        ods_row(covered, ods_cell(text="2"), ods_cell(text="y")),
+        ods_row(ods_cell(text="b"), ods_cell(spanned.format(2), "3"), covered),
+        ods_row(ods_cell(text="c"), covered, covered),
+    )
+
+    frame = read(data)
+
+    assert frame["char"].to_list() == ["a", "a", "b", "c"]
+    message = "The cells B4:C5 are merged over several columns; nobody can tell whose value they have."
+    assert errors(frame) == [[], [], [(None, message, None)], [(None, message, None)]]
