@@ -32,9 +32,9 @@ DataOfAService = Annotated[Path | None, typer.Option(help="The data directory of
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="The port on loopback; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0 takes a free one.")] = 8000,
     data: Data = Path(".bulkql"),
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     apps: Annotated[list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; several times.")] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
@@ -56,7 +56,7 @@ def up(
 @told_plainly()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "0.0.0.0",  # noqa: S104  (a container's)
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
 ) -> None:
     """Run the web tier against DATABASE_URL and REDIS_URL."""
     set_up(None)
@@ -70,7 +70,7 @@ def serve(
 
 @app.command()
 def work(
-    processes: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
     """Run the workers against DATABASE_URL and REDIS_URL."""
     command = stack.worker_command(processes, stack.drain_seconds())

@@ -62,5 +62,8 @@ if __name__ == "__main__":
     # The settings are those that the environment names, as it does where `bulkql up` runs this.
     import django
 
-    django.setup()
-    prepare()
+    from bulkql.server.commands.environment import told_plainly
+
+    with told_plainly():
+        django.setup()
+        prepare()

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,7 +47,10 @@ class Stack:
 def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator[Stack]:
     """Everything started and answering; everything stopped at the end."""
     data = data.resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"{data} cannot be made: {error.strerror}. Give another --data.") from None
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
         environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module(), **POLLING}
@@ -54,6 +58,8 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
             environment["BULKQL_APPS"] = served
         for name in (SERVERS, SERVICE):
             clear_away(data, name)
+        # Not before: what a killed one left may have had the port.
+        check_port(port)
         servers: dict[str, list[str]] = {}
         for name, command in (("DATABASE_URL", embedded.postgres_command), ("REDIS_URL", embedded.redis_command)):
             if given := os.environ.get(name):
@@ -81,6 +87,16 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         wait_until_ready(url, supervisor, data)
         remember(data, {"url": url, **environment})
         yield Stack(url=url, environment=whole, supervisor=supervisor, data=data)
+
+
+def check_port(port: int) -> None:
+    """Whether nobody listens there: another service's answer would be taken for that of this one."""
+    try:
+        # As uvicorn does it, which takes a port at once that a service before has left.
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise SystemExit(f"Port {port} is not free: {reason}. Give another --port; 0 takes one that is free.") from None
 
 
 def drain_seconds() -> int:

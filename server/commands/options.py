@@ -36,8 +36,8 @@ SPELLINGS = {
 } | {"columns": "--map"}
 #: Variable '$input' has invalid value at .financialTransactions.matchBy[0]:
 PLACE = re.compile(r"^Variable '\$(\w+)' has invalid value at \.([\w.\[\]]+): ")
-#: set unknownColumns: IGNORE; `columns` maps to
-NAMED = re.compile(r"\b(?P<option>\w+): (?P<value>[A-Z_]+)\b|`(?P<quoted>\w+)`")
+#: set unknownColumns: IGNORE; dryRun: true; `columns` maps to
+NAMED = re.compile(r"\b(?P<option>\w+): (?:true|(?P<value>[A-Z_]+))\b|`(?P<quoted>\w+)`")
 #: skipExisting is for rows to create; such a message is about options alone, and names no fields.
 ABOUT = re.compile(r"(\w+) (?:is|has|of|and|paces)\b")
 #: Names of more than one word; those of one are plain English too.
@@ -136,7 +136,9 @@ def typed(found: re.Match[str]) -> str:
     option = SPELLINGS.get(found["option"] or found["quoted"])
     if option is None:
         return found[0]
-    return f"`{option}`" if found["quoted"] else f"{option} {found['value'].lower().replace('_', '-')}"
+    if found["value"] is not None:
+        return f"{option} {found['value'].lower().replace('_', '-')}"
+    return f"`{option}`" if found["quoted"] else option
 
 
 def listed(words: tuple[str, ...]) -> str:

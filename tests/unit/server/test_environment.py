@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,43 @@ def test_a_full_disk_under_the_standard_output_is_told(tmp_path):
         done = subprocess.run([BULKQL, "schema"], cwd=tmp_path, env={}, text=True, check=False, **streams)
 
     assert (done.returncode, done.stderr) == (1, "The standard output takes nothing: No space left on device.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--port", "99999"], "Input should be less than or equal to 65535"),
+        (["--workers", "0"], "Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(tmp_path, words, message):
+    done = run(tmp_path, "up", *words)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_is_not_taken_for_another_that_has_its_port(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = run(tmp_path, "up", "--port", str(port))
+
+    told = f"Port {port} is not free: Address already in use. Give another --port; 0 takes one that is free.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+
+    done = run(tmp_path, "up", "--data", "file/data", "--port", "0")
+
+    told = f"{tmp_path / 'file' / 'data'} cannot be made: Not a directory. Give another --data.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_an_app_that_cannot_be_imported_is_told_when_everything_is_started(tmp_path):
+    done = run(tmp_path, "up", "--app", "nowhere", "--port", "0", DATABASE_URL="sqlite:///a.sqlite3")
+
+    told = f"BULKQL_APPS names 'nowhere', which cannot be imported from {tmp_path}.\n"
+    assert (done.returncode, done.stderr.strip() + "\n") == (1, told)

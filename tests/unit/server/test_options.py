@@ -58,6 +58,7 @@ def test_options_that_go_together_are_taken(verb, given):
             "map others with `columns`, or set unknownColumns: IGNORE.",
             "map others with `--map`, or set --unknown-columns ignore.",
         ),
+        ("A plan is an operation with dryRun: true.", "A plan is an operation with --dry-run."),
         ("matchBy of cities is empty", "--match-by of cities is empty"),
         (
             "Variable '$input' has invalid value at .cities.where.name: Expected an object.",
