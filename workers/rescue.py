@@ -91,7 +91,9 @@ def end_abandoned() -> None:
     expired = Upload.objects.filter(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
     for one in Input.objects.filter(read_at=None, operation__finished_at=None, upload__in=expired):
         endings.forgo_uploads(one.operation_id)
-        steps.give_up(one.operation_id, f"The rest of the file of {one.resource} did not come in time; send it anew.")
+        steps.give_up(
+            one.operation_id, f"The rest of the file of {one.resource} did not arrive in time; send it again."
+        )
 
 
 def asked() -> Q:

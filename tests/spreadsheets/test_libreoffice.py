@@ -129,6 +129,6 @@ def test_cells_with_errors_are_told_in_both_formats(user, office):
     by_rows = imported(user, office(bytes_of(book), "xlsx"), XLSX)
     as_a_whole = imported(user, office(bytes_of(book), "ods"), XLSX)
 
-    assert reasons(by_rows) == [(0, "integer", "The cell B2 has the error #DIV/0!; mend its formula.")]
+    assert reasons(by_rows) == [(0, "integer", "The cell B2 has the error #DIV/0!; fix its formula.")]
     as_a_whole.refresh_from_db()
     assert as_a_whole.message.startswith("The sheet 'Sheet' has cells with errors, such as #N/A")
