@@ -51,9 +51,7 @@ class Cleaning:
                 f"The cleaning names a column that is not there: {first_line(error)}. It has {names}."
             ) from None
         except InvalidOperationError as error:
-            raise BadInput(
-                f"{first_line(error)}; leave it out of `cast`, and it is an error of its row alone."
-            ) from None
+            raise BadInput(f"{first_line(error)}; without the `cast` it is an error in its row only.") from None
 
     def _steps(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         if self.rename:

@@ -140,7 +140,7 @@ class BulkOperation:
         deadline = None if seconds is None else time.monotonic() + seconds
         while not self.refresh().is_over:
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and goes on.")
+                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and continues.")
             time.sleep(0.1)  # the database does not call back
         return self
 

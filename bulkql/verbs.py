@@ -262,7 +262,7 @@ def perform(
 
     given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
     if isinstance(model, Mapping) and (rows is not None or match_by is not None or update_fields is not None):
-        raise BadInput("With several models the first argument has the rows of each; it takes no rows or keys beside.")
+        raise BadInput("With several models the first argument has the rows of each; do not give other rows or keys.")
     if isinstance(model, Mapping) and where is not None:
         raise BadInput("With several models there is no `where`; sync each of them by itself.")
     check_user(user)

@@ -47,7 +47,7 @@ def rescue() -> None:
         is_lost = continuity.has_forgotten()
     except redis.RedisError as error:
         # Whoever cannot send messages leaves it to those who can: it would only stand in their way.
-        logger.debug("rescue: Redis is away (%s)", type(error).__name__)
+        logger.debug("rescue: Redis cannot be reached (%s)", type(error).__name__)
         return
     if is_lost:
         forget(asked() | unanswered(), "Redis has lost its messages")
@@ -160,11 +160,11 @@ class Rescue(dramatiq.Middleware):
         try:
             step()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("rescue: the database is away (%s)", type(error).__name__)
+            logger.warning("rescue: the database cannot be reached (%s)", type(error).__name__)
         except redis.RedisError as error:
-            logger.warning("rescue: Redis went away (%s)", type(error).__name__)
+            logger.warning("rescue: the connection to Redis was lost (%s)", type(error).__name__)
         except Exception as error:
             # Storages and users' apps may raise anything. Without this thread nothing that is lost would be found.
-            logger.error("rescue: %s; the next round goes on", place_of(error))
+            logger.error("rescue: %s; the next round continues", place_of(error))
         finally:
             close_old_connections()

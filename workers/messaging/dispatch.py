@@ -103,7 +103,9 @@ def dispatched(operation_id: UUID, *steps: Callable[[UUID], None]) -> bool:
         for step in steps:
             step(operation_id)
     except NotDispatched as error:
-        logger.warning("operation %s: not dispatched (%s); whoever reaches Redis will do it", operation_id, error)
+        logger.warning(
+            "operation %s: not dispatched (%s); a process that reaches Redis will do it", operation_id, error
+        )
         return False
     return True
 
