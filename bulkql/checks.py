@@ -37,7 +37,7 @@ def layer_errors() -> Iterator[CheckMessage]:
     if backend == LAYER:
         return
     alias = "default" if backend is None else "bulkql"
-    found = "is not set" if backend is None else f"has {backend} as {name}, which does not hear of progress"
+    found = "is not set" if backend is None else f"has {backend} as {name}, which does not receive progress events"
     yield Error(
         f"CHANNEL_LAYERS {found}.",
         hint=f'Add to CHANNEL_LAYERS: "{alias}": {{"BACKEND": "{LAYER}", "CONFIG": {{"hosts": [BULKQL_REDIS_URL]}}}}',
@@ -115,7 +115,7 @@ def check_webhooks(**_: Any) -> list[CheckMessage]:
             signer(rules.secret)
     except NotAllowed as refused:
         hint = "Make one: python -c \"import base64, os; print('whsec_' + base64.b64encode(os.urandom(32)).decode())\""
-        found.append(Error(f"{refused}, for BULKQL_WEBHOOK_HOSTS is set.", hint=hint, id="bulkql.E026"))
+        found.append(Error(f"{refused}, and BULKQL_WEBHOOK_HOSTS is set.", hint=hint, id="bulkql.E026"))
     return found
 
 
@@ -137,7 +137,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "BULKQL_HTTPS is not set: passwords, tokens and rows may travel in the clear.",
+            "BULKQL_HTTPS is not set: passwords, tokens and rows may be sent unencrypted.",
             hint="Let a proxy end TLS and set X-Forwarded-Proto, and start the service with BULKQL_HTTPS=true. "
             "That sets what security.W004, W008, W012 and W016 ask for.",
             id="bulkql.W030",

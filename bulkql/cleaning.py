@@ -21,20 +21,20 @@ class Cleaning:
 
     #: The source's name of a column -> the model's. Other columns keep their names.
     rename: Mapping[str, str] = field(default_factory=dict)
-    #: Blanks around texts are cut off: of all columns of text, or of these.
+    #: Whether blanks around texts are removed: in all text columns, or in these.
     strip: bool | Sequence[str] = False
-    #: Texts that say nothing, such as "" and "n/a": they become null.
+    #: Texts without a meaning, such as "" and "n/a": they become null.
     nulls: Sequence[str] = ()
-    #: Columns that are made, or made anew, by polars expressions over all that was done before.
+    #: Columns that are added or replaced by polars expressions, which see the results of the steps before.
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
-    #: The type of a column. A text that has no such value fails the whole command: leave its column out, and it is an
-    #: error of its row alone.
+    #: The type of a column. A text that cannot be converted fails the whole command; without the cast it is an error in
+    #: its row only.
     cast: Mapping[str, PolarsDataType] = field(default_factory=dict)
-    #: What stands in for null.
+    #: The values that replace nulls.
     fill: Mapping[str, Any] = field(default_factory=dict)
     #: Rows that have null in one of these columns are left out.
     drop_nulls: Sequence[str] = ()
-    #: Of rows that have the same values in these columns, the last counts.
+    #: Of rows that have the same values in these columns, only the last is kept.
     deduplicate: Sequence[str] = ()
     #: Columns that are left out.
     drop: Sequence[str] = ()
@@ -51,9 +51,7 @@ class Cleaning:
                 f"The cleaning names a column that is not there: {first_line(error)}. It has {names}."
             ) from None
         except InvalidOperationError as error:
-            raise BadInput(
-                f"{first_line(error)}; leave it out of `cast`, and it is an error of its row alone."
-            ) from None
+            raise BadInput(f"{first_line(error)}; without the `cast` it is an error in its row only.") from None
 
     def _steps(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         if self.rename:

@@ -79,14 +79,16 @@ class ImportCommand(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Call it first where you override it."""
         parser.add_argument("--dry-run", action="store_true", help="Write everything and roll it back.")
-        parser.add_argument("--yes", action="store_true", help="Do not look first, and do not ask.")
+        parser.add_argument("--yes", action="store_true", help="Write without a dry run and without asking.")
         parser.add_argument("--delete-missing", action="store_true", help="Delete rows that the source does not have.")
         parser.add_argument(
-            "--max-delete-percent", type=float, help="Write nothing if more are missing; 10 unless said."
+            "--max-delete-percent", type=float, help="Write nothing if more are missing; by default 10."
         )
         parser.add_argument("--chunk-size", type=int, help="Rows that are written in one transaction.")
-        parser.add_argument("--timeout", type=float, metavar="SECONDS", help="Stop at the next chunk after so long.")
-        parser.add_argument("--user", help="The name of the user who asks.")
+        parser.add_argument(
+            "--timeout", type=float, metavar="SECONDS", help="Stop at the next chunk after this many seconds."
+        )
+        parser.add_argument("--user", help="The name of the user whose permissions count.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Fetch, clean, ask, write, tell."""
@@ -100,7 +102,7 @@ class ImportCommand(BaseCommand):
         user = self.find_user(options["user"] or self.user)
         rows = self.rows_by_model(self.fetch(**options))
         if not options["dry_run"] and not options["yes"] and is_interactive():
-            self.stdout.write("A look first; --yes leaves it out.")
+            self.stdout.write("This is a dry run; --yes skips it.")
             self.tell(self.write(rows, user, options, dry_run=True), options)
             if input("Write this? [y/N] ").strip().lower() not in ("y", "yes"):
                 raise CommandError("Nothing is written.", returncode=REFUSED)
@@ -117,7 +119,7 @@ class ImportCommand(BaseCommand):
         from django.contrib.auth import get_user_model
 
         if name is None:
-            text = "Say who asks, with --user or as `user` of the command: that user's permissions count."
+            text = "Name the user with --user or as `user` of the command: that user's permissions count."
             raise CommandError(text, returncode=REFUSED)
         model: Any = get_user_model()
         found: User | None = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()

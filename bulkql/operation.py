@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BulkOperation:
-    """What GraphQL's BulkOperation tells, under the same names in snake_case.
+    """What GraphQL's BulkOperation has, under the same names in snake_case.
 
     The totals are those of the moment at which it was made, or of the last `refresh`, `wait` or `cancel`.
     """
@@ -83,7 +83,7 @@ class BulkOperation:
 
     @property
     def plan_until(self) -> datetime | None:
-        """Until when `bulkql.apply` takes it; None for what is no plan."""
+        """Until when `bulkql.apply` accepts it; None if it is not a plan."""
         from bulkql.workers.ledger.retention import plan_until
 
         is_plan = self._stored.is_plan and self.state == "COMPLETED"
@@ -96,7 +96,7 @@ class BulkOperation:
 
     @property
     def files(self) -> list[File]:
-        """What it offers for download, once it is over: an export's files, or the rows that it left and its results."""
+        """The files for download once it is over: an export's files, or the failed rows and the results."""
         from bulkql.workers.downloads.files import downloads
 
         return [File(one) for one in downloads(self.id)]
@@ -124,7 +124,7 @@ class BulkOperation:
 
     @property
     def reverted(self) -> Heaps:
-        """Of a revert: how many rows are undone, were changed_since and so kept, and are impossible to undo."""
+        """For a revert: how many rows were undone, have changed since and were kept, and could not be undone."""
         from bulkql.workers.ledger.totals import heaps
 
         return heaps(self._stored)
@@ -136,11 +136,11 @@ class BulkOperation:
         return self
 
     def wait(self, seconds: float | None = None) -> Self:
-        """Until it is over; raises TimeoutError after so many seconds, and the operation goes on all the same."""
+        """Wait until it is over; raises TimeoutError after so many seconds, though the operation continues."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while not self.refresh().is_over:
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and goes on.")
+                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and continues.")
             time.sleep(0.1)  # the database does not call back
         return self
 
@@ -156,14 +156,14 @@ class BulkOperation:
         return self.refresh()
 
     def pause(self) -> Self:
-        """Begin nothing more of it; chunks at work are finished. Raises BadInput where it cannot be paused."""
+        """Pause it once the chunks in progress are finished; raises BadInput if it cannot be paused."""
         from bulkql.workers.operations import steering
 
         steering.pause(self.id)
         return self.refresh()
 
     def resume(self) -> Self:
-        """Let it go on where it was paused; raises BadInput where it is over."""
+        """Continue it where it was paused; raises BadInput if it is over."""
         from bulkql.workers.operations import steering
 
         steering.resume(self.id)
@@ -186,7 +186,7 @@ class File:
 
     @property
     def name(self) -> str:
-        """financialTransactions.csv, say."""
+        """Such as financialTransactions.csv."""
         return self._download.name
 
     @property

@@ -39,27 +39,27 @@ if TYPE_CHECKING:
 class RevertOptions(TypedDict, total=False):
     """How an operation is carried out."""
 
-    #: SYNC writes before it returns; ASYNC leaves it to the workers; AUTO asks how many rows there are.
+    #: SYNC writes before it returns; ASYNC leaves the writing to the workers; AUTO decides by the number of rows.
     mode: Literal["SYNC", "ASYNC", "AUTO"]
     on_error: Literal["SKIP_ROWS", "REJECT_ALL"]
     dry_run: bool
     chunk_size: int | None
-    #: Nothing of it is begun before: an aware datetime. It is for the workers then, unless mode says AUTO.
+    #: Do nothing before this time: an aware datetime. The default mode is then ASYNC.
     start_at: datetime
-    #: Rows that all workers together write in a second. With mode SYNC, the call takes as long as that takes.
+    #: The most rows that all workers together write per second. With mode SYNC, the call takes accordingly longer.
     max_rows_per_second: int | None
-    #: Where its end is told: a URL of a host in BULKQL_WEBHOOK_HOSTS.
+    #: The URL that is notified of its end; its host must be in BULKQL_WEBHOOK_HOSTS.
     webhook_url: str | None
     label: str
     idempotency_key: str | None
 
 
 class Options(RevertOptions, total=False):
-    """What every verb takes beside its rows."""
+    """The options of every verb."""
 
-    #: For create: a row whose unique key the table has already is UNCHANGED, and no error.
+    #: For create: a row whose unique key is already in the table is UNCHANGED instead of an error.
     skip_existing: bool
-    #: What a null of a frame says: that the row does not give the field, or that it is null.
+    #: What a null in a frame means: that the row does not give the field, or that the field is null.
     empty_cells: Literal["MISSING", "NULL"]
 
 
@@ -88,7 +88,7 @@ def replace(
     match_by: Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> BulkOperation:
-    """Set all fields: those that a row does not give take their defaults; raises BulkError with nothing stored."""
+    """Set all fields: those that a row does not give get their defaults; raises BulkError with nothing stored."""
     return perform(Verb.REPLACE, model, rows, user, options, match_by)
 
 
@@ -101,7 +101,7 @@ def upsert(
     update_fields: Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> BulkOperation:
-    """Update the rows that are there, and create the others; raises BulkError with nothing stored."""
+    """Update existing rows, and create the others; raises BulkError with nothing stored."""
     return perform(Verb.UPSERT, model, rows, user, options, match_by, update_fields)
 
 
@@ -148,7 +148,7 @@ def revert(
 ) -> BulkOperation:
     """Undo what an operation wrote, as a new operation; raises BulkError with nothing stored.
 
-    Created rows are deleted, changed ones restored, deleted ones brought back. A row that was changed since is left as
+    Created rows are deleted, changed ones restored, deleted ones brought back. A row that has changed since is left as
     it is (CONFLICT), unless `force`.
     """
     from bulkql.workers.intake.requests import Mode
@@ -172,9 +172,9 @@ def apply(
     label: str | None = None,
     idempotency_key: str | None = None,
 ) -> BulkOperation:
-    """Carry out a plan, which is an operation with `dry_run`, once and as it shows; raises BulkError.
+    """Carry out a plan, which is an operation with `dry_run`, once and exactly as shown; raises BulkError.
 
-    Rows of the table that changed since it was made are CONFLICT row errors, and not written.
+    Rows of the table that have changed since it was made are CONFLICT row errors, and not written.
     """
     from bulkql.workers.intake.requests import Mode
     from bulkql.workers.operations.applying import ApplyRequest, apply_plan
@@ -262,7 +262,7 @@ def perform(
 
     given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
     if isinstance(model, Mapping) and (rows is not None or match_by is not None or update_fields is not None):
-        raise BadInput("With several models the first argument has the rows of each; it takes no rows or keys beside.")
+        raise BadInput("With several models the first argument has the rows of each; do not give other rows or keys.")
     if isinstance(model, Mapping) and where is not None:
         raise BadInput("With several models there is no `where`; sync each of them by itself.")
     check_user(user)

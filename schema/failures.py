@@ -19,10 +19,10 @@ logger = logging.getLogger("bulkql")
 
 #: What a database that can be reached says, by SQLSTATE.
 OUTAGES = {
-    "55P03": "Somebody else holds locks that this has to wait for; try again.",
-    "57014": "The database took too long for this, or waited too long for somebody else; try again.",
-    "40P01": "This and another transaction were in each other's way; try again.",
-    "40001": "This and another transaction were in each other's way; try again.",
+    "55P03": "Another transaction holds locks that this one needs; try again.",
+    "57014": "The database took too long for this, or waited too long for another transaction; try again.",
+    "40P01": "This and another transaction blocked each other; try again.",
+    "40001": "This and another transaction blocked each other; try again.",
     "53100": "The database has no disk space left.",
     "53300": "The database has no connection left; try again.",
 }
@@ -59,7 +59,7 @@ def with_code(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, outage(cause), "UNAVAILABLE")
     if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
-        return replaced(error, "Something went wrong here; the service's log tells more.", "INTERNAL")
+        return replaced(error, "Something went wrong in the service; its log has the details.", "INTERNAL")
     limit = limit_of(error.message)
     if limit is not None:
         text = f"{error.message} (limit {getattr(limits(), limit):,}, setting {setting_name(limit)})"

@@ -146,7 +146,7 @@ def moment(name: str, given: datetime | None) -> datetime | None:
     try:
         return (timezone.make_aware(given) if timezone.is_naive(given) else given).astimezone(UTC)
     except (OverflowError, ValueError):
-        raise BadInput(f"`{name}` is {given.isoformat()}, which is no time of the years 1 to 9999 in UTC.") from None
+        raise BadInput(f"`{name}` is {given.isoformat()}, which is not within the years 1 to 9999 in UTC.") from None
 
 
 def edge(operation: Operation, order: OperationOrder) -> BulkOperationEdge:

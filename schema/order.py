@@ -71,10 +71,10 @@ class Place:
         except (KeyError, ValueError):
             place = None
         if place is None or place.cursor() != cursor or not (place.at is None or is_stored(place.at)):
-            raise BadInput(f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor.")
+            raise BadInput(f"{cursor[:100]!r} is not a cursor; use one from pageInfo.endCursor.")
         if place.order is not order:
             raise BadInput(
-                f"The cursor is one of {place.order.name}, and the order is {order.name}; begin anew without it."
+                f"The cursor is one of {place.order.name}, and the order is {order.name}; start again without it."
             )
         return place
 

@@ -155,7 +155,9 @@ def file_of(resource: BulkResource, file: FileInput, user: User) -> dict[str, An
     upload = uploads.own_upload(user, file.upload_id) if file.upload_id is not None else None
     content: Any = file.upload
     if content is not None and not hasattr(content, "chunks"):
-        raise BadInput(f"{resource.name}.file.upload is no file; send one in a multipart request, or use createUpload.")
+        raise BadInput(
+            f"{resource.name}.file.upload is not a file; send one in a multipart request, or use createUpload."
+        )
     if content is not None:
         exceeds("multipart_bytes", "bytes of a file in the request", content.size, "use createUpload")
     name = upload.name if upload is not None else content.name or ""

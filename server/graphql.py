@@ -153,7 +153,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             response = failure("The database cannot be reached; try again.", "UNAVAILABLE", 503)
         except Exception as error:  # whatever it is, a client of GraphQL reads JSON, and the log reads no rows
             logger.error("%s, path /graphql", place_of(error))
-            response = failure("Something went wrong here; the service's log tells more.", "INTERNAL", 500)
+            response = failure("Something went wrong in the service; its log has the details.", "INTERNAL", 500)
         return finished(request, response, self._is_refused)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:

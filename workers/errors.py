@@ -60,17 +60,17 @@ class Expired(NotFound):
 
 
 class LimitExceeded(BulkError):
-    """A limit stands in the way; the message names it, the value and the setting."""
+    """A limit is exceeded; the message names it, the value and the setting."""
 
     code = "LIMIT_EXCEEDED"
 
 
 class TooManyAtOnce(LimitExceeded):
-    """A user has all of a kind that one may have at a time; later there is room again."""
+    """A user has as many of something as are allowed at a time; the same request can succeed later."""
 
 
 class Unavailable(BulkError):
-    """The database cannot be asked; what was wanted may be wanted again."""
+    """The database cannot be reached; the request can be sent again."""
 
     code = "UNAVAILABLE"
 
@@ -82,13 +82,13 @@ class IdempotencyConflict(BulkError):
 
 
 class Unshowable(BulkError):
-    """A value of the table that its field's type does not have; its row and its neighbours are shown."""
+    """A stored value that does not have its field's type; its row and its neighbours are shown."""
 
     code = "INTERNAL"
 
 
 class WrongOffset(BadInput):
-    """The bytes do not go on where the stored ones end."""
+    """The bytes do not continue where the stored ones end."""
 
 
 class WrongChecksum(BadInput):
@@ -96,7 +96,7 @@ class WrongChecksum(BadInput):
 
 
 class Locked(BulkError):
-    """Somebody else holds locks for longer than they are waited for; `reason` says who."""
+    """Somebody else holds locks for longer than the service waits; `reason` says who."""
 
     code = "UNAVAILABLE"
 
@@ -106,7 +106,7 @@ class Locked(BulkError):
 
 
 class HookFailed(BulkError):
-    """A rule of the user's project gives what nobody can write; the message names the rule, and no row."""
+    """A rule of the user's project returns something that cannot be written; the message names the rule, and no row."""
 
     code = "INTERNAL"
 
@@ -116,7 +116,7 @@ class UnreadableFile(BadInput):
 
 
 class IncompleteUpload(BadInput):
-    """An upload has not all of its bytes yet, and those that are there do not do; sent again with all, it may."""
+    """An upload is not complete, and too few of its bytes have arrived; once all have, the request may succeed."""
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ class GuardedDeletes(BadInput):
 
 
 class NoKnownColumn(BadInput):
-    """None of a file's columns is the resource's: its header may have been read wrongly."""
+    """The resource has none of a file's columns: the header may have been read wrongly."""
 
 
 class Code(StrEnum):
@@ -205,7 +205,7 @@ class LeaseLost(Exception):
 
 
 class Paused(Exception):
-    """Its operation was paused in the midst of the work, which somebody goes on with when it is resumed."""
+    """The operation was paused during this work, which continues when it is resumed."""
 
 
 class GivenUp(Exception):

@@ -40,7 +40,7 @@ class Quota:
         most = getattr(limits(), self.limit)
         if self.used + more > most:
             raise LimitExceeded(
-                f"{self.used:,} {what} are yours, and {more:,} more would exceed the limit of {most:,} "
+                f"{self.used:,} {what} are yours already, and {more:,} more would exceed the limit of {most:,} "
                 f"({setting_name(self.limit)}); {way_out}."
             )
 

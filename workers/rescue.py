@@ -47,7 +47,7 @@ def rescue() -> None:
         is_lost = continuity.has_forgotten()
     except redis.RedisError as error:
         # Whoever cannot send messages leaves it to those who can: it would only stand in their way.
-        logger.debug("rescue: Redis is away (%s)", type(error).__name__)
+        logger.debug("rescue: Redis cannot be reached (%s)", type(error).__name__)
         return
     if is_lost:
         forget(asked() | unanswered(), "Redis has lost its messages")
@@ -91,7 +91,9 @@ def end_abandoned() -> None:
     expired = Upload.objects.filter(uploaded_at=None, created_at__lt=Now() - timedelta(seconds=limits().upload_seconds))
     for one in Input.objects.filter(read_at=None, operation__finished_at=None, upload__in=expired):
         endings.forgo_uploads(one.operation_id)
-        steps.give_up(one.operation_id, f"The rest of the file of {one.resource} did not come in time; send it anew.")
+        steps.give_up(
+            one.operation_id, f"The rest of the file of {one.resource} did not arrive in time; send it again."
+        )
 
 
 def asked() -> Q:
@@ -158,11 +160,11 @@ class Rescue(dramatiq.Middleware):
         try:
             step()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("rescue: the database is away (%s)", type(error).__name__)
+            logger.warning("rescue: the database cannot be reached (%s)", type(error).__name__)
         except redis.RedisError as error:
-            logger.warning("rescue: Redis went away (%s)", type(error).__name__)
+            logger.warning("rescue: the connection to Redis was lost (%s)", type(error).__name__)
         except Exception as error:
             # Storages and users' apps may raise anything. Without this thread nothing that is lost would be found.
-            logger.error("rescue: %s; the next round goes on", place_of(error))
+            logger.error("rescue: %s; the next round continues", place_of(error))
         finally:
             close_old_connections()

@@ -27,7 +27,7 @@ def building_errors(resources: list[BulkResource]) -> Iterator[CheckMessage]:
     except Exception as error:  # whatever it is, the web process would meet it next
         yield Error(
             f"The GraphQL schema cannot be built: {error} ({place_of(error)})",
-            hint="Take the resource that is named out of bulk.py, and tell the authors of bulkql about its model.",
+            hint="Remove the named resource from bulk.py, and report its model to the authors of bulkql.",
             id="bulkql.E045",
         )
 

@@ -26,7 +26,7 @@ from bulkql.workers.errors import LimitExceeded
 
 #: What the limits count, and what to do about it.
 COUNTED = {
-    "query_depth": ("levels", "ask for what is deeper in another request"),
+    "query_depth": ("levels", "ask for the deeper levels in another request"),
     "query_aliases": ("aliases", "send several requests"),
     "query_fields": ("fields and spreads", "ask for fewer at a time"),
 }

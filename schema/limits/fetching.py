@@ -116,5 +116,5 @@ def read(rows: models.QuerySet[Any], name: str) -> None:
             raise
         raise LimitExceeded(
             f"Finding the rows of {name} takes longer than the limit of {limits().list_seconds:,} seconds "
-            f"({setting_name('list_seconds')}); filter by a column that has an index, or by less."
+            f"({setting_name('list_seconds')}); filter by a column that has an index, or by fewer conditions."
         ) from error

@@ -114,7 +114,9 @@ def members_field(resource: BulkResource, target: BulkResource, column: Column) 
             check_is_not_hidden(target, info)
             read = prefetched(source, column)
             if read is None:
-                raise BadInput(f"{place} is asked for in two ways at once; ask for the other one in another request.")
+                raise BadInput(
+                    f"{place} is requested twice with different arguments; use another request for the second."
+                )
             check_is_whole(place, read, kwargs.get("pagination"))
             return read
 

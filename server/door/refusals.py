@@ -43,7 +43,7 @@ def failed(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         text = "The database cannot be reached, or has no connection free; try again."
         return failure(text, "UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE)
-    text = "Something went wrong here; the service's log tells more."
+    text = "Something went wrong in the service; its log has the details."
     return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

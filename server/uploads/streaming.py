@@ -72,7 +72,7 @@ async def store(upload_id: UUID, offset: int, receive: Any) -> int | None:
             offset = await append(upload_id, offset, bytes(waiting))
             waiting.clear()
         if is_stalled:
-            raise Unavailable("Nothing of the body came for too long; what came is stored: ask for the offset.")
+            raise Unavailable("No more of the body arrived for too long; what arrived is stored: ask for the offset.")
         if is_cut:
             return None
         if is_whole:

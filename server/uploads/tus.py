@@ -119,7 +119,7 @@ def file_name(metadata: str) -> str:
     pairs = dict(pair.strip().partition(" ")[::2] for pair in metadata.split(","))
     encoded = pairs.get("filename") or pairs.get("name")
     if not encoded:
-        raise BadInput("Upload-Metadata needs a filename; its ending tells the format.")
+        raise BadInput("Upload-Metadata needs a filename; its ending determines the format.")
     try:
         return base64.b64decode(encoded.strip(), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

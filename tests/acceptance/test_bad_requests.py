@@ -202,7 +202,8 @@ def test_header_only(service, tmp_path):
 def test_name_that_tells_no_format(service, tmp_path):
     assert refused(service, file(service, tmp_path, b"amount\n1\n", name="t.dat")) == (
         "BAD_INPUT",
-        "The name t.dat tells no format, and neither does the file, which begins with 'amount'; give `format`: CSV, "
+        "The name t.dat does not show its format, and neither does the file, which begins with 'amount'; give "
+        "`format`: CSV, "
         "NDJSON, PARQUET, XLSX.",
     )
 
@@ -222,7 +223,7 @@ def test_upload_that_is_not_there_or_not_filled(service):
     )
     assert refused(service, {"financialTransactions": {"file": {"uploadId": empty}}}) == (
         "BAD_INPUT",
-        f"Upload {empty} has not all of its bytes yet; send them to the url that createUpload gave.",
+        f"Upload {empty} is not complete; send the rest of its bytes to the URL from createUpload.",
     )
 
 

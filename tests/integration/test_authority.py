@@ -55,14 +55,14 @@ def delete(user: Any) -> None:
 
 REVOCATIONS: dict[Callable[[Any], None], str] = {
     take_permission: "Create of financialAccounts needs the permission ledger.add_financialaccount. The user clerk "
-    "lost it while the operation was waiting or being written. What was not written by then is skipped; give the "
-    "permission back, and retry the operation.",
+    "lost it while the operation was waiting or being written. Rows that were not written by then are skipped; "
+    "give the permission back, and retry the operation.",
     leave_group: "Create of financialAccounts needs the permission ledger.add_financialaccount. The user clerk "
-    "lost it while the operation was waiting or being written. What was not written by then is skipped; give the "
-    "permission back, and retry the operation.",
-    deactivate: "The user clerk was deactivated. What was not written by then is skipped; activate the user again, "
-    "and retry the operation.",
-    delete: "The user who asked for this operation was deleted. What was not written by then is skipped.",
+    "lost it while the operation was waiting or being written. Rows that were not written by then are skipped; "
+    "give the permission back, and retry the operation.",
+    deactivate: "The user clerk was deactivated. Rows that were not written by then are skipped; activate the user "
+    "again, and retry the operation.",
+    delete: "The user who sent this operation was deleted. Rows that were not written by then are skipped.",
 }
 
 

@@ -148,8 +148,8 @@ NEITHER = (
         b"code,day\nA,31/12/2024\nB,23/10/2022\n",
         [],
         [
-            (2, "INVALID", "`dateFormat` tells another order, such as %d/%m/%Y."),
-            (3, "INVALID", "`dateFormat` tells another order, such as %d/%m/%Y."),
+            (2, "INVALID", "`dateFormat` sets another order, such as %d/%m/%Y."),
+            (3, "INVALID", "`dateFormat` sets another order, such as %d/%m/%Y."),
         ],
     ),
     Case(

@@ -92,7 +92,7 @@ def test_it_is_begun_when_its_last_byte_has_come(user, options):
     operation = asked(user, upload, **options)
 
     told = totals.progress(operation.pk)
-    assert (told.state, told.message, told.total) == ("QUEUED", "Waits for the rest of its file.", None)
+    assert (told.state, told.message, told.total) == ("QUEUED", "Waiting for the rest of its file.", None)
     rescue()
     work(operation)
     assert (waiting_messages(), FinancialTransaction.objects.count()) == (0, 0)
@@ -137,10 +137,14 @@ def test_what_the_beginning_tells_is_refused_before_the_rest_is_sent(user, conte
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.parquet", {"file_format": FileFormat.PARQUET}, "the beginning does not tell what it holds"),
-        ("a.xlsx", {"file_format": FileFormat.XLSX}, "the beginning does not tell what it holds"),
-        ("a.csv.gz", {}, "the beginning does not tell what it holds"),
-        ("a.csv", {"mode": Mode.SYNC}, "mode SYNC does not wait for them; send them first"),
+        (
+            "a.parquet",
+            {"file_format": FileFormat.PARQUET},
+            "the beginning of such a file does not show what it contains",
+        ),
+        ("a.xlsx", {"file_format": FileFormat.XLSX}, "the beginning of such a file does not show what it contains"),
+        ("a.csv.gz", {}, "the beginning of such a file does not show what it contains"),
+        ("a.csv", {"mode": Mode.SYNC}, "mode SYNC does not wait for uploads; send the rest first"),
     ],
 )
 def test_what_cannot_wait_is_refused(user, name, options, message):
@@ -157,10 +161,10 @@ def test_the_beginning_has_to_be_there(ask, user, sent):
     how = {"input": {"financialTransactions": {"file": {"uploadId": str(upload.pk)}}}}
 
     if sent < BEGINNING:
-        with pytest.raises(Refused, match=f"Upload {upload.pk} has not all of its bytes yet; send them to the url"):
+        with pytest.raises(Refused, match=f"Upload {upload.pk} is not complete; send the rest of its bytes to the URL"):
             ask(user, CREATE, **how)
     else:
-        told = {"state": "QUEUED", "message": "Waits for the rest of its file."}
+        told = {"state": "QUEUED", "message": "Waiting for the rest of its file."}
         assert ask(user, CREATE, **how) == {"bulkCreate": told}
 
 
@@ -229,7 +233,7 @@ def test_a_beginning_that_tells_nothing_yet_is_none(user, monkeypatch):
     monkeypatch.setattr(uploads, "BEGINNING_BYTES", 1_000)
     upload = coming(user, sent=1_000)
 
-    with pytest.raises(BadInput, match="too few to tell what it is; send them first"):
+    with pytest.raises(BadInput, match="have arrived to determine its format; send the rest first"):
         running.run(request(user, upload))
 
 
@@ -278,7 +282,7 @@ def test_what_does_not_come_in_time_fails_the_operation(user):
     end_abandoned()
 
     told = totals.progress(operation.pk)
-    message = "The rest of the file of financialTransactions did not come in time; send it anew."
+    message = "The rest of the file of financialTransactions did not arrive in time; send it again."
     assert (told.state, told.message, told.total) == ("FAILED", message, 0)
     assert purge() == (0, 1)
 

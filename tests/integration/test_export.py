@@ -316,9 +316,9 @@ def test_over_graphql_with_a_filter_and_an_order(user, ask, ten):
         ({"items": {"fields": ["nam"]}},
          "items has no field 'nam'. Its fields are id, code, name, qty, big, price, ratio, active, day, at, note, "
          "colour."),
-        ({"items": {"fields": ["code.name"]}}, "code.name leads nowhere: code of items points to no resource."),
+        ({"items": {"fields": ["code.name"]}}, "code.name is not valid: code of items does not refer to a resource."),
         ({"notes": {"fields": ["tags.name.x"]}},
-         "tags.name.x leads nowhere: behind a list stands one field of its targets."),
+         "tags.name.x is not valid: after a list there can be only one field of its targets."),
         ({"items": {"where": {"code": {"exact": None}}}},
          "items.where.code.exact is null, and would filter nothing. Leave it out, or give it a value; "
          "{isNull: true} finds the rows that have none."),

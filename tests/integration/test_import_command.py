@@ -129,7 +129,7 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
-        (type("Nobodys", (Accounts,), {"user": None}), [], "Say who asks, with --user"),
+        (type("Nobodys", (Accounts,), {"user": None}), [], "Name the user with --user"),
         (Accounts, ["--user", "bob"], "There is no user bob."),
         (type("OfNothing", (Accounts,), {"model": None}), [], "has no `model`; set it, or override `split`."),
         (type("Keyed", (Accounts,), {"match_by": ["colour"]}), [], "BAD_INPUT: "),

@@ -155,7 +155,7 @@ def test_conflicts_name_the_rows():
             ROW: row,
             "path": None,
             "code": "CONFLICT",
-            "message": "This toy was changed since the plan was made; it is left as it is.",
+            "message": "This toy has changed since the plan was made; it is left as it is.",
             "data": None,
         }
         for row in (3, 5)

@@ -135,7 +135,7 @@ def test_wrong_cursor_is_bad_input(ask, user, cursor):
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, after=cursor)
 
-    message = f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor."
+    message = f"{cursor[:100]!r} is not a cursor; use one from pageInfo.endCursor."
     assert refused.value.args == ([("BAD_INPUT", message)],)
 
 
@@ -145,7 +145,7 @@ def test_cursor_of_another_order_is_bad_input(ask, user, crowd):
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, order="FINISHED_AT_ASC", after=after)
 
-    message = "The cursor is one of CREATED_AT_DESC, and the order is FINISHED_AT_ASC; begin anew without it."
+    message = "The cursor is one of CREATED_AT_DESC, and the order is FINISHED_AT_ASC; start again without it."
     assert refused.value.args == ([("BAD_INPUT", message)],)
 
 
@@ -203,7 +203,7 @@ def test_filters_let_through_what_meets_all_of_them(ask, user, variety, filters,
 
 
 def test_a_moment_that_utc_does_not_have_is_refused(ask, user):
-    message = "`createdAfter` is 9999-12-31T23:59:59-23:59, which is no time of the years 1 to 9999 in UTC."
+    message = "`createdAfter` is 9999-12-31T23:59:59-23:59, which is not within the years 1 to 9999 in UTC."
 
     with pytest.raises(Refused) as refused:
         ask(user, OPERATIONS, filters={"createdAfter": "9999-12-31T23:59:59-23:59"})

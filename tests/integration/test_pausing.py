@@ -164,9 +164,9 @@ def test_what_is_over_or_stopping_cannot_be_paused_or_resumed(user, create):
     endings.ask_to_stop(stopping.pk)
 
     for operation, word in ((over, "COMPLETED"), (stopping, "CANCELING")):
-        with pytest.raises(BadInput, match=f"is {word}; only what goes on can be paused"):
+        with pytest.raises(BadInput, match=f"is {word}; only operations that are QUEUED or RUNNING can be paused"):
             steering.pause(operation.pk)
-        with pytest.raises(BadInput, match=f"is {word}; only what is paused can be resumed"):
+        with pytest.raises(BadInput, match=f"is {word}; only PAUSED operations can be resumed"):
             steering.resume(operation.pk)
 
 

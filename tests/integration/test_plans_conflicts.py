@@ -140,7 +140,7 @@ def test_messages_say_what_happened(user):
 
     assert [(row["index"], row["path"], row["message"]) for row in applied.row_errors()] == [
         (0, None, "This toy has changed since the plan was made."),
-        (1, None, "The toy that the plan found is gone, or out of your sight."),
+        (1, None, "The toy that the plan found no longer exists, or you may not see it."),
         (2, None, "The plan found no toy with this key, and now there is one."),
         (3, None, "Not as planned: Another toy with this shelf and place already exists."),
     ]

@@ -161,7 +161,7 @@ def test_a_plan_stays_while_it_is_applied(user, plan):
 
 def test_to_apply_takes_the_permission_and_those_of_the_verb(user, another, plan):
     for codename, message in (
-        ("apply_operation", "takes the permission bulkql.apply_operation"),
+        ("apply_operation", "needs the permission bulkql.apply_operation"),
         ("add_keeper", "needs the permission zoo.add_keeper"),
     ):
         another.user_permissions.set(Permission.objects.all())

@@ -400,7 +400,7 @@ def test_async_code_creates_rows(user):
 def test_waiting_ends_with_the_operation_or_its_time(user):
     operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, mode="ASYNC")
 
-    with pytest.raises(TimeoutError, match=r"is QUEUED after 0 seconds, and goes on"):
+    with pytest.raises(TimeoutError, match=r"is QUEUED after 0 seconds, and continues"):
         operation.wait(0)
 
     assert operation.cancel().state == "CANCELED"

@@ -108,7 +108,7 @@ def test_announced_bytes_count_before_they_come(clerk, limited):
         uploads.announce(clerk, "two.csv", 301)
 
     assert str(refused.value) == (
-        "700 bytes of uploads and exports are yours, and 301 more would exceed the limit of 1,000 "
+        "700 bytes of uploads and exports are yours already, and 301 more would exceed the limit of 1,000 "
         "(BULKQL_USER_STORED_BYTES); they are removed some days after their operations are over."
     )
     uploads.announce(clerk, "two.csv", 300)

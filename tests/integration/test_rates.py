@@ -184,7 +184,7 @@ def test_the_smallest_ceiling_counts(user, monkeypatch, limited, asked, resource
     [
         ({"dry_run": True}, "paces chunks, and dryRun writes all rows in one transaction"),
         ({"on_error": OnError.REJECT_ALL}, "paces chunks, and onError: REJECT_ALL writes all rows in one transaction"),
-        ({"max_rows_per_second": 0}, "maxRowsPerSecond is 0; it is 1 at least"),
+        ({"max_rows_per_second": 0}, "maxRowsPerSecond is 0; it must be at least 1"),
     ],
 )
 def test_what_has_no_pace_is_refused(user, how, message):

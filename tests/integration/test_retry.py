@@ -243,8 +243,8 @@ def test_operation_that_left_nothing_is_not_retried(create, user, rows):
         retry(first, user)
 
     assert str(refused.value) == (
-        f"Operation {first.id} has no rows to retry: none failed or was skipped, but for rows of which a later one has "
-        f"the key."
+        f"Operation {first.id} has no rows to retry: none failed or was skipped, except for rows whose key "
+        f"appears again in a later row."
     )
     assert Operation.objects.count() == 1
 
@@ -267,7 +267,7 @@ def test_verb_that_the_resource_gave_up_is_not_retried(create, user, monkeypatch
     with pytest.raises(BadInput) as refused:
         retry(first, user)
 
-    assert str(refused.value) == "animals offers CREATE no more; see the operations of its BulkResource."
+    assert str(refused.value) == "animals no longer offers CREATE; see the operations of its BulkResource."
 
 
 def test_mutation_retries_what_its_user_may_see(ask, create, user, django_user_model):

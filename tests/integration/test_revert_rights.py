@@ -67,7 +67,7 @@ def test_it_takes_the_opposite_permission(bulk, other, tags, verb, rows, codenam
     with pytest.raises(Forbidden) as refused:
         undo(done.operation, without(other, codename))
 
-    assert str(refused.value) == f"To revert tags needs the permission zoo.{codename}."
+    assert str(refused.value) == f"Reverting tags needs the permission zoo.{codename}."
 
 
 def test_what_went_along_takes_its_permission(bulk, other):
@@ -154,7 +154,7 @@ def test_a_resource_that_keeps_no_images_says_so(bulk, user, tags, monkeypatch):
     monkeypatch.setattr(Tags, "keeps_images", False)
     done = bulk(Verb.UPDATE, "tags", [{"name": "t0", "color": "red"}])
 
-    with pytest.raises(BadInput, match="tags does not keep what its rows were"):
+    with pytest.raises(BadInput, match="tags does not keep images of its rows"):
         undo(done.operation, user)
 
 

@@ -415,7 +415,7 @@ def first_request(user, ask, name, content, **options):
     ("name", "content", "options"),
     [
         ("a.tsv", b"char\ttext\nx\ta,b\n", {}),
-        ("a.tsv.gz", gzip.compress(b"char\ttext\nx\ta,b\n"), {}),
+        ("a.tsv.gz", gzip.compress(b"char\ttext\nx\ta,b\n", mtime=0), {}),
         ("a.csv", b"sep=;\nchar;text\nx;a,b\n", {}),
         ("a.csv", b"sep=|\nchar|text\nx|a,b\n", {"delimiter": "|"}),
         ("a.csv", b"char;text\nx;a,b\n", {"delimiter": ";"}),

@@ -96,7 +96,9 @@ def test_a_start_in_the_past_is_now(user):
 
 
 def test_who_waits_for_the_end_cannot_start_later(user):
-    with pytest.raises(BadInput, match="startAt is for later, and mode SYNC waits for the end; take ASYNC or AUTO"):
+    with pytest.raises(
+        BadInput, match="startAt cannot be combined with mode SYNC, which waits for the end; use ASYNC or AUTO"
+    ):
         stored(user, start_at=LATER, mode=Mode.SYNC)
 
 

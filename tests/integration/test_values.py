@@ -75,7 +75,7 @@ def place_of_text(variables: Any) -> str | None:
 def test_text_that_no_database_takes_is_bad_input_with_its_place(user, document, variables):
     for text, fault in (
         (NUL, "has a null character, which the database does not take."),
-        (HALF, "has half of a surrogate pair, which is no character."),
+        (HALF, "has half of a surrogate pair, which is not a character."),
     ):
         answer = asked(user, document, **with_text(variables, text))
 
@@ -160,7 +160,7 @@ def test_upload_that_several_send_at_once_is_stored_once(user):
 
     refusals = {
         "This upload is being sent by another request; create another one.",
-        "This upload has its file already; create another one.",
+        "This upload already has its file; create another one.",
     }
     assert answers.count(str(upload.pk)) == 1
     assert set(answers) <= {str(upload.pk), *refusals}

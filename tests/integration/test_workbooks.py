@@ -85,7 +85,7 @@ def test_what_failed_comes_back_marked_and_is_right_once_it_is_mended(user):
         "B2": "3 is not even.",
         "B3": "“5.5” value must be an integer.",
         "D3": "“tomorrow” value has an invalid date format. It must be in YYYY-MM-DD format.",
-        "I3": "The cell I4 has the error #N/A; mend its formula.",
+        "I3": "The cell I4 has the error #N/A; fix its formula.",
         "M4": None,
     }
 

@@ -129,4 +129,4 @@ def test_cells_with_errors_are_told(user, office, ending):
 
     operation = imported(user, office(bytes_of(book), ending), XLSX)
 
-    assert reasons(operation) == [(0, "integer", "The cell B2 has the error #DIV/0!; mend its formula.")]
+    assert reasons(operation) == [(0, "integer", "The cell B2 has the error #DIV/0!; fix its formula.")]

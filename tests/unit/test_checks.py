@@ -43,7 +43,8 @@ def test_redis_must_be_named():
         ({}, "CHANNEL_LAYERS is not set.", "default"),
         (
             {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}},
-            "CHANNEL_LAYERS has channels_redis.core.RedisChannelLayer as default, which does not hear of progress.",
+            "CHANNEL_LAYERS has channels_redis.core.RedisChannelLayer as default, which does not receive progress "
+            "events.",
             "bulkql",
         ),
     ],

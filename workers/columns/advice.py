@@ -109,7 +109,7 @@ def plain_number(text: str, decimal: str) -> str:
 def date_otherwise(text: str, field: models.Field[object, object], spelling: Spelling) -> str:
     """What an option can do for a text that looks like a date."""
     if spelling.date_format is None and (found := DATE.fullmatch(text)) and not re.match(ISO_DATE, text):
-        return f"`dateFormat` tells another order, such as {found[1].join(('%d', '%m', '%Y'))}."
+        return f"`dateFormat` sets another order, such as {found[1].join(('%d', '%m', '%Y'))}."
     if not isinstance(field, models.DateTimeField) and re.match(rf"{ISO_DATE}[T ]", text):
-        return "A date has no time but midnight."
+        return "A date cannot have a time other than midnight."
     return ""

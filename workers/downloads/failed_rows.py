@@ -109,8 +109,8 @@ def options_of(stored: Input) -> FileOptions:
 def why_skipped(stored: Input) -> str:
     """Why rows of a finished operation were not written, though nothing is known to be wrong with them."""
     if stored.operation.state == State.CANCELED:
-        return "Not written: the operation was canceled before."
-    return f"Not written: {stored.operation.message or 'the operation ended before.'}"
+        return "Not written: the operation was canceled first."
+    return f"Not written: {stored.operation.message or 'the operation ended first.'}"
 
 
 def left_chunks(stored: Input) -> QuerySet[Chunk]:

@@ -47,7 +47,7 @@ class Witness:
             return resolved
         now = found.join(self.expected, on=ROW, how="left", suffix="_then", maintain_order="left")
         others = now.filter(pl.col("meant").ne_missing(pl.col("meant_then")))
-        message = "A name in this row means another row than when the plan was made."
+        message = "A name in this row now means another row than when the plan was made."
         return without(resolved, errors_in(others, None, Code.CONFLICT, pl.lit(message), pl.lit(None)))
 
     def naming(self, plan: Plan, rows: pl.DataFrame) -> Iterator[Column]:

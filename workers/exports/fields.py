@@ -65,7 +65,7 @@ def default_fields(resource: BulkResource, user: User | None) -> list[ExportFiel
         with suppress(Forbidden):
             found.append(field_named(resource, name, user))
     if not found:
-        raise Forbidden(f"There is no field of {resource.name} that you may read.")
+        raise Forbidden(f"There are no fields of {resource.name} that you may read.")
     return found
 
 
@@ -106,7 +106,7 @@ def field_named(resource: BulkResource, name: str, user: User | None) -> ExportF
         if not parts:
             return ExportField(name=name, path=path, column=column, targets=tuple(targets))
         if target is None:
-            raise BadInput(f"{name} leads nowhere: {column.name} of {here.name} points to no resource.")
+            raise BadInput(f"{name} is not valid: {column.name} of {here.name} does not refer to a resource.")
         here, path = target, f"{path}__"
 
 
@@ -124,12 +124,12 @@ def list_named(
         (part,) = column.keys[0]
         return ExportField(name=name, path=path, column=part, targets=tuple(targets), member="pk")
     if target is None or len(rest) > 1:
-        raise BadInput(f"{name} leads nowhere: behind a list stands one field of its targets.")
+        raise BadInput(f"{name} is not valid: after a list there can be only one field of its targets.")
     part = column_named(target, rest[0], name)
     if part.target is not None:
-        raise BadInput(f"{name} leads nowhere: {part.name} is a key itself.")
+        raise BadInput(f"{name} is not valid: {part.name} is itself a key.")
     if part.name in write_only(target, user):
-        raise Forbidden(f"{name} names a field which you may not read; leave it out.")
+        raise Forbidden(f"{name} names a field that you may not read; leave it out.")
     return ExportField(name=name, path=path, column=part, targets=tuple(targets), member=part.name)
 
 

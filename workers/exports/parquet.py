@@ -89,7 +89,7 @@ def with_types(frame: pl.DataFrame, fields: list[ExportField]) -> pl.DataFrame:
         return frame.select(typed_column(str(place), one).alias(one.name) for place, one in enumerate(fields))
     except pl.exceptions.PolarsError as error:
         raise BadInput(
-            "A value has no place in Parquet's types: a moment without end, say, or a number that is none. "
+            "A value cannot be stored in Parquet's types: an infinite date, for example, or NaN. "
             "Export as CSV, or leave its field out."
         ) from error
 

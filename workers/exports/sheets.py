@@ -96,6 +96,6 @@ def in_service_time(text: pl.Expr) -> pl.Expr:
 def check_cell(text: str, name: str, row: int) -> None:
     """Whether a cell can hold a text; raises BadInput."""
     if len(text) > CELL_CHARACTERS or NO_XML.search(text):
-        why = f"{len(text):,} characters, and a cell holds {CELL_CHARACTERS:,}"
+        why = f"{len(text):,} characters, but a cell can hold only {CELL_CHARACTERS:,}"
         reason = why if len(text) > CELL_CHARACTERS else "a character that a workbook cannot hold"
         raise BadInput(f"The value of {name} in row {row:,} has {reason}; export as CSV, or leave the field out.")

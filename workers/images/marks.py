@@ -121,5 +121,5 @@ def number_of(values: list[Any]) -> int:
 
 def conflicts(model: type[models.Model], rows: pl.Series, since: str) -> pl.DataFrame:
     """The row errors of rows that are not as expected; `since` tells since what: 'this operation wrote it'."""
-    message = f"This {model._meta.verbose_name} was changed since {since}; it is left as it is."
+    message = f"This {model._meta.verbose_name} has changed since {since}; it is left as it is."
     return errors_at(rows, RowError(None, Code.CONFLICT, message))

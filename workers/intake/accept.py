@@ -134,7 +134,7 @@ def start_message(request: BulkRequest) -> str:
     if request.start_at is not None and request.start_at > timezone.now():
         return turns.told_start(request.start_at)
     if any(item.is_coming for item in request.inputs):
-        return "Waits for the rest of its file."
+        return "Waiting for the rest of its file."
     return ""
 
 

@@ -66,10 +66,10 @@ def active_user(operation: Operation) -> User:
     """The user who asked for an operation; raises Forbidden where there is none to answer for it."""
     user = operation.created_by
     if user is None:
-        raise Forbidden("The user who asked for this operation was deleted. What was not written by then is skipped.")
+        raise Forbidden("The user who sent this operation was deleted. Rows that were not written by then are skipped.")
     if not user.is_active:
         raise Forbidden(
-            f"The user {user.get_username()} was deactivated. What was not written by then is skipped; "
+            f"The user {user.get_username()} was deactivated. Rows that were not written by then are skipped; "
             "activate the user again, and retry the operation."
         )
     return user
@@ -84,5 +84,5 @@ def check_still_permitted(user: User, verb: Verb, resource: BulkResource, applie
     except Forbidden as lacking:
         raise Forbidden(
             f"{lacking} The user {user.get_username()} lost it while the operation was waiting or being written. "
-            "What was not written by then is skipped; give the permission back, and retry the operation."
+            "Rows that were not written by then are skipped; give the permission back, and retry the operation."
         ) from None

@@ -75,12 +75,12 @@ def check_can_come(item: InputRequest, mode: Mode) -> None:
     assert item.upload is not None
     uploads.check_has_beginning(item.upload)
     if not options.is_text or options.compression is not None:
-        why = "of such a file the beginning does not tell what it holds"
+        why = "the beginning of such a file does not show what it contains"
     elif mode == Mode.SYNC:
-        why = "mode SYNC does not wait for them"
+        why = "mode SYNC does not wait for uploads"
     else:
         return
-    raise IncompleteUpload(f"Upload {item.upload.id} has not all of its bytes yet, and {why}; send them first.")
+    raise IncompleteUpload(f"Upload {item.upload.id} is not complete, and {why}; send the rest first.")
 
 
 def check_options(request: BulkRequest) -> None:
@@ -107,7 +107,7 @@ def check_start(request: BulkRequest) -> None:
             "start_at has no time zone; give an aware datetime, such as timezone.now() + timedelta(hours=1)."
         )
     if request.mode == Mode.SYNC:
-        raise BadInput("startAt is for later, and mode SYNC waits for the end; take ASYNC or AUTO.")
+        raise BadInput("startAt cannot be combined with mode SYNC, which waits for the end; use ASYNC or AUTO.")
     days = limits().retention_days
     if request.start_at > timezone.now() + timedelta(days=days):
         raise LimitExceeded(
@@ -121,12 +121,12 @@ def check_rate(request: BulkRequest) -> None:
     if request.max_rows_per_second is None:
         return
     if request.max_rows_per_second < 1:
-        raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it is 1 at least.")
+        raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it must be at least 1.")
     if is_whole(request):
         why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
         raise BadInput(
             f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
-            f"for the longer; leave one of the two out."
+            f"for longer; leave one of the two out."
         )
 
 
@@ -142,7 +142,7 @@ def fault_of(text: str) -> str | None:
     """Why no database takes a text; None for one that it takes."""
     if "\0" in text:
         return "has a null character, which the database does not take"
-    return None if is_encodable(text) else "has half of a surrogate pair, which is no character"
+    return None if is_encodable(text) else "has half of a surrogate pair, which is not a character"
 
 
 def check_rows_limit(resource: BulkResource, count: int) -> None:

@@ -79,9 +79,9 @@ class Guard:
 
     def __post_init__(self) -> None:
         if self.max_deletes is not None and self.max_deletes < 0:
-            raise BadInput(f"maxDeletes is {self.max_deletes}; it is a number of rows, and 0 allows none.")
+            raise BadInput(f"maxDeletes is {self.max_deletes}; it must be a number of rows, where 0 allows none.")
         if self.max_delete_percent is not None and not 0 <= self.max_delete_percent <= 100:
-            raise BadInput(f"maxDeletePercent is {self.max_delete_percent:g}; it is between 0 and 100.")
+            raise BadInput(f"maxDeletePercent is {self.max_delete_percent:g}; it must be between 0 and 100.")
 
     @classmethod
     def of(cls, max_deletes: int | None, max_delete_percent: float | None) -> Guard:

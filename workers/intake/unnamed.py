@@ -128,8 +128,8 @@ class Names:
         rows = f"{self.unreadable:,} rows have keys" if self.unreadable > 1 else "1 row has a key"
         return (
             f"No row of {self.plan.resource.name} was deleted: {rows} that cannot be read or found (index {self.first}"
-            f"{' is the first' if self.unreadable > 1 else ''}), so that nobody knows which rows of the table are "
-            "meant. Mend that, and send all rows again."
+            f"{' is the first' if self.unreadable > 1 else ''}), so it is not known which rows of the table they "
+            "mean. Fix these rows, and send all rows again."
         )
 
 

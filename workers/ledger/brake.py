@@ -89,7 +89,7 @@ def load_of(alias: str) -> tuple[float, ...]:
             found: tuple[float, ...] = cursor.fetchone()
             return found
     except DatabaseError as error:
-        logger.warning("brake: the database's load was not told (%s)", type(error).__name__)
+        logger.warning("brake: the load of the database could not be read (%s)", type(error).__name__)
         return ()
 
 

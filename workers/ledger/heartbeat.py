@@ -85,7 +85,7 @@ class Heartbeat:
                 connection.close_if_unusable_or_obsolete()
             claims.release(claimed, was_away=was_away)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("a lease waits to be given back: %s", type(error).__name__)
+            logger.warning("a lease could not be given back yet: %s", type(error).__name__)
             ends_at = time.monotonic() + limits().chunk_seconds
             self._add(Held(claimed, (), ends_at, is_left=True, was_away=was_away))
 
@@ -131,7 +131,7 @@ class Heartbeat:
             for held in some:
                 what(held)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("heartbeat: the database is away (%s)", type(error).__name__)
+            logger.warning("heartbeat: the database cannot be reached (%s)", type(error).__name__)
         finally:
             # Between two beats the connection is for others.
             connections.close_all()

@@ -38,7 +38,7 @@ class Place:
             place = None
         # Base64 and numbers may be written in many ways, and the database has no number below zero or this large.
         if place is None or place.cursor() != cursor or not place.is_possible:
-            raise BadInput(f"{cursor[:100]!r} is no cursor; take one from pageInfo.endCursor.")
+            raise BadInput(f"{cursor[:100]!r} is not a cursor; use one from pageInfo.endCursor.")
         return place
 
     @property

@@ -111,7 +111,7 @@ class Watcher:
             try:
                 self._look(time.monotonic() - LOOK_SECONDS)
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("waits: the database is away (%s)", type(error).__name__)
+                logger.warning("waits: the database cannot be reached (%s)", type(error).__name__)
             finally:
                 connections.close_all()
 

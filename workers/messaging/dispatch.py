@@ -113,7 +113,9 @@ def send_now(operation_id: UUID, *steps: Callable[[UUID], None]) -> None:
         for step in steps:
             step(operation_id)
     except NotDispatched as error:
-        logger.warning("operation %s: not dispatched (%s); whoever reaches Redis will do it", operation_id, error)
+        logger.warning(
+            "operation %s: not dispatched (%s); a process that reaches Redis will do it", operation_id, error
+        )
 
 
 def send_readers(operation_id: UUID) -> None:

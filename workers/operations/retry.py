@@ -49,7 +49,7 @@ def retry(operation: Operation, user: User) -> Operation:
         raise BadInput(f"Operation {operation.id} is an export, which has no rows to retry; ask for the export again.")
     if operation.inputs.filter(removes=True, scope_rows=None).exists():
         raise BadInput(
-            f"Operation {operation.id} ended before it was known which rows of the table its input misses; send the "
+            f"Operation {operation.id} ended before it was known which rows are missing from its input; send the "
             f"whole input again."
         )
     check_new_operation(user, 0)
@@ -98,8 +98,8 @@ def store_again(operation: Operation, user: User) -> Operation:
     total = sum(store_left(again, old, user) for old in operation.inputs.order_by("position"))
     if total == 0:
         raise BadInput(
-            f"Operation {operation.id} has no rows to retry: none failed or was skipped, but for rows of which a later "
-            f"one has the key."
+            f"Operation {operation.id} has no rows to retry: none failed or was skipped, except for rows whose key "
+            f"appears again in a later row."
         )
     return again
 

@@ -174,13 +174,15 @@ def why_unkept(operation: Operation) -> str:
     """Why nothing is known of what an operation's rows were."""
     for resource in map(resource_named, operation.inputs.values_list("resource", flat=True)):
         if not backend(resource.database).supports_copy:
-            return "what rows were before is kept on PostgreSQL only."
+            return "images of rows are kept only on PostgreSQL."
         if not resource.keeps_what_was:
             return (
-                f"{resource.name} does not keep what its rows were (keeps_images of its BulkResource, or "
+                f"{resource.name} does not keep images of its rows (keeps_images of its BulkResource, or "
                 "BULKQL_KEEPS_IMAGES)."
             )
-    return "what its rows were was not kept when it was written, or too many rows went along (BULKQL_IMAGE_ROWS)."
+    return (
+        "no images of its rows were kept when it was written, or too many rows were deleted along (BULKQL_IMAGE_ROWS)."
+    )
 
 
 def last_revert(operation: Operation) -> Operation | None:
@@ -209,7 +211,7 @@ def check_may_undo(user: User, one: Input, resource: BulkResource) -> None:
         needed += [("add", apps.get_model(label)) for label in cascades or ()]
     for action, model in dict.fromkeys(needed):
         if not model._meta.auto_created and not may(user, action, model):
-            raise Forbidden(f"To revert {resource.name} needs the permission {permission_to(action, model)}.")
+            raise Forbidden(f"Reverting {resource.name} needs the permission {permission_to(action, model)}.")
 
 
 def written_frames(one: Input) -> Iterator[pl.DataFrame]:

@@ -75,7 +75,7 @@ def after_commit(operation: Operation) -> Iterator[None]:
         yield
     # Receivers and rules of users' apps may raise anything.
     except Exception as error:
-        logger.error("operation %s: %s; it is stored, and the rescue goes on with it", operation.id, place_of(error))
+        logger.error("operation %s: %s; it is stored, and the rescue continues it", operation.id, place_of(error))
 
 
 def is_inline(request: BulkRequest) -> bool:

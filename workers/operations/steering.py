@@ -50,10 +50,12 @@ def check_paused(operation: Operation) -> None:
     if operation.state == State.PAUSED:
         return
     if operation.state not in (State.QUEUED, State.RUNNING):
-        raise BadInput(f"Operation {operation.pk} is {operation.state}; only what goes on can be paused.")
+        raise BadInput(
+            f"Operation {operation.pk} is {operation.state}; only operations that are QUEUED or RUNNING can be paused."
+        )
     raise BadInput(
         f"Operation {operation.pk} is being written in one transaction, as {why_whole(operation)}; a pause would hold "
-        f"its locks. Let it finish, or cancel it: then nothing of it is written."
+        f"its locks. Let it finish, or cancel it, so that none of its rows are written."
     )
 
 
@@ -61,9 +63,7 @@ def why_whole(operation: Operation) -> str:
     """What has all rows of an operation written in one transaction."""
     if operation.dry_run:
         return "dryRun asks"
-    return (
-        "onError: REJECT_ALL asks" if operation.on_error == OnError.REJECT_ALL else "unique values change hands in it"
-    )
+    return "onError: REJECT_ALL asks" if operation.on_error == OnError.REJECT_ALL else "rows exchange unique values"
 
 
 def resume(operation_id: UUID) -> None:
@@ -76,7 +76,7 @@ def resume(operation_id: UUID) -> None:
         return
     state = Operation.objects.values_list("state", flat=True).get(pk=operation_id)
     if state not in (State.QUEUED, State.RUNNING):
-        raise BadInput(f"Operation {operation_id} is {state}; only what is paused can be resumed.")
+        raise BadInput(f"Operation {operation_id} is {state}; only PAUSED operations can be resumed.")
 
 
 def dispatch_anew(operation_id: UUID) -> None:

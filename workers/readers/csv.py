@@ -87,7 +87,7 @@ class CsvBeginning:
         said = found[1].decode(errors="replace")
         if "delimiter" not in self._options.left_out and said != self.delimiter:
             raise BadInput(
-                f"The file's first line says that its delimiter is {said!r} (sep=), and the option that it is "
+                f"The file's first line says that its delimiter is {said!r} (sep=), and the option says that it is "
                 f"{self.delimiter!r}; leave `delimiter` out."
             )
         check_delimiter(said)
@@ -137,7 +137,7 @@ def shown_cells(cells: list[bytes]) -> str:
 def check_delimiter(delimiter: str) -> None:
     """Whether cells can be told apart by it; raises BadInput."""
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
-        raise BadInput(f"A delimiter is one ASCII character, and no quote or line break; not {delimiter!r}.")
+        raise BadInput(f"A delimiter is one ASCII character other than a quote or line break, not {delimiter!r}.")
 
 
 def header_of(cells: list[bytes], line: int) -> list[str]:

@@ -84,7 +84,7 @@ def place_of_cell(attributes: bytes) -> tuple[int, int]:
     place = PLACE.search(attributes)
     if place is None:
         raise UnreadableFile(
-            "The sheet has cells with errors, or formulas without values; save it anew in a spreadsheet."
+            "The sheet has cells with errors, or formulas without values; save it again in a spreadsheet."
         )
     column = 0
     for letter in place[1]:

@@ -100,7 +100,7 @@ def format_of_file(name: str, file: IO[bytes]) -> FileFormat:
     check_unknown(head)
     line = head.partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
     raise BadInput(
-        f"The name {name} tells no format, and neither does the file, which begins with {line!r}; "
+        f"The name {name} does not show its format, and neither does the file, which begins with {line!r}; "
         f"give `format`: {', '.join(FileFormat)}."
     )
 

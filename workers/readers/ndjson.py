@@ -36,7 +36,7 @@ ROWS_ASKED = 1_000
 BYTES_ASKED = 4 * 1024 * 1024
 #: Lines that are decoded at a time: objects without a field take a hundred times the bytes of their text.
 BLOCK_LINES = 20_000
-EMPTY = "The file is empty; an NDJSON file has one JSON object a line."
+EMPTY = "The file is empty; an NDJSON file has one JSON object per line."
 
 decoder = msgspec.json.Decoder(float_hook=ExactFloat)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -213,7 +213,7 @@ def check_line(size: int, line: int) -> None:
     most = limits().record_bytes
     if size > most:
         raise UnreadableFile(
-            f"Line {line} is longer than {most:,} bytes ({setting_name('record_bytes')}): one JSON object a line is "
+            f"Line {line} is longer than {most:,} bytes ({setting_name('record_bytes')}): one JSON object per line is "
             f"expected."
         )
 
@@ -316,9 +316,9 @@ def why_not_json(text: bytes, error: Exception) -> str:
         byte = text[undecoded.start]
         return f"it is not UTF-8 (byte {byte:#04x}); give the file's `encoding`"
     if text.rstrip().endswith(b","):
-        return "it ends with a comma; objects on lines of their own have none between them"
+        return "it ends with a comma; in NDJSON there are no commas between objects"
     constant = CONSTANT.search(text)
-    return f"{error}; {constant[0].decode()} is no number there" if constant else str(error)
+    return f"{error}; {constant[0].decode()} is not a valid number there" if constant else str(error)
 
 
 #: What some writers write for numbers that JSON has not.

@@ -143,7 +143,7 @@ def format_by_name(name: str) -> FileFormat | None:
 def format_of(name: str) -> FileFormat:
     """The same; raises BadInput where the name does not tell it."""
     if (found := format_by_name(name)) is None:
-        raise BadInput(f"The name {name} tells no format; give `format`: {', '.join(FileFormat)}.")
+        raise BadInput(f"The name {name} does not show its format; give `format`: {', '.join(FileFormat)}.")
     return found
 
 

@@ -83,7 +83,7 @@ class WorkbookBeginning:
         """Workbooks are ZIP archives; raises UnreadableFile."""
         self._file.seek(0)
         if self._file.read(4) != b"PK\x03\x04":
-            raise UnreadableFile("This is no workbook: neither XLSX nor ODS.")
+            raise UnreadableFile("This is not a workbook: it is neither XLSX nor ODS.")
 
 
 @contextmanager
@@ -110,7 +110,9 @@ def workbook_refusal(letter: str, words: str, has_header: bool) -> UnreadableFil
     if letter == workbook_process.Unsuitable.letter:
         return UnreadableFile(f"{words}.")
     if letter == SLOW:
-        return UnreadableFile(f"The workbook {words}; is it damaged? Save it anew in a spreadsheet, or send it as CSV.")
+        return UnreadableFile(
+            f"The workbook {words}; is it damaged? Save it again in a spreadsheet, or send it as CSV."
+        )
     if letter != MEMORY:
         return UnreadableFile(f"The workbook is damaged: {words}.")
     return UnreadableFile(
@@ -178,7 +180,7 @@ def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
     """The error of a cell without a value."""
     name = f"{letters_of(column)}{line + 1}"
     if shown:
-        message = f"The cell {name} has the error {shown}; mend its formula."
+        message = f"The cell {name} has the error {shown}; fix its formula."
         return RowError(field.graphql_name, Code.INVALID, message, shown)
     message = f"The cell {name} has a formula that was never computed; open the file in a spreadsheet, and save it."
     return RowError(field.graphql_name, Code.INVALID, message, "=")

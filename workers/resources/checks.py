@@ -216,7 +216,7 @@ def password_errors(resource: BulkResource) -> Iterator[CheckMessage]:
         is_made = name in resource.write_only_fields and resource.makes_values
         if holds_password(field) and name not in resource.written_as and not is_made:
             yield Error(
-                f"{rules} names {name}, which holds passwords: they would be stored and shown as they come.",
+                f"{rules} names {name}, which holds passwords: they would be stored and shown in plain text.",
                 hint=f"Leave it out of `fields`, or say how it is written: "
                 f'written_as = {{"{name}": make_password}} (django.contrib.auth.hashers), or '
                 f'write_only_fields = ("{name}",) and a before_write that hashes it.',
@@ -272,8 +272,8 @@ def model_errors(resource: BulkResource) -> Iterator[CheckMessage]:
         )
     if resource.database != DEFAULT_DB_ALIAS:
         yield Error(
-            f"{resource.label} lives in the database {resource.database}, apart from bulkql's own tables.",
-            hint="Rows and their ledger commit together, so they must share the database `default`.",
+            f"{resource.label} is in the database {resource.database}, and bulkql's own tables are not.",
+            hint="Rows and their ledger entries are committed together, so they must be in the database `default`.",
             id="bulkql.E008",
         )
 

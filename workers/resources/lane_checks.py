@@ -75,13 +75,13 @@ def lane_notes(resource: BulkResource) -> Iterator[CheckMessage]:
     if resource.writes == Lane.COPY:
         yield Info(
             f"{resource.label} is written by COPY, which skips: {reasons_in_words(found)}.",
-            hint=f"{type(resource).__qualname__} says so (writes = bulkql.COPY); with bulkql.AUTO it would not be.",
+            hint=f"{type(resource).__qualname__} has writes = bulkql.COPY; with bulkql.AUTO it would not be copied.",
             id="bulkql.I074",
         )
     elif resource.writes == Lane.AUTO:
         yield Info(
-            f"{resource.label} is saved row by row, for COPY would skip: {reasons_in_words(found)}.",
-            hint=f"COPY is many times as fast. Where all of this may be skipped, say so: writes = bulkql.COPY in "
+            f"{resource.label} is saved row by row, because COPY would skip: {reasons_in_words(found)}.",
+            hint=f"COPY is many times as fast. If all of this may be skipped, set writes = bulkql.COPY in "
             f"{type(resource).__qualname__}.",
             id="bulkql.I075",
         )

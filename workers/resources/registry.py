@@ -36,33 +36,35 @@ class BulkResource:
     match_fields: ClassVar[tuple[str, ...]] = ()
     #: The operations that the API offers.
     operations: ClassVar[frozenset[Verb]] = ALL
-    #: How rows reach the table. AUTO: by COPY where that does what save() and delete() would do, else by SAVE, which
-    #: calls them for each row. COPY skips what the model does there, knowingly; `bulkql check` tells what that is.
+    #: How rows reach the table. AUTO: by COPY if that does what save() and delete() would do, otherwise by SAVE, which
+    #: calls them for each row. COPY deliberately skips what the model does there; `bulkql check` says what that is.
     writes: ClassVar[Lane] = Lane.AUTO
     #: The name in GraphQL; by default the model's plural in camelCase.
     name: str = ""
-    #: The name of one row's type in GraphQL, with which those of its inputs begin; by default the model's.
+    #: The name of one row's type in GraphQL, and the prefix of its inputs' names; by default the model's name.
     type_name: str = ""
-    #: How values become what is stored, by field: {"password": make_password}. Nobody reads such a field.
+    #: The function that converts the values of a field before they are stored: {"password": make_password}. Nobody can
+    #: read such a field.
     written_as: ClassVar[Mapping[str, Callable[[str], str]]] = {}
-    #: Fields that are taken and never shown, by no list, filter, difference, row error or file; chunks hold them
-    #: encrypted. The table gets what before_write makes of them.
+    #: Fields that are accepted but never shown in lists, filters, changes, row errors or files; chunks hold them
+    #: encrypted. before_write can convert them before they are stored.
     write_only_fields: ClassVar[tuple[str, ...]] = ()
-    #: BY_ANOTHER: rows are written by plans alone, dry runs that a user other than their author applies.
+    #: BY_ANOTHER: rows are written only by plans: dry runs that another user than their author applies.
     approval: ClassVar[Approval] = Approval.NONE
-    #: What an export's file holds where nobody says: fields, and those of targets (account.name). By default `fields`,
-    #: with the primary key where rows are found by no other. What a user may not read is left out.
+    #: The columns of an export's file if the request names none: fields, and fields of targets (account.name). By
+    #: default `fields`, and the primary key if there are no match_fields. Fields that the user may not read are left
+    #: out.
     export_fields: ClassVar[tuple[str, ...]] = ()
     #: Rows in a chunk; by default the setting BULKQL_CHUNK_SIZE.
     chunk_size: int | None = None
     #: The most rows that one operation may bring; by default any number.
     max_rows: int | None = None
-    #: Whether what changed and deleted rows were is kept with an operation's results, so that it can be reverted; by
-    #: default the setting BULKQL_KEEPS_IMAGES. It costs up to a quarter of the operation, and room for the rows.
+    #: Whether images of changed and deleted rows are kept with an operation's results, so that it can be reverted; by
+    #: default the setting BULKQL_KEEPS_IMAGES. docs/revert.md says what that costs.
     keeps_images: bool | None = None
-    #: The most rows that one operation may write in a second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
+    #: The most rows that one operation may write per second; by default the setting BULKQL_MAX_ROWS_PER_SECOND.
     max_rows_per_second: int | None = None
-    #: Where the end of each of its operations is told; by default the setting BULKQL_WEBHOOK_URL.
+    #: The URL that is notified of the end of its operations; by default the setting BULKQL_WEBHOOK_URL.
     webhook_url: str = ""
 
     def __init__(self, model: type[models.Model]) -> None:
@@ -71,78 +73,78 @@ class BulkResource:
         self.type_name = self.type_name or model.__name__
 
     def get_queryset(self, user: User | None) -> models.QuerySet[Any]:
-        """The rows that this user may see and touch, before a write and after it. By default all of them.
+        """The rows that this user may see and change, before a write and after it. By default all of them.
 
-        It bounds lists, the rows that are found by their keys, and what foreign keys and lists of other resources may
-        point to. A row that would leave it, or that is created outside of it, is FORBIDDEN and not written: as the
-        USING and WITH CHECK of a policy in PostgreSQL. `user` is None where the user who asked has been deleted.
+        It limits lists, the rows that are found by their keys, and the targets of other resources' foreign keys and
+        lists. A row that would leave it, or that is created outside of it, is FORBIDDEN and not written, as with USING
+        and WITH CHECK of a policy in PostgreSQL. `user` is None if the user who sent the request has been deleted.
         """
         return self.model._default_manager.all()
 
     def writable_fields(self, user: User | None) -> Collection[str]:
         """The fields, of `fields`, that this user may write. By default all of them.
 
-        A row that gives another one is FORBIDDEN, a CSV file with a column of it is BAD_INPUT; a replacement leaves it
-        as it is. To find a row by a field is not to write it. `user` is None where the user who asked has been deleted.
+        A row that gives another field is FORBIDDEN, and a CSV file with a column for it is BAD_INPUT; a replacement
+        leaves it as it is. Finding a row by a field is not writing it. `user` is None if the user has been deleted.
         """
         return self.fields
 
     def readable_fields(self, user: User | None) -> Collection[str]:
         """The fields, of `fields`, that this user may read. By default all of them.
 
-        Another one is null in lists, for all rows alike, and missing in `changes`; to filter, order or find rows by it
-        is FORBIDDEN. Who may not view the model reads nothing of it, whatever this says. The primary key is readable.
+        Other fields are null in all rows of lists, and missing in `changes`; filtering, ordering or finding rows by
+        them is FORBIDDEN. A user who may not view the model can read nothing of it. The primary key is always readable.
         """
         return self.fields
 
     def get_targets(self, field: str, user: User | None) -> models.QuerySet[Any]:
-        """The rows that a foreign key or a list may point to, where their model has no resource. By default all.
+        """The rows to which a foreign key or a list may refer, if their model has no resource. By default all of them.
 
-        A resource with a get_queryset must say it for such fields (bulkql.E017), for nobody else does:
+        A resource that has a get_queryset and such fields must define it (bulkql.E017):
         `return Group.objects.filter(members=user)`.
         """
         target: Any = field_of(self.model, field).related_model
         return cast("models.QuerySet[Any]", target._base_manager.all())
 
     def prepare_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Make other values of what rows give, before it is validated; a frame in, the frame out.
+        """Change the values of rows before they are validated; a frame in, a frame out.
 
-        `rows` has `row`, for each field its text as it was sent (null where a row gives none, or an explicit null) and
-        `given:FIELD` whether a row gives it; `account.name` and the like where some row names a target so. A value that
-        the answer has where there was none counts as given. Numbers, dates and booleans are taken as well as texts.
-        It is called for any number of rows, and more than once for the same: what becomes of a row is decided by that
-        row alone. A delete is not prepared.
+        `rows` has `row`, for each field the text as it was sent (null if the row gives none, or gives null), and
+        `given:FIELD`, which says whether a row gives it; also columns such as `account.name` if some row names a target
+        that way. A value set where there was none counts as given. Numbers, dates and booleans are accepted as well as
+        texts. It gets any number of rows, and may get a row more than once: the result for a row must depend on that
+        row only. It is not called for deletes.
         """
         return rows
 
     def before_write(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Make other values of valid rows, just before they are written, in their transaction; a frame in and out.
+        """Change the values of valid rows just before they are written, in their transaction; a frame in, a frame out.
 
         `rows` are what clean_rows gets, and the answer has the same rows and types: hash a password, fill in what no
-        row gave. A value where there was none counts as given. It runs again with the chunk when that is tried again,
-        and in dry runs. What is normalised so is compared with nothing: make keys in prepare_rows.
+        row gave. A value set where there was none counts as given. It runs again when the chunk is tried again, and in
+        dry runs. Keys are compared before this: compute them in prepare_rows.
         """
         return rows
 
     def clean_rows(self, rows: pl.DataFrame) -> pl.DataFrame | None:
-        """Look at the valid rows of a chunk as columns, before they are written; gives the errors of bad ones.
+        """Check the valid rows of a chunk as columns before they are written; returns the errors of bad rows.
 
-        `rows` has `row`, one column for each field, and `given:FIELD` whether a row gives it; what it does not give is
-        null. Decimals are text, foreign keys the values that they take, many-to-many fields lists of primary keys as
-        text. bulkql.row_errors makes the answer.
+        `rows` has `row`, one column for each field, and `given:FIELD`, which says whether a row gives it; what a row
+        does not give is null. Decimals are texts, foreign keys the values that they store, many-to-many fields lists of
+        primary keys as texts. Build the answer with bulkql.row_errors.
         """
         return None
 
     def clean_row(self, row: dict[str, Any]) -> None:
-        """Look at one valid row, as Python values of the fields that it gives; raises Django's ValidationError.
+        """Check one valid row, given as Python values of the fields that it gives; raises Django's ValidationError.
 
-        It is called for each row, which takes time: prefer clean_rows where columns will do.
+        It is called for each row, which takes time: prefer clean_rows where a check of columns is enough.
         """
 
     def after_chunk(self, outcome: ChunkOutcome) -> None:
-        """What else belongs to a chunk's rows; in their transaction, so that it stays or goes with them.
+        """Do what belongs to a chunk's rows, in their transaction, so that it is committed or rolled back with them.
 
-        It runs again with the chunk when that is tried again, and in dry runs, which are rolled back.
+        It runs again when the chunk is tried again, and in dry runs, which are rolled back.
         """
 
     @cached_property
@@ -196,7 +198,7 @@ class BulkResource:
 
     @property
     def keeps_what_was(self) -> bool:
-        """As registered, else as set."""
+        """Whether images of its rows are kept: as the resource says, otherwise as the setting says."""
         return limits().keeps_images if self.keeps_images is None else self.keeps_images
 
     @property

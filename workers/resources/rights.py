@@ -147,7 +147,7 @@ def check_permissions(user: User, verb: Verb, resource: BulkResource) -> None:
 def check_may_still(user: User, verb: Verb, resource: BulkResource) -> None:
     """What was allowed once may be so no more, or not to this user; raises BadInput, Forbidden."""
     if verb not in resource.operations:
-        raise BadInput(f"{resource.name} offers {verb} no more; see the operations of its BulkResource.")
+        raise BadInput(f"{resource.name} no longer offers {verb}; see the operations of its BulkResource.")
     check_permissions(user, verb, resource)
 
 
@@ -172,7 +172,7 @@ def check_writes_freely(resource: BulkResource) -> None:
 def check_may_apply(user: User) -> None:
     """Whether the user may apply plans at all; raises Forbidden."""
     if not user.has_perm(APPLY):
-        raise Forbidden(f"To apply a plan takes the permission {APPLY}.")
+        raise Forbidden(f"Applying a plan needs the permission {APPLY}.")
 
 
 def check_may_upload(user: User) -> None:

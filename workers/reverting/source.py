@@ -20,8 +20,10 @@ CHUNK, PLACE = "__chunk", "__place"
 NO_ROWS = pl.DataFrame(schema={CHUNK: pl.Int64, PLACE: pl.Int64})
 
 WRITTEN = (Outcome.CREATED.value, Outcome.UPDATED.value, Outcome.DELETED.value)
-UNKEPT = "What this row was before was not kept: keeps_images was off, too many rows went along with it, or it expired."
-OTHER_COLUMNS = "The table has other columns than it had, so that what this row was does not fit."
+UNKEPT = (
+    "No image of this row was kept: keeps_images was off, too many rows were deleted along with it, or it has expired."
+)
+OTHER_COLUMNS = "The columns of the table have changed, so the stored image of this row does not fit."
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def lacking_permission(
     model: type[models.Model], action: str, rows: pl.Series, user: User | None
 ) -> Iterator[pl.DataFrame]:
     if not rows.is_empty() and not may(user, action, model):
-        message = f"To undo this needs the permission {permission_to(action, model)}."
+        message = f"Undoing this needs the permission {permission_to(action, model)}."
         yield errors_at(rows, RowError(None, Code.FORBIDDEN, message))
 
 
@@ -98,7 +98,7 @@ def changed(plan: Plan, staged: list[StagedImages], states: list[pl.DataFrame]) 
             name = one.images.model._meta.verbose_name
             how = "went along with it" if one.images.part == Part.GONE else "pointed to it"
             message = pl.format(
-                "The {} {}, which {}, was changed since; this row is left as it is.", pl.lit(name), "pk", pl.lit(how)
+                "The {} {}, which {}, has changed since; this row is left as it is.", pl.lit(name), "pk", pl.lit(how)
             )
             yield errors_in(other, None, Code.CONFLICT, message, pl.lit(None)).unique(ROW, keep="first")
 

@@ -51,10 +51,10 @@ def row_errors_from(resource: BulkResource, error: Exception, reported: set[str]
 def gone(resource: BulkResource) -> RowError:
     """A row that an earlier one of the request took along."""
     name = resource.model._meta.verbose_name
-    return RowError(None, Code.NOT_FOUND, f"This {name} went while an earlier row of the request was saved.")
+    return RowError(None, Code.NOT_FOUND, f"This {name} was deleted while an earlier row of the request was saved.")
 
 
 def protected_field(column: Column) -> RowError:
     """A field that the model lets nobody set."""
-    message = "The model does not let this field be set; it changes by the model's own methods. Leave it out."
+    message = "The model does not allow this field to be set; only its own methods change it. Leave it out."
     return RowError(column.graphql_name, Code.REJECTED, message)

@@ -110,7 +110,7 @@ def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str |
             found.update(piece)
             offset = append(upload_id, offset, piece)
         if base64.b64encode(found.digest()).decode() != expected.strip():
-            raise WrongChecksum("The bytes that came have another checksum than those that were sent; send them again.")
+            raise WrongChecksum("The received bytes do not match the checksum; send them again.")
     return offset
 
 
@@ -137,5 +137,5 @@ def terminate(upload: Upload) -> None:
     if upload.uploaded_at is None and asking.filter(operation__finished_at=None).exists():
         raise BadInput("An operation waits for the rest of this upload; cancel it first.")
     if asking.exists():
-        raise BadInput("An operation reads this upload; it is removed some days after that is over.")
+        raise BadInput("An operation uses this upload; it is deleted some days after the operation is over.")
     discard(upload)

@@ -37,7 +37,7 @@ def storage() -> Storage:
 def announce(user: User, name: str, size: int | None) -> Upload:
     """A place for a file that comes later."""
     if not name.strip() or "\0" in name:
-        raise BadInput("An upload needs a name; its ending tells the format.")
+        raise BadInput("An upload needs a name; its ending determines the format.")
     if size is not None and size <= 0:
         raise BadInput(f"An upload of {size} bytes has no rows.")
     quotas.check_new_upload(user, size)
@@ -53,7 +53,7 @@ def expires_at(upload: Upload) -> datetime:
 def check_is_awaited(upload: Upload) -> None:
     """Raises BadInput for an upload that has its file, or whose time is over."""
     if upload.uploaded_at is not None:
-        raise BadInput("This upload has its file already; create another one.")
+        raise BadInput("This upload already has its file; create another one.")
     if timezone.now() > expires_at(upload):
         raise BadInput("This upload has expired; create another one.")
 
@@ -147,7 +147,7 @@ def lock_upload(upload: Upload) -> None:
     if mine is None:
         raise BadInput("This upload is being sent by another request; create another one.")
     if mine.uploaded_at is not None:
-        raise BadInput("This upload has its file already; create another one.")
+        raise BadInput("This upload already has its file; create another one.")
 
 
 def own_upload(user: User, upload_id: UUID | str) -> Upload:
@@ -172,7 +172,7 @@ class ComingParts(Parts):
         taken = super().readinto(buffer)
         if not taken:
             raise IncompleteUpload(
-                "This upload has not all of its bytes yet, and too few to tell what it is; send them first."
+                "Too few bytes of this upload have arrived to determine its format; send the rest first."
             )
         return taken
 
@@ -188,5 +188,5 @@ def check_has_beginning(upload: Upload) -> None:
     """The same; raises IncompleteUpload."""
     if not has_beginning(upload):
         raise IncompleteUpload(
-            f"Upload {upload.id} has not all of its bytes yet; send them to the url that createUpload gave."
+            f"Upload {upload.id} is not complete; send the rest of its bytes to the URL from createUpload."
         )

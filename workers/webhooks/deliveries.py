@@ -62,7 +62,7 @@ def ring() -> None:
     try:
         send("deliver", "", SMALL_QUEUE)
     except (BrokerConnectionError, redis.RedisError) as error:
-        logger.warning("webhooks: not dispatched (%s); whoever reaches Redis will do it", type(error).__name__)
+        logger.warning("webhooks: not dispatched (%s); a process that reaches Redis will do it", type(error).__name__)
 
 
 def ring_if_due() -> None:

@@ -65,5 +65,5 @@ def beyond_reach(plan: Plan) -> RowError:
     """The row error of a stray. Which of its values is at fault, only get_queryset knows."""
     name = plan.resource.model._meta.verbose_name
     limit = ", and that `where` finds" if plan.within is not None else ""
-    message = f"This {name} would be out of your reach: it has to be one of those that you may see{limit}."
+    message = f"You could not see this {name} afterwards: it must be one of those that you may see{limit}."
     return RowError(None, Code.FORBIDDEN, message)

@@ -23,7 +23,7 @@ def out_of_sight(plan: Plan, rows: pl.DataFrame) -> Written:
         return not_there(plan, rows)
     message = f"You may not change the {row_of(plan)}."
     if plan.within is not None:
-        message = f"The {row_of(plan)} is one that you may not change, or that `where` leaves out."
+        message = f"You may not change the {row_of(plan)}, or `where` excludes it."
     return by_key(plan, rows, Code.FORBIDDEN, message)
 
 

@@ -26,8 +26,8 @@ def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
 
 
 def reference_violation(name: str) -> RowError:
-    """A foreign key points to nothing."""
-    return RowError(graphql_name(name), Code.REFERENCE_NOT_FOUND, "The row that it points to does not exist.")
+    """A foreign key refers to a row that does not exist."""
+    return RowError(graphql_name(name), Code.REFERENCE_NOT_FOUND, "The row that it refers to does not exist.")
 
 
 def protected_violation(resource: BulkResource) -> RowError:
@@ -40,7 +40,7 @@ class CascadeForbidden(IntegrityError):
     """Rows of these models would go along, which the user may not delete."""
 
     def __init__(self, models_of_rows: Collection[type[models.Model]]) -> None:
-        super().__init__("rows would go along that the user may not delete")
+        super().__init__("rows would be deleted along that the user may not delete")
         self.models = models_of_rows
 
 
@@ -106,7 +106,9 @@ def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None,
     if sqlstate == "23502":
         return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
     if sqlstate == "23503":
-        return RowError(path, Code.REFERENCE_NOT_FOUND, f"A foreign key points to nothing ({constraint}).")
+        return RowError(
+            path, Code.REFERENCE_NOT_FOUND, f"A foreign key refers to a row that does not exist ({constraint})."
+        )
     if sqlstate.startswith("23"):
         return named(resource, constraint) or RowError(None, Code.CONSTRAINT, f"{constraint} is violated.")
     if sqlstate.startswith("22"):
@@ -153,7 +155,7 @@ def from_mysql(resource: BulkResource, number: int, text: str) -> RowError:
         return named(resource, name) or RowError(None, Code.CONSTRAINT, f"{name} is violated.")
     if number in NO_PARENT:
         path = path_of_column(resource, name_behind("foreign key", text))
-        return RowError(path, Code.REFERENCE_NOT_FOUND, "A foreign key points to nothing.")
+        return RowError(path, Code.REFERENCE_NOT_FOUND, "A foreign key refers to a row that does not exist.")
     if number in HAS_CHILDREN:
         return protected_violation(resource)
     path = path_of_column(resource, name_behind("column", text) or name_behind("field", text))

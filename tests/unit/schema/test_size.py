@@ -37,7 +37,7 @@ def test_each_fragment_is_measured_once(monkeypatch):
     [
         (
             "{ a " * 22 + "}" * 22,
-            "21 levels in the query exceed the limit of 20 (BULKQL_QUERY_DEPTH); ask for what is deeper in another "
+            "21 levels in the query exceed the limit of 20 (BULKQL_QUERY_DEPTH); ask for the deeper levels in another "
             "request.",
         ),
         (

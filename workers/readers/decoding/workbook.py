@@ -87,14 +87,14 @@ def check_workbook(path: str, memory_bytes: int) -> None:
     if beginning == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         raise Unsuitable("This is a workbook with a password, or of Excel 97 (.xls); save it as .xlsx, without one")
     if not zipfile.is_zipfile(path):
-        raise Unsuitable("This is no workbook: neither XLSX nor ODS")
+        raise Unsuitable("This is not a workbook: it is neither XLSX nor ODS")
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
         size = sum(one.file_size for one in archive.infolist() if one.filename.endswith((".xml", ".bin")))
     if "xl/workbook.bin" in names:
         raise Unsuitable("This is a binary workbook (.xlsb); save it as .xlsx")
     if not names & {"[Content_Types].xml", "content.xml"}:
-        raise Unsuitable("This is a ZIP archive, and no workbook")
+        raise Unsuitable("This is a ZIP archive, but not a workbook")
     if size > XML_BYTES * memory_bytes:
         raise MemoryError
 
@@ -196,7 +196,9 @@ class Sheet:
                 rows[line][left - self._left] = self._carried.get(merge, "")
         elif sum(kind is not None for kind in kinds[left - self._left : right - self._left + 1]) > 1:
             cells = f"{letters_of(left)}{top + 1}:{letters_of(right)}{bottom + 1}"
-            message = f"The cells {cells} are merged over several columns; nobody can tell whose value they have."
+            message = (
+                f"The cells {cells} are merged over several columns; it is not clear which column has their value."
+            )
             for line in filter(rows.__contains__, lines):
                 found.setdefault(line, []).append([None, message, None])
 

@@ -30,7 +30,7 @@ def decompressed(file: IO[bytes], compression: Compression | None) -> IO[bytes]:
     if compression is None:
         return file
     if not file.read(4).startswith(MAGIC[compression]):
-        raise UnreadableFile(f"The file's name says {WORDS[compression]}, and the file is not compressed so.")
+        raise UnreadableFile(f"The file's name says {WORDS[compression]}, and the file is not compressed that way.")
     size = file.seek(0, io.SEEK_END) or file.tell()
     file.seek(0)
     return cast("IO[bytes]", Expanded(file, size, compression))

@@ -8,8 +8,8 @@ from bulkql.workers.errors import UnreadableFile
 from bulkql.workers.readers.options import FileFormat
 
 SIGNS: tuple[tuple[bytes, str], ...] = (
-    (b"\x1f\x8b", "This is a gzip file; name it so that its ending tells, such as rows.csv.gz, or unpack it."),
-    (b"\x28\xb5\x2f\xfd", "This is a zstd file; name it so that its ending tells, such as rows.csv.zst, or unpack it."),
+    (b"\x1f\x8b", "This is a gzip file; name it with the right ending, such as rows.csv.gz, or unpack it."),
+    (b"\x28\xb5\x2f\xfd", "This is a zstd file; name it with the right ending, such as rows.csv.zst, or unpack it."),
     (b"PK\x03\x04", "This is a zip file, as .xlsx and .ods files are too; unpack it, or save the sheet as CSV."),
     (b"PK\x05\x06", "This is an empty zip file."),
     (b"BZh", "This is a bzip2 file; unpack it."),

@@ -69,7 +69,7 @@ class Values:
             raise UnreadableFile(f"The JSON {what} is never closed; the file may be cut off.")
         if self._rest.strip():
             self._line += self._rest[: len(self._rest) - len(self._rest.lstrip())].count(b"\n")
-            raise UnreadableFile(f"Line {self._line} is behind the end of the JSON array; one array is a file.")
+            raise UnreadableFile(f"Line {self._line} comes after the end of the JSON array; a file has only one array.")
 
     def _found(self) -> Iterator[tuple[bytes, list[int]]]:
         """The whole values of what is there."""

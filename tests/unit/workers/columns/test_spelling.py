@@ -95,7 +95,7 @@ def test_any_other_time_is_none(time):
     values, messages = read("date", [f"2024-12-31{time}"], Spelling())
 
     assert values == [None]
-    assert messages[0].endswith(" A date has no time but midnight.")
+    assert messages[0].endswith(" A date cannot have a time other than midnight.")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ FILE = Spelling()
         ("big", "1.5", FILE, "“1.5” value must be an integer."),
         ("decimal", "1,5", None, "“1,5” value must be a decimal number."),
         ("date", "31/12/2024", FILE,
-         "“31/12/2024” value has an invalid date format. It must be in YYYY-MM-DD format. `dateFormat` tells another "
+         "“31/12/2024” value has an invalid date format. It must be in YYYY-MM-DD format. `dateFormat` sets another "
          "order, such as %d/%m/%Y."),
         ("date", "soon", FILE, "“soon” value has an invalid date format. It must be in YYYY-MM-DD format."),
     ],

@@ -372,7 +372,8 @@ def test_a_line_before_the_header_may_say_the_delimiter():
     assert numbered(data, left_out=("delimiter",)).rows() == [("ab", "x,y", 3)]
     assert rows(data, delimiter=";") == [("ab", "x,y")]
     assert refusal(data, delimiter="|") == (
-        "The file's first line says that its delimiter is ';' (sep=), and the option that it is '|'; leave `delimiter` "
+        "The file's first line says that its delimiter is ';' (sep=), and the option says that it is '|'; leave "
+        "`delimiter` "
         "out."
     )
 

@@ -56,7 +56,7 @@ def test_other_encodings_are_refused(encoding):
 @pytest.mark.parametrize("delimiter", ["", ";;", "¦", '"', "\n", "\r", "\0"])
 def test_a_delimiter_is_one_ascii_character(delimiter):
     assert check(delimiter=delimiter) == (
-        f"A delimiter is one ASCII character, and no quote or line break; not {delimiter!r}."
+        f"A delimiter is one ASCII character other than a quote or line break, not {delimiter!r}."
     )
 
 
@@ -90,8 +90,8 @@ def test_a_file_of_another_format_is_refused():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (gzip.compress(CSV, mtime=0), "This is a gzip file; name it so that its ending tells"),
-        (zstandard.compress(CSV), "This is a zstd file; name it so that its ending tells"),
+        (gzip.compress(CSV, mtime=0), "This is a gzip file; name it with the right ending, such as"),
+        (zstandard.compress(CSV), "This is a zstd file; name it with the right ending, such as"),
         (b"PK\x03\x04...", "This is a zip file, as .xlsx and .ods files are too; unpack it"),
         (b"PAR1...", "it looks like Parquet; give `format: PARQUET`, or name it .parquet."),
         (b"\xd0\xcf\x11\xe0...", "This is an old Excel file (.xls)"),
@@ -131,7 +131,7 @@ class TestCompressed:
 
     def test_what_is_not_compressed_says_so(self, pack, compression, file_format):
         assert check(CSV, file_format, compression=compression) == (
-            f"The file's name says {compression.lower()}, and the file is not compressed so."
+            f"The file's name says {compression.lower()}, and the file is not compressed that way."
         )
 
     def test_a_bomb_is_refused_before_it_fills_anything(self, pack, compression, file_format, monkeypatch):
@@ -226,7 +226,8 @@ def test_a_format_that_nothing_tells_is_asked_for():
         files.format_of_file("rows.dat", io.BytesIO(CSV))
 
     assert str(caught.value) == (
-        "The name rows.dat tells no format, and neither does the file, which begins with 'char,text'; give `format`: "
+        "The name rows.dat does not show its format, and neither does the file, which begins with 'char,text'; give "
+        "`format`: "
         "CSV, NDJSON, PARQUET, XLSX."
     )
 

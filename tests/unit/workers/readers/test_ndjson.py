@@ -131,11 +131,11 @@ def test_a_broken_line_is_an_error_of_its_row_and_names_the_line():
         ("Line 5 is not JSON: JSON is malformed: invalid character (byte 4).", "nothing"),
         ("Line 6 is not JSON: it is not UTF-8 (byte 0xff); give the file's `encoding`.", '{"char": "�"}'),
         (
-            "Line 7 is not JSON: JSON is malformed: invalid character (byte 9); NaN is no number there.",
+            "Line 7 is not JSON: JSON is malformed: invalid character (byte 9); NaN is not a valid number there.",
             '{"char": NaN}',
         ),
         (
-            "Line 8 is not JSON: it ends with a comma; objects on lines of their own have none between them.",
+            "Line 8 is not JSON: it ends with a comma; in NDJSON there are no commas between objects.",
             '{"char": "gh"},',
         ),
     ]
@@ -255,7 +255,7 @@ def test_what_is_no_object_in_an_array_is_an_error_of_its_row():
     [
         (b'[{"char": "ab"}', "The JSON array is never closed; the file may be cut off."),
         (b'[{"char": "ab"},\n{"char"', "The JSON value at line 2 is never closed; the file may be cut off."),
-        (b'[{"char": "ab"}]\n{}', "Line 2 is behind the end of the JSON array; one array is a file."),
+        (b'[{"char": "ab"}]\n{}', "Line 2 comes after the end of the JSON array; a file has only one array."),
     ],
 )
 def test_an_array_that_is_cut_off_is_refused(data, reason):
@@ -279,7 +279,7 @@ def unreadable_input(data, **options):
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
 def test_an_empty_file_is_refused(data):
-    assert unreadable(data) == "The file is empty; an NDJSON file has one JSON object a line."
+    assert unreadable(data) == "The file is empty; an NDJSON file has one JSON object per line."
 
 
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
@@ -288,7 +288,7 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch
     monkeypatch.setattr(ndjson, "limits", lambda: Limits(record_bytes=1000))
 
     assert unreadable(b'{"' + b"1," * 2000) == (
-        "Line 1 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): one JSON object a line is expected."
+        "Line 1 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): one JSON object per line is expected."
     )
 
 

@@ -31,7 +31,7 @@ def test_a_name_that_tells_nothing_is_refused(name):
     with pytest.raises(BadInput) as caught:
         format_of(name)
 
-    assert str(caught.value) == f"The name {name} tells no format; give `format`: CSV, NDJSON, PARQUET, XLSX."
+    assert str(caught.value) == f"The name {name} does not show its format; give `format`: CSV, NDJSON, PARQUET, XLSX."
 
 
 @pytest.mark.parametrize(

@@ -203,8 +203,8 @@ def test_a_cell_without_a_value_to_read_is_an_error_of_its_row():
         [],
         [("char", f"The cell A3 {never}", "="), ("text", f"The cell C3 {never}", "=")],
         [
-            ("integer", "The cell B4 has the error #N/A; mend its formula.", "#N/A"),
-            ("text", "The cell C4 has the error #DIV/0!; mend its formula.", "#DIV/0!"),
+            ("integer", "The cell B4 has the error #N/A; fix its formula.", "#N/A"),
+            ("text", "The cell C4 has the error #DIV/0!; fix its formula.", "#DIV/0!"),
         ],
         [("char", f"The cell A5 {never}", "=")],
     ]
@@ -213,7 +213,7 @@ def test_a_cell_without_a_value_to_read_is_an_error_of_its_row():
     ]  # fmt: skip
     found = validate(creating(resource_named("animals")), frame).errors
     assert found.filter(pl.col("path") == "integer")["message"].to_list() == [
-        "The cell B4 has the error #N/A; mend its formula."
+        "The cell B4 has the error #N/A; fix its formula."
     ]
 
 
@@ -238,7 +238,7 @@ def test_merged_rows_share_their_value_and_merged_columns_are_errors(monkeypatch
     frame = read(stored(book))
 
     assert frame["char"].to_list() == ["a", "a", "b", "c"]
-    message = "The cells B4:C5 are merged over several columns; nobody can tell whose value they have."
+    message = "The cells B4:C5 are merged over several columns; it is not clear which column has their value."
     assert errors(frame) == [[], [], [(None, message, None)], [(None, message, None)]]
 
 
@@ -272,12 +272,12 @@ def test_what_is_no_workbook_says_what_it_is():
         one.writestr("animals.csv", "char\na\n")
     plain = stored(sheet(["char"], ["a"]))
 
-    assert refused(archive.getvalue()) == "This is a ZIP archive, and no workbook."
-    assert refused(b"char,integer\n") == "This is no workbook: neither XLSX nor ODS."
+    assert refused(archive.getvalue()) == "This is a ZIP archive, but not a workbook."
+    assert refused(b"char,integer\n") == "This is not a workbook: it is neither XLSX nor ODS."
     assert refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)) == (
         "This is a workbook with a password, or of Excel 97 (.xls); save it as .xlsx, without one."
     )
-    assert refused(plain[: len(plain) // 2]) == "This is no workbook: neither XLSX nor ODS."
+    assert refused(plain[: len(plain) // 2]) == "This is not a workbook: it is neither XLSX nor ODS."
     assert refused(stored(openpyxl.Workbook())) == "The sheet 'Sheet' is empty; a sheet begins with a header."
 
 
@@ -334,7 +334,8 @@ def test_a_workbook_that_its_library_reads_for_ever_is_refused():
     broken = parts["content.xml"].replace(b"</table:table>", b"</taMle:table>")
 
     assert refused(zipped({**parts, "content.xml": broken}, deflated=True)) == (
-        "The workbook takes more than 4 seconds to decode; is it damaged? Save it anew in a spreadsheet, or send it as "
+        "The workbook takes more than 4 seconds to decode; is it damaged? Save it again in a spreadsheet, or send it "
+        "as "
         "CSV."
     )
 
@@ -386,7 +387,7 @@ def test_other_writers_spell_xml_otherwise():
 
     assert [[message for _, message, _ in found] for found in errors(read(data))] == [
         ["The cell B2 has a formula that was never computed; open the file in a spreadsheet, and save it."],
-        ["The cell B3 has the error #N/A; mend its formula."],
+        ["The cell B3 has the error #N/A; fix its formula."],
     ]
 
 
@@ -395,7 +396,7 @@ def test_cells_that_do_not_say_where_they_are_cannot_be_told():
     data = rewritten(stored(book), SHEET, lambda xml: re.sub(rb' r="[A-Z]+\d+"', b"", xml))
 
     assert refused(data) == (
-        "The sheet has cells with errors, or formulas without values; save it anew in a spreadsheet."
+        "The sheet has cells with errors, or formulas without values; save it again in a spreadsheet."
     )
 
 

@@ -148,8 +148,8 @@ def test_rows_live_beside_their_ledger():
     assert found(Keeper, fields=("code",), database="warehouse") == [
         (
             "bulkql.E008",
-            "zoo.Keeper lives in the database warehouse, apart from bulkql's own tables.",
-            "Rows and their ledger commit together, so they must share the database `default`.",
+            "zoo.Keeper is in the database warehouse, and bulkql's own tables are not.",
+            "Rows and their ledger entries are committed together, so they must be in the database `default`.",
         )
     ]
 

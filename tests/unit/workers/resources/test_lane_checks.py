@@ -85,15 +85,15 @@ def test_reasons_name_who_it_is():
         [
             (
                 "bulkql.I075",
-                f"zoo.Keeper is saved row by row, for COPY would skip: {skips}.",
-                "COPY is many times as fast. Where all of this may be skipped, say so: writes = bulkql.COPY in Rules.",
+                f"zoo.Keeper is saved row by row, because COPY would skip: {skips}.",
+                "COPY is many times as fast. If all of this may be skipped, set writes = bulkql.COPY in Rules.",
             )
         ],
         [
             (
                 "bulkql.I074",
                 f"zoo.Keeper is written by COPY, which skips: {skips}.",
-                "Rules says so (writes = bulkql.COPY); with bulkql.AUTO it would not be.",
+                "Rules has writes = bulkql.COPY; with bulkql.AUTO it would not be copied.",
             )
         ],
     )

@@ -15,7 +15,7 @@ def test_passwords_are_not_stored_as_they_come():
     assert found(User, name="people", fields=fields) == [
         (
             "bulkql.E018",
-            "Wrong names password, which holds passwords: they would be stored and shown as they come.",
+            "Wrong names password, which holds passwords: they would be stored and shown in plain text.",
             "Leave it out of `fields`, or say how it is written: "
             'written_as = {"password": make_password} (django.contrib.auth.hashers), or '
             'write_only_fields = ("password",) and a before_write that hashes it.',

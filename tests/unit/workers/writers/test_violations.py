@@ -39,7 +39,7 @@ def test_columns_without_the_values_of_the_row(detail, columns):
             "23503",
             "fk",
             ["name"],
-            RowError("name", Code.REFERENCE_NOT_FOUND, "A foreign key points to nothing (fk)."),
+            RowError("name", Code.REFERENCE_NOT_FOUND, "A foreign key refers to a row that does not exist (fk)."),
         ),
         ("23514", "a_check", [], RowError(None, Code.CONSTRAINT, "a_check is violated.")),
         ("22003", None, ["name"], RowError("name", Code.INVALID, "The database does not accept this value.")),
