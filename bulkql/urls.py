@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from bulkql.server import downloads
-from bulkql.server.graphiql import GraphiQLView
+from bulkql.server.graphiql.page import GraphiQLView
 from bulkql.server.graphql import GraphQLView
 from bulkql.server.uploads import views as uploads
 

@@ -14,10 +14,10 @@ from strawberry.types import Info
 
 from bulkql.schema.checks.selection import check_selection
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.deliveries import Delivery, delivery_for, delivery_of
 from bulkql.schema.inputs import bulk_input_type
 from bulkql.schema.lists.exports import exports_of
-from bulkql.schema.operations import moment
+from bulkql.schema.operations.deliveries import Delivery, delivery_for, delivery_of
+from bulkql.schema.operations.listing import moment
 from bulkql.schema.options import ApplyOptions, BulkOptions
 from bulkql.schema.permissions import operation_for, readable_operation
 from bulkql.schema.requests import inputs_of

@@ -14,7 +14,7 @@ from bulkql.schema.context import Context, user_of
 from bulkql.schema.limits.usage import LimitQuery
 from bulkql.schema.lists.fields import list_field
 from bulkql.schema.lists.types import row_types
-from bulkql.schema.operations import OperationQuery
+from bulkql.schema.operations.listing import OperationQuery
 from bulkql.schema.templates.queries import TemplateQuery
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.resources.registry import BulkResource, registered

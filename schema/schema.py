@@ -19,11 +19,18 @@ from strawberry.types.graphql import OperationType
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from bulkql.schema import descriptions, failures
+from bulkql.schema.checks.documents import (
+    CHARACTERS,
+    KnownDocuments,
+    NamedOperation,
+    is_subscription,
+    remember,
+    valid_in,
+)
 from bulkql.schema.checks.size import DocumentLimits, check_document
 from bulkql.schema.checks.texts import Texts
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
 from bulkql.schema.context import Context
-from bulkql.schema.documents import CHARACTERS, KnownDocuments, NamedOperation, is_subscription, remember, valid_in
 from bulkql.schema.limits.pages import PageLimits
 from bulkql.schema.limits.shares import SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type

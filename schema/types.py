@@ -13,9 +13,9 @@ from django.urls import reverse
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.deliveries import Delivery, deliveries_of
 from bulkql.schema.enums import FileFormat, OnError, State, Verb
-from bulkql.schema.outcomes import (
+from bulkql.schema.operations.deliveries import Delivery, deliveries_of
+from bulkql.schema.operations.outcomes import (
     ENTRIES,
     After,
     First,

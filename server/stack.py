@@ -108,7 +108,7 @@ def drain_seconds() -> int:
 def web_command(host: str, port: int, drain: int) -> list[str]:
     """uvicorn, one process."""
     return [
-        *(sys.executable, "-m", "uvicorn", "bulkql.server.web_process:application"),
+        *(sys.executable, "-m", "uvicorn", "bulkql.server.processes.web:application"),
         *("--host", host, "--port", str(port), "--http", "bulkql.server.traffic.protocol:PatientProtocol"),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", str(drain)),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
@@ -126,7 +126,7 @@ def worker_command(processes: int, drain: int) -> list[str]:
     return [
         # Those who wait for an answer or an event come before those who wait for their rows.
         *("nice", "-n", "10"),
-        *(sys.executable, "-m", "dramatiq", "bulkql.server.worker_process:broker"),
+        *(sys.executable, "-m", "dramatiq", "bulkql.server.processes.worker:broker"),
         *("--processes", str(processes), "--threads", "2"),
         *("--worker-shutdown-timeout", str(drain * 1_000)),
     ]

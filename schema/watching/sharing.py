@@ -16,8 +16,8 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationType, parse
 from strawberry.schema.schema import StreamResult
 
+from bulkql.schema.checks.documents import CHARACTERS, TEXTS
 from bulkql.schema.context import Context
-from bulkql.schema.documents import CHARACTERS, TEXTS
 
 Start = Callable[[], Awaitable[StreamResult]]
 

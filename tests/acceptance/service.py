@@ -149,14 +149,14 @@ class Service:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that work on messages: the forks of dramatiq's masters."""
-        found = self.processes("dramatiq bulkql.server.worker_process")
+        found = self.processes("dramatiq bulkql.server.processes.worker")
         pids = {one.pid for one in found}
         return [one for one in found if one.ppid() in pids]
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Nobody works meanwhile: what is dispatched stays in Redis."""
-        stopped = self.processes("dramatiq bulkql.server.worker_process")
+        stopped = self.processes("dramatiq bulkql.server.processes.worker")
         try:
             for one in stopped:
                 one.suspend()

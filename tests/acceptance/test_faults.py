@@ -65,7 +65,7 @@ def test_killed_worker_loses_nothing(service, file):
 def test_all_workers_killed_lose_nothing(service, file):
     operation_id = started(service, file)
 
-    for worker in service.processes("dramatiq bulkql.server.worker_process"):
+    for worker in service.processes("dramatiq bulkql.server.processes.worker"):
         worker.kill()
 
     assert_unfinished(service, operation_id)

@@ -20,7 +20,7 @@ from tests.acceptance.service import OF_THE_TESTS, Service, wait_for
 ROOT = Path(__file__).parents[2]
 #: Seconds in which what was started is gone: PostgreSQL shuts down, workers finish the chunk that they have begun.
 GONE_SECONDS = 20
-WORKER = "dramatiq bulkql.server.worker_process"
+WORKER = "dramatiq bulkql.server.processes.worker"
 
 
 @contextmanager

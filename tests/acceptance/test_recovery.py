@@ -59,7 +59,9 @@ def test_the_work_goes_on_soon_where_all_workers_die_at_once(service: Service):
         operation_id = dispatched(service)
         wait_for(lambda: service.sql(WAITING), 30, "a worker to wait")
         workers = {one.pid for one in service.workers()}
-        masters = [one for one in service.processes("dramatiq bulkql.server.worker_process") if one.pid not in workers]
+        masters = [
+            one for one in service.processes("dramatiq bulkql.server.processes.worker") if one.pid not in workers
+        ]
         for master in masters:
             master.kill()
     began = time.monotonic()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from selenium.webdriver.common.by import By
 
-from bulkql.server.graphiql import ASSETS
+from bulkql.server.graphiql.page import ASSETS
 from tests.totals import grow
 
 
@@ -68,7 +68,7 @@ def test_what_a_person_wrote_outlives_a_reload(graphiql, service):
 
 
 def test_without_its_assets_the_page_says_what_is_missing(client, admin_user, monkeypatch):
-    monkeypatch.setattr("bulkql.server.graphiql.finders.find", lambda asset: None if asset == ASSETS[0] else asset)
+    monkeypatch.setattr("bulkql.server.graphiql.page.finders.find", lambda asset: None if asset == ASSETS[0] else asset)
     client.force_login(admin_user)
 
     page = client.get("/graphiql").content.decode()

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 #: Masters of workers, and the processes of each: of three masters, some live when one is killed.
 MASTERS, PROCESSES = 3, 1
 BULKQL = str(Path(sys.executable).with_name("bulkql"))
-WORKER = "dramatiq bulkql.server.worker_process"
+WORKER = "dramatiq bulkql.server.processes.worker"
 
 
 @dataclass(frozen=True)

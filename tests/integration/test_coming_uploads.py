@@ -188,7 +188,7 @@ WITHOUT_A_HOST = "webhookUrl is refused: no host is allowed"
         ("Create", {}, {}, {"maxRowsPerSecond": 5, "dryRun": True}, "maxRowsPerSecond paces chunks"),
         ("Create", {}, {}, {"webhookUrl": "http://nowhere/"}, WITHOUT_A_HOST),
         ("Create", {}, {}, {"startAt": "2099-01-01T00:00:00Z"}, "beyond the limit of 7 days"),
-        ("Create", {}, {}, {"mode": "SYNC", "startAt": "2026-01-01T00:00:00Z"}, "mode SYNC waits for the end"),
+        ("Create", {}, {}, {"mode": "SYNC", "startAt": "2026-01-01T00:00:00Z"}, "mode SYNC, which waits for the end"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])

@@ -51,7 +51,7 @@ def test_a_column_that_is_not_there_is_named():
 
 
 def test_a_cast_that_fails_says_what_helps():
-    with pytest.raises(bulkql.BadInput, match=r"much.*; leave it out of `cast`, and it is an error of its row alone\."):
+    with pytest.raises(bulkql.BadInput, match=r'\["much"\]; without the `cast` it is an error in its row only\.'):
         bulkql.Cleaning(cast={"amount": pl.Int64}).clean(pl.DataFrame({"amount": ["1", "much"]}))
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from graphql import parse
 
+from bulkql.schema.checks.documents import is_subscription
 from bulkql.schema.checks.size import check_document
 from bulkql.schema.checks.weight import is_heavy
-from bulkql.schema.documents import is_subscription
 from bulkql.server.door.requests import with_files
 from bulkql.server.graphql import decode
 from bulkql.workers.errors import BulkError

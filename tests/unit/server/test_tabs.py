@@ -9,7 +9,7 @@ from graphql import parse, validate
 from graphql.execution.values import get_variable_values
 
 from bulkql.schema.schema import schema
-from bulkql.server.tabs import create_tab, default_tabs
+from bulkql.server.graphiql.tabs import create_tab, default_tabs
 from bulkql.workers.resources.registry import registered, resource_named
 
 

@@ -11,7 +11,7 @@ OF_THE_WEB = ("strawberry", "strawberry_django", "graphql", "channels.generic", 
 
 
 def test_a_worker_imports_nothing_of_graphql():
-    code = "import sys, bulkql.server.worker_process; print(*sys.modules)"
+    code = "import sys, bulkql.server.processes.worker; print(*sys.modules)"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "bulkql.server.settings", "BULKQL_APPS": ""}
 
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)

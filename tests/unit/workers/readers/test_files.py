@@ -297,7 +297,7 @@ class CountingFile(io.BytesIO):
         ),
         (
             gzip.compress(CSV, mtime=0),
-            "This is a gzip file; name it so that its ending tells, such as rows.csv.gz, or unpack it.",
+            "This is a gzip file; name it with the right ending, such as rows.csv.gz, or unpack it.",
         ),
         (b"%PDF-1.7", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
     ],

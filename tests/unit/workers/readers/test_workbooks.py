@@ -545,7 +545,7 @@ def test_a_cell_of_ods_without_a_value_to_read_is_an_error_of_its_row(cell, show
 
     frame = read(ods(*rows, before=other), sheet="Rows")
 
-    message = NEVER.format("A3") if shown == "=" else f"The cell A3 has the error {shown}; mend its formula."
+    message = NEVER.format("A3") if shown == "=" else f"The cell A3 has the error {shown}; fix its formula."
     assert errors(frame) == [[], [("char", message, shown)]]
     assert frame.drop(INTAKE_ERRORS).rows() == [("a", "b"), (shown, "x")]
 
@@ -596,5 +596,5 @@ def test_cells_of_ods_that_are_merged_are_read_as_those_of_xlsx():
     frame = read(data)
 
     assert frame["char"].to_list() == ["a", "a", "b", "c"]
-    message = "The cells B4:C5 are merged over several columns; nobody can tell whose value they have."
+    message = "The cells B4:C5 are merged over several columns; it is not clear which column has their value."
     assert errors(frame) == [[], [], [(None, message, None)], [(None, message, None)]]

@@ -10,7 +10,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
-from bulkql.server.tabs import default_tabs
+from bulkql.server.graphiql.tabs import default_tabs
 
 #: What `make setup` builds with npm. What is ours stands in static/bulkql/.
 ASSETS = (

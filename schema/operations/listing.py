@@ -15,8 +15,8 @@ from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.enums import State, Verb
-from bulkql.schema.order import OperationOrder, Place, ordering
-from bulkql.schema.outcomes import After, First, given
+from bulkql.schema.operations.order import OperationOrder, Place, ordering
+from bulkql.schema.operations.outcomes import After, First, given
 from bulkql.schema.permissions import is_staff, plans_to_apply, readable_operation, visible_operations
 from bulkql.schema.types import BulkOperation, snapshot
 from bulkql.workers.errors import BadInput, refusals_named
