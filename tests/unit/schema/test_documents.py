@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bulkql.schema import documents
+from bulkql.schema.checks import documents
 from bulkql.schema.context import Context
 from bulkql.schema.schema import schema
 
