@@ -8,8 +8,7 @@ import threading
 import pytest
 from graphql import get_introspection_query
 
-from bulkql.schema.checks import documents
-from bulkql.schema.checks import weight
+from bulkql.schema.checks import documents, weight
 from bulkql.schema.checks.size import DocumentLimits
 from bulkql.schema.context import Context
 from bulkql.schema.schema import schema
