@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Any, TypeGuard
+from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
 import polars as pl
@@ -122,7 +122,7 @@ def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Itera
         if isinstance(row, Mapping):
             yield {name: plain(value, columns.get(name), f"rows.{index}.{name}") for name, value in row.items()}
         elif verb == Verb.DELETE:
-            value = value_of(row, resource.model, resource.pk.field, f"rows.{index}") if is_instance(row) else row
+            value = value_of(row, resource.model, resource.pk.field, f"rows.{index}") if isinstance(row, Model) else row
             yield {resource.pk.name: plain(value, resource.pk, f"rows.{index}")}
         else:
             raise BadInput(f"rows.{index} is {kind_of(row)}; a row is a dict of fields and values.")
@@ -134,7 +134,7 @@ def plain(value: Any, column: Column | None, path: str) -> Any:
         return value
     if isinstance(value, Enum):
         return plain(value.value, column, path)
-    if is_instance(value):
+    if isinstance(value, Model):
         if column is None or column.target is None:
             label = value._meta.label
             raise BadInput(f"{path} is a {label}; only foreign keys, lists and rows to delete take instances.")
@@ -164,10 +164,6 @@ def advice_on(value: Any) -> str:
     if isinstance(value, QuerySet):
         return "give a list of its rows or of their keys"
     return "give a text or a number"
-
-
-def is_instance(value: Any) -> TypeGuard[Model]:
-    return isinstance(value, Model)
 
 
 def value_of(instance: Model, model: type[Model], field: Field[Any, Any], path: str) -> Any:

@@ -78,7 +78,7 @@ def export(
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Export rows to a file: 0 where it is written, 1 where the operation failed, 2 where the service refused."""
+    """Export rows to a file: 0 if it is stored, 1 if the operation failed, 2 if refused, 3 if not fetched."""
     form, packed = kind_of_file(to, file_format, compression)
     columns = given(
         where=json_of(where, "--where"),

@@ -99,8 +99,8 @@ def import_file(
     start_at: Annotated[
         str | None, typer.Option(help="Begin not before: 2026-01-31T02:00:00Z.", metavar="TIME")
     ] = None,
-    max_rows_per_second: Annotated[int | None, typer.Option(min=1, help="Be kind to others.")] = None,
-    webhook_url: Annotated[str | None, typer.Option(help="Where its end is told.", metavar="URL")] = None,
+    max_rows_per_second: Annotated[int | None, typer.Option(min=1, help="Write no more rows per second.")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="A URL to call when it is over.", metavar="URL")] = None,
     where: Annotated[
         str | None, typer.Option(help="sync: the part of the table to make equal, as JSON.", rich_help_panel=ROWS)
     ] = None,
@@ -167,7 +167,7 @@ def import_file(
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Import a file: 0 where all rows are written, 1 where some failed, 2 where the service refused."""
+    """Import a file. Ends with 0 if all rows are written, 1 if some failed, 2 if none is, 3 if the end was not seen."""
     reading = given(
         format=file_format and file_format.upper(),
         columns=[column_of(one) for one in columns or ()] or None,

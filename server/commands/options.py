@@ -21,7 +21,7 @@ OF_VERBS = {
     "--max-deletes": ("sync",),
     "--max-delete-percent": ("sync",),
 }
-#: What writes all rows in one transaction, which would hold its locks for the longer.
+#: What writes all rows in one transaction, which would hold its locks for longer.
 WHOLE = ("--dry-run", "--on-error reject-all")
 #: Names of GraphQL's inputs that are options here, but for the single words, which are the same.
 SPELLINGS = {

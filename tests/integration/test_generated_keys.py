@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bulkql.workers.enums import Lane, Verb
+from bulkql.workers.enums import Verb
 from bulkql.workers.intake.requests import Mode
-from bulkql.workers.operations import existing
-from bulkql.workers.operations import rows as writing
 from bulkql.workers.operations.revert import RevertOptions, revert
-from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.writers import orm
-from tests.integration.test_skip_existing import NoCopy
+from tests.integration.test_skip_existing import writer
 from tests.zoo.models import Wheel
 
+__all__ = ["writer"]
+
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
-
-
-@pytest.fixture(params=["postgres", "orm", "save"], autouse=True)
-def writer(request, monkeypatch):
-    if request.param == "save":
-        monkeypatch.setattr(BulkResource, "writes", Lane.SAVE)
-    if request.param == "orm":
-        monkeypatch.setattr(writing, "writer", lambda plan: orm.write)
-        monkeypatch.setattr(existing, "backend", lambda alias: NoCopy)
-    return request.param
 
 
 @pytest.fixture(autouse=True)
