@@ -18,6 +18,7 @@ from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS
 from bulkql.workers.readers import ndjson
 from bulkql.workers.readers.options import FileFormat, FileOptions, UnknownColumns
+from bulkql.workers.readers.text import json_lines
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from tests.plans import creating
 from tests.zoo.models import Animal
@@ -172,7 +173,7 @@ def test_a_line_nested_too_deeply_is_an_error_of_its_row():
 @pytest.mark.parametrize("size", [1, 1_000_000])
 def test_two_values_on_a_line_are_an_error_of_its_row(monkeypatch, data, texts, size):
     """Two rows would be taken for one, and all behind them for others than they are."""
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", size)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", size)
 
     frame = read(data)
 
@@ -226,8 +227,8 @@ OBJECTS = [{"char": 'a\n]}\\"', "json": {"a": [1, {}]}}, {}, {"big": 7}, {"char"
     ],
 )
 def test_arrays_and_objects_that_span_lines_are_read(monkeypatch, size, text, lines):
-    monkeypatch.setattr(ndjson, "BLOCK_BYTES", size)
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", max(size, 20))
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", size)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", max(size, 20))
 
     frame = numbered(text.encode())
 
@@ -283,9 +284,9 @@ def test_an_empty_file_is_refused(data):
 
 
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
-    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 10)
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", max(10, 3))
-    monkeypatch.setattr(ndjson, "limits", lambda: Limits(record_bytes=1000))
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", max(10, 3))
+    monkeypatch.setattr(json_lines, "limits", lambda: Limits(record_bytes=1000))
 
     assert unreadable(b'{"' + b"1," * 2000) == (
         "Line 1 is longer than 1,000 bytes (BULKQL_RECORD_BYTES): one JSON object per line is expected."
@@ -294,7 +295,7 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch
 
 @pytest.mark.parametrize("size", [10, 40, 1000])
 def test_an_object_whose_first_line_is_longer_than_a_piece(monkeypatch, size):
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", size)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", size)
 
     frame = read(b'{"char": "' + b"x" * 100 + b'",\n"big": 7}\n{"char": "b",\n"big": 8}\n')
 
@@ -365,8 +366,8 @@ def test_rows_are_the_same_whatever_the_size_of_blocks(lines, block_bytes):
 
     def outcome(size):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ndjson, "BLOCK_BYTES", size)
-            patch.setattr(ndjson, "FIRST_BYTES", max(size, 3))
+            patch.setattr(json_lines, "BLOCK_BYTES", size)
+            patch.setattr(json_lines, "FIRST_BYTES", max(size, 3))
             frame = read(data)
         missing = {"char", "big", INTAKE_ERRORS} - set(frame.columns)
         return (
@@ -389,7 +390,7 @@ def test_the_keys_of_returned_rows_are_ignored_whatever_the_options_say():
 def test_rows_that_call_their_fields_as_earlier_ones_did_keep_each_value_as_it_was_given(monkeypatch):
     """Past the first block, rows are decoded by what is known of the file."""
     first = b'{"char": "ab", "big": 1, "decimal": 1.50, "json": {"a": 1.50}}\n'
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", len(first))
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", len(first))
     rest = [
         (b'{"char": "a\\u00e4", "big": 12, "decimal": 0.10}', ("aä", "12", "0.10")),
         (b'{"decimal": 1e3}', (None, None, "1e3")),
@@ -407,7 +408,7 @@ def test_rows_that_call_their_fields_as_earlier_ones_did_keep_each_value_as_it_w
 def test_rows_of_one_shape_are_decoded_without_a_dictionary_for_each(monkeypatch):
     looked_at = []
     decode = ndjson.decode
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", 64)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", 64)
     monkeypatch.setattr(ndjson, "decode", lambda block: looked_at.append(block.lines[0]) or decode(block))
 
     frame = read(b"".join(b'{"char": "a%d", "big": %d}\n' % (number, number) for number in range(1000)))
@@ -441,7 +442,7 @@ def test_numbers_within_json_keep_their_digits(text):
     ],
 )
 def test_a_row_that_has_a_name_twice_is_none(first, line, monkeypatch):
-    monkeypatch.setattr(ndjson, "FIRST_BYTES", len(first) or 1_000)
+    monkeypatch.setattr(json_lines, "FIRST_BYTES", len(first) or 1_000)
     data = first + line + b'\n{"char": "cd"}\n'
 
     frame = read(data, unknown_columns=UnknownColumns.IGNORE)
