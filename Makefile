@@ -46,7 +46,7 @@ test: setup test-packaging test-packages ## The tests, on a real PostgreSQL and 
 	@$(PYTEST)
 
 # What the writers do, on other databases than the wheels' PostgreSQL.
-WRITING := $(foreach one,create verbs trees atomic making write_only several_tables,tests/integration/test_$(one).py) tests/integration/lists
+WRITING := $(foreach one,create verbs trees atomic making write_only several_tables any_case,tests/integration/test_$(one).py) tests/integration/lists
 
 test-postgres: setup ## The writers' tests on an installed PostgreSQL, of the version 15 in Debian
 	@TEST_DATABASE=$(POSTGRES) $(PYTEST) $(WRITING)

@@ -14,6 +14,54 @@ from django.db.models.functions import Cast, Coalesce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collations:
+    """How to ask a database by what it compares texts."""
+
+    #: What it compares of a text `v` of a column, as SQL; null where it is the text itself.
+    lookup: str
+    #: That of each text of a JSON list, in its order.
+    keys: str
+    #: How the types of columns begin that need no look, unless the field has a collation.
+    exact_types: tuple[str, ...] = ("varchar", "char", "text")
+
+
+#: Of a type of its own, such as citext, the hash is asked, as of a collation that ignores something.
+OF_POSTGRESQL = Collations(
+    lookup="""
+    SELECT 'v::' || format_type(base.oid, NULL) || coalesce(format(' COLLATE %%I.%%I', nspname, collname), '')
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+    JOIN pg_type base ON base.oid = coalesce(nullif(pg_type.typbasetype, 0), pg_type.oid)
+    LEFT JOIN pg_collation ON pg_collation.oid = attcollation LEFT JOIN pg_namespace ON pg_namespace.oid = collnamespace
+    WHERE attrelid = %(quoted)s::regclass AND attname = %(column)s AND base.typcategory = 'S'
+    AND NOT (coalesce(collisdeterministic, true) AND base.typname IN ('text', 'varchar'))
+    """,
+    keys="""
+    SELECT hash_record_extended(ROW({0}), 1) || ' ' || hash_record_extended(ROW({0}), 2)
+    FROM json_array_elements_text(%s::json) WITH ORDINALITY AS texts (v, number) ORDER BY number
+    """,
+)
+#: Only the field says what the collation is.
+OF_SQLITE = Collations(
+    lookup="SELECT CASE upper(%(collation)s) WHEN 'NOCASE' THEN 'lower(v)' WHEN 'RTRIM' THEN 'rtrim(v, '' '')' END",
+    keys="SELECT {0} FROM (SELECT key, value AS v FROM json_each(%s)) ORDER BY key",
+)
+#: Most collations ignore case, and blanks at the end.
+OF_MYSQL = Collations(
+    lookup="""
+    SELECT concat('CONVERT(', if(collation_name REGEXP 'nopad|0900', 'v', 'trim(TRAILING '' '' FROM v)'),
+    ' USING ', character_set_name, ') COLLATE ', collation_name) FROM information_schema.columns
+    WHERE table_schema = database() AND table_name = %(table)s AND column_name = %(column)s
+    AND right(collation_name, 4) <> '_bin'
+    """,
+    keys="""
+    SELECT hex(weight_string({0}))
+    FROM json_table(%s, '$[*]' COLUMNS (number FOR ORDINALITY, v longtext PATH '$')) AS texts ORDER BY number
+    """,
+    exact_types=(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """The abilities of one kind of database."""
 
@@ -25,11 +73,16 @@ class Backend:
     tells_its_load: bool = False
     #: Another connection can write while a transaction is open.
     supports_concurrent_writers: bool = True
+    #: None where texts are taken to be equal that are the same.
+    collations: Collations | None = None
 
 
 BACKENDS = {
-    "postgresql": Backend(supports_copy=True, supports_transaction_settings=True, tells_its_load=True),
-    "sqlite": Backend(supports_concurrent_writers=False),
+    "postgresql": Backend(
+        supports_copy=True, supports_transaction_settings=True, tells_its_load=True, collations=OF_POSTGRESQL
+    ),
+    "sqlite": Backend(supports_concurrent_writers=False, collations=OF_SQLITE),
+    "mysql": Backend(collations=OF_MYSQL),
 }
 
 

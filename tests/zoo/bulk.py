@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Car, Folder, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
+from .models import Animal, Car, Folder, Handle, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
 
 
 @bulkql.register(Keeper)
@@ -93,6 +93,12 @@ class Lockers(bulkql.BulkResource):
 @bulkql.register(Wheel)
 class Wheels(bulkql.BulkResource):
     fields = ("name", "size", "spokes", "rim")
+    match_fields = ("name",)
+
+
+@bulkql.register(Handle)
+class Handles(bulkql.BulkResource):
+    fields = ("name", "size", "friend")
     match_fields = ("name",)
 
 

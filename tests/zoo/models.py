@@ -28,6 +28,21 @@ class ShoutField(models.CharField):
         return value if value is None else value.upper()
 
 
+class AnyCaseField(models.CharField):
+    """Texts that the database holds for equal whatever their case: by a type like citext, or a collation."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{"db_collation": "NOCASE", **kwargs})
+
+    def db_type(self, connection):
+        return "anycase" if connection.vendor == "postgresql" else super().db_type(connection)
+
+    def db_parameters(self, connection):
+        # MariaDB's own collation ignores case.
+        is_named = connection.vendor == "sqlite"
+        return {**super().db_parameters(connection), "collation": self.db_collation if is_named else None}
+
+
 class Keeper(models.Model):
     """A target of foreign keys, by its own pk and by a unique field."""
 
@@ -224,6 +239,17 @@ class Wheel(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rim", "half"], name="one_half_a_rim")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Handle(models.Model):
+    """A key whose texts may differ and be the same."""
+
+    name = AnyCaseField(max_length=20, unique=True)
+    size = models.IntegerField(default=0)
+    friend = models.ForeignKey("self", models.CASCADE, null=True, to_field="name", db_constraint=False)
 
     def __str__(self) -> str:
         return self.name

@@ -21,6 +21,7 @@ from django.db import DatabaseError, InterfaceError, models
 from bulkql.workers.columns.cells import MARK, ExactFloat, kind_of
 from bulkql.workers.columns.choices import choice_names, path_of_choices
 from bulkql.workers.columns.cleaning import check_exact, cleaned_by, in_utc, json_of, note_refusal, text_of
+from bulkql.workers.columns.collations import comparable_texts
 from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field, value_field_of
 from bulkql.workers.columns.rules import Parse
 from bulkql.workers.columns.spelling import NUMBERS, DateFormat, Spelling, tidy
@@ -168,16 +169,20 @@ class Column:
         return [None if text is None else self.value_field.to_python(text) for text in values]
 
     def comparable(self, values: pl.Series) -> pl.Series:
-        """Values of a frame in a form in which equal ones are the same: 1.5 and 1.50, an address in two spellings."""
+        """Values of a frame in a form in which equal ones are the same: 1.5 and 1.50, an address in two spellings.
+
+        Those that only the database holds for equal, too: texts whose column ignores case.
+        """
         if isinstance(self.value_field, models.DecimalField) and self.is_plain:
             return values.cast(pl.Decimal(38, self.value_field.decimal_places), strict=False)
         if self.is_plain:
-            return values
+            return comparable_texts(self.value_field, values)
         texts = values.unique().drop_nulls()
         # A field may make null of the empty text, which is equal to no other then.
         found = [self.value_field.get_prep_value(value) for value in self.python(texts)]
-        prepared = [None if value is None else str(value) for value in found]
-        return values.replace_strict(texts, pl.Series(prepared, dtype=pl.String), default=None, return_dtype=pl.String)
+        prepared = pl.Series([None if value is None else str(value) for value in found], dtype=pl.String)
+        keys = comparable_texts(self.value_field, prepared)
+        return values.replace_strict(texts, keys, default=None, return_dtype=pl.String)
 
     @property
     def ruling_field(self) -> models.Field[Any, Any]:

@@ -94,7 +94,7 @@ def fresh(plan: Plan, pk: str) -> models.Model | None:
 
 def differs(column: Column, old: Any, new: Any) -> bool:
     """Whether a value would change what is stored."""
-    return bool(orm.as_compared(column, [new]) != orm.as_compared(column, [old]))
+    return bool(orm.as_stored(column, [new]) != orm.as_stored(column, [old]))
 
 
 def set_value(instance: models.Model, column: Column, value: Any) -> None:

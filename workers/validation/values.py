@@ -9,7 +9,6 @@ from functools import lru_cache
 import polars as pl
 from django.core.exceptions import ValidationError
 
-from bulkql.workers.columns.advice import advised
 from bulkql.workers.columns.cells import NULL, shown
 from bulkql.workers.columns.column import Column, by_name, graphql_name
 from bulkql.workers.errors import Code, RowError
@@ -31,6 +30,7 @@ from bulkql.workers.frames import (
 )
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import resource_of
+from bulkql.workers.validation.advice import advised
 from bulkql.workers.validation.codes import code_of
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from django.db import DatabaseError, DataError, OperationalError, connections, transaction
 
 from bulkql.workers.columns.arrays import array, returned
+from bulkql.workers.columns.collations import ignores_differences
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.columns.copying import copy_texts
 from bulkql.workers.columns.sequences import key_sequence
@@ -136,8 +137,15 @@ def staged(table: Table, wanted: pl.Series) -> tuple[str, list[str]]:
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:
     """A row `t` of the table is not yet as the staged row `s` will have it; in SQL."""
     quote = connections[plan.resource.database].ops.quote_name
-    old = ", ".join(f"t.{quote(column)}" for column in changed)
-    return f"({old}) IS DISTINCT FROM ({', '.join(new_value(plan, table, column) for column in changed)})"
+    # Texts that are equal to the database may still differ.
+    loose = {str(one.field.column) for one in plan.columns.values() if ignores_differences(one.value_field)}
+    pairs = [
+        (f'({old})::text COLLATE "C"', f'({new})::text COLLATE "C"') if column in loose else (old, new)
+        for column in changed
+        for old, new in [(f"t.{quote(column)}", new_value(plan, table, column))]
+    ]
+    before, after = (", ".join(values) for values in zip(*pairs, strict=True))
+    return f"({before}) IS DISTINCT FROM ({after})"
 
 
 def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:

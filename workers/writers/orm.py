@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.db import connections, models
 
+from bulkql.workers.columns.collations import comparable_texts, ignores_differences
 from bulkql.workers.columns.column import Column
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
@@ -100,13 +101,7 @@ class Found:
 def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]:
     """The rows of the table by the rows that mean them, locked where the database can."""
     columns = [plan.columns[name] for name in plan.match_by]
-    keys = {
-        key: row
-        for row, *key_values in zip(
-            rows[ROW], *(as_compared(one, one.python(rows[one.name])) for one in columns), strict=True
-        )
-        if None not in (key := tuple(key_values))
-    }
+    keys = dict(zip(compared_keys(columns, [one.python(rows[one.name]) for one in columns]), rows[ROW], strict=True))
     # The field with the most values narrows the search best; of the others, all values that come are looked at.
     widest = max(columns, key=lambda one: rows[one.name].n_unique())
     manager = locking(plan.resource)
@@ -115,10 +110,11 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
         for some in batches(widest.python(rows[widest.name].unique().drop_nulls()))
         for instance in among(manager, widest.field.attname, some).order_by("pk")
     ]
+    values = [[getattr(instance, one.field.attname) for instance in instances] for one in columns]
     met = {
         keys[key]: instance
-        for instance in instances
-        if (key := tuple(as_compared(one, [getattr(instance, one.field.attname)])[0] for one in columns)) in keys
+        for key, instance in zip(compared_keys(columns, values), instances, strict=True)
+        if None not in key and key in keys
     }
     visible = pks_within(plan.reach(user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
@@ -133,8 +129,18 @@ def locking(resource: BulkResource) -> models.QuerySet[Any]:
     return rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
 
 
-def as_compared(column: Column, values: list[Any]) -> list[Any]:
-    """Values in the form in which the database compares them."""
+def compared_keys(columns: list[Column], values: list[list[Any]]) -> list[tuple[Any, ...]]:
+    """Keys, each with a value of each column, in the form in which equal ones are the same to the database."""
+    prepared = [as_stored(column, its_own) for column, its_own in zip(columns, values, strict=True)]
+    for place, column in enumerate(columns):
+        if ignores_differences(column.value_field):
+            texts = pl.Series([None if one is None else str(one) for one in prepared[place]], dtype=pl.String)
+            prepared[place] = comparable_texts(column.value_field, texts).to_list()
+    return list(zip(*prepared, strict=True))
+
+
+def as_stored(column: Column, values: list[Any]) -> list[Any]:
+    """Values in the form in which the database stores them."""
     return [None if value is None else column.value_field.get_prep_value(value) for value in values]
 
 
@@ -150,7 +156,7 @@ def change(plan: Plan, found: dict[int, Found], rows: pl.DataFrame) -> pl.DataFr
         is_changed = False
         for one, value in zip(columns, new, strict=True):
             old = getattr(instance, one.field.attname)
-            if value is not ... and as_compared(one, [value]) != as_compared(one, [old]):
+            if value is not ... and as_stored(one, [value]) != as_stored(one, [old]):
                 setattr(instance, one.field.attname, value)
                 is_changed = True
         outcome.append(Outcome.UPDATED if is_changed else Outcome.UNCHANGED)
