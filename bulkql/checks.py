@@ -16,7 +16,14 @@ LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
 @register("bulkql")
 def check_project(**_: Any) -> list[CheckMessage]:
     """The settings and URLs of the project."""
-    return [*redis_errors(), *layer_errors(), *url_errors(), *schema_errors(), *websocket_warnings()]
+    return [
+        *redis_errors(),
+        *layer_errors(),
+        *url_errors(),
+        *schema_errors(),
+        *moment_errors(),
+        *websocket_warnings(),
+    ]
 
 
 def redis_errors() -> Iterator[CheckMessage]:
@@ -78,6 +85,17 @@ def schema_errors() -> Iterator[CheckMessage]:
             f"BULKQL_SCHEMA names a {type(schema).__name__}, which does not serve bulk mutations.",
             hint="Make it a bulkql.graphql.Schema; it takes the arguments of strawberry.Schema.",
             id="bulkql.E024",
+        )
+
+
+def moment_errors() -> Iterator[CheckMessage]:
+    """Moments need a time zone: an hour of each year would come twice, and leases and plans would end in it."""
+    if not settings.USE_TZ:
+        yield Error(
+            "USE_TZ is False, and bulkql works with moments that have a time zone.",
+            hint="Set USE_TZ = True. A project that cannot do so can serve bulkql beside itself, with bulkql's own "
+            "settings and the same PostgreSQL database, which stores moments alike for both: bulkql up --app yourapp",
+            id="bulkql.E029",
         )
 
 

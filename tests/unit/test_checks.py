@@ -37,6 +37,13 @@ def test_redis_must_be_named():
     ]
 
 
+@override_settings(USE_TZ=False)
+def test_moments_need_a_time_zone():
+    (error,) = check_project()
+
+    assert (error.id, error.msg.split(",")[0]) == ("bulkql.E029", "USE_TZ is False")
+
+
 @pytest.mark.parametrize(
     ("layers", "message", "alias"),
     [

@@ -254,8 +254,10 @@ def stage_merged(plan: Plan, table: Table, changed: list[str], there: pl.DataFra
         for name in (str(one.column) for one in plan.resource.model._meta.concrete_fields)
     ]
     with connections[plan.resource.database].cursor() as cursor:
+        # Where parameters are bound by the server, they belong to a statement alone.
+        cursor.execute(f"DROP TABLE IF EXISTS {MERGED}")
         cursor.execute(
-            f"DROP TABLE IF EXISTS {MERGED}; CREATE TEMPORARY TABLE {MERGED} ON COMMIT DROP AS"  # noqa: S608
+            f"CREATE TEMPORARY TABLE {MERGED} ON COMMIT DROP AS"  # noqa: S608
             f" SELECT s.{quote(ROW)}, {', '.join(columns)} FROM {STAGING} s"
             f" JOIN {quote(table.name)} t ON {key_condition(plan)} WHERE s.{quote(ROW)} = ANY(%s::int[])",
             [array(there[ROW])],
