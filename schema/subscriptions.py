@@ -162,7 +162,7 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
     while True:
         forget_oldest(told)
         try:
-            async with heard(group_of_owner(user.pk)) as queue:
+            async with heard(group_of_owner(str(user.pk))) as queue:
                 unfinished = [operation_id for operation_id, one in told.items() if not one.is_over]
                 for operation, progress in await database_sync_to_async(at_work)(user, unfinished):
                     if told.setdefault(operation.pk, Told()).is_news(progress):

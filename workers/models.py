@@ -156,6 +156,11 @@ class Operation(models.Model):
         return f"operation {self.id}"
 
     @property
+    def owner_id(self) -> str | None:
+        """The key of the user who asked for it, as text: a number, a UUID, whatever the project's users have."""
+        return None if self.created_by_id is None else str(self.created_by_id)
+
+    @property
     def sent_by(self) -> Any:
         """The key of the user who sent its rows; None where that user is deleted."""
         has_anothers = self.retry_of_id is not None or self.applied_from_id is not None

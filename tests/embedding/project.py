@@ -22,11 +22,14 @@ LINES: dict[str, str] = dict(re.findall(r"```py\n# (mysite/\w+\.py)\n(.*?)```", 
 
 #: The project as it was before.
 MODELS = """
+import uuid
+
 from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
 from django.db import models
 
 
 class User(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     email = models.EmailField(unique=True)
     USERNAME_FIELD = "email"
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.embedding.project import LINES, Project, running
 
 CSRF = "a" * 32
 CREATE = "mutation ($i: BulkCreateInput!) { bulkCreate(input: $i) { id state created createdBy } }"
+LATER = """mutation ($i: BulkCreateInput!, $start: DateTime) {
+    bulkCreate(input: $i, options: {startAt: $start}) { id } }"""
 WATCH = "subscription ($id: ID!) { operation(id: $id) { state created } }"
 
 
@@ -38,19 +43,31 @@ def ask(browser: httpx.Client, query: str, **variables: Any) -> Any:
 
 
 def watch(project: Project, operation_id: str) -> list[Any]:
-    """All that the subscription tells of an operation, over the websocket at the prefix."""
+    """All that the subscription tells of an operation."""
     told = []
+    with subscribed(project, WATCH, id=operation_id) as messages:
+        for message in messages:
+            told.append(message["operation"])
+    return told
+
+
+@contextmanager
+def subscribed(project: Project, query: str, **variables: Any) -> Iterator[Iterator[Any]]:
+    """What a subscription tells, over the websocket at the prefix, to its end."""
     headers = {"Cookie": f"sessionid={project.told['session']}"}
     url = f"{project.url.replace('http', 'ws', 1)}/api/bulk/graphql"
-    payload = {"query": WATCH, "variables": {"id": operation_id}}
+    payload = {"query": query, "variables": variables}
     with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], additional_headers=headers) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
         assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
-        while (message := json.loads(socket.recv(timeout=20)))["type"] == "next":
-            told.append(message["payload"]["data"]["operation"])
-        assert message == {"type": "complete", "id": "1"}
-    return told
+        yield messages_of(socket)
+
+
+def messages_of(socket: ClientConnection) -> Iterator[Any]:
+    while (message := json.loads(socket.recv(timeout=20)))["type"] == "next":
+        yield message["payload"]["data"]
+    assert message == {"type": "complete", "id": "1"}
 
 
 def test_the_readme_adds_ten_lines():
@@ -106,6 +123,17 @@ def test_an_upload_goes_to_the_prefix_and_is_watched_there(project, browser):
     results = next(one for one in files["operation"]["files"] if one["name"] == "results.csv")
     assert results["url"].startswith(f"{project.url}/api/bulk/files/{made['id']}/")
     assert browser.get(results["url"]).text.splitlines()[0] == "index,resource,outcome,pk"
+
+
+def test_all_operations_of_a_user_are_watched(project, browser):
+    start = datetime.now(UTC) + timedelta(hours=1)
+    later = ask(browser, LATER, i={"products": {"rows": [{"name": "Quince"}]}}, start=start.isoformat())["bulkCreate"]
+    with subscribed(project, "subscription { operations { id state created } }") as messages:
+        # What is under way is told first, and shows that somebody listens.
+        assert next(messages)["operations"] == {"id": later["id"], "state": "QUEUED", "created": 0}
+        made = ask(browser, CREATE, i={"products": {"rows": [{"name": "Lemon"}]}})["bulkCreate"]
+
+        assert next(messages)["operations"] == {"id": made["id"], "state": "COMPLETED", "created": 1}
 
 
 def test_nobody_without_a_session_of_the_project(project):

@@ -28,7 +28,7 @@ class Progress:
 
     operation_id: UUID
     #: The user who asked for it; None once the user is gone.
-    owner_id: int | None
+    owner_id: str | None
     sequence: int
     state: State
     total: int | None
@@ -81,7 +81,7 @@ def progress(operation_id: UUID) -> Progress:
         raise Operation.DoesNotExist(f"operation {operation_id} is not there")
     return Progress(
         operation_id=found.pk,
-        owner_id=found.created_by_id,
+        owner_id=found.owner_id,
         sequence=sequence_of(found, found.recorded, found.known),
         state=State(found.state),
         total=int(found.total) if found.known and found.known == found.expected else None,
@@ -97,7 +97,7 @@ def at_first(operation: Operation) -> Progress:
     """An operation's totals as they were when it was accepted, for those who cannot read newer ones."""
     return Progress(
         operation_id=operation.pk,
-        owner_id=operation.created_by_id,
+        owner_id=operation.owner_id,
         sequence=0,
         state=State.QUEUED,
         total=None,

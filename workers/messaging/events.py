@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import datetime
 from functools import cache
@@ -84,9 +85,12 @@ def group_of(operation_id: UUID) -> str:
     return f"bulkql.operation.{operation_id}"
 
 
-def group_of_owner(user_id: int | None) -> str:
-    """The channel layer's group of those who watch all operations of a user."""
-    return f"bulkql.owner.{user_id}"
+def group_of_owner(user_id: str | None) -> str:
+    """The channel layer's group of those who watch all operations of a user, by the user's key as text.
+
+    Names of groups are short, and of few characters; a key may be any text.
+    """
+    return f"bulkql.owner.{hashlib.sha256(str(user_id).encode()).hexdigest()[:32]}"
 
 
 def to_message(progress: Progress) -> dict[str, Any]:

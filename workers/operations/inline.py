@@ -68,7 +68,7 @@ def final_progress(operation: Operation, store: InlineChunks, inputs: int) -> Pr
     """The totals of an operation that was written so: what totals.progress would read from the ledger."""
     return Progress(
         operation_id=operation.pk,
-        owner_id=operation.created_by_id,
+        owner_id=operation.owner_id,
         sequence=sequence_of(operation, store.recorded, inputs),
         state=State(operation.state),
         total=store.counts.total(),  # each row has one outcome

@@ -16,7 +16,7 @@ from bulkql.workers.ledger.totals import Progress
 def progress(sequence: int, state: State = State.RUNNING) -> Progress:
     return Progress(
         operation_id=uuid.UUID(int=1),
-        owner_id=1,
+        owner_id="1",
         sequence=sequence,
         state=state,
         total=100,
