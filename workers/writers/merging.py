@@ -21,7 +21,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import image_sql, own_images
-from bulkql.workers.resources.lanes import fields_to_write
+from bulkql.workers.resources.lanes import fields_to_write, is_djangos
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
@@ -136,8 +136,13 @@ def staged(table: Table, wanted: pl.Series) -> tuple[str, list[str]]:
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:
     """A row `t` of the table is not yet as the staged row `s` will have it; in SQL."""
     quote = connections[plan.resource.database].ops.quote_name
-    old = ", ".join(f"t.{quote(column)}" for column in changed)
-    return f"({old}) IS DISTINCT FROM ({', '.join(new_value(plan, table, column) for column in changed)})"
+    # Types of fields that are not Django's may have no equality (json, xml, point), or one of their own: boxes of the
+    # same area are equal.
+    own = {str(one.field.column) for one in plan.columns.values() if not is_djangos(type(one.value_field))}
+    casts = ["::text" if column in own else "" for column in changed]
+    old = ", ".join(f"t.{quote(column)}{cast}" for column, cast in zip(changed, casts, strict=True))
+    new = ", ".join(f"({new_value(plan, table, column)}){cast}" for column, cast in zip(changed, casts, strict=True))
+    return f"({old}) IS DISTINCT FROM ({new})"
 
 
 def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:
@@ -315,7 +320,7 @@ def insert_new(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
         alias,
         f"WITH new AS MATERIALIZED (SELECT {row}{numbers}{others} FROM {STAGING}"  # noqa: S608
         f" WHERE {row} = ANY(%s::int[]) ORDER BY {row}), done AS ("
-        f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM new ORDER BY {key}"
+        f"INSERT INTO {quote(table.name)} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM new ORDER BY {key}"
         f" ON CONFLICT ({key}) DO NOTHING RETURNING {pk})"
         f" SELECT {row}, {pk} FROM new JOIN done USING ({pk}) ORDER BY {row}",
         [*([sequence] if sequence is not None else []), array(rows[ROW])],
