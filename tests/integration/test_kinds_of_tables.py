@@ -155,3 +155,19 @@ def test_triggers_raise_what_they_like(bulk, lane, state):
 
     assert (done.outcomes, done.codes) == (["FAILED", "CREATED"], [(0, None, "REJECTED")])
     assert done.errors[0]["message"] == f"The database rejected the row ({state})."
+
+
+def test_empty_values_that_rows_do_not_give(bulk, lane, monkeypatch):
+    """`blank=False` is about what a row gives, and neither about a default nor about what the table has."""
+    shout, email = field_of(Animal, "shout"), field_of(Animal, "email")
+    monkeypatch.setattr(shout, "default", "")
+    monkeypatch.setattr(shout, "blank", False)
+    vars(shout).pop("_get_default", None)
+    token = str(uuid4())
+    created = bulk(Verb.CREATE, "animals", [{"char": "ab", "token": token}])
+    monkeypatch.setattr(email, "blank", False)
+
+    updated = bulk(Verb.UPDATE, "animals", [{"char": "abc", "token": token}])
+
+    assert (created.errors, updated.errors) == ([], [])
+    assert Animal.objects.values_list("char", "shout", "email").get() == ("abc", "", "")
