@@ -8,11 +8,12 @@ from uuid import uuid4
 import polars as pl
 import pytest
 from django.db import connection, models
-from django.db.models import Value
+from django.db.models import F, Value
 
 from bulkql.workers.columns.column import column_for
 from bulkql.workers.columns.copying import database_defaults, with_defaults
 from bulkql.workers.enums import Verb
+from bulkql.workers.exports.rows import selected
 from bulkql.workers.resources.registry import field_of
 from tests.integration.writers import LANES, take_lane
 from tests.zoo.models import Animal, Folder, Toy
@@ -52,10 +53,26 @@ def test_identity_columns_that_always_count_beside_a_guilty_row(bulk):
     assert Toy.objects.count() == 2
 
 
-@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.REPLACE, Verb.UPSERT, Verb.SYNC, Verb.DELETE])
-def test_tables_of_other_schemas(bulk, monkeypatch, lane, verb):
+@pytest.fixture
+def _in_other_schema(db, monkeypatch):
+    """The table of folders."""
     run("CREATE SCHEMA sales; ALTER TABLE zoo_folder SET SCHEMA sales")
-    monkeypatch.setattr(Folder._meta, "db_table", '"sales"."zoo_folder"')
+    forget_columns()
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder._meta, "db_table", '"sales"."zoo_folder"')
+        yield
+    forget_columns()
+
+
+def forget_columns():
+    """Django remembers the columns of a model with the name of its table."""
+    for field in Folder._meta.concrete_fields:
+        vars(field).pop("cached_col", None)
+
+
+@pytest.mark.usefixtures("_in_other_schema")
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.REPLACE, Verb.UPSERT, Verb.SYNC, Verb.DELETE])
+def test_tables_of_other_schemas(bulk, lane, verb):
     root = Folder.objects.create(name="root")
     Folder.objects.create(name="a")
 
@@ -171,3 +188,23 @@ def test_empty_values_that_rows_do_not_give(bulk, lane, monkeypatch):
 
     assert (created.errors, updated.errors) == ([], [])
     assert Animal.objects.values_list("char", "shout", "email").get() == ("abc", "", "")
+
+
+class Numbered(models.Model):
+    """Fields that are called as Django calls expressions."""
+
+    f1 = models.IntegerField()
+    f2 = models.IntegerField()
+
+    class Meta:
+        managed = False
+        app_label = "zoo"
+
+    def __str__(self) -> str:
+        return str(self.f1)
+
+
+def test_fields_that_are_called_as_expressions_are_exported():
+    rows = selected(Numbered._base_manager.all(), [F("f2"), F("f1")])
+
+    assert str(rows.query).startswith('SELECT "zoo_numbered"."f2" AS')
