@@ -82,3 +82,14 @@ def test_a_revert_brings_rows_back_in_each_table(bulk, user):
     assert [Done(one).outcomes for one in undone] == [["CREATED"], ["DELETED", "UPDATED"]]
     assert cars() == before
     assert Vehicle.objects.count() == 4
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("change", [{"maker": "n"}, {"seats": 9}, {"maker": "n", "seats": 9}])
+def test_a_revert_restores_each_table_that_a_row_changed_in(bulk, user, change):
+    done = bulk(Verb.UPDATE, "cars", [{"plate": "p1", **change}])
+
+    undone = Done(revert(done.operation, user, RevertOptions(mode=Mode.SYNC)))
+
+    assert undone.outcomes == ["UPDATED"]
+    assert Car.objects.values_list("maker", "seats").get(plate="p1") == ("", 4)

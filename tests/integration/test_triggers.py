@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from bulkql.workers.enums import Verb
+from tests.integration.writers import write_by
 from tests.zoo.models import Keeper, Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,6 +21,11 @@ END $$ LANGUAGE plpgsql;
 CREATE TRIGGER drop_some BEFORE INSERT OR UPDATE OR DELETE ON zoo_toy FOR EACH ROW EXECUTE FUNCTION drop_some();
 """
 REJECTED = [(0, None, "REJECTED")]
+
+
+@pytest.fixture(params=["postgres", "save"], autouse=True)
+def _writer(request, monkeypatch):
+    write_by(request.param, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

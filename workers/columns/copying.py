@@ -9,7 +9,8 @@ import polars as pl
 from django.db import connections, models
 from psycopg.adapt import PyFormat, Transformer
 
-from bulkql.workers.columns.cleaning import text_of
+from bulkql.workers.backends import backend
+from bulkql.workers.columns.cleaning import in_utc, text_of
 from bulkql.workers.columns.column import Column
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def with_defaults(column: Column, values: pl.Series, is_given: pl.Series, alias:
     """Defaults for the rows that do not give the column."""
     default = defaults(alias, column.field, len(values))
     if column.is_plain and column.dtype != pl.String:
-        filling = pl.Series(default, dtype=column.dtype)
+        # A default may be written otherwise than the field's values: BooleanField(default=1), a date as a text.
+        values_of_field = [in_utc(column.value_field.to_python(value)) for value in default]
+        filling = pl.Series(values_of_field, dtype=column.dtype)
     elif column.is_plain:
         filling = pl.Series([text_of(value) for value in default], dtype=pl.String)
     else:
@@ -53,11 +56,16 @@ def defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]
     """As many defaults as there are rows, or one for all of them: from the clock, the database or the field."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return [field.pre_save(field.model(), add=True)]
-    if field.has_db_default():
+    if has_only_db_default(field):
         return database_defaults(alias, field, count)
     if field.has_default() and callable(field.default):
         return [field.get_default() for _ in range(count)]
     return [field.get_default()]
+
+
+def has_only_db_default(field: models.Field[Any, Any]) -> bool:
+    """Whether the database makes a field's default: of two, Django takes the model's own."""
+    return field.has_db_default() and not field.has_default()
 
 
 def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
@@ -65,8 +73,19 @@ def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> 
     with connections[alias].schema_editor(collect_sql=True, atomic=False) as editor:
         sql, params = editor.db_default_sql(field)
     with connections[alias].cursor() as cursor:
-        cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
-        return [value for (value,) in cursor.fetchall()]
+        if backend(alias).supports_copy:
+            cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
+            values = [value for (value,) in cursor.fetchall()]
+        else:
+            values = []
+            for _ in range(count):
+                cursor.execute(f"SELECT {sql}", params)
+                values.append(cursor.fetchone()[0])
+    # What Django does to a value of the field that it reads: JSON comes as a text.
+    column = field.get_col(field.model._meta.db_table)
+    for convert in (*connections[alias].ops.get_db_converters(column), *column.get_db_converters(connections[alias])):
+        values = [convert(value, column, connections[alias]) for value in values]
+    return values
 
 
 def copy_texts(field: models.Field[Any, Any], values: list[Any], alias: str) -> list[str | None]:

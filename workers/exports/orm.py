@@ -15,7 +15,7 @@ from django.db.models import F, QuerySet
 
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
-from bulkql.workers.exports.rows import columns_to_export
+from bulkql.workers.exports.rows import columns_to_export, selected
 from bulkql.workers.exports.spelling import spelled_values
 from bulkql.workers.resources.scope import batches
 
@@ -38,7 +38,7 @@ def frames_of_rows(
         F("__".join([*one.path.split("__")[:-1], "pk"])) if one.member else value
         for one, value in zip(fields, values, strict=True)
     ]
-    for page in pages(alias, rows.values_list(*keys)):
+    for page in pages(alias, selected(rows, keys)):
         columns = list(zip(*page, strict=True))
         yield pl.DataFrame(
             [

@@ -20,7 +20,7 @@ from bulkql.workers.columns.kinds import KINDS
 from bulkql.workers.columns.rules import TEXTS
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
-from bulkql.workers.exports.rows import columns_to_export
+from bulkql.workers.exports.rows import columns_to_export, selected
 from bulkql.workers.readers.formulas import FORMULA, NUMBER
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ class CopyQuery:
     def _inner(self, rows: QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
         """The rows' columns as the table has them, called c0, c1, ..."""
         values = columns_to_export(self.fields, self.user)
-        selected = [
+        columns = [
             array_of_members(one, self.rows.model, self.user) if one.member else value
             for one, value in zip(self.fields, values, strict=True)
         ]
         # Of a filter that lets no row through, Django makes no SQL unless it is told to.
-        sql, params = rows.values_list(*selected).query.get_compiler(using=self.alias, elide_empty=False).as_sql()
+        sql, params = selected(rows, columns).query.get_compiler(using=self.alias, elide_empty=False).as_sql()
         names = ", ".join(f"c{place}" for place in range(len(self.fields)))
         return f"({sql}) AS t({names})", params
 

@@ -69,3 +69,9 @@ def value_of_field(field: ExportField, user: User | None) -> Combinable:
 def may_stand_for_more(field: ExportField, user: User | None) -> bool:
     """Whether a null may say something else: of a target that has a null there, or that is out of the user's sight."""
     return "__" in field.path or any(not is_all(scope_of(target, user)) for _, target in field.targets)
+
+
+def selected(rows: QuerySet[Any], values: Sequence[Combinable]) -> QuerySet[Any]:
+    """The rows' values. Django would name them by their classes, such as f1, which may be a field of the model too."""
+    names = {f"bulkql_value_{place}": value for place, value in enumerate(values)}
+    return rows.annotate(**names).values_list(*names)

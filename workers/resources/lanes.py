@@ -139,8 +139,9 @@ def descriptor_of(model: type[models.Model], field: models.Field[Any, Any]) -> t
     return type(getattr_static(model, field.attname))
 
 
-def is_djangos(descriptor: type) -> bool:
-    return descriptor.__module__.startswith("django.db.")
+def is_djangos(kind: type) -> bool:
+    """Whether a descriptor or a field is one of Django's own."""
+    return kind.__module__.startswith(("django.db.", "django.contrib."))
 
 
 @cache

@@ -41,6 +41,10 @@ class Undo:
     def parts(self, *wanted: Part) -> Iterator[StagedImages]:
         return (one for one in self.staged if one.images.part in wanted)
 
+    def states_of(self, part: Part) -> Iterator[pl.DataFrame]:
+        """The states of the rows of one kind of images."""
+        return (rows for one, rows in zip(self.staged, self.states, strict=True) if one.images.part == part)
+
     def own(self) -> pl.DataFrame:
         """The states of the resource's own rows."""
         own = own_of(self.plan, [one.images for one in self.staged])

@@ -23,10 +23,12 @@ def save_back(undo: Undo, rows: pl.DataFrame) -> Written:
     """Save rows (`__row`, pk) as they were, each in a savepoint. Moments at which they were saved come back too."""
     before = instances_before(undo)
     pks = dict(rows.select(ROW, "pk").iter_rows())
-    states = {row: found for row, *found in undo.own().select(ROW, "is_there", "is_done").iter_rows()}
+    there = dict(undo.own().select(ROW, "is_there").iter_rows())
+    # A row is in several tables if its model inherits from another one, and each holds a part of it.
+    otherwise = {row for one in undo.states_of(Part.OWN) for row in one.filter(~pl.col("is_done"))[ROW]}
 
     def act(row: int) -> tuple[Outcome, str]:
-        is_there, is_done = states.get(row, (True, True))
+        is_there, is_done = there.get(row, True), row not in otherwise
         if not is_done:
             save_as_before(undo, pks[row], before[row])
         put_parts(undo, pl.Series([row]), Part.GONE, Part.POINTING, Part.LINK)

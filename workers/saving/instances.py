@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from inspect import signature
+from traceback import walk_tb
 from typing import Any
 
 import polars as pl
-from django.db import models
+from django.db import IntegrityError, models
 
 from bulkql.workers.columns.column import Column
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ROW, given
 from bulkql.workers.resources.lanes import watched_fields
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.saving.faults import Refused, gone, protected_field
 from bulkql.workers.writers import orm
+from bulkql.workers.writers.triggers import dropped
+from bulkql.workers.writers.violations import columns_in
 
 #: The checks of full_clean that the database makes itself, with the same answers as in the other lane. Those of models
 #: that have their own are asked, and so are those that no database knows.
@@ -55,21 +60,30 @@ def given_values(column: Column, rows: pl.DataFrame) -> list[Any]:
     return [value if is_given else ... for value, is_given in values]
 
 
-def new_instance(plan: Plan, attributes: dict[str, Any]) -> models.Model:
+def new_instance(plan: Plan, attributes: dict[str, Any], drops: frozenset[Verb]) -> models.Model:
     """Make, clean and save an instance."""
     model = plan.resource.model
     instance = model(**attributes)
-    clean(plan, instance)
+    clean(plan, instance, attributes)
     # With a key that it was given, save() would write over the row that has it.
     has_key = model._meta.pk.attname in attributes or plan.resource.pk.field.attname in attributes
-    if has_key and takes(model.save, "force_insert"):
-        instance.save(force_insert=True)
-    else:
-        instance.save()
+    try:
+        if has_key and takes(model.save, "force_insert"):
+            instance.save(force_insert=True)
+        else:
+            instance.save()
+    except TypeError as error:
+        if Verb.CREATE in drops and is_of_dropped(error):
+            raise Refused(dropped(plan.resource, "create")) from error
+        raise
+    if Verb.CREATE in drops and fresh(plan, str(instance.pk)) is None:
+        raise Refused(dropped(plan.resource, "create"))
     return instance
 
 
-def changed_instance(plan: Plan, pk: str, changes: list[tuple[Column, Any]]) -> tuple[models.Model, bool]:
+def changed_instance(
+    plan: Plan, pk: str, changes: list[tuple[Column, Any]], drops: frozenset[Verb]
+) -> tuple[models.Model, bool]:
     """The instance of a row, cleaned and saved with its new values; and whether they are new."""
     instance = fresh(plan, pk)
     if instance is None:
@@ -80,8 +94,15 @@ def changed_instance(plan: Plan, pk: str, changes: list[tuple[Column, Any]]) -> 
             set_value(instance, column, value)
             is_changed = True
     if is_changed:
-        clean(plan, instance)
-        instance.save()
+        clean(plan, instance, {column.field.attname for column, _ in changes})
+        try:
+            instance.save()
+        except (IntegrityError, TypeError) as error:
+            # An UPDATE that a trigger drops changes no row, and Django tries an INSERT, which finds the row there.
+            is_dropped = is_of_dropped(error) if isinstance(error, TypeError) else is_of_key(error, instance._meta.pk)
+            if Verb.UPDATE in drops and is_dropped:
+                raise Refused(dropped(plan.resource, "update")) from error
+            raise
     return instance, is_changed
 
 
@@ -105,10 +126,25 @@ def set_value(instance: models.Model, column: Column, value: Any) -> None:
         raise Refused(protected_field(column)) from error
 
 
-def clean(plan: Plan, instance: models.Model) -> None:
-    """full_clean(), but for fields that are empty and may be, that save() may yet fill in, or that nobody may set."""
+def is_of_dropped(error: TypeError) -> bool:
+    """Whether Django raised it for a row that a trigger dropped: that INSERT returns nothing to read a key from."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return bool(frame.f_globals["__name__"] == models.Model.__module__)
+
+
+def is_of_key(error: IntegrityError, pk: models.Field[Any, Any]) -> bool:
+    """Whether a row of this primary key was there."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return diagnosis is not None and columns_in(diagnosis.message_detail) == [str(pk.column)]
+
+
+def clean(plan: Plan, instance: models.Model, given_names: Collection[str]) -> None:
+    """full_clean(), but for fields that are empty and may be, that save() may yet fill in, or that nobody may set.
+
+    `given_names`: the attributes to which the row gives values.
+    """
     model = type(instance)
-    exclude = {*empty_fields(plan, instance), *protected_fields(instance)}
+    exclude = {*empty_fields(instance, given_names), *protected_fields(instance)}
     if model.full_clean is not models.Model.full_clean:
         instance.full_clean(exclude=exclude)
         return
@@ -119,12 +155,16 @@ def clean(plan: Plan, instance: models.Model) -> None:
     )
 
 
-def empty_fields(plan: Plan, instance: models.Model) -> set[str]:
-    """Also nulls where the table takes them: `blank` is a word for forms, and no row has to heed it."""
+def empty_fields(instance: models.Model, given_names: Collection[str]) -> set[str]:
+    """Those that the row does not give, and nulls where the table takes them: `blank` is a word for forms, and no row
+    has to heed it.
+    """
     found: set[str] = set()
     for field in instance._meta.concrete_fields:
         value = getattr(instance, field.attname, None)
-        if (value is None and field.null) or (field.name not in plan.resource.columns and value in field.empty_values):
+        # The attribute of a file that is null is an object, which is equal to null.
+        is_null = value is None or (isinstance(field, models.FileField) and value == None)  # noqa: E711
+        if (is_null and field.null) or (field.attname not in given_names and value in field.empty_values):
             found.add(field.name)
     return found
 

@@ -10,15 +10,18 @@ import polars as pl
 from django.db import models
 from django.db.models.deletion import Collector
 
+from bulkql.workers.enums import Verb
 from bulkql.workers.frames import ROW
 from bulkql.workers.images.along import images_along
 from bulkql.workers.images.taken import Images, own_images_now
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.saving.faults import Refused
 from bulkql.workers.saving.instances import fresh
 from bulkql.workers.writers import orm
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.deletion import check_now, match_by_orm
 from bulkql.workers.writers.missing import not_there
+from bulkql.workers.writers.triggers import dropped, may_drop
 from bulkql.workers.writers.written import Written, together
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Remover:
         self._counts: Counter[str] = Counter()
         self._images: list[Images] = []
         self._lost: list[int] = []
+        self._drops = may_drop(plan.resource, Verb.DELETE)
 
     def remove(self, row: int, pk: str) -> str:
         """Delete a row, unless it went along with one before it; gives its key. Raises whatever refuses it."""
@@ -67,6 +71,9 @@ class Remover:
             check_cascades(self._plan, collector, self._user)
             self._take(row, pk, collector)
         counts = counts_in(deleted_by_its_model(instance))
+        # A delete() of the model's own may keep the row, and mark it.
+        if self._drops and not counts.get(self._own) and has_stock_delete(type(instance)):
+            raise Refused(dropped(self._plan.resource, "delete"))
         # Foreign keys that nobody told Django of are asked now, where the row can still be named.
         check_now(alias)
         parents = [parent._meta.label for parent in type(instance)._meta.all_parents]
@@ -102,6 +109,12 @@ def deleted_by_its_model(instance: models.Model) -> Any:
     if is_own or type(querysets).delete is models.QuerySet.delete:
         return instance.delete()
     return querysets.filter(pk=instance.pk).delete()
+
+
+def has_stock_delete(model: type[models.Model]) -> bool:
+    """Whether neither the model nor its manager's querysets have a delete() of their own."""
+    querysets = type(model._default_manager.all())
+    return model.delete is models.Model.delete and querysets.delete is models.QuerySet.delete
 
 
 def counts_in(answer: Any) -> dict[str, int]:

@@ -27,6 +27,7 @@ from bulkql.workers.saving.progress import row_done
 from bulkql.workers.writers import orm
 from bulkql.workers.writers.bounds import beyond_reach
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
+from bulkql.workers.writers.triggers import may_drop
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, nothing, together
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def save_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
         there, parts = looked_up(plan, rows, user)
         told = pl.concat([part.errors[ROW] for part in parts])
         rows = rows.filter(~pl.col(ROW).is_in(told.implode()))
-    save = partial(save_row, plan, there, given_by(plan, rows), user)
+    drops = frozenset(verb for verb in (Verb.CREATE, Verb.UPDATE) if may_drop(plan.resource, verb))
+    save = partial(save_row, plan, there, given_by(plan, rows), drops, user)
     lists = ListsBefore(plan, pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS))
     written = one_by_one(plan, rows[ROW], save)
     return together([*parts, replace(written, images=lists.images())])
@@ -92,14 +94,19 @@ def one_by_one(plan: Plan, rows: Iterable[int], act: Callable[[int], Became]) ->
     return Written(pl.DataFrame(became, schema=OUTCOME_OF_ROW, orient="row"), errors_of(errors))
 
 
-def save_row(plan: Plan, there: dict[int, str], given: Given, user: User | None, row: int) -> Became:
-    """Save one row as a new instance or over the one that is there; raises whatever refuses it."""
+def save_row(
+    plan: Plan, there: dict[int, str], given: Given, drops: frozenset[Verb], user: User | None, row: int
+) -> Became:
+    """Save one row as a new instance or over the one that is there; raises whatever refuses it.
+
+    `drops`: of what triggers are asked before it happens.
+    """
     outcome, instance = Outcome.CREATED, None
     if row in there:
-        instance, is_changed = changed_instance(plan, there[row], given.changes[row])
+        instance, is_changed = changed_instance(plan, there[row], given.changes[row], drops)
         outcome = Outcome.UPDATED if is_changed else Outcome.UNCHANGED
     else:
-        instance = new_instance(plan, given.attributes[row])
+        instance = new_instance(plan, given.attributes[row], drops)
     for column, *_ in plan.lists.values():
         is_changed = list_changed(plan, column, instance, given.lists[column.name][row], outcome, user)
         if is_changed and outcome == Outcome.UNCHANGED:

@@ -22,7 +22,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import image_sql, own_images
-from bulkql.workers.resources.lanes import fields_to_write
+from bulkql.workers.resources.lanes import fields_to_write, is_djangos
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
@@ -137,8 +137,10 @@ def staged(table: Table, wanted: pl.Series) -> tuple[str, list[str]]:
 def differing(plan: Plan, table: Table, changed: list[str]) -> str:
     """A row `t` of the table is not yet as the staged row `s` will have it; in SQL."""
     quote = connections[plan.resource.database].ops.quote_name
-    # Texts that are equal to the database may still differ.
-    loose = {str(one.field.column) for one in plan.columns.values() if ignores_differences(one.value_field)}
+    # Compared as texts: types of fields that are not Django's, which may have no equality (json, xml, point) or one of
+    # their own (boxes of the same area are equal), and texts that may be equal and differ.
+    fields = {str(one.field.column): one.value_field for one in plan.columns.values()}
+    loose = {name for name, one in fields.items() if not is_djangos(type(one)) or ignores_differences(one)}
     pairs = [
         (f'({old})::text COLLATE "C"', f'({new})::text COLLATE "C"') if column in loose else (old, new)
         for column in changed
@@ -325,7 +327,7 @@ def insert_new(plan: Plan, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
         alias,
         f"WITH new AS MATERIALIZED (SELECT {row}{numbers}{others} FROM {STAGING}"  # noqa: S608
         f" WHERE {row} = ANY(%s::int[]) ORDER BY {row}), done AS ("
-        f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM new ORDER BY {key}"
+        f"INSERT INTO {quote(table.name)} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM new ORDER BY {key}"
         f" ON CONFLICT ({key}) DO NOTHING RETURNING {pk})"
         f" SELECT {row}, {pk} FROM new JOIN done USING ({pk}) ORDER BY {row}",
         [*([sequence] if sequence is not None else []), array(rows[ROW])],

@@ -13,6 +13,7 @@ from django.db import connections, models
 
 from bulkql.workers.columns.collations import comparable_texts, ignores_differences
 from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.copying import database_defaults, has_only_db_default
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import RESERVED_PK, ROW, ROW_NUMBER, given
 from bulkql.workers.images.taken import own_images_now
@@ -126,7 +127,9 @@ def locking(resource: BulkResource) -> models.QuerySet[Any]:
     features = connections[resource.database].features
     if not features.has_select_for_update:
         return rows.all()
-    return rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
+    # PostgreSQL takes no name with a schema there, which is what a quoted table has: '"sales"."order"'.
+    names_table = features.has_select_for_update_of and '"' not in resource.model._meta.db_table
+    return rows.select_for_update(of=("self",) if names_table else ())
 
 
 def compared_keys(columns: list[Column], values: list[list[Any]]) -> list[tuple[Any, ...]]:
@@ -175,11 +178,15 @@ def columns_to_change(plan: Plan) -> list[Column]:
 
 def new_values(plan: Plan, column: Column, rows: pl.DataFrame) -> list[Any]:
     """What each row makes of a column: `...` where it leaves it as it is."""
-    has_default = plan.verb == Verb.REPLACE and not is_set_once(column)
-    return [
-        value if is_given else column.field.get_default() if has_default else ...
-        for value, is_given in zip(column.python(rows[column.name]), rows[given(column.name)], strict=True)
-    ]
+    is_given = rows[given(column.name)].to_list()
+    values = column.python(rows[column.name])
+    if all(is_given) or plan.verb != Verb.REPLACE or is_set_once(column):
+        return [value if one else ... for value, one in zip(values, is_given, strict=True)]
+    if has_only_db_default(column.field):
+        default = database_defaults(plan.resource.database, column.field, rows.height)
+    else:
+        default = [column.field.get_default() for _ in is_given]
+    return [value if one else other for value, one, other in zip(values, is_given, default, strict=True)]
 
 
 def save(plan: Plan, columns: list[Column], instances: list[models.Model]) -> None:

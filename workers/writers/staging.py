@@ -170,7 +170,7 @@ def insert_staged(resource: BulkResource, table: Table, rows: pl.DataFrame) -> p
     columns = ", ".join(quote(column) for column in table.columns)
     with connections[resource.database].cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {quote(table.name)} ({columns})"  # noqa: S608
+            f"INSERT INTO {quote(table.name)} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608
             f" SELECT {columns} FROM {STAGING} WHERE {quote(ROW)} = ANY(%s::int[]) ORDER BY {quote(ROW)}",
             [array(rows[ROW])],
         )

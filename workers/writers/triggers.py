@@ -70,7 +70,12 @@ def without_dropped(resource: BulkResource, written: Written, rows: pl.Series, a
     """What was written, with errors in place of the outcomes of these rows."""
     if rows.is_empty():
         return written
-    name = resource.model._meta.verbose_name
-    error = RowError(None, Code.REJECTED, f"A trigger of the database did not let this {name} be {action}d.")
+    error = dropped(resource, action)
     outcomes = written.outcomes.filter(~pl.col(ROW).is_in(rows.implode()))
     return Written(outcomes, pl.concat([written.errors, errors_at(rows, error)]), written.cascades)
+
+
+def dropped(resource: BulkResource, action: str) -> RowError:
+    """What is said of a row that a trigger kept out."""
+    name = resource.model._meta.verbose_name
+    return RowError(None, Code.REJECTED, f"A trigger of the database did not let this {name} be {action}d.")

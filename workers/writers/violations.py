@@ -55,11 +55,22 @@ def cascade_violation(resource: BulkResource, others: Iterable[type[models.Model
 
 def check_violation(constraint: models.BaseConstraint) -> RowError:
     """A check constraint does not hold; the model may have its own words for it."""
-    return RowError(None, Code.CONSTRAINT, str(constraint.get_violation_error_message()))
+    try:
+        message = str(constraint.get_violation_error_message())
+    except (KeyError, TypeError, ValueError):
+        # Django puts the constraint's name into these words by %, which a "100%" among them does not bear.
+        message = str(constraint.violation_error_message)
+    return RowError(None, Code.CONSTRAINT, message)
 
 
-#: SQLSTATE classes that speak of a row: data exceptions, violated constraints, and what triggers raise.
-CLASSES_OF_ROWS = ("22", "23", "P0")
+#: PostgreSQL's SQLSTATE classes that do not speak of a row. Those that do are data exceptions (22), violated
+#: constraints (23), a view's WITH CHECK OPTION (44), what triggers raise (P0), and all classes that PostgreSQL does not
+#: have: they are what triggers raise too, such as 45000.
+CLASSES_OF_NO_ROW = (
+    *("00", "01", "02", "03", "08", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "24", "25", "26", "27"),
+    *("28", "2B", "2D", "2F", "34", "38", "39", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "72"),
+    *("F0", "HV", "XX"),
+)
 
 
 def is_of_a_row(error: DatabaseError) -> bool:
@@ -67,7 +78,8 @@ def is_of_a_row(error: DatabaseError) -> bool:
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is None:
         return isinstance(error, IntegrityError | DataError)
-    return str(diagnosis.sqlstate).startswith(CLASSES_OF_ROWS)
+    # Without a connection nobody says what is wrong.
+    return diagnosis.sqlstate is not None and not diagnosis.sqlstate.startswith(CLASSES_OF_NO_ROW)
 
 
 def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:

@@ -1,0 +1,210 @@
+"""Tables that PostgreSQL allows and that projects have: all writers treat their rows as those of any other table."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from django.db import connection, models
+from django.db.models import F, Value
+
+from bulkql.workers.columns.column import column_for
+from bulkql.workers.columns.copying import database_defaults, with_defaults
+from bulkql.workers.enums import Verb
+from bulkql.workers.exports.rows import selected
+from bulkql.workers.resources.registry import field_of
+from tests.integration.writers import LANES, take_lane
+from tests.zoo.models import Animal, Folder, Toy
+
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+
+CREATING = [Verb.CREATE, Verb.UPSERT]
+
+
+@pytest.fixture(params=LANES)
+def lane(request, monkeypatch):
+    take_lane(request.param, monkeypatch)
+    return request.param
+
+
+def run(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.parametrize("verb", CREATING)
+def test_identity_columns_that_always_count(bulk, verb):
+    run("ALTER TABLE zoo_folder ALTER id SET GENERATED ALWAYS")
+
+    done = bulk(verb, "folders", [{"name": "a"}, {"name": "b"}])
+
+    assert done.outcomes == ["CREATED", "CREATED"]
+    assert list(Folder.objects.order_by("name").values_list("name", flat=True)) == ["a", "b"]
+
+
+def test_identity_columns_that_always_count_beside_a_guilty_row(bulk):
+    run("ALTER TABLE zoo_toy ALTER id SET GENERATED ALWAYS; CREATE UNIQUE INDEX ON zoo_toy (lower(name))")
+
+    done = bulk(Verb.CREATE, "toys", [{"sku": "a", "name": "n"}, {"sku": "b", "name": "N"}, {"sku": "c", "name": "o"}])
+
+    assert sorted(done.outcomes) == ["CREATED", "CREATED", "FAILED"]
+    assert Toy.objects.count() == 2
+
+
+@pytest.fixture
+def _in_other_schema(db, monkeypatch):
+    """The table of folders."""
+    run("CREATE SCHEMA sales; ALTER TABLE zoo_folder SET SCHEMA sales")
+    forget_columns()
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder._meta, "db_table", '"sales"."zoo_folder"')
+        yield
+    forget_columns()
+
+
+def forget_columns():
+    """Django remembers the columns of a model with the name of its table."""
+    for field in Folder._meta.concrete_fields:
+        vars(field).pop("cached_col", None)
+
+
+@pytest.mark.usefixtures("_in_other_schema")
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.REPLACE, Verb.UPSERT, Verb.SYNC, Verb.DELETE])
+def test_tables_of_other_schemas(bulk, lane, verb):
+    root = Folder.objects.create(name="root")
+    Folder.objects.create(name="a")
+
+    done = bulk(verb, "folders", [{"name": "a"} if verb == Verb.DELETE else {"name": "a", "parent": root.pk}])
+
+    assert done.errors == []
+    assert done.outcomes == ["DELETED" if verb == Verb.DELETE else "UPDATED"]
+
+
+@pytest.mark.parametrize("lane", ["COPY", "SAVE"], indirect=True)
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.UPSERT, Verb.SYNC])
+def test_types_that_have_no_equality(bulk, lane, verb):
+    run("ALTER TABLE zoo_animal ALTER shout TYPE point USING NULL")
+    row = {"char": "ab", "token": str(uuid4()), "shout": "(1,2)"}
+    bulk(Verb.CREATE, "animals", [row])
+
+    same = bulk(verb, "animals", [row])
+    other = bulk(verb, "animals", [row | {"shout": "(2,1)"}])
+
+    assert (same.outcomes, other.outcomes) == (["UNCHANGED"], ["UPDATED"])
+    assert Animal.objects.values_list("shout", flat=True).get() == "(2,1)"
+
+
+class Defaulted(models.Model):
+    """Defaults that are written otherwise than the values of their fields."""
+
+    flag = models.BooleanField(default=1)
+    day = models.DateField(default="2020-01-02")
+    moment = models.DateTimeField(default=datetime(2020, 1, 2, 3))
+    number = models.IntegerField(default="7", db_default=8)
+    json = models.JSONField(db_default=Value({"a": 1}, models.JSONField()))
+
+    class Meta:
+        managed = False
+        app_label = "zoo"
+
+    def __str__(self) -> str:
+        return self.day
+
+
+DEFAULTS = {
+    "flag": True,
+    "day": date(2020, 1, 2),
+    "moment": datetime(2020, 1, 2, 3, tzinfo=UTC),
+    "number": 7,
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults_fill_gaps_between_values(name):
+    column = column_for(field_of(Defaulted, name))
+    given = pl.Series([DEFAULTS[name], None], dtype=column.dtype)
+
+    filled = with_defaults(column, given, pl.Series([True, False]), "default")
+
+    assert filled.to_list() == [DEFAULTS[name]] * 2
+
+
+def test_defaults_of_the_database_are_values_of_the_field():
+    assert database_defaults("default", field_of(Defaulted, "json"), 2) == [{"a": 1}] * 2
+
+
+def test_a_replacement_puts_back_what_the_database_gives_by_default(bulk, lane):
+    """A moment, as Animal.born has it."""
+    token = str(uuid4())
+    bulk(Verb.CREATE, "animals", [{"char": "ab", "token": token, "born": "2001-01-01T00:00:00Z"}])
+
+    done = bulk(Verb.REPLACE, "animals", [{"char": "ab", "token": token}])
+
+    assert (done.outcomes, done.errors) == (["UPDATED"], [])
+    assert Animal.objects.get().born.year > 2001
+
+
+def test_words_of_a_constraint_that_hold_a_percent_sign(bulk, monkeypatch):
+    constraint = next(one for one in Animal._meta.constraints if one.name == "no_unicorns")
+    monkeypatch.setattr(constraint, "violation_error_message", "Unicorns are 100% fiction.")
+
+    done = bulk(Verb.CREATE, "animals", [{"char": "unicorn"}, {"char": "horse"}])
+
+    assert done.outcomes == ["FAILED", "CREATED"]
+    assert done.errors[0]["message"] == "Unicorns are 100% fiction."
+
+
+@pytest.mark.parametrize("state", ["P0001", "45000", "UE123"])
+def test_triggers_raise_what_they_like(bulk, lane, state):
+    run(
+        f"""
+        CREATE FUNCTION refuse_some() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.sku = 'x' THEN RAISE 'not that one' USING ERRCODE = '{state}'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse_some BEFORE INSERT ON zoo_toy FOR EACH ROW EXECUTE FUNCTION refuse_some();
+        """
+    )
+
+    done = bulk(Verb.CREATE, "toys", [{"sku": "x", "name": "n"}, {"sku": "n", "name": "n"}])
+
+    assert (done.outcomes, done.codes) == (["FAILED", "CREATED"], [(0, None, "REJECTED")])
+    assert done.errors[0]["message"] == f"The database rejected the row ({state})."
+
+
+def test_empty_values_that_rows_do_not_give(bulk, lane, monkeypatch):
+    """`blank=False` is about what a row gives, and neither about a default nor about what the table has."""
+    shout, email = field_of(Animal, "shout"), field_of(Animal, "email")
+    monkeypatch.setattr(shout, "default", "")
+    monkeypatch.setattr(shout, "blank", False)
+    vars(shout).pop("_get_default", None)
+    token = str(uuid4())
+    created = bulk(Verb.CREATE, "animals", [{"char": "ab", "token": token}])
+    monkeypatch.setattr(email, "blank", False)
+
+    updated = bulk(Verb.UPDATE, "animals", [{"char": "abc", "token": token}])
+
+    assert (created.errors, updated.errors) == ([], [])
+    assert Animal.objects.values_list("char", "shout", "email").get() == ("abc", "", "")
+
+
+class Numbered(models.Model):
+    """Fields that are called as Django calls expressions."""
+
+    f1 = models.IntegerField()
+    f2 = models.IntegerField()
+
+    class Meta:
+        managed = False
+        app_label = "zoo"
+
+    def __str__(self) -> str:
+        return str(self.f1)
+
+
+def test_fields_that_are_called_as_expressions_are_exported():
+    rows = selected(Numbered._base_manager.all(), [F("f2"), F("f1")])
+
+    assert str(rows.query).startswith('SELECT "zoo_numbered"."f2" AS')
