@@ -26,9 +26,7 @@ from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
 FRAME_BYTES = 8 * 1024 * 1024
-#: Calamine tells the two by their endings; ODS begins with its MIME type.
-XLSX_SUFFIX, ODS_SUFFIX = ".xlsx", ".ods"
-ODS_MARK, BEGINNING_BYTES = b"application/vnd.oasis.opendocument", 256
+SUFFIX = ".workbook"
 
 #: What a cell's value is written as depends on the field that takes it: the first class decides.
 KINDS: tuple[tuple[type[models.Field[Any, Any]], str], ...] = (
@@ -89,9 +87,7 @@ class WorkbookBeginning:
 @contextmanager
 def opened_workbook(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
     """A workbook on disk, the process that reads it, and its header."""
-    file.seek(0)
-    suffix = ODS_SUFFIX if ODS_MARK in file.read(BEGINNING_BYTES) else XLSX_SUFFIX
-    with spooled(file, suffix) as path:
+    with spooled(file, SUFFIX) as path:
         arguments = {
             "path": str(path),
             "sheet": options.sheet,

@@ -42,6 +42,8 @@ SHOWN_DIGITS = 15
 #: Digits up to which a number that loses its noise is one that somebody meant: 0.1 + 0.2.
 MEANT_DIGITS = 12
 
+#: Calamine tells the two by their endings.
+XLSX_SUFFIX, ODS_SUFFIX = ".xlsx", ".ods"
 #: Bytes of XML for each byte of memory: a cell has more as XML than in memory, but for empty ones.
 XML_BYTES = 4
 
@@ -58,12 +60,13 @@ def messages(
     path: str, sheet: str | None, header_row: int | None, memory_bytes: int, frame_bytes: int, most_faults: int
 ) -> Iterator[tuple[bytes, Any]]:
     """The header; and the rows of the columns that are wanted."""
-    # Its kind is looked at first: calamine would try all that it knows.
-    check_workbook(path, memory_bytes)
+    # Its kind is looked at first, and told by the name: calamine would try all that it knows.
+    suffix = suffix_of_workbook(path, memory_bytes)
+    path = linked(path, suffix)
     from python_calamine import CalamineWorkbook
 
     # Neither this module nor its neighbour is imported: both are read by their paths.
-    of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if path.endswith(".ods") else None
+    of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if suffix == ODS_SUFFIX else None
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
     rows = workbook.get_sheet_by_name(name)
@@ -80,8 +83,8 @@ def messages(
     yield b"Z", b""
 
 
-def check_workbook(path: str, memory_bytes: int) -> None:
-    """Whether a file is a workbook that can be read, by its names and sizes."""
+def suffix_of_workbook(path: str, memory_bytes: int) -> str:
+    """The kind of a workbook that can be read, by the names and sizes of its parts."""
     with open(path, "rb") as file:  # noqa: PTH123
         beginning = file.read(8)
     if beginning == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
@@ -97,6 +100,15 @@ def check_workbook(path: str, memory_bytes: int) -> None:
         raise Unsuitable("This is a ZIP archive, but not a workbook")
     if size > XML_BYTES * memory_bytes:
         raise MemoryError
+    # Not by its MIME type: some tools deflate that too, or store it behind other parts.
+    return XLSX_SUFFIX if "[Content_Types].xml" in names else ODS_SUFFIX
+
+
+def linked(path: str, suffix: str) -> str:
+    """The same file under a name with this ending."""
+    link = Path(path).with_suffix(suffix)
+    link.symlink_to(path)
+    return str(link)
 
 
 def chosen(workbook: Any, wanted: str | None) -> str:

@@ -24,7 +24,7 @@ from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.validation.values import validate
-from tests.fuzz.samples import documents, zipped
+from tests.fuzz.samples import documents, unzipped, zipped
 from tests.plans import creating
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
@@ -462,6 +462,24 @@ def ods_cell(attributes='office:value-type="string"', text="", inside=""):
 
 def ods_texts(*texts):
     return ods_row(*(ods_cell(text=text) for text in texts))
+
+
+def deflated(parts):
+    """Its parts as tools pack them that treat the MIME type as any other."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("names", [["mimetype", "content.xml"], ["content.xml", "mimetype"]])
+def test_ods_is_told_by_its_parts_however_they_are_packed(names):
+    parts = unzipped(ods(ods_texts("char"), ods_texts("a<text:tab/>b")))
+
+    frame = read(deflated({**{name: parts[name] for name in names}, **parts}))
+
+    assert frame["char"].to_list() == ["a\tb"]
 
 
 @pytest.mark.parametrize(
