@@ -175,6 +175,12 @@ class Broken:
 def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
     """The error of a cell without a value."""
     name = f"{letters_of(column)}{line + 1}"
+    if faults.is_number(shown):
+        message = (
+            f"The cell {name} is formatted as a date or a time, and its number, {shown}, is neither; correct it, or "
+            f"format a number as one, and a duration as [h]:mm:ss."
+        )
+        return RowError(field.graphql_name, Code.INVALID, message, shown)
     if shown:
         message = f"The cell {name} has the error {shown}; fix its formula."
         return RowError(field.graphql_name, Code.INVALID, message, shown)

@@ -11,6 +11,7 @@ FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message,
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 import zipfile
@@ -37,6 +38,12 @@ INEXACT = ("float", "marked float", "ignored")
 MARK = "\0"
 #: The day of a time without a date, and that of the first date.
 EPOCH, FIRST = datetime(1899, 12, 30), datetime(1900, 1, 1)
+#: The day from which Excel counts until it comes to a 29 February 1900, and the other one from which it may count.
+EARLY, MARCH, APPLE = datetime(1899, 12, 31), datetime(1900, 3, 1), datetime(1904, 1, 1)
+#: Says that days are counted from the other one.
+IS_APPLE = re.compile(rb"""\bdate1904\s*=\s*["'](?:1|true|on)["']""")
+#: A duration in a workbook that counts from 1900, or from 1904; in ODS dates are no numbers.
+DURATION_OF_1900, DURATION_OF_1904 = "duration of 1900", "duration of 1904"
 #: Digits of a number that spreadsheets show; what a sum has beyond them is noise.
 SHOWN_DIGITS = 15
 #: Digits up to which a number that loses its noise is one that somebody meant: 0.1 + 0.2.
@@ -69,6 +76,7 @@ def messages(
     of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if suffix == ODS_SUFFIX else None
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
+    duration_kind = duration_kind_of(path)
     rows = workbook.get_sheet_by_name(name)
     found = Sheet(rows, name, header_row)
     yield b"H", json.dumps(found.header()).encode()
@@ -77,7 +85,8 @@ def messages(
     yield b"H", json.dumps(faults).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
-        for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
+        kinds = [duration_kind if kind == "duration" else kind for kind in wanted["kinds"]]
+        for frame in found.frames(kinds, frozenset(wanted["lines"])):
             for part in batch_halves(frame, frame_bytes):
                 yield b"F", part
     yield b"Z", b""
@@ -109,6 +118,17 @@ def linked(path: str, suffix: str) -> str:
     link = Path(path).with_suffix(suffix)
     link.symlink_to(path)
     return str(link)
+
+
+def duration_kind_of(path: str) -> str:
+    """The kind of durations that are formatted as dates: these are counted from a day that the workbook names."""
+    with zipfile.ZipFile(path) as archive:
+        if "content.xml" in archive.namelist():
+            return "duration"
+        # Whatever its folder: there is one of this name.
+        names = [name for name in archive.namelist() if name.lower().endswith("workbook.xml")]
+        is_apple = any(IS_APPLE.search(archive.read(name)) for name in names)
+    return DURATION_OF_1904 if is_apple else DURATION_OF_1900
 
 
 def chosen(workbook: Any, wanted: str | None) -> str:
@@ -291,15 +311,22 @@ def boolean(value: bool, kind: str) -> str:
 
 def moment(value: datetime, kind: str) -> str:
     """A date with a time, in the service's time zone. A duration of days is formatted as one by some spreadsheets."""
-    if kind == "duration":
-        return duration(value - EPOCH, kind)
+    if kind.startswith("duration"):
+        return duration(value - first_day(value, kind), kind)
     if value < FIRST and kind == "time":
         return value.time().isoformat()
     return value.isoformat() if kind == "datetime" else value.isoformat(" ")
 
 
+def first_day(value: datetime, kind: str) -> datetime:
+    """The day from which a duration counts that is formatted as a date."""
+    if kind == DURATION_OF_1904:
+        return APPLE
+    return EARLY if kind == DURATION_OF_1900 and value < MARCH else EPOCH
+
+
 def day(value: date, kind: str) -> str:
-    if kind in ("duration", "datetime"):
+    if kind.startswith("duration") or kind == "datetime":
         return moment(datetime.combine(value, time()), kind)
     return value.isoformat()
 

@@ -274,13 +274,14 @@ def test_types_that_writers_have_names_for_are_what_they_mean(name, values, text
 
 
 @pytest.mark.parametrize(
-    "values", [pa.array([[b"\xff"]]), pa.array([{"a": b"\xff"}]), pa.array([[(b"\xff", 1)]], pa.map_(pa.binary(), pa.int64()))],
-    ids=str,
-)  # fmt: skip
+    "values",
+    [pa.array([[b"\xff"]]), pa.array([{"a": b"\xff"}]), pa.array([[(b"\xff", 1)]], pa.map_(pa.binary(), pa.int64()))],
+    ids=["list", "struct", "map"],
+)
 def test_bytes_within_a_list_that_are_no_utf8_are_an_error_of_their_row(values):
     (found,) = cells(values, "char")
 
-    with pytest.raises(ValidationError, match="A string is expected here, not bytes that are not UTF-8."):
+    with pytest.raises(ValidationError, match=r"A string is expected here, not bytes that are not UTF-8\."):
         resource_named("animals").columns["char"].clean(found)
 
 

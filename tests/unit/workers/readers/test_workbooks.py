@@ -426,12 +426,16 @@ def test_dates_of_strict_workbooks_are_dates():
         b"<" + b"a:" * 1_500_000 + b'<f t="e"',
         b'<c t="e" r="A1">' * 200_000,
         b"<" + b"a" * 3_000_000 + b'<f t="e"',
+        b"<c " + b"<v>-" * 1_000_000,
+        b'<c s="1"><f>' * 300_000 + b"<v>-",
+        b"<c s='1'>" + b":c v>-" * 500_000,
     ],
 )
 def test_no_xml_takes_longer_than_its_length(xml):
     started = time.process_time()
 
     faults.in_piece(xml)
+    faults.without_date(xml, faults.Dates(frozenset({1}), faults.DATELESS))
 
     assert time.process_time() - started < 5
 
@@ -462,6 +466,82 @@ def ods_cell(attributes='office:value-type="string"', text="", inside=""):
 
 def ods_texts(*texts):
     return ods_row(*(ods_cell(text=text) for text in texts))
+
+
+def dated(fields, *values, form, date_1904=False):
+    """A workbook with a row of these numbers, all of them formatted alike."""
+    data = io.BytesIO()
+    book = xlsxwriter.Workbook(data, {"date_1904": date_1904})
+    page, style = book.add_worksheet(), book.add_format({"num_format": form})
+    page.write_row(0, 0, fields)
+    for place, value in enumerate(values):
+        page.write_number(1, place, value, style)
+    book.close()
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("date_1904", [False, True])
+@pytest.mark.parametrize("form", ["h:mm", "yyyy-mm-dd", "[h]:mm:ss"])
+@pytest.mark.parametrize(
+    ("days", "text"), [(0.25, "06:00:00"), (1.25, "1 06:00:00"), (59, "59 00:00:00"), (61.5, "61 12:00:00")]
+)
+def test_a_duration_is_what_its_cell_says_however_it_is_formatted(date_1904, form, days, text):
+    assert read(dated(["duration"], days, form=form, date_1904=date_1904))["duration"].to_list() == [text]
+
+
+@pytest.mark.parametrize("date_1904", [False, True])
+@pytest.mark.parametrize("form", ["h:mm", "yyyy-mm-dd", "[$-407]d. mmmm yyyy", '"am" d.m.'])
+@pytest.mark.parametrize("days", [-0.25, -1])
+def test_a_negative_time_is_an_error_of_its_row(date_1904, form, days):
+    names = ["time", "datetime", "duration", "text"]
+
+    frame = read(dated(names, *[days] * 4, form=form, date_1904=date_1904))
+
+    message = (
+        f"The cell {{}}2 is formatted as a date or a time, and its number, {days}, is neither; correct it, or format a "
+        f"number as one, and a duration as [h]:mm:ss."
+    )
+    assert errors(frame) == [
+        [(name, message.format(letter), str(days)) for name, letter in zip(names, "ABCD", strict=True)]
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+def test_the_number_of_a_cell_is_what_is_no_date(prefix):
+    dates = faults.Dates(frozenset({3}), faults.DATELESS)
+    cells = [
+        '<c r="A1" s="3"><f>IF(v>-1,1)</f><v>5</v></c>',
+        '<c r="B1" s="3"><f>IF(v>-1,1)</f><v>-5</v></c>',
+        '<c r="C1" s="2"><v>-5</v></c>',
+        '<c r="D1" s="3" t="str"><v>-5</v></c>',
+        '<c r="E1" s="3" t="n"><v>-5</v></c>',
+        '<c r="F1" t="n" s="3"><v>5</v></c>',
+    ]
+    xml = re.sub("<(/?)", rf"<\1{prefix}", "".join(cells)).encode()
+
+    assert faults.without_date(xml, dates) == {(0, 1): "-5", (0, 4): "-5"}
+
+
+def test_the_day_that_only_excel_has_is_an_error_of_its_row():
+    frame = read(dated(["date", "duration"], 60.5, 60, form="d.m.yyyy"))
+    of_1904 = read(dated(["datetime"], 60.5, form="d.m.yyyy", date_1904=True))
+
+    assert [[(path, data) for path, _, data in one] for one in errors(frame)] == [
+        [("date", "60.5"), ("duration", "60")]
+    ]
+    assert of_1904["datetime"].to_list() == ["1904-03-01T12:00:00"]
+
+
+@pytest.mark.parametrize("form", ["0.00", '0 "days"', "[Red]-0.00", "#,##0.00\\ \\d;-0_d", "General", "0.00E+00", "@"])
+def test_negative_numbers_are_numbers(form):
+    frame = read(dated(["number"], -0.25, form=form))
+
+    assert errors(frame) == [[]]
+    assert frame["number"].to_list() == ["-0.25"]
+
+
+def test_a_negative_duration_is_one():
+    assert read(dated(["duration"], -0.25, form="[h]:mm"))["duration"].to_list() == ["-1 18:00:00"]
 
 
 def deflated(parts):
