@@ -188,7 +188,9 @@ def part_of(archive: zipfile.ZipFile, sheet: str) -> str:
     }
     targets = {element.get("Id"): element.get("Target") or "" for element in xml_of(archive, relations)}
     target = targets[ids[sheet]]
-    return target.lstrip("/") if target.startswith("/") else str(PurePosixPath(workbook).parent / target)
+    part = target.lstrip("/") if target.startswith("/") else str(PurePosixPath(workbook).parent / target)
+    # Spreadsheets find parts in any case.
+    return next((name for name in archive.namelist() if name.lower() == part.lower()), part)
 
 
 def workbook_part(archive: zipfile.ZipFile) -> str:

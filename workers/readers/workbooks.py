@@ -21,6 +21,7 @@ from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
 from bulkql.workers.readers import faults, returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
+from bulkql.workers.readers.decoding.process import DAMAGED
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
@@ -110,7 +111,9 @@ def workbook_refusal(letter: str, words: str, has_header: bool) -> UnreadableFil
             f"The workbook {words}; is it damaged? Save it again in a spreadsheet, or send it as CSV."
         )
     if letter != MEMORY:
-        return UnreadableFile(f"The workbook is damaged: {words}.")
+        return UnreadableFile(
+            f"The workbook cannot be read: {words}. Save it again in a spreadsheet, or send it as CSV."
+        )
     return UnreadableFile(
         f"The workbook takes more than {limits().workbook_memory_bytes:,} bytes of memory to read "
         f"({setting_name('workbook_memory_bytes')}): is there a cell far below the others, or far to their right, as "
@@ -147,7 +150,7 @@ def broken_cells(path: Path, header: Header, of_ods: list[tuple[int, int, str]])
     try:
         found = faults.faults_of(path, header.sheet, of_ods)
     except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
-        raise UnreadableFile(f"The workbook is damaged: {error}.") from error
+        raise workbook_refusal(DAMAGED, str(error), True) from error
     width = range(header.left, header.left + len(header.names))
     return {(line, column): shown for (line, column), shown in found.items() if line > header.line and column in width}
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ MOST_COLUMNS = 16_384
 HELP = "\N{CIRCLED LATIN SMALL LETTER I}"
 #: Whole numbers from here on have no cells of their own: 9,007,199,254,740,993 is stored as ...992.
 EXACT = 2.0**53
+TOO_EXACT = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
 #: Kinds of columns that take them as they are: floats, and what is left out.
 INEXACT = ("float", "marked float", "ignored")
 #: Before a number that is no text, where texts have a comma before their fraction; as it stands in cells of frames.
@@ -241,8 +243,8 @@ class Sheet:
         if kind in INEXACT:
             return
         for line, value in zip(lines, values, strict=True):
-            if type(value) is float and abs(value) >= EXACT:
-                message = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
+            if type(value) is float and not abs(value) < EXACT:
+                message = TOO_EXACT if isfinite(value) else "This is no number; correct it."
                 found.setdefault(line, []).append([place, message, cell_text(value, kind)])
 
     def _mark_unnamed(
