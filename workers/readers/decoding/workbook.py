@@ -136,6 +136,10 @@ def duration_kind_of(path: str) -> str:
 def chosen(workbook: Any, wanted: str | None) -> str:
     """The name of a sheet: as asked, or the first that is not hidden."""
     sheets = [one for one in workbook.sheets_metadata if str(one.typ).endswith("WorkSheet")]
+    if not sheets:
+        raise Unsuitable(
+            "The workbook has no sheet that can be read; save it again in a spreadsheet, or send it as CSV"
+        )
     visible = [one.name for one in sheets if str(one.visible).endswith(".Visible")]
     if wanted is None:
         if not visible:

@@ -608,6 +608,34 @@ def test_a_text_of_ods_keeps_its_tabs_line_breaks_and_blanks(xml, text):
     assert read(ods(ods_texts("char"), ods_texts(xml)))["char"].to_list() == [text]
 
 
+IMAGE = '<draw:frame table:z-index="0"><draw:image xlink:href="a.png"><text:p/></draw:image></draw:frame>'
+GROUP = "<draw:g><draw:custom-shape><text:p>boxed</text:p></draw:custom-shape><draw:line/></draw:g>"
+
+
+@pytest.mark.parametrize("drawn", [IMAGE, GROUP, "<draw:control/>", f"{IMAGE}{GROUP}"])
+def test_what_is_drawn_in_a_cell_of_ods_is_none_of_its_text(drawn):
+    shapes = f"<table:shapes>{drawn}</table:shapes>"
+
+    frame = read(ods(shapes, ods_texts("char", "text"), ods_row(ods_cell(text="a", inside=drawn), ods_cell(text="b"))))
+
+    assert frame.rows() == [("a", "b")]
+
+
+def test_how_a_text_of_ods_is_spoken_is_none_of_it():
+    ruby = "<text:ruby><text:ruby-base>a</text:ruby-base><text:ruby-text>b</text:ruby-text></text:ruby>c"
+
+    assert read(ods(ods_texts("char"), ods_texts(ruby)))["char"].to_list() == ["ac"]
+
+
+def test_a_workbook_without_a_sheet_that_can_be_read_says_so():
+    parts = unzipped(ods(ods_texts("char"), ods_texts("a")))
+    xml = parts["content.xml"].replace(b"table:", b"t:").replace(b"xmlns:table=", b"xmlns:t=")
+
+    assert refused(deflated({**parts, "content.xml": xml})) == (
+        "The workbook has no sheet that can be read; save it again in a spreadsheet, or send it as CSV."
+    )
+
+
 def test_a_cell_of_ods_without_a_type_is_a_text():
     data = ods(
         ods_texts("char"), ods_row('<table:table-cell table:style-name="a"><text:p>x</text:p></table:table-cell>')
