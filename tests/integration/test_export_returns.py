@@ -206,14 +206,41 @@ ALONE = ["", " ", "  \n ", "\x1a", "sep=;", "x", "'", '"']
 def test_a_column_alone_keeps_all_of_its_rows(user, form, lane, monkeypatch):
     if lane == "ORM":
         monkeypatch.setattr(postgres, "KNOWN", frozenset())
-    texts = ALONE if form != "XLSX" else [text for text in ALONE if text.strip()]  # of which each is a row's only cell
-    Item.objects.bulk_create(Item(code=text) for text in texts)
+    Item.objects.bulk_create(Item(code=text) for text in ALONE)
     (file,) = bulkql.export(Item, user=user, format=form, fields=["code"]).files
 
     done = sent_back(user, Verb.UPSERT, file, model=Item)
 
-    assert (len(done.outcomes), Item.objects.count()) == (len(texts), len(texts))
-    assert {row["data"] for row in done.errors} <= {""}  # no key of its own is blank
+    assert (len(done.outcomes), Item.objects.count()) == (len(ALONE), len(ALONE))
+    assert {row["data"] for row in done.errors} <= {"", None}  # no key of its own is blank
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+@pytest.mark.parametrize("fields", [["qty"], ["note"], ["qty", "note", "colour"], ["binary", "plate"], ["keeper.code"]])
+def test_rows_of_nothing_but_nulls_and_blanks_are_rows(user, form, lane, fields, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    notes = [None, "", " ", "\N{NO-BREAK SPACE}\n\x1f", "=1", "'", "x"]
+    Item.objects.bulk_create(Item(code=f"c{n}", qty=n or None, note=note) for n, note in enumerate(notes))
+    Animal.objects.bulk_create(Animal(char=f"c{n}", binary=b"" if n else None) for n in range(len(notes)))
+    model = Item if "note" in fields or "qty" in fields else Animal
+    (file,) = bulkql.export(model, user=user, format=form, fields=fields).files
+
+    done = sent_back(user, Verb.CREATE, file, model=model)
+
+    assert (file.rows, len(done.outcomes)) == (len(notes), len(notes))
+    assert {row["code"] for row in done.errors} <= {"REQUIRED"}
+
+
+def test_a_row_of_nulls_has_a_cell_that_says_so(user):
+    Item.objects.bulk_create([Item(code="a", qty=1), Item(code="b")])
+
+    (whole,) = bulkql.export(Item, user=user, fields=["qty"]).files
+    (filled,) = bulkql.export(Item, user=user, fields=["qty"], where=Q(code="a")).files
+
+    assert whole.read() == b"qty,'\n1,\n,'\n"
+    assert filled.read() == b"qty\n1\n"
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -148,9 +148,20 @@ def value_of(marked_cell: str) -> Any:
         return shown(marked_cell)[1:-1]
 
 
+def unreadable(what: str) -> str:
+    """The cell of a file's value that has no text: an error of its row, which says what it is."""
+    return f"{MARK}{json.dumps({UNREADABLE: what})}"
+
+
+#: What such a cell calls the words.
+UNREADABLE = "unreadable"
+
+
 def kind_of(cell_text: str) -> str:
     """The JSON kind of a marked cell, in words."""
     value = value_of(cell_text)
+    if isinstance(value, dict) and list(value) == [UNREADABLE]:
+        return str(value[UNREADABLE])
     if not isinstance(value, str):
         return {bool: "a boolean", list: "a list", dict: "an object"}.get(type(value), "a number")
     if value.startswith(MARK):

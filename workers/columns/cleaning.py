@@ -15,6 +15,7 @@ import polars as pl
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.duration import duration_string
 
 from bulkql.workers.errors import place_of
 
@@ -44,19 +45,30 @@ def check_exact(field: models.Field[Any, Any], text: str, value: Any) -> None:
 
     Python and databases count microseconds, and parsers cut off or round what is finer.
     """
-    if isinstance(value, timedelta):
-        is_exact = not FINER.search(text) if "P" not in text else is_whole_duration(text, value)
-    else:
-        is_exact = not isinstance(field, models.DateTimeField | models.TimeField) or not FINER.search(text)
-    if not is_exact:
-        words = "“%(value)s” is finer than a microsecond, and would be rounded; send at most six digits of a fraction."
-        raise ValidationError(words, code="finer", params={"value": text})
+    if isinstance(value, timedelta) and "P" in text:
+        check_sum(text, value)
+        return
+    is_counted = isinstance(value, timedelta) or isinstance(field, models.DateTimeField | models.TimeField)
+    if is_counted and FINER.search(text):
+        raise finer(text)
 
 
-def is_whole_duration(text: str, value: timedelta) -> bool:
+def check_sum(text: str, value: timedelta) -> None:
     """Whether a duration is what ISO 8601 says that its text is; each part of it may have a fraction."""
     parts = (Fraction(f"{whole}.{rest or 0}") * SECONDS[unit] for whole, rest, unit in PART.findall(text))
-    return sum(parts) * 1_000_000 == abs(value) // timedelta(microseconds=1)
+    micros = sum(parts, Fraction()) * 1_000_000
+    if micros.denominator > 1:
+        raise finer(text)
+    # Django multiplies floats, which have no 300,000,000.1 minutes.
+    exact = timedelta(microseconds=int(micros)) * (-1 if text.startswith("-") else 1)
+    if exact != value:
+        words = "“%(value)s” has too many digits for a duration in this form; write “%(exact)s”."
+        raise ValidationError(words, code="inexact", params={"value": text, "exact": duration_string(exact)})
+
+
+def finer(text: str) -> ValidationError:
+    words = "“%(value)s” is finer than a microsecond, and would be rounded; send at most six digits of a fraction."
+    return ValidationError(words, code="finer", params={"value": text})
 
 
 @lru_cache(maxsize=1_000)

@@ -16,7 +16,7 @@ from bulkql.workers.exports.sheets import sheet_pieces
 from bulkql.workers.intake.requests import FileCompression
 from bulkql.workers.readers.formulas import neutralised
 from bulkql.workers.readers.options import FileFormat
-from bulkql.workers.readers.returned import GUARDED
+from bulkql.workers.readers.returned import GUARDED, mark_of_blanks
 
 PIECE = 1024 * 1024
 #: Fast ones: what is not stored smaller than that is stored sooner.
@@ -27,37 +27,44 @@ GZIP_WINDOW = 31
 
 def pieces_of_file(job: Job) -> Iterator[bytes]:
     """The bytes of a job's file, compressed as asked; counts its rows. In a snapshot."""
-    has_formulas = job.count()
-    pieces = csv_pieces(job, has_formulas) if job.format == FileFormat.CSV else WRITERS_OF_FORMATS[job.format](job)
+    job.count()
+    pieces = WRITERS_OF_FORMATS[job.format](job)
     return pieces if job.format in PACKED else PACKERS[job.compression](pieces)
 
 
-def csv_pieces(job: Job, has_formulas: bool) -> Iterator[bytes]:
-    """CSV with a header; where formulas are neutralised, one more column says so (readers/returned.py)."""
+def csv_pieces(job: Job) -> Iterator[bytes]:
+    """CSV with a header; where formulas are neutralised, or a row is blank, one more column says so (returned.py)."""
     names = [one.name for one in job.fields]
     if job.copied is not None:
-        yield csv_header([*names, GUARDED] if has_formulas else names)
-        for block, count in job.copied.blocks(is_guarded=has_formulas):
+        is_guarded = job.has_formulas or job.has_blanks
+        yield csv_header([*names, GUARDED] if is_guarded else names)
+        for block, count in job.copied.blocks(is_guarded=is_guarded):
             job.exported += count
             yield block
         return
-    # Only when all rows have been read is it known whether there was a formula, which the header tells.
+    # Only when all rows have been read is it known whether the header has that column.
     with tempfile.TemporaryFile(prefix="bulkql-export-") as body:
         is_guarded = False
         for frame in job.frames():
             safe = frame.select(neutralised(pl.all()))
-            is_guarded = is_guarded or not safe.equals(frame)
-            # A text of blanks, alone on its line, would be none.
-            safe.write_csv(body, include_header=False, quote_style="non_numeric" if safe.width == 1 else "necessary")
+            blanks = frame.select(mark_of_blanks()).to_series()
+            is_guarded = is_guarded or not safe.equals(frame) or blanks.null_count() < len(blanks)
+            safe.with_columns(blanks).write_csv(body, include_header=False)
         body.seek(0)
         yield csv_header([*names, GUARDED] if is_guarded else names)
-        if not is_guarded:
+        if is_guarded:
             while piece := body.read(PIECE):
                 yield piece
             return
-        named = {"has_header": False, "new_columns": list(map(str, range(len(names)))), "infer_schema": False}
+        named = {"has_header": False, "new_columns": list(map(str, range(len(names) + 1))), "infer_schema": False}
         for batch in pl.scan_csv(body, **named).collect_batches(chunk_size=10_000):  # type: ignore[arg-type]
-            yield batch.with_columns(pl.lit(None).alias(GUARDED)).write_csv(include_header=False).encode()
+            # A text of blanks, alone on its line, would be none.
+            alone = len(names) == 1
+            yield (
+                batch[:, :-1]
+                .write_csv(include_header=False, quote_style="non_numeric" if alone else "necessary")
+                .encode()
+            )
 
 
 def csv_header(names: list[str]) -> bytes:
@@ -122,6 +129,7 @@ PACKERS: dict[FileCompression, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
     FileCompression.ZSTD: zstandard_packed,
 }
 WRITERS_OF_FORMATS: dict[FileFormat, Callable[[Job], Iterator[bytes]]] = {
+    FileFormat.CSV: csv_pieces,
     FileFormat.NDJSON: ndjson_pieces,
     FileFormat.PARQUET: parquet_pieces,
     FileFormat.XLSX: sheet_pieces,

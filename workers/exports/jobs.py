@@ -12,11 +12,12 @@ from django.db.models import QuerySet
 
 from bulkql.workers.exports.fields import ExportField, fields_for
 from bulkql.workers.exports.orm import frames_of_rows
-from bulkql.workers.exports.postgres import CopyQuery
+from bulkql.workers.exports.postgres import CopyQuery, may_be_blank
 from bulkql.workers.exports.rows import may_stand_for_more, rows_to_export
 from bulkql.workers.intake.requests import FileCompression
 from bulkql.workers.models import Input
 from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.readers.returned import are_blank
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.resources.wheres import thawed
 
@@ -35,6 +36,9 @@ class Job:
     rows: QuerySet[Any]
     #: Known when the rows have been counted.
     total: int | None = None
+    #: Whether some text may be a formula, and some row have only cells that say nothing, as far as counting tells.
+    has_formulas: bool = True
+    has_blanks: bool = True
     #: Rows that have been read into the file.
     exported: int = 0
 
@@ -56,13 +60,18 @@ class Job:
         """The places of columns whose nulls are not to be sent back as such."""
         return frozenset(place for place, one in enumerate(self.fields) if may_stand_for_more(one, self.user))
 
-    def count(self) -> bool:
-        """Count the rows; whether some text may be a formula, as far as that is known without reading them."""
+    def count(self) -> None:
+        """Count the rows, and look whether they have what files need to know first."""
         if self.copied is None:
             self.total = self.rows.order_by().count()
-            return True
-        self.total, has_formulas = self.copied.examined()
-        return has_formulas
+        else:
+            self.total, self.has_formulas, self.has_blanks = self.copied.examined()
+
+    def look_for_blanks(self) -> None:
+        """Read the rows until one has only cells that say nothing, unless it is known that none has."""
+        if self.copied is None:
+            frames = self._frames() if may_be_blank(self.fields) else ()
+            self.has_blanks = any(frame.select(are_blank().any()).item() for frame in frames)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The rows as frames of texts, with columns called 0, 1, ...; null is null."""

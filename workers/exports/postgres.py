@@ -21,7 +21,8 @@ from bulkql.workers.columns.rules import TEXTS
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
 from bulkql.workers.exports.rows import columns_to_export, selected
-from bulkql.workers.readers.formulas import FORMULA, NUMBER
+from bulkql.workers.readers.formulas import FORMULA, GUARD, NUMBER
+from bulkql.workers.readers.returned import BLANK
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -77,8 +78,8 @@ class CopyQuery:
             return None
         return cls(alias=alias, fields=fields, rows=rows, user=user)
 
-    def examined(self) -> tuple[int, bool]:
-        """How many rows there are, and whether any text may be a formula; in one look at them."""
+    def examined(self) -> tuple[int, bool, bool]:
+        """How many rows there are, and whether any text may be a formula and any row is blank; in one look at them."""
         texts = [place for place, one in enumerate(self.fields) if may_be_run(one)]
         signs = ", ".join(map(str, SIGNS))
         shown = [text_sql(self.fields[place], f"c{place}")[0] for place in texts]
@@ -86,16 +87,19 @@ class CopyQuery:
         found = " OR ".join(f"(ascii({one}) IN ({signs}) AND {one} ~ %s AND {one} !~ %s)" for one in shown)
         inner, params = self._inner(self.rows.order_by())
         verdict = f"coalesce(bool_or({found}), false)" if texts else "false"
-        lead = [FORMULA, NUMBER] * len(texts)
+        blank, blanks = blank_sql(self.fields)
+        lead = [*[FORMULA, NUMBER] * len(texts), *blanks]
+        sql = f"SELECT count(*), {verdict}, coalesce(bool_or({blank}), false) FROM {inner}"  # noqa: S608  (Django's own)
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(f"SELECT count(*), {verdict} FROM {inner}", [*lead, *params])  # noqa: S608  (Django's own SQL)
-            count, has_formulas = cursor.fetchone()
-        return count, has_formulas
+            cursor.execute(sql, [*lead, *params])
+            count, has_formulas, has_blanks = cursor.fetchone()
+        return count, has_formulas, has_blanks
 
     def blocks(self, *, is_guarded: bool = False, mark: bool = False) -> Iterator[tuple[bytes, int]]:
         """Whole records of CSV, and how many they are; null is an empty cell, and an empty text a quoted one.
 
-        `is_guarded`: formulas are neutralised. `mark`: one more column, without a null: no record is an empty line.
+        `is_guarded`: formulas are neutralised, and one more column has a cell where a row is blank. `mark`: one more
+        column, without a null: no record is an empty line.
         """
         texts, lead = [], list[Any]()
         for place, field in enumerate(self.fields):
@@ -105,7 +109,11 @@ class CopyQuery:
                 params = [FORMULA, NUMBER]  # choices have parameters of their own, and are names
             lead += params
             texts.append(text)
-        texts += (["NULL"] if is_guarded else []) + (["1"] if mark else [])
+        if is_guarded:
+            blank, blanks = blank_sql(self.fields)
+            texts.append(f"CASE WHEN {blank} THEN '{GUARD * 2}' END")
+            lead += blanks
+        texts += ["1"] if mark else []
         inner, its_params = self._inner(self.rows)
         # A text of blanks, alone on its line, would be none.
         quoted = ", FORCE_QUOTE *" if len(texts) == 1 and may_be_run(self.fields[0]) else ""
@@ -141,6 +149,34 @@ def text_sql(field: ExportField, name: str) -> tuple[str, list[Any]]:
         pairs = [one for choice, value in column.choice_names.items() for one in (value, choice)]
         return f"CASE {name} {cases} ELSE {name}::text END", pairs
     return TEXT_OF.get(type(column.value_field), "{0}").format(name), []
+
+
+def blank_sql(fields: Sequence[ExportField]) -> tuple[str, list[Any]]:
+    """Whether a row has only cells that say nothing, and the parameters of that."""
+    if not may_be_blank(fields):
+        return "false", []
+    tests, params = [], list[Any]()
+    # What is quick to tell comes first.
+    for place, field in sorted(enumerate(fields), key=lambda one: is_told_by_null(one[1]), reverse=True):
+        test = f"c{place} IS NULL"
+        if not is_told_by_null(field):
+            text = f"c{place}::text" if field.column.choice_names else text_sql(field, f"c{place}")[0]
+            test = f"({test} OR {text} ~ %s)"
+            params.append(BLANK)
+        tests.append(test)
+    return " AND ".join(tests), params
+
+
+def may_be_blank(fields: Sequence[ExportField]) -> bool:
+    """Whether a row may have only cells that say nothing; none has that has a key of digits or a moment."""
+    return all(one.column.field.null or one.targets or not is_told_by_null(one) for one in fields)
+
+
+def is_told_by_null(field: ExportField) -> bool:
+    """Whether only null is as good as an empty cell."""
+    return field.member is not None or (
+        isinstance(field.column.value_field, HARMLESS) and not field.column.choice_names
+    )
 
 
 def may_be_run(field: ExportField) -> bool:

@@ -23,6 +23,7 @@ from bulkql.workers.downloads.workbook import (
 )
 from bulkql.workers.errors import BadInput, LimitExceeded
 from bulkql.workers.exports.fields import ExportField
+from bulkql.workers.readers.returned import GUARDED, mark_of_blanks
 
 if TYPE_CHECKING:
     from bulkql.workers.exports.jobs import Job
@@ -43,24 +44,28 @@ def sheet_pieces(job: Job) -> Iterator[bytes]:
 
 
 def write_sheet(job: Job, book: Any, styles: Styles) -> None:
+    job.look_for_blanks()
     sheet = book.add_worksheet(job.stored.resource[:31])
     forms = ["@" if one.member else format_of_column(one.column) for one in job.fields]
     for place, form in enumerate(forms):
         sheet.set_column(place, place, COLUMN_WIDTH, styles.of(form))
     sheet.freeze_panes(1, 0)
-    sheet.write_row(0, 0, [one.name for one in job.fields], styles.header())
+    names = [one.name for one in job.fields]
+    sheet.write_row(0, 0, [*names, GUARDED] if job.has_blanks else names, styles.header())
     row = 0
     for frame in job.frames():
         shown = frame.select(
             as_shown(pl.col(str(place)), one, form)
             for place, (one, form) in enumerate(zip(job.fields, forms, strict=True))
         )
-        for cells in shown.iter_rows():
+        for *cells, mark in shown.with_columns(mark_of_blanks()).iter_rows():
             row += 1
             for place, text in enumerate(cells):
                 if text is not None:
                     check_cell(text, job.fields[place].name, row)
                     write_cell(sheet, row, place, text, forms[place], styles, guilty=False)
+            if mark is not None:
+                sheet.write_string(row, len(cells), mark)
 
 
 def as_shown(text: pl.Expr, field: ExportField, form: str) -> pl.Expr:

@@ -193,10 +193,17 @@ def why_not_json(text: bytes, error: Exception) -> str:
         return f"it is not UTF-8 (byte {byte:#04x}); give the file's `encoding`"
     if text.rstrip().endswith(b","):
         return "it ends with a comma; in NDJSON there are no commas between objects"
+    if HALF_PAIR.search(text):
+        return "it has half a surrogate pair, which is no character; write both of its halves, or U+FFFD"
     constant = CONSTANT.search(text)
     return f"{error}; {constant[0].decode()} is not a valid number there" if constant else str(error)
 
 
+#: An escaped half of a character that another half has to follow, or to precede.
+HALF_PAIR = re.compile(
+    rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 #: What some writers write for numbers that JSON has not.
 CONSTANT = re.compile(rb"-?\b(?:NaN|Infinity)\b")
 

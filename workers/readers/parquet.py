@@ -11,7 +11,7 @@ from typing import IO, Any
 import polars as pl
 from django.db import models
 
-from bulkql.workers.columns.cells import MARK, ExactFloat, cells, escaped_column
+from bulkql.workers.columns.cells import MARK, ExactFloat, cells, escaped_column, unreadable
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import UnreadableFile
@@ -104,8 +104,8 @@ def parquet_refusal(letter: str, words: str, has_header: bool) -> UnreadableFile
     if letter == parquet_process.UnknownType.letter:
         return UnreadableFile(words)
     if letter != MEMORY:
-        is_what = "The Parquet file is damaged" if has_header else "This is not a Parquet file"
-        return UnreadableFile(f"{is_what}: {words}.")
+        is_what = "The Parquet file is damaged" if has_header else "The file cannot be read as Parquet"
+        return UnreadableFile(f"{is_what}: {words.rstrip('.')}. Write it again, or as CSV.")
     most = limits().parquet_memory_bytes
     return UnreadableFile(
         f"The Parquet file takes more than {most:,} bytes of memory to decode "
@@ -126,14 +126,15 @@ def typed_cells(values: pl.Expr, dtype: pl.DataType, column: Column, options: Fi
 def moments(values: pl.Expr, dtype: pl.Date | pl.Datetime | pl.Time, column: Column) -> pl.Expr:
     """Dates and times as text; a number that is none, which a file may hold all the same, is an error of its row."""
     if isinstance(dtype, pl.Time):
-        unit, first, last = "ns since midnight", 0, UNITS["ns"] - 1
+        unit, first, last = "a time of no day, %s ns after midnight", 0, UNITS["ns"] - 1
     else:
         time_unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "days"
         last = min(DAYS * UNITS[time_unit], 2**63 - 1)
-        unit, first = f"{time_unit} since 1970-01-01", -last
+        unit, first = f"a moment beyond every calendar, %s {time_unit} from 1970-01-01", -last
     number = values.to_physical().cast(pl.Int64)
     is_known = number.is_between(first, last)
-    beyond = pl.concat_str(pl.lit(f'{MARK}{{"{unit}": '), number.cast(pl.String), pl.lit("}"))
+    before, after = unreadable(unit).split("%s")
+    beyond = pl.concat_str(pl.lit(before), number.cast(pl.String), pl.lit(after))
     # Asked for one of the others, polars panics.
     return pl.when(is_known).then(as_text(pl.when(is_known).then(values), dtype, column)).otherwise(beyond)
 
@@ -201,14 +202,12 @@ def nested_as_json(values: pl.Series) -> pl.Series:
     if (counted := in_nanoseconds(values.dtype)) == values.dtype:
         return pl.Series([nested_text(value) for value in found], dtype=pl.String)
     numbers = values.cast(counted).to_list()
+    # Of the others Python would cut digits off.
+    finer = unreadable("a moment or a duration that is finer than a microsecond")
     texts = [
-        nested_text(one) if is_exact(count, values.dtype) else FINER for one, count in zip(found, numbers, strict=True)
+        nested_text(one) if is_exact(count, values.dtype) else finer for one, count in zip(found, numbers, strict=True)
     ]
     return pl.Series(texts, dtype=pl.String)
-
-
-#: The cell of a list or a struct with a moment of which Python would cut digits off: an error of its row.
-FINER = f'{MARK}{{"unreadable": "a moment or a duration that is finer than a microsecond"}}'
 
 
 def in_nanoseconds(dtype: Any) -> Any:
@@ -242,13 +241,20 @@ def nested_text_at(values: pl.Series, place: int) -> str | None:
     try:
         return nested_text(values[place : place + 1].to_list()[0])
     except UNKNOWN_TO_PYTHON as error:
-        return f"{MARK}{json.dumps({'unreadable': str(error)})}"
+        return unreadable(f"what cannot be read ({error})")
 
 
 def nested_text(value: Any) -> str | None:
     """A list or a struct as JSON; null is null."""
     if value is None:
         return None
+    try:
+        return json_of_nested(value)
+    except UnicodeDecodeError:
+        return unreadable("bytes that are not UTF-8")
+
+
+def json_of_nested(value: Any) -> str:
     try:
         return json.dumps(value, default=plain_text)
     except TypeError:  # a map may have keys that are no texts
@@ -257,7 +263,7 @@ def nested_text(value: Any) -> str | None:
 
 def plain_text(value: Any) -> str:
     """What JSON has no kind for, as text."""
-    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def with_text_keys(value: Any) -> Any:

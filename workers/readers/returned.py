@@ -31,14 +31,26 @@ ERRORS = "bulkql_errors"
 
 #: Its cells in a raw frame of CSV, until with_unmended has looked at them.
 UNMENDED = "__unmended"
-#: A column without cells, before ours in CSV: texts that a spreadsheet would run have a quote in front. It has another
-#: name than ours, for those who cut ours away.
+#: A column before ours in CSV: texts that a spreadsheet would run have a quote in front. It has another name than ours,
+#: for those who cut ours away. In exports it has a cell where a row has no other, which would be no row.
 GUARDED = GUARD
+#: A text that leaves its cell as good as empty: what Python strips, one by one, for databases have lists of their own.
+BLANK = "^[\t\n\v\f\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$"
 #: The columns behind those of the sender in CSV.
 COLUMNS = (ROW, CODE, PATH, MESSAGE)
 NAMES = frozenset({GUARDED, *COLUMNS, EMPTY, LINE, CELLS, ERRORS})
 #: The code of a row that was not written because the operation came to no good end.
 SKIPPED = "SKIPPED"
+
+
+def are_blank() -> pl.Expr:
+    """Whether rows have only cells that say nothing, in files that have no other word for null."""
+    return pl.all_horizontal(pl.all().is_null() | pl.all().str.contains(BLANK))
+
+
+def mark_of_blanks() -> pl.Expr:
+    """The cells of such rows in GUARDED."""
+    return pl.when(are_blank()).then(pl.lit(GUARD)).alias(GUARDED)
 
 
 def is_returned(header: Iterable[str]) -> bool:

@@ -21,14 +21,13 @@ from bulkql.workers.frames import INTAKE_ERRORS, errors_to_json, ignored
 from bulkql.workers.readers import faults, returned
 from bulkql.workers.readers.decoding import workbook as workbook_process
 from bulkql.workers.readers.decoding.decoder import MEMORY, SLOW, Decoder, spooled
+from bulkql.workers.readers.decoding.process import DAMAGED
 from bulkql.workers.readers.decoding.workbook import FAULTS, LINE, letters_of
 from bulkql.workers.readers.options import FileOptions, fields_of, with_nulls
 from bulkql.workers.resources.plan import Plan
 
 FRAME_BYTES = 8 * 1024 * 1024
-#: Calamine tells the two by their endings; ODS begins with its MIME type.
-XLSX_SUFFIX, ODS_SUFFIX = ".xlsx", ".ods"
-ODS_MARK, BEGINNING_BYTES = b"application/vnd.oasis.opendocument", 256
+SUFFIX = ".workbook"
 
 #: What a cell's value is written as depends on the field that takes it: the first class decides.
 KINDS: tuple[tuple[type[models.Field[Any, Any]], str], ...] = (
@@ -89,9 +88,7 @@ class WorkbookBeginning:
 @contextmanager
 def opened_workbook(file: IO[bytes], options: FileOptions) -> Iterator[tuple[Path, Decoder, Header]]:
     """A workbook on disk, the process that reads it, and its header."""
-    file.seek(0)
-    suffix = ODS_SUFFIX if ODS_MARK in file.read(BEGINNING_BYTES) else XLSX_SUFFIX
-    with spooled(file, suffix) as path:
+    with spooled(file, SUFFIX) as path:
         arguments = {
             "path": str(path),
             "sheet": options.sheet,
@@ -114,7 +111,9 @@ def workbook_refusal(letter: str, words: str, has_header: bool) -> UnreadableFil
             f"The workbook {words}; is it damaged? Save it again in a spreadsheet, or send it as CSV."
         )
     if letter != MEMORY:
-        return UnreadableFile(f"The workbook is damaged: {words}.")
+        return UnreadableFile(
+            f"The workbook cannot be read: {words}. Save it again in a spreadsheet, or send it as CSV."
+        )
     return UnreadableFile(
         f"The workbook takes more than {limits().workbook_memory_bytes:,} bytes of memory to read "
         f"({setting_name('workbook_memory_bytes')}): is there a cell far below the others, or far to their right, as "
@@ -151,7 +150,7 @@ def broken_cells(path: Path, header: Header, of_ods: list[tuple[int, int, str]])
     try:
         found = faults.faults_of(path, header.sheet, of_ods)
     except (BadZipFile, KeyError, StopIteration, SyntaxError, EOFError, NotImplementedError) as error:
-        raise UnreadableFile(f"The workbook is damaged: {error}.") from error
+        raise workbook_refusal(DAMAGED, str(error), True) from error
     width = range(header.left, header.left + len(header.names))
     return {(line, column): shown for (line, column), shown in found.items() if line > header.line and column in width}
 
@@ -179,6 +178,12 @@ class Broken:
 def broken_cell(line: int, column: int, field: Column, shown: str) -> RowError:
     """The error of a cell without a value."""
     name = f"{letters_of(column)}{line + 1}"
+    if faults.is_number(shown):
+        message = (
+            f"The cell {name} is formatted as a date or a time, and its number, {shown}, is neither; correct it, or "
+            f"format a number as one, and a duration as [h]:mm:ss."
+        )
+        return RowError(field.graphql_name, Code.INVALID, message, shown)
     if shown:
         message = f"The cell {name} has the error {shown}; fix its formula."
         return RowError(field.graphql_name, Code.INVALID, message, shown)

@@ -1,7 +1,8 @@
 """An ODS file -> one that calamine reads whole, and the cells that have no value to read; run by workbook.py.
 
 Calamine passes over tabs and line breaks within a text, over texts of cells without a type, and over digits of a
-second that it does not keep. Cells with errors, and formulas that nobody has computed, are empty ones to it.
+second that it does not keep; what is drawn in a cell is part of its text to it. Cells with errors, and formulas that
+nobody has computed, are empty ones.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ CELL_END = b"</table:table-cell>"
 #: An element that calamine passes over -> what it says, as XML has it within a text.
 BREAK = re.compile(rb"<text:(tab|line-break)\b[^<>]*+(?:(?<=/)>|></text:\1>)")
 BREAKS = {b"tab": b"&#9;", b"line-break": b"&#10;"}
+#: What stands in a cell and is none of its text: drawings with their captions, and how a text is spoken.
+DRAWN = re.compile(rb"<(draw:[\w-]++|text:ruby-text)\b[^<>]*+(?:(?<=/)>|>.*?</\1>)", re.DOTALL)
 #: A cell without a type, which has a text; what it was computed from tells the others apart.
 UNTYPED = re.compile(
     rb"<table:table-cell((?:\s++(?!office:value-type|table:formula)[\w:-]++=\"[^\"<>]*+\")*+\s*+)>(?=<text:p)"
@@ -54,11 +57,13 @@ VALUES = {
 #: What a formula shows that came to nothing, where its type does not say so.
 SHOWN_ERROR = re.compile(r"#(?:N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|Err:[0-9]{3}")
 
+DOUBTS = (BREAK, UNTYPED, FRACTION, CDATA, DRAWN)
+
 
 def readable(path: str) -> str:
     """The file, or a copy of it in which calamine passes over nothing."""
     with zipfile.ZipFile(path) as archive:
-        if not any(doubt.search(piece) for piece in pieces(archive) for doubt in (BREAK, UNTYPED, FRACTION, CDATA)):
+        if not any(doubt.search(piece) for piece in pieces(archive) for doubt in DOUBTS):
             return path
         copy = str(Path(path).with_name("readable.ods"))
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as changed:
@@ -85,6 +90,7 @@ def pieces(archive: zipfile.ZipFile) -> Iterator[bytes]:
 
 
 def written_out(xml: bytes) -> bytes:
+    xml = DRAWN.sub(b"", xml)
     xml = CDATA.sub(lambda found: escape(found[1].decode()).encode(), xml)
     xml = BREAK.sub(lambda found: BREAKS[found[1]], xml)
     xml = UNTYPED.sub(rb'<table:table-cell\1 office:value-type="string">', xml)

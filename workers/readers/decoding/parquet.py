@@ -164,35 +164,43 @@ def lengths_of(values: Any) -> Any:
 
 
 def in_rows(batch: Any) -> Any:
-    """A batch with each text in its row."""
+    """A batch with each text in its row, and in types that the reader knows."""
     import pyarrow as pa
 
-    columns = [in_known_zones(storage_of(column)) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    return pa.RecordBatch.from_arrays([in_known_types(column) for column in batch.columns], names=batch.schema.names)
 
 
-def storage_of(column: Any) -> Any:
-    """A column whose values stand for themselves."""
+def in_known_types(column: Any) -> Any:
+    """A column whose values stand for themselves, in types that the reader has a name for."""
     import pyarrow as pa
 
+    kind = column.type
+    if isinstance(kind, pa.UuidType):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     if isinstance(column, pa.ExtensionArray):
-        column = column.storage
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def in_known_zones(column: Any) -> Any:
-    """Moments of zones that the reader has no name for, such as +05:30, in UTC: they stay the moments that they are."""
-    kind = with_known_zones(column.type)
-    return column if kind == column.type else column.cast(kind)
-
-
-def with_known_zones(kind: Any) -> Any:
-    import pyarrow as pa
-
+        return in_known_types(column.storage)
+    if pa.types.is_dictionary(kind):
+        return in_known_types(column.dictionary_decode())
     if pa.types.is_timestamp(kind) and kind.tz and kind.tz not in available_timezones():
-        return pa.timestamp(kind.unit, "UTC")
+        # Such as +05:30. They stay the moments that they are.
+        return column.cast(pa.timestamp(kind.unit, "UTC"))
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return in_known_types(column.cast(pa.large_list(kind.value_field)))
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(with_known_zones(field.type)) for field in kind])
-    if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(with_known_zones(kind.value_type)))
-    return kind
+        fields = [in_known_types(field) for field in column.flatten()]
+        return pa.StructArray.from_arrays(fields, names=[field.name for field in kind], mask=column.is_null())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return with_items(column, in_known_types(column.flatten()))
+    return column
+
+
+def with_items(column: Any, items: Any) -> Any:
+    """A column of lists with other items in their places."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if items.type == column.type.value_type:
+        return column
+    lengths = pc.fill_null(pc.cast(pc.list_value_length(column), pa.int64()), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
+    return pa.LargeListArray.from_arrays(offsets, items, mask=column.is_null())

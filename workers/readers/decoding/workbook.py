@@ -11,6 +11,7 @@ FAULTS: null, or what cannot be read of a row as JSON, [[place or null, message,
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 import zipfile
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +33,26 @@ MOST_COLUMNS = 16_384
 HELP = "\N{CIRCLED LATIN SMALL LETTER I}"
 #: Whole numbers from here on have no cells of their own: 9,007,199,254,740,993 is stored as ...992.
 EXACT = 2.0**53
+TOO_EXACT = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
 #: Kinds of columns that take them as they are: floats, and what is left out.
 INEXACT = ("float", "marked float", "ignored")
 #: Before a number that is no text, where texts have a comma before their fraction; as it stands in cells of frames.
 MARK = "\0"
 #: The day of a time without a date, and that of the first date.
 EPOCH, FIRST = datetime(1899, 12, 30), datetime(1900, 1, 1)
+#: The day from which Excel counts until it comes to a 29 February 1900, and the other one from which it may count.
+EARLY, MARCH, APPLE = datetime(1899, 12, 31), datetime(1900, 3, 1), datetime(1904, 1, 1)
+#: Says that days are counted from the other one.
+IS_APPLE = re.compile(rb"""\bdate1904\s*=\s*["'](?:1|true|on)["']""")
+#: A duration in a workbook that counts from 1900, or from 1904; in ODS dates are no numbers.
+DURATION_OF_1900, DURATION_OF_1904 = "duration of 1900", "duration of 1904"
 #: Digits of a number that spreadsheets show; what a sum has beyond them is noise.
 SHOWN_DIGITS = 15
 #: Digits up to which a number that loses its noise is one that somebody meant: 0.1 + 0.2.
 MEANT_DIGITS = 12
 
+#: Calamine tells the two by their endings.
+XLSX_SUFFIX, ODS_SUFFIX = ".xlsx", ".ods"
 #: Bytes of XML for each byte of memory: a cell has more as XML than in memory, but for empty ones.
 XML_BYTES = 4
 
@@ -58,14 +69,16 @@ def messages(
     path: str, sheet: str | None, header_row: int | None, memory_bytes: int, frame_bytes: int, most_faults: int
 ) -> Iterator[tuple[bytes, Any]]:
     """The header; and the rows of the columns that are wanted."""
-    # Its kind is looked at first: calamine would try all that it knows.
-    check_workbook(path, memory_bytes)
+    # Its kind is looked at first, and told by the name: calamine would try all that it knows.
+    suffix = suffix_of_workbook(path, memory_bytes)
+    path = linked(path, suffix)
     from python_calamine import CalamineWorkbook
 
     # Neither this module nor its neighbour is imported: both are read by their paths.
-    of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if path.endswith(".ods") else None
+    of_ods = runpy.run_path(str(Path(__file__).with_name("opendocument.py"))) if suffix == ODS_SUFFIX else None
     workbook = CalamineWorkbook.from_path(path if of_ods is None else of_ods["readable"](path))
     name = chosen(workbook, sheet)
+    duration_kind = duration_kind_of(path)
     rows = workbook.get_sheet_by_name(name)
     found = Sheet(rows, name, header_row)
     yield b"H", json.dumps(found.header()).encode()
@@ -74,14 +87,15 @@ def messages(
     yield b"H", json.dumps(faults).encode()
     wanted = json.loads(sys.stdin.readline() or "{}")
     if wanted:
-        for frame in found.frames(wanted["kinds"], frozenset(wanted["lines"])):
+        kinds = [duration_kind if kind == "duration" else kind for kind in wanted["kinds"]]
+        for frame in found.frames(kinds, frozenset(wanted["lines"])):
             for part in batch_halves(frame, frame_bytes):
                 yield b"F", part
     yield b"Z", b""
 
 
-def check_workbook(path: str, memory_bytes: int) -> None:
-    """Whether a file is a workbook that can be read, by its names and sizes."""
+def suffix_of_workbook(path: str, memory_bytes: int) -> str:
+    """The kind of a workbook that can be read, by the names and sizes of its parts."""
     with open(path, "rb") as file:  # noqa: PTH123
         beginning = file.read(8)
     if beginning == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
@@ -97,11 +111,35 @@ def check_workbook(path: str, memory_bytes: int) -> None:
         raise Unsuitable("This is a ZIP archive, but not a workbook")
     if size > XML_BYTES * memory_bytes:
         raise MemoryError
+    # Not by its MIME type: some tools deflate that too, or store it behind other parts.
+    return XLSX_SUFFIX if "[Content_Types].xml" in names else ODS_SUFFIX
+
+
+def linked(path: str, suffix: str) -> str:
+    """The same file under a name with this ending."""
+    link = Path(path).with_suffix(suffix)
+    link.symlink_to(path)
+    return str(link)
+
+
+def duration_kind_of(path: str) -> str:
+    """The kind of durations that are formatted as dates: these are counted from a day that the workbook names."""
+    with zipfile.ZipFile(path) as archive:
+        if "content.xml" in archive.namelist():
+            return "duration"
+        # Whatever its folder: there is one of this name.
+        names = [name for name in archive.namelist() if name.lower().endswith("workbook.xml")]
+        is_apple = any(IS_APPLE.search(archive.read(name)) for name in names)
+    return DURATION_OF_1904 if is_apple else DURATION_OF_1900
 
 
 def chosen(workbook: Any, wanted: str | None) -> str:
     """The name of a sheet: as asked, or the first that is not hidden."""
     sheets = [one for one in workbook.sheets_metadata if str(one.typ).endswith("WorkSheet")]
+    if not sheets:
+        raise Unsuitable(
+            "The workbook has no sheet that can be read; save it again in a spreadsheet, or send it as CSV"
+        )
     visible = [one.name for one in sheets if str(one.visible).endswith(".Visible")]
     if wanted is None:
         if not visible:
@@ -209,8 +247,8 @@ class Sheet:
         if kind in INEXACT:
             return
         for line, value in zip(lines, values, strict=True):
-            if type(value) is float and abs(value) >= EXACT:
-                message = "Number cells keep 15 digits, and this one has more: format it as text, and type it again."
+            if type(value) is float and not abs(value) < EXACT:
+                message = TOO_EXACT if isfinite(value) else "This is no number; correct it."
                 found.setdefault(line, []).append([place, message, cell_text(value, kind)])
 
     def _mark_unnamed(
@@ -279,15 +317,22 @@ def boolean(value: bool, kind: str) -> str:
 
 def moment(value: datetime, kind: str) -> str:
     """A date with a time, in the service's time zone. A duration of days is formatted as one by some spreadsheets."""
-    if kind == "duration":
-        return duration(value - EPOCH, kind)
+    if kind.startswith("duration"):
+        return duration(value - first_day(value, kind), kind)
     if value < FIRST and kind == "time":
         return value.time().isoformat()
     return value.isoformat() if kind == "datetime" else value.isoformat(" ")
 
 
+def first_day(value: datetime, kind: str) -> datetime:
+    """The day from which a duration counts that is formatted as a date."""
+    if kind == DURATION_OF_1904:
+        return APPLE
+    return EARLY if kind == DURATION_OF_1900 and value < MARCH else EPOCH
+
+
 def day(value: date, kind: str) -> str:
-    if kind in ("duration", "datetime"):
+    if kind.startswith("duration") or kind == "datetime":
         return moment(datetime.combine(value, time()), kind)
     return value.isoformat()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from typing import IO, cast
 
@@ -19,7 +20,11 @@ LEAST_BYTES = 64 * 1024
 WINDOW_BYTES = 128 * 1024 * 1024
 #: Bytes that are expanded at a time: four of them may be a block of 128 kB.
 ZSTD_BYTES = 1024
-MAGIC = {Compression.GZIP: b"\x1f\x8b", Compression.ZSTD: b"\x28\xb5\x2f\xfd"}
+#: zstd files may begin with a frame that is skipped, as those of pzstd do.
+MAGIC = {
+    Compression.GZIP: re.compile(rb"\x1f\x8b"),
+    Compression.ZSTD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
 WORDS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 DAMAGES = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 
@@ -29,7 +34,7 @@ def decompressed(file: IO[bytes], compression: Compression | None) -> IO[bytes]:
     file.seek(0)
     if compression is None:
         return file
-    if not file.read(4).startswith(MAGIC[compression]):
+    if not MAGIC[compression].match(file.read(4)):
         raise UnreadableFile(f"The file's name says {WORDS[compression]}, and the file is not compressed that way.")
     size = file.seek(0, io.SEEK_END) or file.tell()
     file.seek(0)
@@ -64,6 +69,21 @@ class Zstd:
         return b"".join(found)
 
 
+def why_not_expanded(error: Exception) -> str:
+    """What is wrong with a compressed file, or too much for those who read it."""
+    for sign, words in REFUSALS.items():
+        if sign in str(error):
+            return words
+    return f"is damaged or cut off: {error}"
+
+
+#: What zstd says -> what that means.
+REFUSALS = {
+    "Dictionary mismatch": "was compressed with a dictionary; compress it without one",
+    "too much memory": f"looks back more than {WINDOW_BYTES:,} bytes (zstd --long); compress it without that",
+}
+
+
 class Expanded:
     """A compressed file as it is read; raises UnreadableFile for a damaged one, and past its limit."""
 
@@ -81,7 +101,7 @@ class Expanded:
         try:
             piece = self._source.read(size)
         except DAMAGES as error:
-            raise UnreadableFile(f"The {self._words} file is damaged or cut off: {error}.") from error
+            raise UnreadableFile(f"The {self._words} file {why_not_expanded(error)}.") from error
         self._read += len(piece)
         if self._read > self._most:
             raise UnreadableFile(

@@ -14,6 +14,9 @@ SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x05\x06", "This is an empty zip file."),
     (b"BZh", "This is a bzip2 file; unpack it."),
     (b"\xfd7zXZ\0", "This is an xz file; unpack it."),
+    (b"7z\xbc\xaf\x27\x1c", "This is a 7z archive; unpack it."),
+    (b"Rar!\x1a\x07", "This is a RAR archive; unpack it."),
+    (b"\x04\x22\x4d\x18", "This is an lz4 file; unpack it."),
     (b"\xd0\xcf\x11\xe0", "This is an old Excel file (.xls); save the sheet as CSV."),
     (b"%PDF-", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
 )

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.dateparse import parse_duration
 
 from bulkql.workers.columns.cells import cells
 from bulkql.workers.columns.column import column_for
@@ -23,6 +24,15 @@ from tests.unit.workers.columns.samples import FIELDS, parse
         ("animal.integer", "3", ["3 is not even."]),
         ("animal.binary", "AAE", ["This value cannot be read."]),
         ("animal.duration", "99999999999999999", ["This value cannot be read."]),
+        ("animal.duration", "P1DT0.0000001S", [
+            "“P1DT0.0000001S” is finer than a microsecond, and would be rounded; send at most six digits of a fraction."
+        ]),
+        ("animal.duration", "PT300000000.1M", [
+            "“PT300000000.1M” has too many digits for a duration in this form; write “208333 08:00:06”."
+        ]),
+        ("animal.duration", "-PT9999999999.123456S", [
+            "“-PT9999999999.123456S” has too many digits for a duration in this form; write “-115741 06:13:20.876544”."
+        ]),
         ("animal.datetime", "9999-12-31T23:59:59-05:00", ["This value cannot be read."]),
         ("animal.json", "{", [
             "This is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)."
@@ -61,6 +71,13 @@ def test_json_of_another_kind_is_named(name, value, message):
     with pytest.raises(ValidationError) as caught:
         column.clean(cell)
     assert caught.value.messages == [message]
+
+
+@pytest.mark.parametrize("text", ["208333 08:00:06", "-115741 06:13:20.876544", "PT0.1H", "-P1DT2H0.5S"])
+def test_a_duration_is_what_its_text_says(text):
+    column = column_for(FIELDS["animal.duration"])
+
+    assert column.clean(text) == parse_duration(text)
 
 
 class Brittle(models.CharField):

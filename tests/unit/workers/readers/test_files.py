@@ -97,6 +97,9 @@ def test_a_file_of_another_format_is_refused():
         (b"\xd0\xcf\x11\xe0...", "This is an old Excel file (.xls)"),
         (b"<!DOCTYPE html><html>", "it looks like HTML or XML."),
         (b"%PDF-1.7", "This is a PDF"),
+        (b"7z\xbc\xaf\x27\x1c...", "This is a 7z archive; unpack it."),
+        (b"Rar!\x1a\x07\0", "This is a RAR archive; unpack it."),
+        (b"\x04\x22\x4d\x18...", "This is an lz4 file; unpack it."),
     ],
 )
 def test_a_file_says_what_it_is(file_format, data, words):
@@ -152,11 +155,29 @@ class TestCompressed:
 
 
 def test_a_zstd_file_that_looks_back_too_far_is_refused():
-    parameters = zstandard.ZstdCompressionParameters(window_log=30)
-    data = zstandard.ZstdCompressor(compression_params=parameters).compressobj().compress(b"")
-    data += zstandard.ZstdCompressor(compression_params=parameters).compressobj().flush()
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=28)
+    data = zstandard.ZstdCompressor(compression_params=parameters).stream_reader(io.BytesIO(CSV)).read()
 
-    assert "is damaged or cut off" in str(check(data + b"x", compression=Compression.ZSTD))
+    assert check(data, compression=Compression.ZSTD) == (
+        "The zstd file looks back more than 134,217,728 bytes (zstd --long); compress it without that."
+    )
+
+
+def test_a_zstd_file_that_needs_a_dictionary_is_refused():
+    dictionary = zstandard.train_dictionary(1024, [b"char,text,%d\n" % number * 20 for number in range(500)])
+    data = zstandard.ZstdCompressor(dict_data=dictionary).compress(CSV)
+
+    assert check(data, compression=Compression.ZSTD) == (
+        "The zstd file was compressed with a dictionary; compress it without one."
+    )
+
+
+@pytest.mark.parametrize("number", [0x50, 0x5F])
+def test_frames_of_zstd_that_are_skipped_may_be_anywhere(number):
+    skipped = bytes([number]) + b"\x2a\x4d\x18\x04\0\0\0abcd"
+    frames = [zstandard.compress(part) for part in (b"char,text\nab,", b"x\n")]
+
+    assert rows(skipped + skipped.join(frames) + skipped, FileFormat.CSV, Compression.ZSTD) == [("ab", "x")]
 
 
 @pytest.mark.parametrize("compression", Compression)

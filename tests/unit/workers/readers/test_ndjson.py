@@ -142,6 +142,30 @@ def test_a_broken_line_is_an_error_of_its_row_and_names_the_line():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_half"),
+    [
+        (rb"\ud83d", True),
+        (rb"\uDE00", True),
+        (rb"\ud83dx\ude00", True),
+        (rb"\ud83d\ud83d\ude00", True),
+        (rb"\\\ud83d", True),
+        (rb"\ud83d\ude00", False),
+        (rb"\\ud83d", False),
+    ],
+)
+def test_half_a_character_is_an_error_of_its_row(text, is_half):
+    found = read(b'{"char": "ab"}\n{"char": "%b"}\n' % text)
+
+    reason = (
+        "Line 2 is not JSON: it has half a surrogate pair, which is no character; write both of its halves, or U+FFFD."
+    )
+    if is_half:
+        assert malformed(found) == [None, (reason, f'{{"char": "{text.decode()}"}}')]
+    else:
+        assert found["char"].to_list() == ["ab", json.loads(b'"%b"' % text)]
+
+
 @pytest.mark.parametrize("first", [b'{"char": NaN}', b"5", b"nothing", b'{"char": "a'])
 def test_the_first_line_may_be_broken_as_any_other(first):
     frame = read(first + b'\n{"char": "ab"}\n')

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
+import uuid
 from decimal import Decimal
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from django.core.exceptions import ValidationError
 
 from bulkql.workers.columns.cells import MARK, NULL
 from bulkql.workers.errors import BadInput, UnreadableFile
@@ -191,14 +194,17 @@ def test_unknown_columns_are_refused_or_ignored():
 
 
 def test_what_is_no_parquet_is_refused():
-    assert unreadable(b"char,text\nab,x\n").startswith("This is not a Parquet file: ")
-    assert unreadable(b"").startswith("This is not a Parquet file: ")
+    assert unreadable(b"char,text\nab,x\n").startswith("The file cannot be read as Parquet: ")
+    assert unreadable(b"").startswith("The file cannot be read as Parquet: ")
 
 
 def test_a_file_that_breaks_off_is_refused():
     data = stored(big=list(range(10_000)))
 
-    assert unreadable(data[: len(data) // 2]).startswith("This is not a Parquet file: ")
+    assert unreadable(data[: len(data) // 2]) == (
+        "The file cannot be read as Parquet: Parquet magic bytes not found in footer. Either the file is corrupted or "
+        "this is not a parquet file. Write it again, or as CSV."
+    )
 
 
 def test_a_damaged_file_is_refused():
@@ -221,10 +227,62 @@ def test_a_number_that_is_no_moment_is_an_error_of_its_row(dtype):
     kind = pl.Int32 if dtype == pl.Date else pl.Int64
     numbers = pl.Series([0, 2**31 - 1 if dtype == pl.Date else 2**63 - 1], dtype=kind)
 
-    first, second = cells(numbers.cast(dtype), "datetime")
+    found = cells(numbers.cast(dtype), "char")
 
-    assert first.startswith("1970-01-01")
-    assert second.startswith(f"{MARK}{{")
+    assert found[0].startswith("1970-01-01")
+    unit = "days" if dtype == pl.Date else dtype.time_unit
+    what = f"a moment beyond every calendar, {numbers[1]} {unit} from 1970-01-01"
+    with pytest.raises(ValidationError, match=f"^.'A string is expected here, not {what}.'.$"):
+        resource_named("animals").columns["char"].clean(found[1])
+
+
+KEYS = [uuid.UUID(int=5), None, uuid.UUID(int=2**128 - 1)]
+TEXTS_OF_KEYS = [str(KEYS[0]), None, str(KEYS[2])]
+ARROW_KEYS = pa.array([key and key.bytes for key in KEYS], pa.uuid())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "texts"),
+    [
+        ("token", ARROW_KEYS, TEXTS_OF_KEYS),
+        ("char", ARROW_KEYS, TEXTS_OF_KEYS),
+        (
+            "json",
+            pa.ListArray.from_arrays([0, 2, 2, 3], ARROW_KEYS),
+            [json.dumps(TEXTS_OF_KEYS[:2]), "[]", json.dumps(TEXTS_OF_KEYS[2:])],
+        ),
+        (
+            "json",
+            pa.ListArray.from_arrays([0, 2, 3], ARROW_KEYS, mask=pa.array([True, False])).slice(1),
+            [json.dumps(TEXTS_OF_KEYS[2:])],
+        ),
+        (
+            "json",
+            pa.StructArray.from_arrays([ARROW_KEYS], names=["a"], mask=pa.array([False, False, True])),
+            [json.dumps({"a": TEXTS_OF_KEYS[0]}), '{"a": null}', None],
+        ),
+        ("json", pa.array([[1, None], None, []], pa.list_view(pa.int64())), ["[1, null]", None, "[]"]),
+        (
+            "json",
+            pa.array([[dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)], None], pa.large_list(pa.timestamp("s", "+05:30"))),
+            ['["2024-02-29 12:00:00+00:00"]', None],
+        ),
+    ],
+)
+def test_types_that_writers_have_names_for_are_what_they_mean(name, values, texts):
+    assert cells(values, name) == texts
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([[b"\xff"]]), pa.array([{"a": b"\xff"}]), pa.array([[(b"\xff", 1)]], pa.map_(pa.binary(), pa.int64()))],
+    ids=["list", "struct", "map"],
+)
+def test_bytes_within_a_list_that_are_no_utf8_are_an_error_of_their_row(values):
+    (found,) = cells(values, "char")
+
+    with pytest.raises(ValidationError, match=r"A string is expected here, not bytes that are not UTF-8\."):
+        resource_named("animals").columns["char"].clean(found)
 
 
 def test_a_list_with_a_moment_that_python_has_not_is_an_error_of_its_row():
