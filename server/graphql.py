@@ -258,9 +258,14 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     def __init__(self, **options: Any) -> None:
         wait = timedelta(seconds=limits().handshake_seconds)
         super().__init__(
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], connection_init_wait_timeout=wait, **options
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=wait,
+            # A user's subscriptions are counted over all sockets (schema/limits/shares.py).
+            max_subscriptions_per_connection=None,
+            **options,
         )
-        self._is_closed = False
+        #: Nothing is sent any more, and no frame is read.
+        self.is_closed = False
         #: What it signed in with, once it has.
         self._credential: Credential | None = None
 
@@ -289,20 +294,22 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
         return Token(bearer(authorization) or "") if authorization is not None else await credential_of(self.scope)
 
     async def revoke(self) -> None:
-        """Stop all of the socket's operations and close it: nothing is sent after that."""
-        if not self._is_closed:
-            await self.close(code=FORBIDDEN, reason="Forbidden")
-            # The handler ends with a socket that its client has left, and its operations with it. Left alone it would
-            # go on until a client that hangs answers to the closing.
-            self.message_queue.put_nowait({"message": None, "disconnected": True})
+        """Stop all of the socket's operations and close it."""
+        await self.close(code=FORBIDDEN, reason="Forbidden")
 
     async def close(self, code: Any = None, reason: Any = None) -> None:
-        self._is_closed = True
+        """Close the socket, once: what its client has sent meanwhile would be reason to close it again."""
+        if self.is_closed:
+            return
+        self.is_closed = True
         await super().close(code=code, reason=reason)
+        # The handler ends with a socket that its client has left, and its operations with it. Left alone it would go on
+        # until a client that hangs answers to the closing.
+        self.message_queue.put_nowait({"message": None, "disconnected": True})
 
     async def send(self, *arguments: Any, **options: Any) -> None:
         # An operation that was just being answered when its socket was closed has nobody left to tell.
-        if not self._is_closed:
+        if not self.is_closed:
             await super().send(*arguments, **options)
 
     async def disconnect(self, code: int) -> None:

@@ -36,7 +36,8 @@ class Socket(ChannelsWebSocketAdapter):
     is_signed_in = False
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
-        while not (message := await self.ws_consumer.message_queue.get())["disconnected"]:
+        consumer: Any = self.ws_consumer
+        while not (message := await consumer.message_queue.get())["disconnected"] and not consumer.is_closed:
             text = message["message"]
             if text is None:
                 raise NonTextMessageReceived
