@@ -8,7 +8,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
-import msgspec
 import strawberry
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData, HTTPException
@@ -42,8 +41,8 @@ from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
 from bulkql.server.door.requests import request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
+from bulkql.server.door.values import decode, encode
 from bulkql.server.traffic.connections import hold
-from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import (
     BadInput,
@@ -64,35 +63,6 @@ EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
 MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
 #: The websocket's code for who may not use it, from the protocol graphql-transport-ws.
 FORBIDDEN = 4403
-
-decoder = msgspec.json.Decoder(float_hook=ExactFloat)
-#: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
-DIGITS = 4_000
-
-
-def decode(data: str | bytes) -> object:
-    """JSON, fast; what msgspec does not take (NaN, lone surrogates) Python's own reader does, for the rows to fail."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(data, parse_int=whole_number, parse_float=ExactFloat)
-    except (ValueError, RecursionError) as error:
-        raise json.JSONDecodeError(str(error), "", 0) from None
-
-
-def whole_number(digits: str) -> int | float:
-    """A number of any length: the row that gives one of thousands of digits is told so, and its neighbours are not."""
-    return int(digits) if len(digits) <= DIGITS else ExactFloat(digits)
-
-
-def encode(data: object) -> bytes:
-    """JSON, fast; what is quoted of a client's may hold half a surrogate pair, which only Python's own writer takes."""
-    try:
-        return msgspec.json.encode(data)
-    except UnicodeEncodeError:
-        return json.dumps(data).encode()
 
 
 def served_schema() -> strawberry.Schema:

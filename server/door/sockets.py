@@ -26,6 +26,8 @@ logger = logging.getLogger("bulkql")
 
 #: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 FAILED, TRY_AGAIN = 1011, 1013
+#: The code for a frame that is none, from the protocol graphql-transport-ws.
+INVALID = 4400
 #: Bytes of a closing frame's reason: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 REASON_BYTES = 123
 
@@ -45,9 +47,13 @@ class Socket(ChannelsWebSocketAdapter):
             if is_long and not self.is_signed_in:
                 raise NonJsonMessageReceived
             try:
-                yield await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
+                value = await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
             except json.JSONDecodeError as error:
                 raise NonJsonMessageReceived from error
+            except BulkError as error:
+                await self.close(INVALID, str(error))
+                return
+            yield value
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         if message["type"] == "connection_ack":

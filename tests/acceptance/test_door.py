@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -110,6 +111,28 @@ def test_a_body_that_is_no_json_is_told_so(service, content):
     status, code, message = error_of(sent(service, content=content, headers={"Content-Type": "application/json"}))
 
     assert (status, code, message.partition(":")[0]) == (400, "BAD_INPUT", "This is not JSON")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"query": "{__typename}", "variables": {"a": 1, "a": null}}', '[{"a": 1, "a": null}]']
+)
+def test_a_name_that_comes_twice_is_told(service, content):
+    answer = sent(service, content=content, headers={"Content-Type": "application/json"})
+
+    message = "An object has 'a' more than once, with 1 and None; leave all but one out."
+    assert error_of(answer) == (400, "BAD_INPUT", message)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, identity"])
+def test_a_body_that_is_compressed_on_its_way_is_told_so(service, encoding):
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+
+    status, code, message = error_of(
+        sent(service, content=gzip.compress(b'{"query": "{ __typename }"}'), headers=headers)
+    )
+
+    assert (status, code) == (415, "BAD_INPUT")
+    assert message.startswith(f"The body has Content-Encoding {encoding!r}, which is not undone here; send it without.")
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,17 @@ def test_socket_is_closed_once_whatever_its_client_has_sent_meanwhile(user, capl
     assert Upload.objects.count() == 0
 
 
+def test_frame_with_a_name_twice_closes_the_socket_with_the_reason(user):
+    async def close() -> Any:
+        socket = await opened(token_for(user))
+        assert (await received(socket))["type"] == "connection_ack"
+        await socket.send_input({"type": "websocket.receive", "text": '{"type": "ping", "type": "pong"}'})
+        return await socket.receive_output(10)
+
+    reason = "An object has 'type' more than once, with 'ping' and 'pong'; leave all but one out."
+    assert asyncio.run(close()) == {"type": "websocket.close", "code": 4400, "reason": reason}
+
+
 @pytest.mark.parametrize("length", [0, 3_000], ids=["short", "long"])
 @pytest.mark.parametrize("text", ["{ __typename }", "subscription { operations { id } }"])
 def test_name_of_an_operation_that_is_not_there_is_told(user, caplog, text, length):
