@@ -14,8 +14,22 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 
 from bulkql.server.auth import failure
+from bulkql.server.authority.links import BadLink
 
-PAGE = "<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+  :root {{ color-scheme: light dark; }}
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 4rem auto; padding: 0 1rem; }}
+  p {{ overflow-wrap: anywhere; }}
+</style>
+<h1>{title}</h1>
+<p>{text}</p>
+</html>
+"""
 JSON, HTML = "application/json", "text/html"
 
 
@@ -29,8 +43,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For handler403."""
-    return refusal(request, "You may not do this.", "FORBIDDEN", HTTPStatus.FORBIDDEN)
+    """For handler403: a used link says so; what others raise may be for developers."""
+    text = str(exception) if isinstance(exception, BadLink) else "You may not do this."
+    return refusal(request, text, "FORBIDDEN", HTTPStatus.FORBIDDEN)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
