@@ -39,6 +39,7 @@ from bulkql.server.authority.credentials import Credential, Token, credential_of
 from bulkql.server.authority.sockets import open_sockets
 from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
+from bulkql.server.door.refusals import not_served
 from bulkql.server.door.requests import request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
 from bulkql.server.door.values import decode, encode
@@ -128,9 +129,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.method not in METHODS:
-            response: HttpResponse = failure(f"{request.method} is not served here.", "BAD_INPUT", 405)
-            response["Allow"] = ", ".join(METHODS)
-            return response
+            return not_served(request, METHODS)
         user = await user_of_request(request)
         if not user.is_authenticated:
             return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
