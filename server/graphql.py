@@ -40,7 +40,7 @@ from bulkql.server.authority.sockets import open_sockets
 from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
 from bulkql.server.door.refusals import not_served
-from bulkql.server.door.requests import request_data, with_files
+from bulkql.server.door.requests import each_once, request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
 from bulkql.server.door.values import decode, encode
 from bulkql.server.traffic.connections import hold
@@ -146,16 +146,17 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         django: HttpRequest = request.request
         if django.method == "GET":
             names = ("variables", "extensions")
-            given: dict[str, Any] = django.GET.dict()
+            given: dict[str, Any] = each_once(django.GET)
             return request_data(given | {name: await decoded(given[name]) for name in names if given.get(name)})
         if django.content_type == "application/json":
             return request_data(await decoded(django.body))
         if django.content_type != "multipart/form-data":
             text = "The Content-Type is application/json, or multipart/form-data for a file."
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-        form = await request.get_form_data()
-        parts = [await decoded(form.form.get(name, "null")) for name in ("operations", "map")]
-        return request_data(with_files(parts[0], parts[1], form.files))
+        await request.get_form_data()
+        form, files = each_once(django.POST), each_once(django.FILES)
+        parts = [await decoded(form.get(name, "null")) for name in ("operations", "map")]
+        return request_data(with_files(parts[0], parts[1], files))
 
     async def execute_single(
         self,

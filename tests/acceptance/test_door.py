@@ -123,6 +123,19 @@ def test_a_name_that_comes_twice_is_told(service, content):
     assert error_of(answer) == (400, "BAD_INPUT", message)
 
 
+def test_a_parameter_that_comes_twice_is_told(service):
+    query = sent(service, method="GET", params=[("query", "{ __typename }"), ("query", "{ nothing }")])
+    form = {"operations": ['{"query": "{ __typename }"}'] * 2, "map": "{}"}
+    fields = sent(service, data=form, files={"0": ("a.csv", b"")})
+    files = sent(service, data={"operations": "{}", "map": "{}"}, files=[("0", ("a.csv", b"")), ("0", ("b.csv", b""))])
+
+    told = [
+        (400, "BAD_INPUT", f"The request has {name!r} 2 times; leave all but one out.")
+        for name in ("query", "operations", "0")
+    ]
+    assert [error_of(answer) for answer in (query, fields, files)] == told
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, identity"])
 def test_a_body_that_is_compressed_on_its_way_is_told_so(service, encoding):
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
