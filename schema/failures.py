@@ -59,6 +59,8 @@ def with_code(error: GraphQLError) -> GraphQLError:
         cause = cause.original_error
     if isinstance(cause, BulkError):
         return error
+    if isinstance(cause, CannotGetOperationTypeError):
+        return replaced(error, no_operation(cause), "BAD_INPUT")
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, outage(cause), "UNAVAILABLE")
     if is_ours(error, cause):
@@ -69,6 +71,13 @@ def with_code(error: GraphQLError) -> GraphQLError:
         return replaced(error, text, "LIMIT_EXCEEDED")
     error.extensions = {"code": "BAD_INPUT", **(error.extensions or {})}
     return error
+
+
+def no_operation(error: CannotGetOperationTypeError) -> str:
+    """Why nothing of a document can be executed."""
+    if error.operation_name is None:
+        return "The document has no operation; write a query, a mutation or a subscription."
+    return f"The document has no operation {error.operation_name[:100]!r}, which operationName asks for."
 
 
 def outage(cause: OperationalError | InterfaceError) -> str:

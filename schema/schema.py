@@ -169,7 +169,7 @@ async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[
     try:
         result = await run()
     except CannotGetOperationTypeError as error:  # as Strawberry's own streams tell it
-        result = await refused([GraphQLError(error.as_http_error_reason(), original_error=error)])
+        result = await refused([GraphQLError(str(error), original_error=error)])
     if result.errors:
         result.errors = [failures.coded(error) for error in result.errors]
     yield result

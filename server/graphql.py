@@ -31,7 +31,7 @@ from strawberry.types.graphql import OperationType
 
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
-from bulkql.schema.failures import coded
+from bulkql.schema.failures import coded, no_operation
 from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request
@@ -178,7 +178,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
                 operation_extensions=request_data.extensions,
             )
         except CannotGetOperationTypeError as error:
-            raise BadInput(error.as_http_error_reason()) from None
+            raise BadInput(no_operation(error)) from None
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
                 text = "Subscriptions come over the websocket on this path (graphql-transport-ws), not over HTTP."

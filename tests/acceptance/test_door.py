@@ -208,6 +208,17 @@ def test_two_operations_without_a_name_are_none(service):
     assert error_of(other)[:2] == (400, "BAD_INPUT")
 
 
+def test_a_document_without_an_operation_is_told_what_to_write(service):
+    alone = sent(service, json={"query": "fragment A on Query { __typename }"})
+    other = sent(service, json={"query": "query A { __typename }", "operationName": "B"})
+
+    messages = [
+        "The document has no operation; write a query, a mutation or a subscription.",
+        "The document has no operation 'B', which operationName asks for.",
+    ]
+    assert [error_of(answer) for answer in (alone, other)] == [(400, "BAD_INPUT", message) for message in messages]
+
+
 def test_a_subscription_over_http_is_told_its_way(service):
     assert error_of(sent(service, json={"query": "subscription { operations { id } }"})) == (
         400,

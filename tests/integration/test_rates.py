@@ -138,6 +138,12 @@ def test_no_request_over_the_web_waits_for_the_pace_that_it_asks_for(user, ask):
             Refused, match="maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take"
         ):
             ask(user, document, id=made["id"], options={"mode": "SYNC", "maxRowsPerSecond": 100})
+    # An export has no pace, whatever it asks for.
+    export = (
+        "mutation ($options: BulkOptions) { bulkExport(input: {financialAccounts: {}}, options: $options) { state } }"
+    )
+    exported = ask(user, export, options={"mode": "SYNC", "maxRowsPerSecond": 1})
+    assert exported == {"bulkExport": {"state": "COMPLETED"}}
 
 
 def test_no_request_over_the_web_waits_for_a_pace_that_its_resource_has(user, ask, monkeypatch):

@@ -177,8 +177,9 @@ def test_name_of_an_operation_that_is_not_there_is_told(user, caplog, text, leng
     told = asyncio.run(name())
 
     (error,) = told["payload"]
+    message = "The document has no operation 'Other', which operationName asks for."
     assert (told["type"], told["id"]) == ("error", "1")
-    assert (error["extensions"]["code"], error["message"]) == ("BAD_INPUT", 'Unknown operation named "Other".')
+    assert (error["extensions"]["code"], error["message"]) == ("BAD_INPUT", message)
     assert caplog.messages == []
 
 

@@ -122,7 +122,8 @@ def check_rate(request: BulkRequest) -> None:
         return
     if request.max_rows_per_second < 1:
         raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it must be at least 1.")
-    if request.mode == Mode.SYNC and not request.keeps_pace:
+    # What is exported has no pace.
+    if request.mode == Mode.SYNC and not request.keeps_pace and request.verb != Verb.EXPORT:
         raise BadInput(
             "maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take as long as the pace does; use "
             "ASYNC or AUTO, and watch the operation."
