@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import abstractmethod
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,7 +86,7 @@ class ImportCommand(BaseCommand):
         )
         parser.add_argument("--chunk-size", type=int, help="Rows that are written in one transaction.")
         parser.add_argument(
-            "--timeout", type=float, metavar="SECONDS", help="Stop at the next chunk after this many seconds."
+            "--timeout", type=seconds, metavar="SECONDS", help="Stop at the next chunk after this many seconds."
         )
         parser.add_argument("--user", help="The name of the user whose permissions count.")
 
@@ -99,7 +99,10 @@ class ImportCommand(BaseCommand):
 
     def carry_out(self, options: dict[str, Any]) -> None:
         """All of it; raises BulkError with nothing stored."""
-        user = self.find_user(options["user"] or self.user)
+        if options["max_delete_percent"] is not None and not options["delete_missing"]:
+            text = "--max-delete-percent is for --delete-missing, without which nothing is deleted; leave it out."
+            raise CommandError(text, returncode=REFUSED)
+        user = self.find_user(self.user if options["user"] is None else options["user"])
         rows = self.rows_by_model(self.fetch(**options))
         if not options["dry_run"] and not options["yes"] and is_interactive():
             self.stdout.write("This is a dry run; --yes skips it.")
@@ -124,15 +127,27 @@ class ImportCommand(BaseCommand):
         model: Any = get_user_model()
         found: User | None = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
         if found is None:
-            raise CommandError(f"There is no user {name}.", returncode=REFUSED)
+            raise CommandError(f"There is no user {name!r}.", returncode=REFUSED)
         return found
 
     def rows_by_model(self, fetched: Frame | Frames) -> dict[type[Model], pl.DataFrame]:
         """The cleaned rows of each model."""
+        self.check_frames("fetch", fetched)
         if isinstance(fetched, Mapping):
             return {model: self.clean(rows, model) for model, rows in fetched.items()}
         found = self.split(self.clean(fetched, self.model))
+        self.check_frames("split", found)
         return {model: rows.lazy().collect() for model, rows in found.items()}
+
+    def check_frames(self, method: str, given: object) -> None:
+        """Whether a method of the command gave rows."""
+        frames = list(given.values()) if isinstance(given, Mapping) else [given]
+        if not frames or not all(isinstance(one, pl.DataFrame | pl.LazyFrame) for one in frames):
+            raise CommandError(
+                f"`{method}` of {type(self).__module__} gave {given!r:.100}; a frame of polars is expected, or a dict "
+                f"of models with a frame for each.",
+                returncode=REFUSED,
+            )
 
     def write(
         self, rows: dict[type[Model], pl.DataFrame], user: User, options: dict[str, Any], *, dry_run: bool
@@ -163,6 +178,14 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"{count:>9,}  {code} {place}, row {first['index']:,}: {first['message']}")
         if len(errors) == LOOKED_AT:
             self.stdout.write(f"Counted in the first {LOOKED_AT:,} row errors.")
+
+
+def seconds(text: str) -> float:
+    """A time for argparse, whose message names the option."""
+    found = float(text)
+    if not 0 <= found < float("inf"):
+        raise ArgumentTypeError(f"{text} is not a number of seconds")
+    return found
 
 
 def is_interactive() -> bool:

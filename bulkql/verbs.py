@@ -161,7 +161,9 @@ def revert(
     mode = choice("mode", Mode, how.pop("mode", Mode.SYNC))
     on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
     forces = how.pop("force", False)
-    return BulkOperation(revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, **how)))
+    return BulkOperation(
+        revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, keeps_pace=True, **how))
+    )
 
 
 def apply(
@@ -282,7 +284,8 @@ def perform(
             )
             for one, its_rows in given.items()
         ]
-        request = BulkRequest(verb=verb, user=user, inputs=inputs, mode=mode, on_error=on_error, **how)
+        how |= {"mode": mode, "on_error": on_error, "keeps_pace": True}
+        request = BulkRequest(verb=verb, user=user, inputs=inputs, **how)
         return BulkOperation(running.run(request))
 
 

@@ -10,12 +10,15 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from graphql import GraphQLEnumType, GraphQLError, GraphQLNamedType
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from bulkql.workers.conf import documentation_of, limits, setting_name
 from bulkql.workers.errors import REFUSALS, BulkError, place_of
 
 logger = logging.getLogger("bulkql")
 
+#: What tells a client of its own mistake: the others are ours.
+TOLD = (BulkError, GraphQLError, CannotGetOperationTypeError)
 
 #: What a database that can be reached says, by SQLSTATE.
 OUTAGES = {
@@ -56,9 +59,11 @@ def with_code(error: GraphQLError) -> GraphQLError:
         cause = cause.original_error
     if isinstance(cause, BulkError):
         return error
+    if isinstance(cause, CannotGetOperationTypeError):
+        return replaced(error, no_operation(cause), "BAD_INPUT")
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, outage(cause), "UNAVAILABLE")
-    if cause is not None and not isinstance(cause, GraphQLError) and not is_of_value(error, cause):
+    if is_ours(error, cause):
         return replaced(error, "Something went wrong in the service; its log has the details.", "INTERNAL")
     limit = limit_of(error.message)
     if limit is not None:
@@ -68,10 +73,22 @@ def with_code(error: GraphQLError) -> GraphQLError:
     return error
 
 
+def no_operation(error: CannotGetOperationTypeError) -> str:
+    """Why nothing of a document can be executed."""
+    if error.operation_name is None:
+        return "The document has no operation; write a query, a mutation or a subscription."
+    return f"The document has no operation {error.operation_name[:100]!r}, which operationName asks for."
+
+
 def outage(cause: OperationalError | InterfaceError) -> str:
     """Why the database could not do what it was asked for."""
     state = str(getattr(cause.__cause__, "sqlstate", None))
     return OUTAGES.get(state, "The database cannot be reached; try again.")
+
+
+def is_ours(error: GraphQLError, cause: BaseException | None) -> bool:
+    """Whether the service is to blame, and not what the client sent."""
+    return cause is not None and not isinstance(cause, TOLD) and not is_of_value(error, cause)
 
 
 def is_of_value(error: GraphQLError, cause: BaseException) -> bool:
@@ -105,6 +122,5 @@ def log(errors: list[GraphQLError]) -> None:
     """
     for error in errors:
         cause = error.original_error
-        if cause is None or isinstance(cause, BulkError | GraphQLError) or is_of_value(error, cause):
-            continue
-        logger.error("%s, path %s", place_of(cause), error.path)
+        if cause is not None and is_ours(error, cause):
+            logger.error("%s, path %s", place_of(cause), error.path)

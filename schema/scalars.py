@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import re
 import uuid
 from functools import cache
 from typing import Any, NewType
@@ -22,12 +23,17 @@ from bulkql.workers.columns.lists import ListColumn
 from bulkql.workers.enums import Verb
 
 BigInt = NewType("BigInt", int)
+#: Digits alone, which Python's int() takes with blanks, underscores and in other scripts too.
+WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 def parse_big_int(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"BigInt cannot represent {value!r}")
-    number = int(value)
+    # As GraphQL's own Int: 5.0 is 5. A float of more digits has been rounded on its way.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    number = int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ValueError(f"BigInt cannot represent {value!r:.100}: it is a whole number, such as 12 or its digits")
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"BigInt cannot represent {str(value)[:100]}: it has 64 bits")
     return number

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import StreamResult
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
@@ -165,7 +166,10 @@ class Schema(strawberry.Schema):
 
 async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[ExecutionResult, None]:
     """The stream of one result."""
-    result = await run()
+    try:
+        result = await run()
+    except CannotGetOperationTypeError as error:  # as Strawberry's own streams tell it
+        result = await refused([GraphQLError(str(error), original_error=error)])
     if result.errors:
         result.errors = [failures.coded(error) for error in result.errors]
     yield result

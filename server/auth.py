@@ -25,7 +25,7 @@ from bulkql.schema.context import SIGN_IN
 from bulkql.schema.failures import extensions_of
 from bulkql.server.middleware import OnTheLoop
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError
+from bulkql.workers.errors import BulkError, EncodedBody
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -118,7 +118,8 @@ STATUSES = {
 
 def refusal(error: BulkError) -> JsonResponse:
     """The answer to a request whose body nobody reads; the server closes the connection over it."""
-    response = failure(str(error), error.code, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
+    other = HTTPStatus.UNSUPPORTED_MEDIA_TYPE if isinstance(error, EncodedBody) else HTTPStatus.BAD_REQUEST
+    response = failure(str(error), error.code, STATUSES.get(error.code, other))
     response["Connection"] = "close"
     return response
 

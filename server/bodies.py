@@ -24,7 +24,7 @@ from bulkql.server.middleware import REFUSED
 from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BulkError, LimitExceeded, Unauthenticated, Unavailable, counted
+from bulkql.workers.errors import BulkError, EncodedBody, LimitExceeded, Unauthenticated, Unavailable, counted
 from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.quotas import Quota, check_bytes, upload_quotas
 from bulkql.workers.resources.rights import check_may_upload
@@ -96,13 +96,14 @@ class Body:
         self._stored: Quota | None = None
 
     async def prepare(self) -> None:
-        """Find the sender, and the upload that is to be filled; raises Unauthenticated, NotFound."""
+        """Find the sender, and the upload that is to be filled; raises Unauthenticated, NotFound, EncodedBody."""
         name = self._match.url_name if self._match is not None else None
         if name not in OURS or not self._has_body or not signs_in_first():
             return
         self.user = await user_of_headers(self.headers)
         if self.user is None or not self.user.is_authenticated:
             raise Unauthenticated(SIGN_IN)
+        check_encoding(self.headers.get("content-encoding", ""))
         if name == "upload":
             assert self._match is not None
             self._upload_bytes, self._stored = await database_sync_to_async(upload_room)(
@@ -167,6 +168,13 @@ def upload_room(user: Any, upload_id: UUID, is_whole: bool) -> tuple[int | None,
     if is_whole:
         uploads.check_is_awaited(upload)
     return (upload.size, None) if upload.size is not None else (None, upload_quotas(user)[0])
+
+
+def check_encoding(encoding: str) -> None:
+    """Bytes are stored and read as they come; raises EncodedBody: https://www.rfc-editor.org/rfc/rfc9110#section-8.4."""
+    if encoding.strip().lower() not in ("", "identity"):
+        text = f"The body has Content-Encoding {encoding[:100]!r}, which is not undone here; send it without."
+        raise EncodedBody(f"{text} Files may be compressed themselves: name them .csv.gz or .csv.zst.")
 
 
 def check_upload(size: int, announced: int | None) -> None:

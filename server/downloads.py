@@ -15,13 +15,13 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.schema.limits.shares import DOWNLOADS
 from bulkql.schema.permissions import check_contents, readable_operation
 from bulkql.schema.templates.columns import named_template, template_of
 from bulkql.server.auth import failure, user_of_request
+from bulkql.server.door.refusals import serves
 from bulkql.server.traffic.connections import hold
 from bulkql.server.traffic.ranges import ByteRange, Unsatisfiable, is_known, range_of
 from bulkql.workers.downloads import signatures
@@ -43,13 +43,13 @@ CONTENT_TYPES = {
 }
 
 
-@require_http_methods(["GET", "HEAD"])
+@serves("GET", "HEAD")
 async def send(request: HttpRequest, operation_id: UUID, signature: str, name: str) -> HttpResponseBase:
     """A file to those who may see its operation, while the link is good."""
     return await answer(request, lambda user: find(user, operation_id, signature, name))
 
 
-@require_http_methods(["GET", "HEAD"])
+@serves("GET", "HEAD")
 async def send_template(request: HttpRequest, signature: str, name: str) -> HttpResponseBase:
     """A workbook to fill in, to those who may write its resource's rows, while the link is good."""
     return await answer(request, lambda user: find_template(user, signature, name))

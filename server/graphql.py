@@ -8,7 +8,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
-import msgspec
 import strawberry
 from asgiref.sync import sync_to_async
 from cross_web import AsyncDjangoHTTPRequestAdapter, FormData, HTTPException
@@ -32,7 +31,7 @@ from strawberry.types.graphql import OperationType
 
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
-from bulkql.schema.failures import coded
+from bulkql.schema.failures import coded, no_operation
 from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request
@@ -40,10 +39,11 @@ from bulkql.server.authority.credentials import Credential, Token, credential_of
 from bulkql.server.authority.sockets import open_sockets
 from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
-from bulkql.server.door.requests import request_data, with_files
+from bulkql.server.door.refusals import not_served
+from bulkql.server.door.requests import each_once, request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
+from bulkql.server.door.values import decode, encode
 from bulkql.server.traffic.connections import hold
-from bulkql.workers.columns.cells import ExactFloat
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import (
     BadInput,
@@ -64,35 +64,6 @@ EXECUTED = (OperationType.QUERY, OperationType.MUTATION)
 MALFORMED = (SuspiciousOperation, MultiPartParserError, UnreadablePostError, UnicodeDecodeError)
 #: The websocket's code for who may not use it, from the protocol graphql-transport-ws.
 FORBIDDEN = 4403
-
-decoder = msgspec.json.Decoder(float_hook=ExactFloat)
-#: Python reads no whole numbers of more digits: reading them takes a time that grows with their square.
-DIGITS = 4_000
-
-
-def decode(data: str | bytes) -> object:
-    """JSON, fast; what msgspec does not take (NaN, lone surrogates) Python's own reader does, for the rows to fail."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(data, parse_int=whole_number, parse_float=ExactFloat)
-    except (ValueError, RecursionError) as error:
-        raise json.JSONDecodeError(str(error), "", 0) from None
-
-
-def whole_number(digits: str) -> int | float:
-    """A number of any length: the row that gives one of thousands of digits is told so, and its neighbours are not."""
-    return int(digits) if len(digits) <= DIGITS else ExactFloat(digits)
-
-
-def encode(data: object) -> bytes:
-    """JSON, fast; what is quoted of a client's may hold half a surrogate pair, which only Python's own writer takes."""
-    try:
-        return msgspec.json.encode(data)
-    except UnicodeEncodeError:
-        return json.dumps(data).encode()
 
 
 def served_schema() -> strawberry.Schema:
@@ -158,9 +129,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.method not in METHODS:
-            response: HttpResponse = failure(f"{request.method} is not served here.", "BAD_INPUT", 405)
-            response["Allow"] = ", ".join(METHODS)
-            return response
+            return not_served(request, METHODS)
         user = await user_of_request(request)
         if not user.is_authenticated:
             return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
@@ -177,16 +146,17 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         django: HttpRequest = request.request
         if django.method == "GET":
             names = ("variables", "extensions")
-            given: dict[str, Any] = django.GET.dict()
+            given: dict[str, Any] = each_once(django.GET)
             return request_data(given | {name: await decoded(given[name]) for name in names if given.get(name)})
         if django.content_type == "application/json":
             return request_data(await decoded(django.body))
         if django.content_type != "multipart/form-data":
             text = "The Content-Type is application/json, or multipart/form-data for a file."
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-        form = await request.get_form_data()
-        parts = [await decoded(form.form.get(name, "null")) for name in ("operations", "map")]
-        return request_data(with_files(parts[0], parts[1], form.files))
+        await request.get_form_data()
+        form, files = each_once(django.POST), each_once(django.FILES)
+        parts = [await decoded(form.get(name, "null")) for name in ("operations", "map")]
+        return request_data(with_files(parts[0], parts[1], files))
 
     async def execute_single(
         self,
@@ -208,7 +178,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
                 operation_extensions=request_data.extensions,
             )
         except CannotGetOperationTypeError as error:
-            raise BadInput(error.as_http_error_reason()) from None
+            raise BadInput(no_operation(error)) from None
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
                 text = "Subscriptions come over the websocket on this path (graphql-transport-ws), not over HTTP."
@@ -258,9 +228,14 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
     def __init__(self, **options: Any) -> None:
         wait = timedelta(seconds=limits().handshake_seconds)
         super().__init__(
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL], connection_init_wait_timeout=wait, **options
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=wait,
+            # A user's subscriptions are counted over all sockets (schema/limits/shares.py).
+            max_subscriptions_per_connection=None,
+            **options,
         )
-        self._is_closed = False
+        #: Nothing is sent any more, and no frame is read.
+        self.is_closed = False
         #: What it signed in with, once it has.
         self._credential: Credential | None = None
 
@@ -289,20 +264,22 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
         return Token(bearer(authorization) or "") if authorization is not None else await credential_of(self.scope)
 
     async def revoke(self) -> None:
-        """Stop all of the socket's operations and close it: nothing is sent after that."""
-        if not self._is_closed:
-            await self.close(code=FORBIDDEN, reason="Forbidden")
-            # The handler ends with a socket that its client has left, and its operations with it. Left alone it would
-            # go on until a client that hangs answers to the closing.
-            self.message_queue.put_nowait({"message": None, "disconnected": True})
+        """Stop all of the socket's operations and close it."""
+        await self.close(code=FORBIDDEN, reason="Forbidden")
 
     async def close(self, code: Any = None, reason: Any = None) -> None:
-        self._is_closed = True
+        """Close the socket, once: what its client has sent meanwhile would be reason to close it again."""
+        if self.is_closed:
+            return
+        self.is_closed = True
         await super().close(code=code, reason=reason)
+        # The handler ends with a socket that its client has left, and its operations with it. Left alone it would go on
+        # until a client that hangs answers to the closing.
+        self.message_queue.put_nowait({"message": None, "disconnected": True})
 
     async def send(self, *arguments: Any, **options: Any) -> None:
         # An operation that was just being answered when its socket was closed has nobody left to tell.
-        if not self._is_closed:
+        if not self.is_closed:
             await super().send(*arguments, **options)
 
     async def disconnect(self, code: int) -> None:

@@ -264,9 +264,13 @@ BULKQL_ORIGINS: list[str] = env.list("BULKQL_ORIGINS", [])
 CORS_ALLOWED_ORIGINS = BULKQL_ORIGINS
 #: What tus sends and reads, beside the usual.
 TUS = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Defer-Length", "Upload-Expires")
-CORS_ALLOW_HEADERS = [*default_headers, *TUS, "Upload-Metadata", "Upload-Checksum", "X-HTTP-Method-Override"]
+CORS_ALLOW_HEADERS = [
+    *(*default_headers, *TUS, "Upload-Metadata", "Upload-Checksum", "X-HTTP-Method-Override"),
+    # A download that broke off goes on where it was.
+    *("Range", "If-Range", "If-None-Match"),
+]
 CORS_EXPOSE_HEADERS = [
-    *("Content-Disposition", "Location", *TUS),
+    *("Content-Disposition", "Location", "Accept-Ranges", "Content-Range", "ETag", *TUS),
     *("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
 ]
 

@@ -87,6 +87,10 @@ class Unshowable(BulkError):
     code = "INTERNAL"
 
 
+class EncodedBody(BadInput):
+    """A body is compressed on its way, which nobody undoes here."""
+
+
 class WrongOffset(BadInput):
     """The bytes do not continue where the stored ones end."""
 

@@ -8,6 +8,7 @@ Rows in variables and rows written into the query take this same way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
@@ -63,6 +64,8 @@ class RowLane(SchemaExtension):
             return
         lane = Lane(execution.graphql_document, execution.variables or {})
         execution.graphql_document = lane.document_without_rows(operation)
+        if lane.errors:
+            execution.pre_execution_errors = lane.errors
         execution.variables = {**(execution.variables or {}), **lane.replaced}
         if execution.context.has_files:
             refuse_files(lane.rows)
@@ -102,6 +105,8 @@ class Lane:
     is_rewritten: bool = False
     #: Variables that stood in rows written into the query.
     inlined: set[str] = field(default_factory=set)
+    #: What validation would have said of the rows.
+    errors: list[GraphQLError] = field(default_factory=list)
 
     def document_without_rows(self, operation: OperationDefinitionNode) -> DocumentNode:
         """The document with an empty list wherever rows were; fills `rows` and `replaced`."""
@@ -226,10 +231,19 @@ class Lane:
         if isinstance(node, ListValueNode):
             return [self._untyped(item) for item in node.values]
         if isinstance(node, ObjectValueNode):
+            self._check_names(node)
             # A variable that is not given leaves its field out, as graphql-core does.
             return {item.name.value: self._untyped(item.value) for item in node.fields if self._is_given(item.value)}
         assert isinstance(node, EnumValueNode | StringValueNode | BooleanValueNode)
         return node.value
+
+    def _check_names(self, node: ObjectValueNode) -> None:
+        """Each field once: https://spec.graphql.org/draft/#sec-Input-Object-Field-Uniqueness."""
+        names = [item.name for item in node.fields]
+        if not self.errors and len({name.value for name in names}) < len(names):
+            ((twice, _),) = Counter(name.value for name in names).most_common(1)
+            text = f"There can be only one input field named '{twice}'."
+            self.errors.append(GraphQLError(text, [name for name in names if name.value == twice]))
 
     def _is_given(self, node: ValueNode) -> bool:
         if not isinstance(node, VariableNode):

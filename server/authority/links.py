@@ -20,6 +20,10 @@ from django.views.decorators.http import require_GET
 from bulkql.workers.conf import limits
 
 
+class BadLink(PermissionDenied):
+    """A link that signs nobody in; the message says why, and what to do."""
+
+
 class SignInTokens(PasswordResetTokenGenerator):
     """Django's tokens for who has forgotten a password: void after the user's next sign-in, and in time."""
 
@@ -64,6 +68,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         except (ValueError, ValidationError):
             user = None
         if user is None or not user.is_active or not tokens.check_token(user, request.GET.get("token")):
-            raise PermissionDenied("This link was used or is too old; `bulkql sign-in` prints a new one.")
+            raise BadLink("This link was used or is too old; `bulkql sign-in` prints a new one.")
         login(request, user, backend=backend_of_sessions())
     return redirect(settings.LOGIN_REDIRECT_URL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from django.utils.datastructures import MultiValueDict
 from strawberry.http import GraphQLRequestData
 
 from bulkql.workers.errors import BadInput, PersistedQueryNotSupported
@@ -33,6 +34,14 @@ def request_data(body: object) -> GraphQLRequestData:
             raise BadInput(f"`{name}` is {name_of(body[name])}; {NAMES[kind]} or null is expected.")
     # An empty name is what forms of GraphiQL send for none.
     return GraphQLRequestData(query, body.get("variables"), body.get("operationName") or None, body.get("extensions"))
+
+
+def each_once(parameters: MultiValueDict[str, Any]) -> dict[str, Any]:
+    """The parameters of a URL or a form. Django gives the last of those of one name; raises BadInput for those."""
+    for name, values in parameters.lists():
+        if len(values) > 1:
+            raise BadInput(f"The request has {name[:100]!r} {len(values)} times; leave all but one out.")
+    return parameters.dict()
 
 
 def name_of(value: object) -> str:

@@ -26,6 +26,8 @@ logger = logging.getLogger("bulkql")
 
 #: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 FAILED, TRY_AGAIN = 1011, 1013
+#: The code for a frame that is none, from the protocol graphql-transport-ws.
+INVALID = 4400
 #: Bytes of a closing frame's reason: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 REASON_BYTES = 123
 
@@ -36,7 +38,8 @@ class Socket(ChannelsWebSocketAdapter):
     is_signed_in = False
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
-        while not (message := await self.ws_consumer.message_queue.get())["disconnected"]:
+        consumer: Any = self.ws_consumer
+        while not (message := await consumer.message_queue.get())["disconnected"] and not consumer.is_closed:
             text = message["message"]
             if text is None:
                 raise NonTextMessageReceived
@@ -44,9 +47,13 @@ class Socket(ChannelsWebSocketAdapter):
             if is_long and not self.is_signed_in:
                 raise NonJsonMessageReceived
             try:
-                yield await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
+                value = await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
             except json.JSONDecodeError as error:
                 raise NonJsonMessageReceived from error
+            except BulkError as error:
+                await self.close(INVALID, str(error))
+                return
+            yield value
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         if message["type"] == "connection_ack":

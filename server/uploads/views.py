@@ -9,28 +9,31 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_http_methods
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import failure, user_of_request
+from bulkql.server.door.refusals import not_served, serves
 from bulkql.server.uploads import tus
 from bulkql.workers.errors import BulkError
 from bulkql.workers.resources.rights import check_may_upload
 from bulkql.workers.uploads import uploads
 
+#: What an upload takes; POST says by a header which of them is meant.
+METHODS = ("PUT", "HEAD", "PATCH", "DELETE", "OPTIONS")
 
-@require_http_methods(["PUT", "HEAD", "PATCH", "DELETE", "POST", "OPTIONS"])
+
+@serves(*METHODS, "POST")
 async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     """PUT stores the body in the upload that createUpload announced, all of it or nothing; the others are tus."""
     method = tus.method_of(request)
     if method == "OPTIONS":
         return tus.abilities()
-    if method not in ("PUT", "HEAD", "PATCH", "DELETE"):
-        return failure(f"{method[:20]} is not served here.", "BAD_INPUT", HTTPStatus.METHOD_NOT_ALLOWED)
+    if method not in METHODS:
+        return not_served(request, METHODS)
     return await served(request, method, upload_id)
 
 
-@require_http_methods(["POST", "OPTIONS"])
+@serves("POST", "OPTIONS")
 async def create(request: HttpRequest) -> HttpResponse:
     """A new upload, for a client that speaks tus alone; others use createUpload."""
     return tus.abilities() if request.method == "OPTIONS" else await served(request, "POST", None)

@@ -144,6 +144,10 @@ def test_texts_that_the_ledger_does_not_take(service):
         "BAD_INPUT",
         "label has 201 characters; 200 are the most.",
     )
+    assert refused(service, given, {"idempotencyKey": " "}) == (
+        "BAD_INPUT",
+        "idempotencyKey is empty; give each request a key of its own, or leave it out.",
+    )
     assert refused(service, given, {"idempotencyKey": "a\0"}) == (
         "BAD_INPUT",
         "$options.idempotencyKey has a null character, which the database does not take.",

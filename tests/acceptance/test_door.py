@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -113,6 +114,41 @@ def test_a_body_that_is_no_json_is_told_so(service, content):
 
 
 @pytest.mark.parametrize(
+    "content", ['{"query": "{__typename}", "variables": {"a": 1, "a": null}}', '[{"a": 1, "a": null}]']
+)
+def test_a_name_that_comes_twice_is_told(service, content):
+    answer = sent(service, content=content, headers={"Content-Type": "application/json"})
+
+    message = "An object has 'a' more than once, with 1 and None; leave all but one out."
+    assert error_of(answer) == (400, "BAD_INPUT", message)
+
+
+def test_a_parameter_that_comes_twice_is_told(service):
+    query = sent(service, method="GET", params=[("query", "{ __typename }"), ("query", "{ nothing }")])
+    form = {"operations": ['{"query": "{ __typename }"}'] * 2, "map": "{}"}
+    fields = sent(service, data=form, files={"0": ("a.csv", b"")})
+    files = sent(service, data={"operations": "{}", "map": "{}"}, files=[("0", ("a.csv", b"")), ("0", ("b.csv", b""))])
+
+    told = [
+        (400, "BAD_INPUT", f"The request has {name!r} 2 times; leave all but one out.")
+        for name in ("query", "operations", "0")
+    ]
+    assert [error_of(answer) for answer in (query, fields, files)] == told
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, identity"])
+def test_a_body_that_is_compressed_on_its_way_is_told_so(service, encoding):
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+
+    status, code, message = error_of(
+        sent(service, content=gzip.compress(b'{"query": "{ __typename }"}'), headers=headers)
+    )
+
+    assert (status, code) == (415, "BAD_INPUT")
+    assert message.startswith(f"The body has Content-Encoding {encoding!r}, which is not undone here; send it without.")
+
+
+@pytest.mark.parametrize(
     ("places", "message"),
     [
         ("null", "`map` is null; an object of lists of paths is expected."),
@@ -170,6 +206,17 @@ def test_two_operations_without_a_name_are_none(service):
     assert (status, code, "operationName" in message) == (400, "BAD_INPUT", True)
     assert named.json() == {"data": {"__typename": "Query"}}
     assert error_of(other)[:2] == (400, "BAD_INPUT")
+
+
+def test_a_document_without_an_operation_is_told_what_to_write(service):
+    alone = sent(service, json={"query": "fragment A on Query { __typename }"})
+    other = sent(service, json={"query": "query A { __typename }", "operationName": "B"})
+
+    messages = [
+        "The document has no operation; write a query, a mutation or a subscription.",
+        "The document has no operation 'B', which operationName asks for.",
+    ]
+    assert [error_of(answer) for answer in (alone, other)] == [(400, "BAD_INPUT", message) for message in messages]
 
 
 def test_a_subscription_over_http_is_told_its_way(service):

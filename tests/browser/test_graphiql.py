@@ -40,6 +40,20 @@ def test_a_subscription_shows_totals_as_they_grow_to_the_last(graphiql, service)
     assert graphiql.answer["data"]["operation"] == events[-1]
 
 
+@pytest.mark.parametrize("panel", [None, "Show Upload a file"])
+def test_on_a_narrow_screen_the_answer_is_below_the_query(graphiql, panel):
+    narrow = {"width": 380, "height": 760, "deviceScaleFactor": 1, "mobile": True}
+    graphiql.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    if panel:
+        graphiql.press(panel)
+    graphiql.run_to_the_end()
+
+    query, answer = (rectangle(graphiql, name) for name in (".graphiql-query-editor", ".graphiql-response"))
+    assert min(query["width"], answer["width"]) > 250
+    assert answer["top"] >= query["bottom"]
+    assert graphiql.browser.execute_script("return document.documentElement.scrollWidth") == 380
+
+
 def test_everything_comes_from_the_service(graphiql, service):
     graphiql.press("Show GraphiQL Explorer")
     graphiql.until(
@@ -90,6 +104,11 @@ def test_the_page_is_for_people_who_have_signed_in(client):
 
 def text_of(graphiql, selector):
     return " ".join(element.text for element in graphiql.browser.find_elements(By.CSS_SELECTOR, selector))
+
+
+def rectangle(graphiql, selector):
+    script = "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()"
+    return graphiql.browser.execute_script(script, selector)
 
 
 def stored(graphiql):

@@ -112,3 +112,11 @@ def test_link_of_one_user_signs_no_other_in(user, django_user_model):
     token = parse_qs(links.sign_in_query(other)[1:])["token"][0]
 
     assert follow(f"?user={user.pk}&token={token}") == (403, None)
+
+
+@pytest.mark.parametrize(("accept", "kind"), [("text/html,*/*;q=0.8", "text/html"), ("*/*", "application/json")])
+def test_used_link_says_how_to_get_a_new_one(user, accept, kind):
+    answer = Client().get("/sign-in?user=1&token=x", headers={"Accept": accept})
+
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (403, kind)
+    assert "This link was used or is too old; `bulkql sign-in` prints a new one." in answer.content.decode()

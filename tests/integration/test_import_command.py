@@ -50,6 +50,16 @@ def having(*names):
     return type("Some", (Accounts,), {"names": names})()
 
 
+def fetching(rows):
+    return type("Fetching", (Accounts,), {"fetch": lambda self, **options: rows})
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "x"])
+def test_a_time_that_is_none_is_refused(user, seconds):
+    with pytest.raises(CommandError, match=rf"argument --timeout: .*{seconds}"):
+        call_command(Accounts(), "--yes", "--timeout", seconds)
+
+
 def test_the_example_of_the_page_prints_what_the_page_says(run, django_user_model):
     django_user_model.objects.create_superuser("importer", password="")
     names = {}
@@ -130,11 +140,25 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
     ("command", "options", "message"),
     [
         (type("Nobodys", (Accounts,), {"user": None}), [], "Name the user with --user"),
-        (Accounts, ["--user", "bob"], "There is no user bob."),
+        (Accounts, ["--user", "bob"], "There is no user 'bob'."),
+        (Accounts, ["--user", ""], "There is no user ''."),
         (type("OfNothing", (Accounts,), {"model": None}), [], "has no `model`; set it, or override `split`."),
         (type("Keyed", (Accounts,), {"match_by": ["colour"]}), [], "BAD_INPUT: "),
+        (
+            Accounts,
+            ["--max-delete-percent", "5"],
+            "--max-delete-percent is for --delete-missing, without which nothing",
+        ),
+        (
+            fetching(None),
+            [],
+            "`fetch` of tests.integration.test_import_command gave None; a frame of polars is expected",
+        ),
+        (fetching([{"name": "a"}]), [], "gave [{'name': 'a'}]; a frame of polars is expected, or a dict of models"),
+        (fetching({}), [], "`fetch` of tests.integration.test_import_command gave {}; a frame of polars is expected"),
+        (fetching({FinancialAccount: []}), [], "a dict of models with a frame for each."),
     ],
-    ids=["nobody", "stranger", "no model", "no such key"],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_what_is_refused_ends_with_2(run, command, options, message):
     _, status, told = run(command(), "--yes", *options)

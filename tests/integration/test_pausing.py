@@ -11,7 +11,7 @@ from bulkql.examples.ledger.models import FinancialAccount
 from bulkql.workers.enums import Lane, OnError, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake import reading
-from bulkql.workers.ledger import claims, endings, retention, totals
+from bulkql.workers.ledger import claims, endings, retention, totals, turns
 from bulkql.workers.messaging import continuity, events
 from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Chunk, Input, Operation
@@ -65,6 +65,27 @@ def test_subscribers_are_told_by_a_sequence_that_grows(user, monkeypatch):
     assert [one.state for one in told] == ["PAUSED", "QUEUED", "PAUSED", "CANCELED"]
     sequence = [before.sequence, *(one.sequence for one in told)]
     assert sequence == sorted(set(sequence))
+
+
+@pytest.mark.parametrize(("step", "other"), [("pause", "resume"), ("resume", "pause")])
+def test_two_who_pause_and_resume_at_once_both_get_their_way(user, monkeypatch, step, other):
+    operation = stored(user)
+    after = "PAUSED" if step == "pause" else "QUEUED"
+    Operation.objects.filter(pk=operation.pk).update(state=after)
+    real = getattr(turns, step)
+
+    def beaten(operation_id: Any) -> bool:
+        """The other one comes between what failed and the question why."""
+        monkeypatch.setattr(turns, step, real)
+        is_done = real(operation_id)
+        getattr(turns, other)(operation_id)
+        return is_done
+
+    monkeypatch.setattr(turns, step, beaten)
+
+    getattr(steering, step)(operation.pk)
+
+    assert state(operation) == after
 
 
 def test_what_is_at_work_is_finished_and_counted(user):

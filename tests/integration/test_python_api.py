@@ -206,6 +206,18 @@ def test_a_transaction_of_the_project_may_outlast_the_beats_of_a_lease(user, set
     assert (operation.state, operation.created) == ("COMPLETED", 2)
 
 
+def test_an_empty_idempotency_key_is_refused(user):
+    plan = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, dry_run=True)
+
+    for step in (
+        lambda: bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, idempotency_key=""),
+        lambda: bulkql.apply(plan, user=user, idempotency_key=""),
+        lambda: bulkql.revert(plan, user=user, idempotency_key=""),
+    ):
+        with pytest.raises(bulkql.BadInput, match=r"^idempotencyKey is empty; give each request a key of its own"):
+            step()
+
+
 def test_same_idempotency_key_gives_the_first_operation(user):
     first, second = (
         bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, idempotency_key="once") for _ in range(2)

@@ -17,6 +17,7 @@ from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, State, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake import reading
+from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger import brake as braking
 from bulkql.workers.ledger import rates, totals
 from bulkql.workers.ledger.brake import Brake, Pressure
@@ -26,6 +27,7 @@ from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.rescue import rescue
+from tests.integration.conftest import Refused
 from tests.integration.turns import fresh_queue, of_a_file, stored, waiting_messages
 
 __all__ = ["fresh_queue"]
@@ -117,6 +119,44 @@ def test_who_waits_for_the_end_waits_for_the_rate(user):
 
     assert (operation.state, operation.created) == ("COMPLETED", 4)
     assert time.monotonic() - began_at > 0.5
+
+
+CREATE = """mutation ($options: BulkOptions) {
+  bulkCreate(input: {financialAccounts: {rows: [{name: "a"}]}}, options: $options) { id state }
+}"""
+REVERT = "mutation ($id: ID!, $options: BulkOptions) { revertOperation(id: $id, options: $options) { id state } }"
+DELETE = """mutation ($options: BulkOptions) {
+  bulkDelete(input: {financialAccounts: {where: {name: {exact: "a"}}}}, options: $options) { id state }
+}"""
+
+
+def test_no_request_over_the_web_waits_for_the_pace_that_it_asks_for(user, ask):
+    made = ask(user, CREATE)["bulkCreate"]
+
+    for document in (CREATE, REVERT):
+        with pytest.raises(
+            Refused, match="maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take"
+        ):
+            ask(user, document, id=made["id"], options={"mode": "SYNC", "maxRowsPerSecond": 100})
+    # An export has no pace, whatever it asks for.
+    export = (
+        "mutation ($options: BulkOptions) { bulkExport(input: {financialAccounts: {}}, options: $options) { state } }"
+    )
+    exported = ask(user, export, options={"mode": "SYNC", "maxRowsPerSecond": 1})
+    assert exported == {"bulkExport": {"state": "COMPLETED"}}
+
+
+def test_no_request_over_the_web_waits_for_a_pace_that_its_resource_has(user, ask, monkeypatch):
+    made = ask(user, CREATE)["bulkCreate"]
+    monkeypatch.setattr(FinancialAccounts, "max_rows_per_second", 1)
+
+    reverted = ask(user, REVERT, id=made["id"], options={"mode": "SYNC"})["revertOperation"]
+    deleted = ask(user, DELETE, options={"mode": "SYNC"})["bulkDelete"]
+    read = of_a_file(user, mode=Mode.SYNC)
+
+    assert [reverted["state"], deleted["state"], read.state] == ["QUEUED"] * 3
+    # The inline rows of a request are written in its own transaction, which has no pace.
+    assert ask(user, CREATE.replace('"a"', '"b"'), options={"mode": "SYNC"})["bulkCreate"]["state"] == "COMPLETED"
 
 
 def test_a_flush_of_redis_loses_no_turn_and_gives_none_away(user):

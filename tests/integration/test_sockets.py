@@ -13,6 +13,7 @@ from django.db import OperationalError
 
 from bulkql.server.auth import token_for
 from bulkql.server.authority.credentials import Token
+from bulkql.workers.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,3 +114,90 @@ def test_watcher_who_leaves_before_the_last_frame_is_no_error(user, caplog):
 
     assert len(left) == 1
     assert caplog.messages == []
+
+
+FORBIDDEN = {"type": "websocket.close", "code": 4403, "reason": "Forbidden"}
+MUTATION = {"query": 'mutation { createUpload(name: "a.csv") { id } }'}
+
+
+@pytest.mark.parametrize(
+    ("token", "frames", "closing"),
+    [
+        ("junk", [], FORBIDDEN),
+        (None, [{"type": "connection_init"}], {"code": 4429, "reason": "Too many initialisation requests"}),
+        (None, [{"type": "x"}], {"code": 4400, "reason": "Unknown message type: x"}),
+        (None, [{"type": "subscribe", "id": 5}], {"code": 4400, "reason": "The id of subscribe is not a text"}),
+    ],
+)
+def test_socket_is_closed_once_whatever_its_client_has_sent_meanwhile(user, caplog, token, frames, closing):
+    late = [{"type": "subscribe", "id": "1", "payload": MUTATION}, {"type": "x"}, {"type": "connection_init"}]
+
+    async def close() -> Any:
+        socket = await opened(token or token_for(user))
+        for frame in (*frames, *late):
+            await send(socket, frame)
+        told = await socket.receive_output(10)
+        while told["type"] != "websocket.close":
+            told = await socket.receive_output(10)
+        await socket.send_input({"type": "websocket.disconnect", "code": told["code"]})
+        await socket.wait(10)
+        return told, await socket.receive_nothing()
+
+    told, is_all = asyncio.run(close())
+
+    assert (told, is_all) == ({"type": "websocket.close", **closing}, True)
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []
+    assert Upload.objects.count() == 0
+
+
+def test_frame_with_a_name_twice_closes_the_socket_with_the_reason(user):
+    async def close() -> Any:
+        socket = await opened(token_for(user))
+        assert (await received(socket))["type"] == "connection_ack"
+        await socket.send_input({"type": "websocket.receive", "text": '{"type": "ping", "type": "pong"}'})
+        return await socket.receive_output(10)
+
+    reason = "An object has 'type' more than once, with 'ping' and 'pong'; leave all but one out."
+    assert asyncio.run(close()) == {"type": "websocket.close", "code": 4400, "reason": reason}
+
+
+@pytest.mark.parametrize("length", [0, 3_000], ids=["short", "long"])
+@pytest.mark.parametrize("text", ["{ __typename }", "subscription { operations { id } }"])
+def test_name_of_an_operation_that_is_not_there_is_told(user, caplog, text, length):
+    async def name() -> Any:
+        socket = await opened(token_for(user))
+        assert (await received(socket))["type"] == "connection_ack"
+        payload = {"query": text + " " * length, "operationName": "Other"}
+        await send(socket, {"type": "subscribe", "id": "1", "payload": payload})
+        told = await received(socket)
+        await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+        await socket.wait(10)
+        return told
+
+    told = asyncio.run(name())
+
+    (error,) = told["payload"]
+    message = "The document has no operation 'Other', which operationName asks for."
+    assert (told["type"], told["id"]) == ("error", "1")
+    assert (error["extensions"]["code"], error["message"]) == ("BAD_INPUT", message)
+    assert caplog.messages == []
+
+
+def test_one_socket_has_as_many_subscriptions_as_its_user_may_have(user):
+    most = 200
+
+    async def subscribe() -> Any:
+        socket = await opened(token_for(user))
+        assert (await received(socket))["type"] == "connection_ack"
+        for number in range(most):
+            payload = {"query": "subscription { operations { id } }"}
+            await send(socket, {"type": "subscribe", "id": str(number), "payload": payload})
+        await send(socket, {"type": "subscribe", "id": "last", "payload": {"query": "{ __typename }"}})
+        told = [await received(socket), await received(socket)]
+        await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+        await socket.wait(10)
+        return told
+
+    told = asyncio.run(subscribe())
+
+    assert [(one["type"], one["id"]) for one in told] == [("next", "last"), ("complete", "last")]

@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.db import connection
 
 from bulkql.schema.schema import schema
-from bulkql.server.graphql import decode, encode
+from bulkql.server.door.values import decode, encode
 from bulkql.workers.errors import BadInput
 from bulkql.workers.models import Operation, StoredFile, Upload
 from bulkql.workers.uploads import uploads

@@ -242,5 +242,5 @@ def test_installed_service_writes_rows_and_shows_graphiql(service: Service) -> N
         page = browser.get(link)
         assert (page.url.path, page.status_code) == ("/graphiql", 200)
         assets = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
-        assert {Path(asset).name for asset in assets} == ASSETS | {"upload.css", "upload.js"}
+        assert {Path(asset).name for asset in assets} == ASSETS | {"page.css", "upload.css", "upload.js"}
         assert [browser.get(asset).status_code for asset in assets] == [200] * len(assets)

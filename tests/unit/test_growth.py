@@ -22,7 +22,7 @@ from bulkql.schema.checks.documents import is_subscription
 from bulkql.schema.checks.size import check_document
 from bulkql.schema.checks.weight import is_heavy
 from bulkql.server.door.requests import with_files
-from bulkql.server.graphql import decode
+from bulkql.server.door.values import decode
 from bulkql.workers.errors import BulkError
 from bulkql.workers.readers.csv import CsvBeginning
 from bulkql.workers.readers.files import FileStart, read_file

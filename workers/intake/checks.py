@@ -87,7 +87,7 @@ def check_options(request: BulkRequest) -> None:
     """How it is to be carried out, whatever its rows are."""
     exceeds("max_chunk_size", "rows in a chunk", request.chunk_size or 1, "ask for smaller chunks")
     check_text("label", request.label)
-    check_text("idempotencyKey", request.idempotency_key or "")
+    check_key(request.idempotency_key)
     if request.chunk_size is not None and request.chunk_size < 1:
         raise BadInput(f"chunkSize is {request.chunk_size}; a chunk has at least one row.")
     if request.skip_existing and request.verb != Verb.CREATE:
@@ -122,12 +122,26 @@ def check_rate(request: BulkRequest) -> None:
         return
     if request.max_rows_per_second < 1:
         raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it must be at least 1.")
+    # What is exported has no pace.
+    if request.mode == Mode.SYNC and not request.keeps_pace and request.verb != Verb.EXPORT:
+        raise BadInput(
+            "maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take as long as the pace does; use "
+            "ASYNC or AUTO, and watch the operation."
+        )
     if is_whole(request):
         why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
         raise BadInput(
             f"maxRowsPerSecond paces chunks, and {why} writes all rows in one transaction, which would hold its locks "
             f"for longer; leave one of the two out."
         )
+
+
+def check_key(key: str | None) -> None:
+    """Whether an idempotency key can tell requests apart; raises BadInput."""
+    # A variable that was never set: all scripts that forgot it would share one key.
+    if key is not None and not key.strip():
+        raise BadInput("idempotencyKey is empty; give each request a key of its own, or leave it out.")
+    check_text("idempotencyKey", key or "")
 
 
 def check_text(name: str, text: str) -> None:

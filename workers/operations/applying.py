@@ -14,7 +14,7 @@ from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import BadInput, Expired, Forbidden, IdempotencyConflict
 from bulkql.workers.intake.authority import grant
-from bulkql.workers.intake.checks import check_text
+from bulkql.workers.intake.checks import check_key, check_text
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.messaging.dispatch import dispatch
@@ -49,7 +49,7 @@ def apply_plan(request: ApplyRequest) -> Operation:
     """
     plan = request.plan
     check_text("label", request.label or "")
-    check_text("idempotencyKey", request.idempotency_key or "")
+    check_key(request.idempotency_key)
     check_may_apply(request.user)
     if (first := applied_with(request)) is not None:
         return first

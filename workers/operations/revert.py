@@ -31,7 +31,7 @@ from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
 from bulkql.workers.operations.retry import leftovers
-from bulkql.workers.operations.running import after_commit, write_or_hand_over
+from bulkql.workers.operations.running import after_commit, waits_for_end, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
@@ -59,6 +59,7 @@ class RevertOptions:
     idempotency_key: str | None = None
     start_at: datetime | None = None
     max_rows_per_second: int | None = None
+    keeps_pace: bool = False
     webhook_url: str | None = None
 
 
@@ -100,7 +101,7 @@ def request_of(operation: Operation, user: User, options: RevertOptions) -> Bulk
 def is_for_now(again: Operation, options: RevertOptions) -> bool:
     """AUTO undoes few rows at once."""
     if options.mode != Mode.AUTO:
-        return options.mode == Mode.SYNC
+        return waits_for_end(options.mode, again, options.keeps_pace)
     rows = again.inputs.aggregate(rows=Sum("total"))["rows"] or 0
     return options.start_at is None and options.max_rows_per_second is None and rows <= limits().sync_rows
 

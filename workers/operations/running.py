@@ -116,7 +116,7 @@ def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunk
 def is_sync(request: BulkRequest, operation: Operation) -> bool:
     """AUTO writes few rows at once; files and more rows are queued."""
     if request.mode != Mode.AUTO:
-        return request.mode == Mode.SYNC
+        return waits_for_end(request.mode, operation, request.keeps_pace)
     is_slow = request.start_at is not None or request.max_rows_per_second is not None
     if request.verb == Verb.EXPORT:
         counts = [one.total for one in operation.inputs.all()]
@@ -125,6 +125,12 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     if is_slow or any(item.rows is None and item.queryset is None for item in request.inputs):
         return False
     return row_count_of(request, operation) <= limits().sync_rows
+
+
+def waits_for_end(mode: Mode, operation: Operation, keeps_pace: bool) -> bool:
+    """Whether the caller waits: not for a pace that its resources or the settings give it, unless it keeps paces."""
+    is_paced = operation.max_rows_per_second is not None and operation.verb != Verb.EXPORT
+    return mode == Mode.SYNC and (keeps_pace or not is_paced)
 
 
 def row_count_of(request: BulkRequest, operation: Operation) -> int:

@@ -38,25 +38,27 @@ def pause(operation_id: UUID) -> None:
     Raises BadInput where it is over, is stopping, or is being written in one transaction. It stays paused, and is kept,
     until somebody resumes or cancels it.
     """
-    if turns.pause(operation_id):
-        logger.info("operation %s: paused", operation_id)
-        events.publish_now(totals.progress(operation_id))
-    else:
-        check_paused(Operation.objects.get(pk=operation_id))
+    while not turns.pause(operation_id):
+        operation = Operation.objects.get(pk=operation_id)
+        if operation.state == State.PAUSED:
+            return
+        # Somebody else may have resumed it just now: then it is tried again.
+        check_pausable(operation)
+    logger.info("operation %s: paused", operation_id)
+    events.publish_now(totals.progress(operation_id))
 
 
-def check_paused(operation: Operation) -> None:
-    """Why an operation that was to be paused was not; raises BadInput unless it was paused before."""
-    if operation.state == State.PAUSED:
-        return
+def check_pausable(operation: Operation) -> None:
+    """Whether an operation can be paused; raises BadInput."""
     if operation.state not in (State.QUEUED, State.RUNNING):
         raise BadInput(
             f"Operation {operation.pk} is {operation.state}; only operations that are QUEUED or RUNNING can be paused."
         )
-    raise BadInput(
-        f"Operation {operation.pk} is being written in one transaction, as {why_whole(operation)}; a pause would hold "
-        f"its locks. Let it finish, or cancel it, so that none of its rows are written."
-    )
+    if operation.is_one_transaction:
+        raise BadInput(
+            f"Operation {operation.pk} is being written in one transaction, as {why_whole(operation)}; a pause would "
+            f"hold its locks. Let it finish, or cancel it, so that none of its rows are written."
+        )
 
 
 def why_whole(operation: Operation) -> str:
@@ -68,15 +70,17 @@ def why_whole(operation: Operation) -> str:
 
 def resume(operation_id: UUID) -> None:
     """Let a paused operation go on; one that goes on already does so. Raises BadInput where it is over or stopping."""
-    if turns.resume(operation_id):
-        logger.info("operation %s: resumed", operation_id)
-        if not end(operation_id):
-            dispatch_anew(operation_id)
-            events.publish_now(totals.progress(operation_id))
-        return
-    state = Operation.objects.values_list("state", flat=True).get(pk=operation_id)
-    if state not in (State.QUEUED, State.RUNNING):
-        raise BadInput(f"Operation {operation_id} is {state}; only PAUSED operations can be resumed.")
+    while not turns.resume(operation_id):
+        state = Operation.objects.values_list("state", flat=True).get(pk=operation_id)
+        if state in (State.QUEUED, State.RUNNING):
+            return
+        # Somebody else may have paused it just now: then it is tried again.
+        if state != State.PAUSED:
+            raise BadInput(f"Operation {operation_id} is {state}; only PAUSED operations can be resumed.")
+    logger.info("operation %s: resumed", operation_id)
+    if not end(operation_id):
+        dispatch_anew(operation_id)
+        events.publish_now(totals.progress(operation_id))
 
 
 def dispatch_anew(operation_id: UUID) -> None:

@@ -247,3 +247,16 @@ def test_queries_are_left_alone():
     result = asyncio.run(SCHEMA.execute("{ ok }", context_value=context))
 
     assert (result.data, context.rows) == ({"ok": True}, {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'mutation { bulkCreate(input: {cats: {rows: [{size: 2}, {name: "a", size: 1, name: "b"}]}}) { rows } }',
+        'mutation { bulkCreate(input: {cats: {rows: [{extra: {name: "Tom", name: "Tom"}}]}}) { rows } }',
+        "mutation ($rows: [Row!] = [{name: 1, name: 2}]) { bulkCreate(input: {cats: {rows: $rows}}) { rows } }",
+        "mutation { ...A } fragment A on Mutation { bulkCreate(input: {cats: {rows: {name: 1, name: 2}}}) { rows } }",
+    ],
+)
+def test_a_row_that_is_written_with_a_field_twice_is_refused(query):
+    assert refusal(query) == ["There can be only one input field named 'name'."]

@@ -13,6 +13,8 @@ from bulkql.server.bodies import Bodies
 from bulkql.server.middleware import Handler
 from bulkql.workers.conf import limits
 
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+
 
 def ask(path: str, size: int) -> httpx.Response:
     """A POST that announces so many bytes, and sends none of them."""
@@ -34,6 +36,24 @@ def deployment(request: pytest.FixtureRequest, settings: Any) -> str:
         own = f"{BearerMiddleware.__module__}.{BearerMiddleware.__name__}"
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != own]
     return str(request.param)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path", "methods"),
+    [
+        ("GET", f"/uploads/{NOBODYS}", "PUT, HEAD, PATCH, DELETE, OPTIONS, POST"),
+        ("GET", "/uploads", "POST, OPTIONS"),
+        ("DELETE", f"/files/{NOBODYS}/x/results.csv", "GET, HEAD"),
+        ("TRACE", "/graphql", "GET, POST"),
+    ],
+)
+def test_a_method_that_is_not_served_is_told_which_are(client, method, path, methods):
+    answer = client.generic(method, path)
+
+    assert (answer.status_code, answer["Allow"]) == (405, methods)
+    (error,) = answer.json()["errors"]
+    assert (error["message"], error["extensions"]["code"]) == (f"{method} is not served here.", "BAD_INPUT")
 
 
 @pytest.mark.django_db

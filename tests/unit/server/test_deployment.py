@@ -100,7 +100,7 @@ def preflight(client, path, method, origin):
         headers={
             "Origin": origin,
             "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": "authorization, content-type",
+            "Access-Control-Request-Headers": "authorization, content-type, range, if-range",
         },
     )
 
@@ -116,7 +116,9 @@ def test_a_frontend_of_a_named_origin_may_use_all_of_it(client, settings, path, 
 
     assert (ours.status_code, ours["Access-Control-Allow-Origin"]) == (200, ORIGIN)
     assert method in ours["Access-Control-Allow-Methods"]
-    assert {"authorization", "content-type"} <= set(ours["Access-Control-Allow-Headers"].split(", "))
+    allowed = {name.lower() for name in ours["Access-Control-Allow-Headers"].split(", ")}
+    assert {"authorization", "content-type", "range", "if-range", "if-none-match"} <= allowed
+    assert {"Accept-Ranges", "Content-Range", "ETag"} <= set(ours["Access-Control-Expose-Headers"].split(", "))
     # Its cookies are not wanted: a token is sent on purpose, a cookie is not.
     assert "Access-Control-Allow-Credentials" not in ours
     assert "Access-Control-Allow-Origin" not in others

@@ -114,10 +114,10 @@ const BulkqlUpload = (() => {
         }),
         h("p", null, "Its id is put into the variables of the open tab, wherever they have a ",
           h("code", null, "file"), "; the tab File has one."),
-        h("ul", null, sent.map((one, place) => h("li", { key: sent.length - place },
+        h("ul", { "aria-live": "polite" }, sent.map((one, place) => h("li", { key: sent.length - place },
           h("strong", null, one.name), ` ${sizeOf(one.size)}`,
           one.error !== null ? h("p", { role: "alert" }, one.error)
-            : one.id === null ? h("progress", { value: one.part })
+            : one.id === null ? h("progress", { value: one.part, "aria-label": `Upload of ${one.name}` })
             : h("p", null, h("code", null, one.id), h("br"), one.isPut ? "It is in the variables." : "Copy it into a file.")))));
     };
 
