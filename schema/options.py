@@ -112,8 +112,8 @@ class BulkOptions:
     )
     max_rows_per_second: int | None = strawberry.field(
         default=None,
-        description="Most rows that all workers together write per second; chunks are sized to fit. Not with dryRun, "
-        "onError: REJECT_ALL or mode SYNC.",
+        description="Most rows that all workers together write per second; chunks are sized to fit. Not with dryRun "
+        "or onError: REJECT_ALL.",
     )
     webhook_url: str | None = strawberry.field(
         default=None,

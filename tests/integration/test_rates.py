@@ -27,7 +27,6 @@ from bulkql.workers.messaging.broker import broker
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import steps
 from bulkql.workers.rescue import rescue
-from tests.integration.conftest import Refused
 from tests.integration.turns import fresh_queue, of_a_file, stored, waiting_messages
 
 __all__ = ["fresh_queue"]
@@ -121,42 +120,49 @@ def test_who_waits_for_the_end_waits_for_the_rate(user):
     assert time.monotonic() - began_at > 0.5
 
 
-CREATE = """mutation ($options: BulkOptions) {
-  bulkCreate(input: {financialAccounts: {rows: [{name: "a"}]}}, options: $options) { id state }
+CREATE = """mutation ($rows: [FinancialAccountCreateRow!], $options: BulkOptions) {
+  bulkCreate(input: {financialAccounts: {rows: $rows}}, options: $options) { id state }
 }"""
 REVERT = "mutation ($id: ID!, $options: BulkOptions) { revertOperation(id: $id, options: $options) { id state } }"
 DELETE = """mutation ($options: BulkOptions) {
-  bulkDelete(input: {financialAccounts: {where: {name: {exact: "a"}}}}, options: $options) { id state }
+  bulkDelete(input: {financialAccounts: {where: {name: {startsWith: "n"}}}}, options: $options) { id state }
 }"""
+EXPORT = "mutation ($options: BulkOptions) { bulkExport(input: {financialAccounts: {}}, options: $options) { state } }"
 
 
-def test_no_request_over_the_web_waits_for_the_pace_that_it_asks_for(user, ask):
-    made = ask(user, CREATE)["bulkCreate"]
-
-    for document in (CREATE, REVERT):
-        with pytest.raises(
-            Refused, match="maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take"
-        ):
-            ask(user, document, id=made["id"], options={"mode": "SYNC", "maxRowsPerSecond": 100})
-    # An export has no pace, whatever it asks for.
-    export = (
-        "mutation ($options: BulkOptions) { bulkExport(input: {financialAccounts: {}}, options: $options) { state } }"
-    )
-    exported = ask(user, export, options={"mode": "SYNC", "maxRowsPerSecond": 1})
-    assert exported == {"bulkExport": {"state": "COMPLETED"}}
+def named(names):
+    return [{"name": name} for name in names]
 
 
-def test_no_request_over_the_web_waits_for_a_pace_that_its_resource_has(user, ask, monkeypatch):
-    made = ask(user, CREATE)["bulkCreate"]
+def test_a_request_over_the_web_waits_for_a_short_pace(user, ask):
+    began_at = time.monotonic()
+    made = ask(user, CREATE, rows=named("abcde"), options={"mode": "SYNC", "maxRowsPerSecond": 10})["bulkCreate"]
+
+    undone = ask(user, REVERT, id=made["id"], options={"mode": "SYNC", "maxRowsPerSecond": 10})["revertOperation"]
+
+    assert (made["state"], undone["state"]) == ("COMPLETED", "COMPLETED")
+    assert time.monotonic() - began_at < limits().lock_seconds
+
+
+def test_a_request_over_the_web_leaves_a_long_pace_to_the_workers(user, ask, monkeypatch):
+    many = named(str(number) for number in range(limits().lock_seconds + 1))
+    paced = ask(user, CREATE, rows=many, options={"mode": "SYNC", "maxRowsPerSecond": 1})["bulkCreate"]
+    made = ask(user, CREATE, rows=named(f"n{row['name']}" for row in many), options={"mode": "SYNC"})["bulkCreate"]
     monkeypatch.setattr(FinancialAccounts, "max_rows_per_second", 1)
 
     reverted = ask(user, REVERT, id=made["id"], options={"mode": "SYNC"})["revertOperation"]
     deleted = ask(user, DELETE, options={"mode": "SYNC"})["bulkDelete"]
     read = of_a_file(user, mode=Mode.SYNC)
 
-    assert [reverted["state"], deleted["state"], read.state] == ["QUEUED"] * 3
-    # The inline rows of a request are written in its own transaction, which has no pace.
-    assert ask(user, CREATE.replace('"a"', '"b"'), options={"mode": "SYNC"})["bulkCreate"]["state"] == "COMPLETED"
+    assert [paced["state"], reverted["state"], deleted["state"], read.state] == ["QUEUED"] * 4
+    # The rows of a request that asks for no pace are written in its own transaction, which has none.
+    assert ask(user, CREATE, rows=named("x"), options={"mode": "SYNC"})["bulkCreate"]["state"] == "COMPLETED"
+
+
+def test_what_is_exported_has_no_pace(user, ask):
+    exported = ask(user, EXPORT, options={"mode": "SYNC", "maxRowsPerSecond": 1})
+
+    assert exported == {"bulkExport": {"state": "COMPLETED"}}
 
 
 def test_a_flush_of_redis_loses_no_turn_and_gives_none_away(user):

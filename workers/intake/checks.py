@@ -122,12 +122,6 @@ def check_rate(request: BulkRequest) -> None:
         return
     if request.max_rows_per_second < 1:
         raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it must be at least 1.")
-    # What is exported has no pace.
-    if request.mode == Mode.SYNC and not request.keeps_pace and request.verb != Verb.EXPORT:
-        raise BadInput(
-            "maxRowsPerSecond cannot be combined with mode SYNC, whose answer would take as long as the pace does; use "
-            "ASYNC or AUTO, and watch the operation."
-        )
     if is_whole(request):
         why = "dryRun" if request.dry_run else "onError: REJECT_ALL"
         raise BadInput(

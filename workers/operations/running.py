@@ -128,9 +128,13 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
 
 
 def waits_for_end(mode: Mode, operation: Operation, keeps_pace: bool) -> bool:
-    """Whether the caller waits: not for a pace that its resources or the settings give it, unless it keeps paces."""
-    is_paced = operation.max_rows_per_second is not None and operation.verb != Verb.EXPORT
-    return mode == Mode.SYNC and (keeps_pace or not is_paced)
+    """Whether the caller waits for the end: a request over the web no longer for a pace than for locks."""
+    rate = operation.max_rows_per_second
+    if mode != Mode.SYNC or keeps_pace or rate is None or operation.verb == Verb.EXPORT:
+        return mode == Mode.SYNC
+    totals = [one.total for one in operation.inputs.all()]
+    # How many rows a file has nobody knows yet.
+    return None not in totals and sum(filter(None, totals)) <= rate * limits().lock_seconds
 
 
 def row_count_of(request: BulkRequest, operation: Operation) -> int:
