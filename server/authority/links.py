@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import DataError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import base36_to_int
@@ -65,8 +65,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         # Two browsers that follow the link at once: the second finds the user signed in.
         try:
             user = users.select_for_update().filter(pk=request.GET.get("user")).first()
-        except (ValueError, ValidationError):
-            user = None
+        except (ValueError, ValidationError, DataError):
+            user = None  # no key, or none that the database takes
         if user is None or not user.is_active or not tokens.check_token(user, request.GET.get("token")):
             raise BadLink("This link was used or is too old; `bulkql sign-in` prints a new one.")
         login(request, user, backend=backend_of_sessions())

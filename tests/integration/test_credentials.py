@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 
+from bulkql.examples.places.models import Country
 from bulkql.server.auth import token_for, user_of_token
 from bulkql.server.authority import links
 from bulkql.workers.conf import limits
@@ -105,6 +106,13 @@ def test_sign_in_link_of_a_changed_user_is_void(user, change):
 )
 def test_junk_signs_nobody_in(user, query):
     assert follow(query) == (403, None)
+
+
+@pytest.mark.postgresql
+def test_junk_signs_nobody_in_where_the_keys_of_users_are_texts(db, monkeypatch):
+    monkeypatch.setattr(links, "get_user_model", lambda: Country)
+
+    assert follow("?user=%00&token=1-2") == (403, None)
 
 
 def test_link_of_one_user_signs_no_other_in(user, django_user_model):
