@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import output, printable
-from bulkql.server.commands.options import as_typed
+from bulkql.server.commands.options import as_typed, error_as_typed
 from bulkql.server.commands.storing import fetch
 
 COUNTS = ("created", "updated", "unchanged", "deleted", "exported", "failed", "skipped")
@@ -113,7 +113,7 @@ def show_errors(operation: dict[str, Any]) -> None:
     for kind, count in counts.most_common(KINDS):
         first = next(one for one in errors if kind_of(one) == kind)
         output.print(f"[red]{count:>9,}[/]  {escaped(head_of(first))}", highlight=False, soft_wrap=True)
-        output.print(f"{'':9}  [dim]{escaped(first['message'])}[/]", highlight=False, soft_wrap=True)
+        output.print(f"{'':9}  [dim]{escaped(message_of(first))}[/]", highlight=False, soft_wrap=True)
     if len(counts) > KINDS:
         output.print(f"{len(counts) - KINDS:,} more kinds are in the file of failed rows.", highlight=False)
 
@@ -127,6 +127,10 @@ def head_of(error: dict[str, Any]) -> str:
     place = f"row {error['index']:,}" if error["line"] is None else f"line {error['line']:,}"
     data = "" if error["data"] is None else f": {shortened(error['data'])!r}"
     return f"{error['code']} {error['path'] or error['resource']}, {place}{data}"
+
+
+def message_of(error: dict[str, Any]) -> str:
+    return error_as_typed(error["message"], error["path"])
 
 
 def fetched(
