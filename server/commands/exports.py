@@ -28,6 +28,7 @@ from bulkql.server.commands.options import json_of, names_in
 from bulkql.server.commands.progress import follow
 from bulkql.server.commands.sending import PIPE
 from bulkql.server.commands.storing import check_place, fetch
+from bulkql.server.commands.summary import rows_of
 
 MUTATION = """
 mutation Export($input: BulkExportInput!, $options: BulkOptions) {
@@ -94,12 +95,12 @@ def export(
         resource_named(client, resource)
         options = given(mode="ASYNC", label=label)
         started = begun(client, MUTATION, input={resource: columns}, options=options)["id"]
-    with told(client, started, "export again for a file"):
+    with told(client, started, f"`bulkql watch {started}` tells how to fetch its file"):
         file = finished_file(client, started)
-        rows = f"{int(file['rows']):,} rows of {resource}"
+        rows = rows_of(resource, int(file["rows"]))
         if to == PIPE:
             pipe(client, file["url"])
-            screen.print(f"{rows} are written.", style="dim", highlight=False)
+            screen.print(f"{rows} written.", style="dim", highlight=False)
             return
         path = fetch(client, file["url"], Path(to or file["name"]), replaces=to is not None)
         output.print(f"{rows}: {printable(str(path))}", highlight=False, markup=False, soft_wrap=True)

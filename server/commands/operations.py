@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, begun, connected, output, screen, told
-from bulkql.server.commands.imports import watched
+from bulkql.server.commands.imports import resource_named, watched
 from bulkql.server.commands.progress import OPERATION
 from bulkql.server.commands.storing import check_place
 from bulkql.server.commands.summary import escaped
@@ -104,6 +104,9 @@ def operations(
     }
     with told(client):
         page = client.execute(LIST, filters=filters, first=limit)["operations"]
+        if resource is not None and not page["totalCount"]:
+            # A resource that the service had once may have operations all the same.
+            resource_named(client, resource)
     found = [edge["node"] for edge in page["edges"]]
     output.print(table_of(found))
     if page["totalCount"] > len(found):
@@ -195,13 +198,18 @@ def table_of(found: list[dict[str, Any]]) -> Table:
     for column in ("kind", "state", "rows", "failed"):
         table.add_column(column, no_wrap=True, justify="right" if column in ("rows", "failed") else "left")
     for one in found:
-        names = dict.fromkeys(part["resource"] for part in one["resources"] or ())
-        words = (ago(one["createdAt"]), "dry run" if one["dryRun"] else "", *names, one["label"], one["createdBy"])
-        details = escaped(", ".join(word for word in words if word))
+        details = details_of(one, ago(one["createdAt"]))
         rows = f"{one['processed']:,}" if one["total"] in (None, one["processed"]) else shares(one)
         failed = f"{one['failed']:,}" if one["failed"] else ""
         table.add_row(f"{one['id']}\n[dim]{details}[/]", one["kind"].lower(), one["state"], rows, failed)
     return table
+
+
+def details_of(one: dict[str, Any], *words: str) -> str:
+    """What else there is to say of an operation: dry run, cities, cities.csv, admin."""
+    names = dict.fromkeys(part["resource"] for part in one["resources"] or ())
+    told = (*words, "dry run" if one["dryRun"] else "", *names, one["label"], one["createdBy"])
+    return escaped(", ".join(word for word in told if word))
 
 
 def shares(one: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ query Summary($id: ID!, $first: Int!) {{
       edges {{ node {{ index line resource path code message data }} }}
     }}
     planUntil
-    files {{ name url rows }}
+    files {{ name url rows expiresAt }}
   }}
 }}
 """
@@ -58,6 +59,11 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
         for name, path, rows in fetched(client, operation, sent, failed_rows):
             text = f"{rows_of(name, rows)} {way_back(operation)}: {printable(str(path))}"
             output.print(text, highlight=False, markup=False, soft_wrap=True)
+    elif operation["kind"] == "EXPORT":
+        show_files(operation)
+    elif failed_files(operation, ".csv"):
+        text = f"`bulkql watch {operation['id']} --failed-rows FILE` stores the rows that failed."
+        output.print(text, highlight=False, soft_wrap=True)
     if operation["planUntil"] is not None:
         text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
         output.print(text, highlight=False, soft_wrap=True)
@@ -98,6 +104,15 @@ def show_counts(operation: dict[str, Any]) -> None:
     if (heaps := operation["reverted"]) is not None:
         told = f"{int(heaps['undone']):,} undone, {int(heaps['changedSince']):,} changed since and kept"
         output.print(f"{told}, {int(heaps['impossible']):,} impossible.", highlight=False)
+
+
+def show_files(operation: dict[str, Any]) -> None:
+    """How to fetch what an export wrote."""
+    for file in operation["files"] or ():
+        output.print(f"{file['name']} can be fetched until {file['expiresAt']}:", highlight=False, markup=False)
+        place = f"{shlex.quote(file['name'])} {shlex.quote(file['url'])}"
+        text = f'  curl --fail --header "Authorization: Bearer $BULKQL_TOKEN" --output {place}'
+        output.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_errors(operation: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from pathlib import Path
 from subprocess import PIPE
 from threading import Thread
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -237,6 +240,85 @@ def test_who_reads_no_further_is_told_nothing(service):
     assert (done.returncode, done.stderr) == (3, "")
 
 
+@pytest.fixture
+def command(service):
+    """A command as a shell runs it: the words before those that follow, and its environment."""
+    environment = {"BULKQL_URL": service.url, "BULKQL_TOKEN": service.token}
+    return lambda *words: {"args": [Path(sys.executable).with_name("bulkql"), *words], "env": environment}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_whatever_stops_a_watcher_of_a_quiet_operation_leaves_it_to_itself(run, command, tmp_path, number):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = operation_in(run("import", sent, *MAPPED, "--start-at", tomorrow, "--no-wait").stdout)
+
+    with subprocess.Popen(**command("watch", later), stdout=PIPE, stderr=PIPE, text=True) as watcher:
+        waits = watcher.stderr.readline()
+        watcher.send_signal(number)
+        _, told = watcher.communicate(timeout=30)
+
+    assert waits.startswith("Starts at ")
+    assert f"It goes on: `bulkql watch {later}` shows it again" in told
+    assert watcher.returncode == 130
+    run("cancel", later)
+
+
+def test_without_a_standard_output_nothing_is_told_and_that_is_no_success(command):
+    with_shell = ["sh", "-c", '"$@" >&-', "sh"]
+    words = command("operations")
+
+    done = subprocess.run(**{**words, "args": [*with_shell, *words["args"]]}, stderr=PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (3, "The standard output takes nothing: Bad file descriptor.\n")
+
+
+def test_a_terminal_that_is_not_utf_8_has_names_as_python_writes_them(run, command, tmp_path):
+    sent = tmp_path / "jän.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    words = command("operations", "--label", "jän")
+    words["env"] |= {"PYTHONIOENCODING": "ascii"}
+
+    run("import", sent, *MAPPED)
+    done = subprocess.run(**words, stdout=PIPE, check=True)
+
+    assert b"j\\xe4n.csv, admin" in done.stdout
+
+
+def test_a_resource_that_there_is_not_has_no_operations(run):
+    done = run("operations", "--resource", "financialTransaction")
+
+    assert done.exit_code == 2
+    assert "There is no resource financialTransaction. Did you mean financialTransactions?" in done.stderr
+
+
+def test_an_export_that_is_watched_says_how_to_fetch_its_file(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    run("import", sent, *MAPPED)
+    run("export", "--resource", "financialTransactions", "--fields", "amount", "--output", "-")
+    exported = operation_in(run("operations", "--kind", "export", "--limit", "1").stdout)
+
+    told = run("watch", exported).stdout
+    fetching = told.splitlines()[-1].replace("$BULKQL_TOKEN", service.token)
+
+    assert re.search("\nfinancialTransactions.csv can be fetched until ", told)
+    _, _, _, header, _, name, url = shlex.split(fetching)
+    assert name == "financialTransactions.csv"
+    answer = httpx.get(url, headers=dict([header.split(": ")]))
+    assert answer.text == "amount\n1.50\n"
+
+
+def test_a_token_that_is_typed_asks_as_its_user(run, service):
+    data = service.process.args[service.process.args.index("--data") + 1]
+
+    done = run("operations", "--data", data, "--token", "junk")
+
+    assert done.exit_code == 2
+    assert "UNAUTHENTICATED" in done.stderr
+
+
 def test_what_a_shell_makes_of_a_command_is_read_as_a_pipe(run, service, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -403,7 +485,7 @@ def test_what_was_imported_is_exported_and_reverted(run, service, tmp_path):
     undone = run("revert", imported)
 
     assert piped.stdout == "amount,description,financialAccount.name\n1.50,row 2,Account 7\n"
-    assert stored.stdout == "1 rows of financialTransactions: some.ndjson.gz\n"
+    assert stored.stdout == "1 row of financialTransactions: some.ndjson.gz\n"
     assert json.loads(gzip.decompress((tmp_path / "some.ndjson.gz").read_bytes()))["description"] == "row 2"
     assert (refused.exit_code, before.count("export")) == (2, after.count("export"))
     assert "nowhere/a.csv: No such file or directory. Give --output a file that can be written." in refused.stderr
