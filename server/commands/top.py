@@ -97,7 +97,8 @@ def table_of(found: list[dict[str, Any]]) -> Table:
         table.add_row(
             f"{one['id']}\n[dim]{details_of(one, one['kind'].lower())}[/]",
             f"{one['state']}\n{failed}",
-            Group(bar, Text(rows)),
+            # The bar does not end its line.
+            Group(bar, Text(f"\n{rows}")),
             f"{speed}\n{left}",
         )
     return table
