@@ -49,7 +49,9 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0 takes a free one.")] = 8000,
     data: Data = Path(".bulkql"),
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    apps: Annotated[list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; several times.")] = None,
+    apps: Annotated[
+        list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; can be repeated.")
+    ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
     # An orchestrator's stop is a Ctrl-C too: whatever has been started until then is stopped.
@@ -155,7 +157,7 @@ def check(
         bool, typer.Option("--deploy", help="Whether the settings are safe for production, too.")
     ] = False,
 ) -> None:
-    """Check settings and registrations, and print each resource's lane; exits with 1 where something is wrong."""
+    """Check settings and registrations, and print how each resource is written; exits with 1 if something is wrong."""
     set_up(None)
     from django.core.management import execute_from_command_line
 
@@ -169,7 +171,7 @@ def check(
 @app.command()
 @told_plainly()
 def doctor(url: Url = None, data: DataOfAService = None) -> None:
-    """Look at a deployment from where it runs, and say what to do; exits with 1 where something is wrong."""
+    """Examine a deployment from where it runs, and say what to do; exits with 1 if something is wrong."""
     if data is not None:
         # What the environment says of another service is not for this one.
         url = said(url, "BULKQL_URL") or stack.state_of(data)["url"]

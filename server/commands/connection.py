@@ -57,7 +57,7 @@ class Output(Console):
             raise typer.Exit(LEFT) from None
         except OSError as error:
             forsake(sys.stdout)
-            raise fault(f"The standard output takes nothing: {error.strerror}.", LEFT) from None
+            raise fault(f"The output cannot be written: {error.strerror}.", LEFT) from None
 
 
 class Screen(Console):
@@ -100,7 +100,7 @@ OF_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, err
 HERE = Path(".bulkql")
 
 Url = Annotated[
-    str | None, typer.Option(envvar="BULKQL_URL", help="Where the service is, such as https://bulk.example.org.")
+    str | None, typer.Option(envvar="BULKQL_URL", help="The URL of the service, such as https://bulk.example.org.")
 ]
 Token = Annotated[
     str | None,
@@ -111,7 +111,7 @@ Token = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="The data directory of a service on this machine, which is asked as its superuser admin."),
+    typer.Option(help="The data directory of a service on this machine, used as its superuser admin."),
 ]
 
 
@@ -133,9 +133,11 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
     if not token:
         raise fault("Set BULKQL_TOKEN to a bearer token; `bulkql token USER` prints one where the service runs.")
     if not is_url(url):
-        raise fault(f"{url} is not where a service is; give BULKQL_URL or --url one such as https://bulk.example.org.")
+        raise fault(
+            f"{url} is not the URL of a service; set BULKQL_URL or --url to one such as https://bulk.example.org."
+        )
     if not re.fullmatch(r"[!-~]+", token.strip()):
-        raise fault("BULKQL_TOKEN or --token is no token; `bulkql token USER` prints one where the service runs.")
+        raise fault("BULKQL_TOKEN or --token is not a token; `bulkql token USER` prints one where the service runs.")
     return BulkClient(url.rstrip("/").removesuffix("/graphql"), token.strip())
 
 
@@ -165,7 +167,7 @@ def check_runs(url: str, data: Path) -> None:
     try:
         httpx.get(url, timeout=10)
     except httpx.ConnectError:
-        raise fault(f"The service in {data} does not run; start it with `bulkql up --data {data}`.") from None
+        raise fault(f"The service in {data} is not running; start it with `bulkql up --data {data}`.") from None
     except httpx.TransportError:
         return  # it is busy: whatever is asked of it next says so
 
@@ -216,7 +218,7 @@ def told(client: BulkClient, operation_id: str | None = None, then: str = "") ->
         return
     if operation_id is None:
         raise typer.Exit(REFUSED)
-    raise fault(f"Operation {operation_id} is there all the same: {then}.", LEFT)
+    raise fault(f"Operation {operation_id} was accepted all the same: {then}.", LEFT)
 
 
 def reason_of(error: Exception, url: str) -> str:
@@ -224,7 +226,7 @@ def reason_of(error: Exception, url: str) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, OSError) and error.errno in OF_FILES:
-        return f"What was to be written is not: {error.strerror}."
+        return f"Not everything could be written: {error.strerror}."
     return f"{url} cannot be reached: {str(error).rstrip('.') or type(error).__name__}."
 
 

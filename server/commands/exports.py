@@ -58,7 +58,7 @@ OTHERS = (".tsv", ".json", ".xls", ".xlsm", ".xlsb", ".ods", ".xml", ".html", ".
 
 
 def export(
-    resource: Annotated[str, typer.Option(help="Whose rows, such as financialTransactions.")],
+    resource: Annotated[str, typer.Option(help="The resource to export, such as financialTransactions.")],
     where: Annotated[str | None, typer.Option(help="Which of them: the list query's filters, as JSON.")] = None,
     order: Annotated[str | None, typer.Option(help='In which order, as JSON: [{"datetime": "DESC"}].')] = None,
     fields: Annotated[
@@ -133,7 +133,8 @@ def finished_file(client: BulkClient, operation_id: str) -> dict[str, Any]:
     try:
         follow(client, operation_id)
     except KeyboardInterrupt:
-        text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
+        again = f"`bulkql watch {operation_id}` shows it again"
+        text = f"The operation continues: {again}, `bulkql cancel {operation_id}` stops it."
         raise fault(text, INTERRUPTED) from None
     operation = client.execute(FILES, id=operation_id)["operation"]
     if operation["state"] != "COMPLETED" or not operation["files"]:

@@ -121,7 +121,7 @@ def moment_of(text: str | None, option: str) -> str | None:
             datetime.fromisoformat(text)
         except ValueError:
             example = "2026-01-31T02:00:00Z"
-            raise typer.BadParameter(f"{text!r} is no time such as {example}.", param_hint=option) from None
+            raise typer.BadParameter(f"{text!r} is not a time such as {example}.", param_hint=option) from None
     return text
 
 

@@ -79,8 +79,8 @@ def rows_of(name: str, count: int) -> str:
 def way_back(operation: dict[str, Any]) -> str:
     """What to do with failed rows: those of a sync, sent as one, would stand for all rows."""
     if operation["kind"] == "SYNC":
-        return "to mend and send again, by upsert, or by sync together with all others"
-    return "to mend and send again"
+        return "to fix and send again, by upsert, or by sync together with all others"
+    return "to fix and send again"
 
 
 def show_counts(operation: dict[str, Any]) -> None:

@@ -36,8 +36,8 @@ MOST, OTHER_LINES = 30, 6
 
 
 def top(
-    seconds: Annotated[float, typer.Option(min=0.2, help="Between two looks.")] = 1,
-    once: Annotated[bool, typer.Option("--once", help="Print what runs now, and leave.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="Print what runs now, and exit.")] = False,
     url: Url = None,
     token: Token = None,
     data: Data = None,

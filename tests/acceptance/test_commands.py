@@ -66,7 +66,7 @@ def test_failed_rows_come_back_beside_the_file_and_go_in_once_they_are_mended(ru
     assert first.exit_code == 1, first.output
     assert re.search(r"financialTransactions +1,000 +990 +10\b", first.stdout)
     assert "5  REFERENCE_NOT_FOUND financialAccountBy.name, line 109: '[red]Nobody[/]'" in first.stdout
-    assert f"10 rows of financialTransactions to mend and send again: {failed}" in first.stdout
+    assert f"10 rows of financialTransactions to fix and send again: {failed}" in first.stdout
     assert [one["bulkql_row"] for one in left] == [str(number) for number in range(7, 1_000, 100)]
     assert again.exit_code == 0, again.output
     assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(1_000,)]
@@ -156,7 +156,7 @@ def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tm
 
     assert "1 row error; the first of each kind:" in done.stdout
     assert (
-        "1 row of financialTransactions to mend and send again, by upsert, or by sync together with all others: "
+        "1 row of financialTransactions to fix and send again, by upsert, or by sync together with all others: "
         f"{tmp_path / 'january-failed.csv'}"
     ) in done.stdout
 
@@ -170,7 +170,7 @@ def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tm
         ((*MAPPED, "--delete-missing"), "--delete-missing: it is for sync"),
         ((*MAPPED, "--date-format", "x"), "BAD_INPUT: --date-format is 'x'; give the places of day, month and year"),
         ((*MAPPED, "--map", "description=nothing"), "`--map` maps to nothing; financialTransactions has"),
-        ((*MAPPED, "--start-at", "yesterday"), "--start-at: 'yesterday' is no time"),
+        ((*MAPPED, "--start-at", "yesterday"), "--start-at: 'yesterday' is not a time"),
         ((*MAPPED, "--failed-rows", "nowhere/a.csv"), "nowhere/a.csv: No such file or directory. Give --failed-rows"),
     ],
     ids=["resource", "key", "where", "sync's alone", "date format", "column", "time", "failed rows"],
@@ -194,11 +194,11 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty.csv", "is empty: it has no rows, and no header that would tell its columns."),
+        ("empty.csv", "is empty: it has neither rows nor a header."),
         ("nowhere.csv", "No such file or directory."),
         ("directory", "Is a directory. Give one of its files."),
         ("", "'': No such file or directory."),
-        ("-", "- is a pipe, and has no name that tells its format; give --format: csv, ndjson, parquet, xlsx."),
+        ("-", "- is a pipe, and has no name that shows its format; give --format: csv, ndjson, parquet, xlsx."),
     ],
 )
 def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, name, message):
@@ -215,7 +215,7 @@ def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize(
     ("of", "status", "told"),
-    [("stdout", 3, "The standard output takes nothing: No space left on device.\n"), ("stderr", 0, "")],
+    [("stdout", 3, "The output cannot be written: No space left on device.\n"), ("stderr", 0, "")],
 )
 def test_a_standard_output_that_takes_nothing_is_no_success(service, of, status, told):
     command = [Path(sys.executable).with_name("bulkql"), "operations"]
@@ -260,7 +260,7 @@ def test_whatever_stops_a_watcher_of_a_quiet_operation_leaves_it_to_itself(run, 
         _, told = watcher.communicate(timeout=30)
 
     assert waits.startswith("Starts at ")
-    assert f"It goes on: `bulkql watch {later}` shows it again" in told
+    assert f"The operation continues: `bulkql watch {later}` shows it again" in told
     assert watcher.returncode == 130
     run("cancel", later)
 
@@ -271,7 +271,7 @@ def test_without_a_standard_output_nothing_is_told_and_that_is_no_success(comman
 
     done = subprocess.run(**{**words, "args": [*with_shell, *words["args"]]}, stderr=PIPE, text=True, check=False)
 
-    assert (done.returncode, done.stderr) == (3, "The standard output takes nothing: Bad file descriptor.\n")
+    assert (done.returncode, done.stderr) == (3, "The output cannot be written: Bad file descriptor.\n")
 
 
 def test_a_terminal_that_is_not_utf_8_has_names_as_python_writes_them(run, command, tmp_path):
@@ -339,7 +339,7 @@ def test_names_of_files_are_told_as_they_are(run, tmp_path):
     done = run("import", *MAPPED, "--", sent.name)
 
     assert done.exit_code == 1, done.output
-    assert "financialTransactions to mend and send again: -jän?ner[red]-failed.csv" in done.stdout
+    assert "financialTransactions to fix and send again: -jän?ner[red]-failed.csv" in done.stdout
     assert (tmp_path / "-jän\nner[red]-failed.csv").exists()
 
 
@@ -425,7 +425,7 @@ def test_a_large_file_whose_client_gives_up_is_canceled(run, service, tmp_path, 
     assert result.exit_code == 130
     canceled = f"{operation_in(result.stderr)}, which waited for the rest, is canceled; nothing of it is written."
     assert canceled in result.stderr
-    assert f"Interrupted: 8,388,608 of {sent.stat().st_size:,} bytes of large.csv were sent, and are" in result.stderr
+    assert f"Interrupted: 8,388,608 of {sent.stat().st_size:,} bytes of large.csv were sent, and have" in result.stderr
     query = "{ operations(first: 1) { edges { node { state label total } } } }"
     (told,) = BulkClient(service.url, service.token).execute(query)["operations"]["edges"]
     assert told["node"] == {"state": "CANCELED", "label": "large.csv", "total": 0}

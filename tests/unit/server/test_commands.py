@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_operation_to_itself(capsys):
             RequestFailed([{"message": "Sign in", "extensions": {"code": "UNAUTHENTICATED"}}]),
             "UNAUTHENTICATED: Sign in",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "What was to be written is not: No space left on device."),
+        (OSError(errno.ENOSPC, "No space left on device"), "Not everything could be written: No space left on device."),
         (OSError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied."),
         (httpx.ConnectError("refused"), "http://nowhere cannot be reached: refused."),
     ],
@@ -151,7 +151,7 @@ def test_what_goes_wrong_once_an_operation_is_there_is_no_refusal(monkeypatch, c
 
     again = "`bulkql watch 0b5c` shows it again, and stores its failed rows with --failed-rows FILE"
     assert left.value.exit_code == 3
-    assert capsys.readouterr().err.endswith(f"{message}\nOperation 0b5c is there all the same: {again}.\n")
+    assert capsys.readouterr().err.endswith(f"{message}\nOperation 0b5c was accepted all the same: {again}.\n")
 
 
 def test_who_reads_no_further_is_told_nothing(capsys):
@@ -216,7 +216,7 @@ class Receiver(BulkClient):
 
 
 @pytest.mark.parametrize(
-    ("is_away", "kept"), [(False, "are deleted again"), (True, "stay as upload up1 until it expires")]
+    ("is_away", "kept"), [(False, "have been deleted"), (True, "stay as upload up1 until it expires")]
 )
 def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, kept):
     source = sending.Source(io.BytesIO(b"12345"), "a.csv", 5)
@@ -225,7 +225,9 @@ def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, ke
         sending.started(Receiver(is_away=is_away), source, sending.Request("", lambda _: {}), begins_early=True)
 
     assert left.value.exit_code == 130
-    text = f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No row is written. The same command begins anew."
+    text = (
+        f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No rows were written. The same command starts over."
+    )
     assert text in capsys.readouterr().err
 
 
@@ -263,9 +265,9 @@ WAITS = "it waits for the rest of its file, and `bulkql cancel 0b5c` ends it."
             GIVEN_UP,
             False,
             3,
-            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c is there all the same: {WAITS}",
+            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c was accepted all the same: {WAITS}",
         ),
-        (KeyboardInterrupt(), False, 130, f"Operation 0b5c is there: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
+        (KeyboardInterrupt(), False, 130, f"Operation 0b5c was accepted: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
     ],
     ids=["canceled", "away", "interrupted"],
 )
@@ -337,7 +339,9 @@ def test_what_is_no_url_is_told_with_one_that_is(capsys, url):
         connected(url, "token", None)
 
     assert left.value.exit_code == 2
-    assert f"{url} is not where a service is; give BULKQL_URL or --url one such as https://" in capsys.readouterr().err
+    assert (
+        f"{url} is not the URL of a service; set BULKQL_URL or --url to one such as https://" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("token", ["ä", "two words", "a\nb", " "])
@@ -346,7 +350,7 @@ def test_what_is_no_token_is_told(capsys, token):
         connected("http://nowhere", token, None)
 
     assert left.value.exit_code == 2
-    assert "BULKQL_TOKEN or --token is no token" in capsys.readouterr().err
+    assert "BULKQL_TOKEN or --token is not a token" in capsys.readouterr().err
 
 
 def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_path, capsys):
@@ -356,7 +360,7 @@ def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_pat
         connected(None, None, tmp_path)
 
     assert left.value.exit_code == 2
-    assert f"does not run; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
+    assert f"is not running; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
 
 
 @pytest.mark.parametrize("text", ["", '{"url":', "[]", "{}", "null", "\udcff"], ids=repr)

@@ -59,13 +59,13 @@ def test_a_full_disk_under_the_standard_output_is_told(tmp_path):
         streams = {"stdout": full, "stderr": subprocess.PIPE}
         done = subprocess.run([BULKQL, "schema"], cwd=tmp_path, env={}, text=True, check=False, **streams)
 
-    assert (done.returncode, done.stderr) == (1, "The standard output takes nothing: No space left on device.\n")
+    assert (done.returncode, done.stderr) == (1, "The output cannot be written: No space left on device.\n")
 
 
 def test_a_standard_output_that_is_closed_is_told(tmp_path):
     done = subprocess.run(["sh", "-c", f"{BULKQL} schema >&-"], cwd=tmp_path, env={}, capture_output=True, check=False)
 
-    assert (done.returncode, done.stderr) == (1, b"The standard output takes nothing: Bad file descriptor.\n")
+    assert (done.returncode, done.stderr) == (1, b"The output cannot be written: Bad file descriptor.\n")
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_field_that_there_is_not_is_named_with_those_that_there_are():
 
 @pytest.mark.parametrize("text", ["yesterday", "31.12.2026", "2026-13-01", ""])
 def test_what_is_no_time_is_refused_with_one_that_is(text):
-    with pytest.raises(typer.BadParameter, match=re.escape(f"{text!r} is no time such as 2026-01-31T02:00:00Z.")):
+    with pytest.raises(typer.BadParameter, match=re.escape(f"{text!r} is not a time such as 2026-01-31T02:00:00Z.")):
         options.moment_of(text, "--start-at")
 
 
