@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from polars.exceptions import ColumnNotFoundError, InvalidOperationError
+from polars.exceptions import ColumnNotFoundError, DuplicateError, InvalidOperationError
 
 from bulkql.workers.errors import BadInput
 
@@ -50,6 +50,8 @@ class Cleaning:
             raise BadInput(
                 f"The cleaning names a column that is not there: {first_line(error)}. It has {names}."
             ) from None
+        except DuplicateError as error:
+            raise BadInput(f"The cleaning makes two columns of one name: {first_line(error)}.") from None
         except InvalidOperationError as error:
             raise BadInput(f"{first_line(error)}; without the `cast` it is an error in its row only.") from None
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Frame: TypeAlias = pl.DataFrame | pl.LazyFrame
 Frames: TypeAlias = Mapping[type["Model"], Frame]
 
+#: What `operation` may be; rows are deleted by a sync alone.
+VERBS = ("create", "update", "replace", "upsert", "sync")
 COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
 #: Exit statuses: rows failed; nothing was done.
 FAILED, REFUSED = 1, 2
@@ -99,23 +101,39 @@ class ImportCommand(BaseCommand):
 
     def carry_out(self, options: dict[str, Any]) -> None:
         """All of it; raises BulkError with nothing stored."""
-        if options["max_delete_percent"] is not None and not options["delete_missing"]:
-            text = "--max-delete-percent is for --delete-missing, without which nothing is deleted; leave it out."
-            raise CommandError(text, returncode=REFUSED)
         user = self.find_user(self.user if options["user"] is None else options["user"])
+        if options["max_delete_percent"] is not None and not self.is_sync(options):
+            text = "--max-delete-percent guards --delete-missing; give that too, or leave it out."
+            raise CommandError(text, returncode=REFUSED)
+        if self.operation not in VERBS:
+            text = f"`operation` of {type(self).__module__} is {self.operation!r}; give one of {', '.join(VERBS)}."
+            raise CommandError(text, returncode=REFUSED)
         rows = self.rows_by_model(self.fetch(**options))
         if not options["dry_run"] and not options["yes"] and is_interactive():
             self.stdout.write("This is a dry run; --yes skips it.")
             self.tell(self.write(rows, user, options, dry_run=True), options)
-            if input("Write this? [y/N] ").strip().lower() not in ("y", "yes"):
+            if not self.is_wanted():
                 raise CommandError("Nothing is written.", returncode=REFUSED)
         operation = self.write(rows, user, options, dry_run=options["dry_run"])
         self.tell(operation, options)
         left = operation.failed + operation.skipped
         if operation.state != "COMPLETED" or left:
-            reason = operation.message or f"{counted(left, 'row')} {'was' if left == 1 else 'were'} not written"
+            lost = f"{counted(left, 'row')} {'was' if left == 1 else 'were'} not written"
+            reason = operation.message or (lost if left else "all of its rows are written")
             text = f"Operation {operation.id} is {operation.state}: {reason.removesuffix('.')}."
             raise CommandError(text, returncode=FAILED)
+
+    def is_sync(self, options: dict[str, Any]) -> bool:
+        """Whether rows that the source does not have may be deleted."""
+        return bool(options["delete_missing"] or self.operation == "sync")
+
+    def is_wanted(self) -> bool:
+        """What somebody answers who has seen the dry run; Ctrl-C and Ctrl-D are a no."""
+        try:
+            return input("Write this? [y/N] ").strip().lower() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            self.stdout.write()
+            return False
 
     def find_user(self, name: str | None) -> User:
         """Who asks: that user's permissions count."""
@@ -132,33 +150,28 @@ class ImportCommand(BaseCommand):
 
     def rows_by_model(self, fetched: Frame | Frames) -> dict[type[Model], pl.DataFrame]:
         """The cleaned rows of each model."""
-        self.check_frames("fetch", fetched)
         if isinstance(fetched, Mapping):
-            return {model: self.clean(rows, model) for model, rows in fetched.items()}
-        found = self.split(self.clean(fetched, self.model))
-        self.check_frames("split", found)
-        return {model: rows.lazy().collect() for model, rows in found.items()}
-
-    def check_frames(self, method: str, given: object) -> None:
-        """Whether a method of the command gave rows."""
-        frames = list(given.values()) if isinstance(given, Mapping) else [given]
-        if not frames or not all(isinstance(one, pl.DataFrame | pl.LazyFrame) for one in frames):
-            raise CommandError(
-                f"`{method}` of {type(self).__module__} gave {given!r:.100}; a frame of polars is expected, or a dict "
-                f"of models with a frame for each.",
-                returncode=REFUSED,
-            )
+            found = {model: self.clean(checked(rows, "fetch"), model) for model, rows in fetched.items()}
+        else:
+            parts = self.split(self.clean(checked(fetched, "fetch"), self.model))
+            found = {model: checked(rows, "split").lazy().collect() for model, rows in parts.items()}
+        if not found:
+            raise CommandError("The source has no frame; give one, without rows if there are none.", returncode=REFUSED)
+        if len(found) > 1 and self.match_by is not None:
+            text = "`match_by` is the key of one model, and there are rows of several; leave it out."
+            raise CommandError(text, returncode=REFUSED)
+        return found
 
     def write(
         self, rows: dict[type[Model], pl.DataFrame], user: User, options: dict[str, Any], *, dry_run: bool
     ) -> BulkOperation:
         """One operation, parents before children, whatever the order of the models here."""
-        name = "sync" if options["delete_missing"] else self.operation
+        name = "sync" if self.is_sync(options) else self.operation
         how: dict[str, Any] = {"user": user, "on_error": self.on_error, "dry_run": dry_run}
         how |= {"chunk_size": options["chunk_size"], "label": type(self).__module__.rpartition(".")[2]}
         if name == "sync":
             how |= {name: options[name] for name in ("delete_missing", "max_delete_percent")}
-        if len(rows) == 1 and self.match_by is not None:
+        if self.match_by is not None:
             how["match_by"] = self.match_by
         ((model, frame), *others) = rows.items()
         given: tuple[Any, ...] = (model, frame) if not others else (rows,)
@@ -186,6 +199,14 @@ def seconds(text: str) -> float:
     if not 0 <= found < float("inf"):
         raise ArgumentTypeError(f"{text} is not a number of seconds")
     return found
+
+
+def checked(rows: Any, method: str) -> Frame:
+    """What a method gave for rows, if it is a frame; raises CommandError."""
+    if not isinstance(rows, pl.DataFrame | pl.LazyFrame):
+        text = f"`{method}` gave {type(rows).__name__}; give a polars frame, or a dict with a frame for each model."
+        raise CommandError(text, returncode=REFUSED)
+    return rows
 
 
 def is_interactive() -> bool:

@@ -10,15 +10,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bulkql.server import embedded, stack
 from bulkql.server.commands import exports, imports, operations, top
-from bulkql.server.commands.connection import Token, Url
+from bulkql.server.commands.connection import INTERRUPTED, Token, Url, fault, said
 from bulkql.server.commands.doctor import examine
 from bulkql.server.commands.environment import load, set_up, told_plainly
 from bulkql.server.commands.schema import sdl_of_service
 
+
+class Commands(TyperGroup):
+    """All commands, each of which ends with 130 by Ctrl-C, whatever it did just then."""
+
+    def invoke(self, ctx: Any) -> Any:
+        end_as_by_ctrl_c()
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort):
+            raise fault("Interrupted.", INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="A GraphQL bulk mutation API for Django.",
     no_args_is_help=True,
     add_completion=False,
@@ -35,7 +49,9 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0 takes a free one.")] = 8000,
     data: Data = Path(".bulkql"),
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    apps: Annotated[list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; several times.")] = None,
+    apps: Annotated[
+        list[str] | None, typer.Option("--app", help="A Django app with a bulk.py; can be repeated.")
+    ] = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
     # An orchestrator's stop is a Ctrl-C too: whatever has been started until then is stopped.
@@ -69,10 +85,13 @@ def serve(
 
 
 @app.command()
+@told_plainly()
 def work(
     processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
     """Run the workers against DATABASE_URL and REDIS_URL."""
+    # Without a secret they would start, and fail at the first row that is sealed with it.
+    set_up(None)
     command = stack.worker_command(processes, stack.drain_seconds())
     os.execvpe(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
 
@@ -138,7 +157,7 @@ def check(
         bool, typer.Option("--deploy", help="Whether the settings are safe for production, too.")
     ] = False,
 ) -> None:
-    """Check settings and registrations, and print each resource's lane; exits with 1 where something is wrong."""
+    """Check settings and registrations, and print how each resource is written; exits with 1 if something is wrong."""
     set_up(None)
     from django.core.management import execute_from_command_line
 
@@ -152,9 +171,10 @@ def check(
 @app.command()
 @told_plainly()
 def doctor(url: Url = None, data: DataOfAService = None) -> None:
-    """Look at a deployment from where it runs, and say what to do; exits with 1 where something is wrong."""
-    if data is not None and url is None:
-        url = stack.state_of(data)["url"]
+    """Examine a deployment from where it runs, and say what to do; exits with 1 if something is wrong."""
+    if data is not None:
+        # What the environment says of another service is not for this one.
+        url = said(url, "BULKQL_URL") or stack.state_of(data)["url"]
     examine(load, data, url)
 
 
@@ -187,6 +207,16 @@ def demo() -> None:
     from bulkql.server.demo import story
 
     story.run()
+
+
+def end_as_by_ctrl_c() -> None:
+    """Let an orchestrator's stop, or a terminal that is closed, do what Ctrl-C does: what was begun is put in order."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup ignores the last. The first is set again, for polars sets its own, which wakes nobody who waits.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, signal.default_int_handler)
 
 
 def wait_for_stop() -> None:

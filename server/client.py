@@ -46,7 +46,11 @@ class RequestFailed(Exception):
     @property
     def reasons(self) -> list[str]:
         """What the errors tell programs beyond their codes (docs/errors.md)."""
-        return [error["extensions"]["reason"] for error in self.errors if "reason" in error.get("extensions", {})]
+        return [error["extensions"]["reason"] for error in self.errors if "reason" in (error.get("extensions") or {})]
+
+
+class GatewayFailed(RequestFailed):
+    """A proxy answered in the place of the service, which may have got the request all the same."""
 
 
 class BulkClient:
@@ -182,7 +186,10 @@ def first_bytes(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
 
 def answered(answer: httpx.Response) -> dict[str, Any]:
     """The data of a GraphQL answer; raises RequestFailed, also where it is none."""
-    if answer.is_error or (body := json_of(answer)) is None or body.get("errors"):
+    body = json_of(answer)
+    if answer.is_server_error and not refusals_of(body):
+        raise GatewayFailed(errors_of(answer))
+    if answer.is_error or body is None or refusals_of(body) or not isinstance(body.get("data"), dict):
         raise RequestFailed(errors_of(answer))
     data: dict[str, Any] = body["data"]
     return data
@@ -190,11 +197,17 @@ def answered(answer: httpx.Response) -> dict[str, Any]:
 
 def errors_of(answer: httpx.Response) -> list[dict[str, Any]]:
     """The errors of a refusal; one that says what came instead, where a proxy or another service answered."""
-    body = json_of(answer)
-    if body is not None and body.get("errors"):
-        errors: list[dict[str, Any]] = body["errors"]
+    if errors := refusals_of(json_of(answer)):
         return errors
-    return [{"message": f"{answer.url} answered {answer.status_code}, and not as bulkql does; is the URL right?"}]
+    doubt = "is it running?" if answer.is_server_error else "is the URL right?"
+    return [{"message": f"{answer.url} answered {answer.status_code}, and not as bulkql does; {doubt}"}]
+
+
+def refusals_of(body: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The errors of an answer of GraphQL's."""
+    errors = (body or {}).get("errors")
+    is_list = isinstance(errors, list) and all(isinstance(one, dict) and "message" in one for one in errors)
+    return errors if isinstance(errors, list) and is_list else []
 
 
 def json_of(answer: httpx.Response) -> dict[str, Any] | None:

@@ -274,7 +274,14 @@ def wait_until_ready(url: str, supervisor: subprocess.Popen[bytes], data: Path) 
 def state_of(data: Path) -> dict[str, str]:
     """What the service in a data directory told of itself."""
     path = data / STATE
-    if not path.exists():
-        raise SystemExit(f"No service has run in {data}; start one with `bulkql up --data {data}`.")
-    state: dict[str, str] = json.loads(path.read_text())
-    return state
+    try:
+        state = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise SystemExit(f"No service has run in {data}; start one with `bulkql up --data {data}`.") from None
+    except OSError as error:
+        raise SystemExit(f"{path}: {error.strerror}. It says where the service is, and how to ask it.") from None
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not {"url", "SECRET_KEY"} <= state.keys():
+        raise SystemExit(f"{path} is damaged; start the service again with `bulkql up --data {data}`, which mends it.")
+    return {str(name): str(value) for name, value in state.items()}

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +20,29 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from bulkql.server import stack
-from bulkql.server.client import BulkClient, RequestFailed
+from bulkql.server.client import BulkClient, GatewayFailed, RequestFailed
 from bulkql.server.commands.options import as_typed
 
 #: Characters of a line that no terminal breaks.
 PIPE_WIDTH = 200
+#: Characters that a table needs for an operation's id and what is told of it. A narrower terminal breaks the lines.
+NARROWEST = 80
+
+
+def complete_streams() -> None:
+    """Put something in the place of standard streams that are closed (>&-), and let what is printed be printable.
+
+    The next file that is opened would be taken for such a stream. A standard output that was closed takes nothing.
+    """
+    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A locale that is not UTF-8 has no place for most names.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+complete_streams()
 
 
 class Output(Console):
@@ -38,7 +57,7 @@ class Output(Console):
             raise typer.Exit(LEFT) from None
         except OSError as error:
             forsake(sys.stdout)
-            raise fault(f"The standard output takes nothing: {error.strerror}.", LEFT) from None
+            raise fault(f"The output cannot be written: {error.strerror}.", LEFT) from None
 
 
 class Screen(Console):
@@ -58,8 +77,15 @@ def forsake(stream: TextIO) -> None:
         os.dup2(nothing.fileno(), stream.fileno())
 
 
+def width_of(stream: TextIO) -> int | None:
+    """Characters of a line; None for those of the terminal."""
+    if not stream.isatty():
+        return PIPE_WIDTH
+    return NARROWEST if shutil.get_terminal_size().columns < NARROWEST else None
+
+
 #: What a program may read, or a log.
-output = Output(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+output = Output(width=width_of(sys.stdout))
 screen = Screen(stderr=True)
 
 #: The service did not do what it was asked, and nothing has changed.
@@ -69,12 +95,12 @@ LEFT = 3
 #: Ctrl-C, as shells tell it.
 INTERRUPTED = 130
 #: What a file says that is written, and no connection.
-OF_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+OF_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF)
 #: Where `bulkql up` keeps its data, unless it is told otherwise.
 HERE = Path(".bulkql")
 
 Url = Annotated[
-    str | None, typer.Option(envvar="BULKQL_URL", help="Where the service is, such as https://bulk.example.org.")
+    str | None, typer.Option(envvar="BULKQL_URL", help="The URL of the service, such as https://bulk.example.org.")
 ]
 Token = Annotated[
     str | None,
@@ -85,19 +111,21 @@ Token = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="The data directory of a service on this machine, which is asked as its superuser admin."),
+    typer.Option(help="The data directory of a service on this machine, used as its superuser admin."),
 ]
 
 
 def connected(url: str | None, token: str | None, data: Path | None) -> BulkClient:
     """A client of the service that is named, or else of the one that runs in this directory."""
+    if data is not None and said(url, "BULKQL_URL"):
+        raise fault(f"--url {url} and --data {data} both say where the service is; leave one of the two out.")
     if data is None and url is None and (HERE / stack.STATE).exists():
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
         url = url_of(data)
         check_runs(url, data)
-        token = token_of_admin(data)
+        token = said(token, "BULKQL_TOKEN") or token_of_admin(data)
     if not url:
         raise fault("Say where the service is: BULKQL_URL, --url, or --data for one that `bulkql up` runs here.")
     if not token and sys.stdin.isatty():
@@ -105,10 +133,17 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
     if not token:
         raise fault("Set BULKQL_TOKEN to a bearer token; `bulkql token USER` prints one where the service runs.")
     if not is_url(url):
-        raise fault(f"{url} is not where a service is; give BULKQL_URL or --url one such as https://bulk.example.org.")
+        raise fault(
+            f"{url} is not the URL of a service; set BULKQL_URL or --url to one such as https://bulk.example.org."
+        )
     if not re.fullmatch(r"[!-~]+", token.strip()):
-        raise fault("BULKQL_TOKEN or --token is no token; `bulkql token USER` prints one where the service runs.")
+        raise fault("BULKQL_TOKEN or --token is not a token; `bulkql token USER` prints one where the service runs.")
     return BulkClient(url.rstrip("/").removesuffix("/graphql"), token.strip())
+
+
+def said(value: str | None, variable: str) -> str | None:
+    """An option that stands on the command line; None where only the environment says it."""
+    return None if value == os.environ.get(variable) else value
 
 
 def is_url(text: str) -> bool:
@@ -132,13 +167,13 @@ def check_runs(url: str, data: Path) -> None:
     try:
         httpx.get(url, timeout=10)
     except httpx.ConnectError:
-        raise fault(f"The service in {data} does not run; start it with `bulkql up --data {data}`.") from None
+        raise fault(f"The service in {data} is not running; start it with `bulkql up --data {data}`.") from None
     except httpx.TransportError:
         return  # it is busy: whatever is asked of it next says so
 
 
 def token_of_admin(data: Path) -> str:
-    """A token for the superuser, made with the secret of the data directory; it is good for an hour."""
+    """A token for the superuser, made with the secret of the data directory."""
     os.environ.update(stack.state_of(data))
     os.environ["DJANGO_SETTINGS_MODULE"] = stack.settings_module()
     import django
@@ -147,7 +182,8 @@ def token_of_admin(data: Path) -> str:
     from bulkql.server.auth import token_for
     from bulkql.server.preparation import admin
 
-    return token_for(admin(), days=1 / 24)
+    # A file of many gigabytes is sent and watched for hours.
+    return token_for(admin())
 
 
 def printable(text: str) -> str:
@@ -182,7 +218,7 @@ def told(client: BulkClient, operation_id: str | None = None, then: str = "") ->
         return
     if operation_id is None:
         raise typer.Exit(REFUSED)
-    raise fault(f"Operation {operation_id} is there all the same: {then}.", LEFT)
+    raise fault(f"Operation {operation_id} was accepted all the same: {then}.", LEFT)
 
 
 def reason_of(error: Exception, url: str) -> str:
@@ -190,7 +226,7 @@ def reason_of(error: Exception, url: str) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, OSError) and error.errno in OF_FILES:
-        return f"What was to be written is not: {error.strerror}."
+        return f"Not everything could be written: {error.strerror}."
     return f"{url} cannot be reached: {str(error).rstrip('.') or type(error).__name__}."
 
 
@@ -204,8 +240,8 @@ def begun(client: BulkClient, mutation: str, **variables: Any) -> dict[str, Any]
         operation: dict[str, Any] = client.execute(mutation, **variables)["operation"]
     except (httpx.ConnectError, httpx.ConnectTimeout):
         raise
-    except httpx.TransportError as error:
-        raise fault(f"{client.url} {text} ({error or type(error).__name__}).", LEFT) from None
+    except (httpx.TransportError, GatewayFailed) as error:
+        raise fault(f"{client.url} {text} ({str(error).rstrip('.') or type(error).__name__}).", LEFT) from None
     except KeyboardInterrupt:
         raise fault(f"{client.url} {text}.", INTERRUPTED) from None
     return operation

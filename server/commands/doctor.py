@@ -32,7 +32,7 @@ def examine(set_up: Callable[[Path | None], None], data: Path | None, url: str |
         output.print(f"{sign} {one.subject:<14} {escaped(one.seen)}", highlight=False, soft_wrap=True)
         if one.advice:
             output.print(f"{'':23} [bold]{escaped(one.advice)}[/]", highlight=False, soft_wrap=True)
-    output.print(f"{counts['ok']} well, {counts['warning']} doubtful, {counts['error']} ill.", highlight=False)
+    output.print(f"ok: {counts['ok']}, warnings: {counts['warning']}, errors: {counts['error']}", highlight=False)
     if counts["error"]:
         raise typer.Exit(1)
 
@@ -51,7 +51,11 @@ def all_findings(url: str | None, *, is_deployed: bool) -> Iterator[Finding]:
         ("workers", redis.look_at_workers, redis.START),
         ("storage", storage.look_at_storage, storage.CHANGE),
         ("disk", storage.look_at_disk, storage.ROOM),
-        ("settings", partial(deployment.look_at_settings, is_deployed), "Mend it first; `bulkql check` says the same."),
+        (
+            "settings",
+            partial(deployment.look_at_settings, is_deployed),
+            "Fix this first; `bulkql check` says the same.",
+        ),
     ]
     if url is not None:
         looks.append(("web", partial(deployment.look_at_web, url), deployment.START))

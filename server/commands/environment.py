@@ -60,7 +60,7 @@ def told_plainly() -> Iterator[None]:
         if error.errno not in OF_FILES or error.filename is not None:
             raise
         forsake(sys.stdout)
-        raise SystemExit(f"The standard output takes nothing: {error.strerror}.") from None
+        raise SystemExit(f"The output cannot be written: {error.strerror}.") from None
     except (OperationalError, ProgrammingError) as error:
         # A database without bulkql's tables is one of these too.
         line = str(error).partition("\n")[0]

@@ -28,6 +28,7 @@ from bulkql.server.commands.options import json_of, names_in
 from bulkql.server.commands.progress import follow
 from bulkql.server.commands.sending import PIPE
 from bulkql.server.commands.storing import check_place, fetch
+from bulkql.server.commands.summary import rows_of
 
 MUTATION = """
 mutation Export($input: BulkExportInput!, $options: BulkOptions) {
@@ -57,7 +58,7 @@ OTHERS = (".tsv", ".json", ".xls", ".xlsm", ".xlsb", ".ods", ".xml", ".html", ".
 
 
 def export(
-    resource: Annotated[str, typer.Option(help="Whose rows, such as financialTransactions.")],
+    resource: Annotated[str, typer.Option(help="The resource to export, such as financialTransactions.")],
     where: Annotated[str | None, typer.Option(help="Which of them: the list query's filters, as JSON.")] = None,
     order: Annotated[str | None, typer.Option(help='In which order, as JSON: [{"datetime": "DESC"}].')] = None,
     fields: Annotated[
@@ -94,12 +95,12 @@ def export(
         resource_named(client, resource)
         options = given(mode="ASYNC", label=label)
         started = begun(client, MUTATION, input={resource: columns}, options=options)["id"]
-    with told(client, started, "export again for a file"):
+    with told(client, started, f"`bulkql watch {started}` tells how to fetch its file"):
         file = finished_file(client, started)
-        rows = f"{int(file['rows']):,} rows of {resource}"
+        rows = rows_of(resource, int(file["rows"]))
         if to == PIPE:
             pipe(client, file["url"])
-            screen.print(f"{rows} are written.", style="dim", highlight=False)
+            screen.print(f"{rows} written.", style="dim", highlight=False)
             return
         path = fetch(client, file["url"], Path(to or file["name"]), replaces=to is not None)
         output.print(f"{rows}: {printable(str(path))}", highlight=False, markup=False, soft_wrap=True)
@@ -132,7 +133,8 @@ def finished_file(client: BulkClient, operation_id: str) -> dict[str, Any]:
     try:
         follow(client, operation_id)
     except KeyboardInterrupt:
-        text = f"It goes on: `bulkql watch {operation_id}` shows it again, `bulkql cancel {operation_id}` stops it."
+        again = f"`bulkql watch {operation_id}` shows it again"
+        text = f"The operation continues: {again}, `bulkql cancel {operation_id}` stops it."
         raise fault(text, INTERRUPTED) from None
     operation = client.execute(FILES, id=operation_id)["operation"]
     if operation["state"] != "COMPLETED" or not operation["files"]:

@@ -76,16 +76,16 @@ ROWS, READING = "Which rows", "How the file is read"
 
 def import_file(
     file: Annotated[str, typer.Argument(help="CSV, NDJSON, Parquet or a workbook, also as .gz and .zst; - is a pipe.")],
-    resource: Annotated[str, typer.Option(help="Whose rows they are, such as financialTransactions.")],
-    operation: Annotated[Verb, typer.Option(help="What is done with them.")] = Verb.CREATE,
+    resource: Annotated[str, typer.Option(help="The resource to write to, such as financialTransactions.")],
+    operation: Annotated[Verb, typer.Option(help="What to do with the rows.")] = Verb.CREATE,
     match_by: Annotated[
         str | None, typer.Option(help="The fields by which rows are found: financial_account,datetime.", metavar="A,B")
     ] = None,
     update_fields: Annotated[
-        str | None, typer.Option(help="What upsert and sync change in rows that are there.", metavar="A,B")
+        str | None, typer.Option(help="The fields that upsert and sync change in existing rows.", metavar="A,B")
     ] = None,
     on_error: Annotated[
-        OnError, typer.Option(help="What bad rows do to the others: nothing, or nothing at all is written.")
+        OnError, typer.Option(help="Skip bad rows, or write nothing at all if a row is bad.")
     ] = OnError.SKIP_ROWS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write everything and roll it back.")] = False,
     label: Annotated[str | None, typer.Option(help="A name for the operation; by default the file's.")] = None,
@@ -94,15 +94,18 @@ def import_file(
         str | None, typer.Option(help="The same command with the same key does not write twice.")
     ] = None,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="create: rows that the table has already are unchanged, no errors.")
+        bool, typer.Option("--skip-existing", help="create: leave rows that exist already as they are.")
     ] = False,
     start_at: Annotated[
-        str | None, typer.Option(help="Begin not before: 2026-01-31T02:00:00Z.", metavar="TIME")
+        str | None, typer.Option(help="Do not start before this time: 2026-01-31T02:00:00Z.", metavar="TIME")
     ] = None,
     max_rows_per_second: Annotated[int | None, typer.Option(min=1, help="Write no more rows per second.")] = None,
-    webhook_url: Annotated[str | None, typer.Option(help="A URL to call when it is over.", metavar="URL")] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="A URL to call when the operation is over.", metavar="URL")
+    ] = None,
     where: Annotated[
-        str | None, typer.Option(help="sync: the part of the table to make equal, as JSON.", rich_help_panel=ROWS)
+        str | None,
+        typer.Option(help="sync: the part of the table that the file replaces, as JSON.", rich_help_panel=ROWS),
     ] = None,
     delete_missing: Annotated[
         bool,
@@ -113,61 +116,65 @@ def import_file(
     ] = None,
     max_delete_percent: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="sync: the same in percent; 10 unless said.", rich_help_panel=ROWS),
+        typer.Option(min=0, max=100, help="sync: the same as a percentage; by default 10.", rich_help_panel=ROWS),
     ] = None,
     file_format: Annotated[
         Format | None,
-        typer.Option("--format", help="By default as the name says.", case_sensitive=False, rich_help_panel=READING),
+        typer.Option("--format", help="By default as the name shows.", case_sensitive=False, rich_help_panel=READING),
     ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", help="A column under another name; several times.", metavar="FROM=TO", rich_help_panel=READING
+            "--map", help="Read a column as another field; can be repeated.", metavar="FROM=TO", rich_help_panel=READING
         ),
     ] = None,
     unknown_columns: Annotated[
-        UnknownColumns | None, typer.Option(help="Columns that are no fields.", rich_help_panel=READING)
+        UnknownColumns | None,
+        typer.Option(help="What to do with columns that are not fields.", rich_help_panel=READING),
     ] = None,
     short_records: Annotated[
-        ShortRecords | None, typer.Option(help="Records with too few cells.", rich_help_panel=READING)
+        ShortRecords | None,
+        typer.Option(help="What to do with records that have too few cells.", rich_help_panel=READING),
     ] = None,
     null_values: Annotated[
         list[str] | None,
-        typer.Option(help="A cell that means null, such as NA; several times.", rich_help_panel=READING),
+        typer.Option(help="A cell that means null, such as NA; can be repeated.", rich_help_panel=READING),
     ] = None,
-    empty_cells: Annotated[EmptyCells | None, typer.Option(help="Empty cells.", rich_help_panel=READING)] = None,
+    empty_cells: Annotated[
+        EmptyCells | None, typer.Option(help="What an empty cell means.", rich_help_panel=READING)
+    ] = None,
     trim: Annotated[
-        bool, typer.Option("--trim", help="Leave out blanks around texts too.", rich_help_panel=READING)
+        bool, typer.Option("--trim", help="Remove blanks around texts too.", rich_help_panel=READING)
     ] = False,
-    decimal: Annotated[
-        str | None, typer.Option(help="The sign before a number's fraction: , or .", rich_help_panel=READING)
-    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal separator: , or .", rich_help_panel=READING)] = None,
     date_format: Annotated[
-        str | None, typer.Option(help="Such as DD.MM.YYYY or %d.%m.%Y.", rich_help_panel=READING)
+        str | None, typer.Option(help="The format of dates, such as DD.MM.YYYY or %d.%m.%Y.", rich_help_panel=READING)
     ] = None,
     true_values: Annotated[
-        list[str] | None, typer.Option(help="A text that means true; several times.", rich_help_panel=READING)
+        list[str] | None, typer.Option(help="A text that means true; can be repeated.", rich_help_panel=READING)
     ] = None,
     false_values: Annotated[
-        list[str] | None, typer.Option(help="A text that means false; several times.", rich_help_panel=READING)
+        list[str] | None, typer.Option(help="A text that means false; can be repeated.", rich_help_panel=READING)
     ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Between cells of CSV.", rich_help_panel=READING)] = None,
-    encoding: Annotated[str | None, typer.Option(help="Such as cp1252.", rich_help_panel=READING)] = None,
-    sheet: Annotated[str | None, typer.Option(help="A workbook's sheet.", rich_help_panel=READING)] = None,
+    delimiter: Annotated[str | None, typer.Option(help="The separator of CSV cells.", rich_help_panel=READING)] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="The encoding of CSV or NDJSON, such as cp1252.", rich_help_panel=READING)
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook to read.", rich_help_panel=READING)] = None,
     header_row: Annotated[
-        int | None, typer.Option(min=1, help="The sheet's row that has the header.", rich_help_panel=READING)
+        int | None, typer.Option(min=1, help="The row of the sheet that has the header.", rich_help_panel=READING)
     ] = None,
     failed_rows: Annotated[
         Path | None, typer.Option(help="Where failed rows are stored; by default beside the file.", metavar="FILE")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or print its id and leave.")
+        bool, typer.Option("--wait/--no-wait", help="Watch the operation to its end, or print its id and exit.")
     ] = True,
     url: Url = None,
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Import a file. Ends with 0 if all rows are written, 1 if some failed, 2 if none is, 3 if the end was not seen."""
+    """Import a file. Exits with 0 if all rows are written, 1 if some failed, 2 if none is, 3 if its end is unknown."""
     reading = given(
         format=file_format and file_format.upper(),
         columns=[column_of(one) for one in columns or ()] or None,
@@ -234,7 +241,7 @@ def sent_as(file: str, source: Source, resource: str, file_format: Format | None
     if source.size is not None:
         return Path(file)
     if file_format is None:
-        raise fault(f"{file} is a pipe, and has no name that tells its format; give --format: {', '.join(Format)}.")
+        raise fault(f"{file} is a pipe, and has no name that shows its format; give --format: {', '.join(Format)}.")
     return Path(f"{resource}.{file_format}")
 
 
@@ -252,7 +259,9 @@ def watched(client: BulkClient, operation_id: str, sent: Path | None = None, fai
         try:
             follow(client, operation_id)
         except KeyboardInterrupt:
-            raise fault(f"It goes on: {again}, `bulkql cancel {operation_id}` stops it.", INTERRUPTED) from None
+            raise fault(
+                f"The operation continues: {again}, `bulkql cancel {operation_id}` stops it.", INTERRUPTED
+            ) from None
         try:
             conclude(client, operation_id, sent, failed_rows)
         except KeyboardInterrupt:
@@ -274,7 +283,7 @@ def resource_named(client: BulkClient, name: str) -> dict[str, Any]:
     if name not in found:
         like = get_close_matches(name, found, n=1)
         doubt = f" Did you mean {like[0]}?" if like else ""
-        raise fault(f"There is no resource {name}.{doubt} There are {', '.join(sorted(found))}.")
+        raise fault(f"There is no resource {name}.{doubt} The resources are {', '.join(sorted(found))}.")
     told_of: dict[str, Any] = found[name]
     return told_of
 

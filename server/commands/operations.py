@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import Data, Token, Url, begun, connected, output, screen, told
-from bulkql.server.commands.imports import watched
+from bulkql.server.commands.imports import resource_named, watched
 from bulkql.server.commands.progress import OPERATION
 from bulkql.server.commands.storing import check_place
 from bulkql.server.commands.summary import escaped
@@ -62,7 +62,9 @@ class Kind(StrEnum):
 
 Id = Annotated[str, typer.Argument(help="The operation's id.")]
 FailedRows = Annotated[Path | None, typer.Option(help="Where failed rows are stored.", metavar="FILE")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or print its id and leave.")]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Watch the operation to its end, or print its id and exit.")
+]
 
 
 def watch(
@@ -72,7 +74,7 @@ def watch(
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Show an operation's progress to its end, and what became of it; 1 where some of its rows failed."""
+    """Show an operation's progress to its end, and its result; exits with 1 if some of its rows failed."""
     if failed_rows is not None:
         check_place(failed_rows, "--failed-rows")
     client = connected(url, token, data)
@@ -84,11 +86,13 @@ def watch(
 
 def operations(
     state: Annotated[
-        list[State] | None, typer.Option(help="In this state; several times.", case_sensitive=False)
+        list[State] | None, typer.Option(help="Only in this state; can be repeated.", case_sensitive=False)
     ] = None,
-    kind: Annotated[list[Kind] | None, typer.Option(help="Of this kind; several times.", case_sensitive=False)] = None,
-    resource: Annotated[str | None, typer.Option(help="With rows of this resource.")] = None,
-    label: Annotated[str | None, typer.Option(help="With this text in the label.")] = None,
+    kind: Annotated[
+        list[Kind] | None, typer.Option(help="Only of this kind; can be repeated.", case_sensitive=False)
+    ] = None,
+    resource: Annotated[str | None, typer.Option(help="Only with rows of this resource.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only with this text in the label.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     url: Url = None,
     token: Token = None,
@@ -104,6 +108,9 @@ def operations(
     }
     with told(client):
         page = client.execute(LIST, filters=filters, first=limit)["operations"]
+        if resource is not None and not page["totalCount"]:
+            # A resource that the service had once may have operations all the same.
+            resource_named(client, resource)
     found = [edge["node"] for edge in page["edges"]]
     output.print(table_of(found))
     if page["totalCount"] > len(found):
@@ -116,12 +123,12 @@ def cancel(operation_id: Id, url: Url = None, token: Token = None, data: Data = 
 
 
 def pause(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
-    """Begin nothing more of an operation, until it is resumed."""
+    """Pause an operation at its next chunk, until it is resumed."""
     act(connected(url, token, data), "pauseOperation", operation_id)
 
 
 def resume(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
-    """Let a paused operation go on."""
+    """Continue a paused operation."""
     act(connected(url, token, data), "resumeOperation", operation_id)
 
 
@@ -152,14 +159,14 @@ def apply(
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Carry out a plan, which is a dry run: once, and as it shows."""
+    """Carry out a dry run, once and exactly as it was shown."""
     begin(connected(url, token, data), ACTION.format(name="applyOperation"), operation_id, failed_rows, wait=wait)
 
 
 def revert(
     operation_id: Id,
     force: Annotated[
-        bool, typer.Option("--force", help="Undo rows too that were changed since: what was changed is lost.")
+        bool, typer.Option("--force", help="Also undo rows that have changed since; those changes are lost.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Undo everything and roll it back.")] = False,
     failed_rows: FailedRows = None,
@@ -168,7 +175,7 @@ def revert(
     token: Token = None,
     data: Data = None,
 ) -> None:
-    """Undo what an operation wrote, as a new operation; 1 where some of its rows are kept as they are."""
+    """Undo what an operation wrote, as a new operation; exits with 1 if some rows are kept as they are."""
     client = connected(url, token, data)
     begin(client, REVERT, operation_id, failed_rows, wait=wait, force=force, dryRun=dry_run)
 
@@ -195,13 +202,18 @@ def table_of(found: list[dict[str, Any]]) -> Table:
     for column in ("kind", "state", "rows", "failed"):
         table.add_column(column, no_wrap=True, justify="right" if column in ("rows", "failed") else "left")
     for one in found:
-        names = dict.fromkeys(part["resource"] for part in one["resources"] or ())
-        words = (ago(one["createdAt"]), "dry run" if one["dryRun"] else "", *names, one["label"], one["createdBy"])
-        details = escaped(", ".join(word for word in words if word))
+        details = details_of(one, ago(one["createdAt"]))
         rows = f"{one['processed']:,}" if one["total"] in (None, one["processed"]) else shares(one)
         failed = f"{one['failed']:,}" if one["failed"] else ""
         table.add_row(f"{one['id']}\n[dim]{details}[/]", one["kind"].lower(), one["state"], rows, failed)
     return table
+
+
+def details_of(one: dict[str, Any], *words: str) -> str:
+    """What else there is to say of an operation: dry run, cities, cities.csv, admin."""
+    names = dict.fromkeys(part["resource"] for part in one["resources"] or ())
+    told = (*words, "dry run" if one["dryRun"] else "", *names, one["label"], one["createdBy"])
+    return escaped(", ".join(word for word in told if word))
 
 
 def shares(one: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from datetime import datetime
 from difflib import get_close_matches
@@ -36,12 +37,19 @@ SPELLINGS = {
 } | {"columns": "--map"}
 #: Variable '$input' has invalid value at .financialTransactions.matchBy[0]:
 PLACE = re.compile(r"^Variable '\$(\w+)' has invalid value at \.([\w.\[\]]+): ")
-#: set unknownColumns: IGNORE; dryRun: true; `columns` maps to
-NAMED = re.compile(r"\b(?P<option>\w+): (?:true|(?P<value>[A-Z_]+))\b|`(?P<quoted>\w+)`")
+#: set unknownColumns: IGNORE; dryRun: true; maxDeletes: 5; with `decimal: ","`; `columns` maps to
+NAMED = re.compile(
+    r"""\b(?P<option>[a-z]\w+):\ (?:true|(?P<value>[A-Z_]{2,}|\d[\d.]*(?<!\.)))\b
+    | `(?P<with_text>\w+):\ "(?P<text>[^"`]*)"`
+    | `(?P<quoted>\w+)`""",
+    re.VERBOSE,
+)
 #: skipExisting is for rows to create; such a message is about options alone, and names no fields.
 ABOUT = re.compile(r"(\w+) (?:is|has|of|and|paces)\b")
-#: Names of more than one word; those of one are plain English too.
-COMPOUND = re.compile(r"(?<![\w'\"`-])[a-z]+[A-Z]\w+(?![\w'\"`])")
+#: Names of more than one word; those of one are plain English too. A name in a list of names is a field's.
+COMPOUND = re.compile(r"(?<![\w'\"`“.-])(?<!\bare )(?<!, )[a-z]+[A-Z]\w+(?![\w'\"`”,])")
+#: --match-by may be [FINANCIAL_ACCOUNT, DATETIME]
+KEY = re.compile(r"\[([A-Z0-9_]+(?:, [A-Z0-9_]+)*)\]")
 
 
 def check_together(verb: str, given: Iterable[str]) -> None:
@@ -113,7 +121,7 @@ def moment_of(text: str | None, option: str) -> str | None:
             datetime.fromisoformat(text)
         except ValueError:
             example = "2026-01-31T02:00:00Z"
-            raise typer.BadParameter(f"{text!r} is no time such as {example}.", param_hint=option) from None
+            raise typer.BadParameter(f"{text!r} is not a time such as {example}.", param_hint=option) from None
     return text
 
 
@@ -127,17 +135,27 @@ def as_typed(message: str) -> str:
     message = NAMED.sub(typed, message)
     if (about := ABOUT.match(message)) is not None and about[1] in SPELLINGS:
         message = f"{SPELLINGS[about[1]]}{message[about.end(1) :]}"
-        message = COMPOUND.sub(lambda found: SPELLINGS.get(found[0], found[0]), message)
+    message = COMPOUND.sub(lambda found: SPELLINGS.get(found[0], found[0]), message)
+    if "--match-by" in message:
+        message = KEY.sub(lambda found: found[1].lower().replace(", ", ","), message)
     return message
+
+
+def error_as_typed(message: str, path: str | None) -> str:
+    """The same for the message of a row error, which may name fields of the row as well."""
+    fields = re.findall(r"\w+", path or "")
+    return NAMED.sub(lambda found: found[0] if found["quoted"] in fields else typed(found), message)
 
 
 def typed(found: re.Match[str]) -> str:
     """One name of GraphQL's, where it is an option, with its value as that is typed."""
-    option = SPELLINGS.get(found["option"] or found["quoted"])
+    option = SPELLINGS.get(found["option"] or found["with_text"] or found["quoted"])
     if option is None:
         return found[0]
     if found["value"] is not None:
         return f"{option} {found['value'].lower().replace('_', '-')}"
+    if found["with_text"]:
+        return f"`{option} {shlex.quote(found['text'])}`"
     return f"`{option}`" if found["quoted"] else option
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ from websockets.exceptions import WebSocketException
 
 from bulkql.server.client import PIECE_BYTES, TOTALS, BulkClient, RequestFailed
 from bulkql.server.commands.connection import printable, screen
+from bulkql.server.commands.options import as_typed
 
 OPERATION = f"query Watch($id: ID!) {{ operation(id: $id) {{ {TOTALS} }} }}"
 FINAL = ("COMPLETED", "CANCELED", "FAILED")
@@ -66,11 +68,26 @@ def follow(client: BulkClient, operation_id: str) -> dict[str, Any]:
     told = events(client, operation_id)
     # Nothing is drawn of an operation that is not there.
     event = next(told)
+    heard = heard_of(event, "")
     with Progress(*columns, console=screen) as bar:
         task = bar.add_task(line_of(event), total=event["total"], completed=event["processed"])
         for event in told:
+            heard = heard_of(event, heard)
             bar.update(task, description=line_of(event), completed=event["processed"], total=event["total"])
     return event
+
+
+def heard_of(event: dict[str, Any], heard: str) -> str:
+    """What an operation waits for, printed once however long it waits; its end is told by others."""
+    message = event["message"] or ""
+    if message and event["state"] not in FINAL and without_numbers(message) != without_numbers(heard):
+        screen.print(printable(as_typed(message)), style="dim", highlight=False, markup=False, soft_wrap=True)
+    return message or heard
+
+
+def without_numbers(message: str) -> str:
+    """The same text for a lock that is held for 42 s, and for 43 s."""
+    return re.sub(r"\d+", "", message)
 
 
 def line_of(event: dict[str, Any]) -> str:

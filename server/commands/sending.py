@@ -66,7 +66,7 @@ def opened(file: str) -> Iterator[Source]:
             told = os.fstat(source.fileno())
             size = told.st_size if stat.S_ISREG(told.st_mode) else None
             if size == 0:
-                raise fault(f"{printable(file)} is empty: it has no rows, and no header that would tell its columns.")
+                raise fault(f"{printable(file)} is empty: it has neither rows nor a header.")
             yield Source(source, name_of(file), size)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         advice = " Give one of its files." if error.errno == errno.EISDIR else ""
@@ -129,7 +129,7 @@ def begun_early(client: BulkClient, place: dict[str, Any], source: Source, size:
             raise
         way_out = f"it waits for the rest of its file, and `bulkql cancel {operation}` ends it"
         if isinstance(error, KeyboardInterrupt):
-            fault(f"Operation {operation} is there: {way_out}.")
+            fault(f"Operation {operation} was accepted: {way_out}.")
         with told(client, operation, way_out):
             raise
     return operation
@@ -155,6 +155,6 @@ def given_up(client: BulkClient, place: dict[str, Any], source: Source) -> Itera
         if not isinstance(error, KeyboardInterrupt):
             raise
         sent = f"{source.sent:,}{'' if source.size is None else f' of {source.size:,}'} bytes"
-        kept = "are deleted again" if is_gone else f"stay as upload {place['id']} until it expires"
+        kept = "have been deleted" if is_gone else f"stay as upload {place['id']} until it expires"
         text = f"Interrupted: {sent} of {printable(source.name)} were sent, and {kept}."
-        raise fault(f"{text} No row is written. The same command begins anew.", INTERRUPTED) from None
+        raise fault(f"{text} No rows were written. The same command starts over.", INTERRUPTED) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import output, printable
-from bulkql.server.commands.options import as_typed
+from bulkql.server.commands.options import as_typed, error_as_typed
 from bulkql.server.commands.storing import fetch
 
 COUNTS = ("created", "updated", "unchanged", "deleted", "exported", "failed", "skipped")
@@ -34,7 +35,7 @@ query Summary($id: ID!, $first: Int!) {{
       edges {{ node {{ index line resource path code message data }} }}
     }}
     planUntil
-    files {{ name url rows }}
+    files {{ name url rows expiresAt }}
   }}
 }}
 """
@@ -58,6 +59,11 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
         for name, path, rows in fetched(client, operation, sent, failed_rows):
             text = f"{rows_of(name, rows)} {way_back(operation)}: {printable(str(path))}"
             output.print(text, highlight=False, markup=False, soft_wrap=True)
+    elif operation["kind"] == "EXPORT":
+        show_files(operation)
+    elif failed_files(operation, ".csv"):
+        text = f"`bulkql watch {operation['id']} --failed-rows FILE` stores the rows that failed."
+        output.print(text, highlight=False, soft_wrap=True)
     if operation["planUntil"] is not None:
         text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
         output.print(text, highlight=False, soft_wrap=True)
@@ -73,8 +79,8 @@ def rows_of(name: str, count: int) -> str:
 def way_back(operation: dict[str, Any]) -> str:
     """What to do with failed rows: those of a sync, sent as one, would stand for all rows."""
     if operation["kind"] == "SYNC":
-        return "to mend and send again, by upsert, or by sync together with all others"
-    return "to mend and send again"
+        return "to fix and send again, by upsert, or by sync together with all others"
+    return "to fix and send again"
 
 
 def show_counts(operation: dict[str, Any]) -> None:
@@ -100,6 +106,15 @@ def show_counts(operation: dict[str, Any]) -> None:
         output.print(f"{told}, {int(heaps['impossible']):,} impossible.", highlight=False)
 
 
+def show_files(operation: dict[str, Any]) -> None:
+    """How to fetch what an export wrote."""
+    for file in operation["files"] or ():
+        output.print(f"{file['name']} can be fetched until {file['expiresAt']}:", highlight=False, markup=False)
+        place = f"{shlex.quote(file['name'])} {shlex.quote(file['url'])}"
+        text = f'  curl --fail --header "Authorization: Bearer $BULKQL_TOKEN" --output {place}'
+        output.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def show_errors(operation: dict[str, Any]) -> None:
     """The first row error of each kind, and how many there are."""
     errors = [edge["node"] for edge in (operation["rowErrors"] or {"edges": []})["edges"]]
@@ -113,7 +128,7 @@ def show_errors(operation: dict[str, Any]) -> None:
     for kind, count in counts.most_common(KINDS):
         first = next(one for one in errors if kind_of(one) == kind)
         output.print(f"[red]{count:>9,}[/]  {escaped(head_of(first))}", highlight=False, soft_wrap=True)
-        output.print(f"{'':9}  [dim]{escaped(first['message'])}[/]", highlight=False, soft_wrap=True)
+        output.print(f"{'':9}  [dim]{escaped(message_of(first))}[/]", highlight=False, soft_wrap=True)
     if len(counts) > KINDS:
         output.print(f"{len(counts) - KINDS:,} more kinds are in the file of failed rows.", highlight=False)
 
@@ -127,6 +142,10 @@ def head_of(error: dict[str, Any]) -> str:
     place = f"row {error['index']:,}" if error["line"] is None else f"line {error['line']:,}"
     data = "" if error["data"] is None else f": {shortened(error['data'])!r}"
     return f"{error['code']} {error['path'] or error['resource']}, {place}{data}"
+
+
+def message_of(error: dict[str, Any]) -> str:
+    return error_as_typed(error["message"], error["path"])
 
 
 def fetched(

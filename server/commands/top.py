@@ -16,9 +16,8 @@ from rich.text import Text
 
 from bulkql.server.client import BulkClient, RequestFailed
 from bulkql.server.commands.connection import Data, Token, Url, connected, output, told
-from bulkql.server.commands.operations import shares
+from bulkql.server.commands.operations import ID_WIDTH, details_of, shares
 from bulkql.server.commands.progress import is_outage
-from bulkql.server.commands.summary import escaped
 
 UNFINISHED = """
 query Top($states: [OperationState!], $first: Int!) {
@@ -32,13 +31,13 @@ query Top($states: [OperationState!], $first: Int!) {
 }
 """
 STATES = ["QUEUED", "RUNNING", "PAUSED", "CANCELING"]
-#: A screen's.
-LINES = 30
+#: Operations that are shown where no screen bounds them, and the lines of a screen that have none.
+MOST, OTHER_LINES = 30, 6
 
 
 def top(
-    seconds: Annotated[float, typer.Option(min=0.2, help="Between two looks.")] = 1,
-    once: Annotated[bool, typer.Option("--once", help="Print what runs now, and leave.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="Print what runs now, and exit.")] = False,
     url: Url = None,
     token: Token = None,
     data: Data = None,
@@ -70,10 +69,12 @@ def seen(client: BulkClient) -> RenderableType:
 
 def looked(client: BulkClient) -> RenderableType:
     """One look: a line for each operation that runs or waits."""
-    page = client.execute(UNFINISHED, states=STATES, first=LINES)["operations"]
+    room = (output.height - OTHER_LINES) // 2 if output.is_terminal else MOST
+    page = client.execute(UNFINISHED, states=STATES, first=max(room, 1))["operations"]
     found = [edge["node"] for edge in page["edges"]]
     speed = sum(one["rowsPerSecond"] or 0 for one in found)
-    head = Text(f"{page['totalCount']:,} operations are not over, {speed:,.0f} rows/s", style="bold")
+    what = "operation is" if page["totalCount"] == 1 else "operations are"
+    head = Text(f"{page['totalCount']:,} {what} not over, {speed:,.0f} rows/s", style="bold")
     if not found:
         return head
     more = page["totalCount"] - len(found)
@@ -81,26 +82,23 @@ def looked(client: BulkClient) -> RenderableType:
 
 
 def table_of(found: list[dict[str, Any]]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
-    for column in ("operation", "kind", "state", "resources", "label", "by"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("progress", min_width=20)
-    for column in ("rows", "rows/s", "left", "failed"):
-        table.add_column(column, justify="right", no_wrap=True)
+    """Two lines for each operation: a terminal of 80 characters has no room for one."""
+    table = Table(box=SIMPLE, padding=0, pad_edge=False)
+    table.add_column("operation", no_wrap=True, min_width=ID_WIDTH, max_width=max(output.width - 44, ID_WIDTH))
+    table.add_column("state\nfailed", no_wrap=True)
+    table.add_column("progress\nrows", no_wrap=True)
+    table.add_column("rows/s\nleft", no_wrap=True, justify="right")
     for one in found:
-        names = ", ".join(dict.fromkeys(part["resource"] for part in one["resources"] or ()))
         bar = ProgressBar(total=one["total"] or 1, completed=one["processed"] if one["total"] else 0, width=20)
+        rows = f"{one['processed']:,}" if one["total"] is None else shares(one)
+        failed = f"{one['failed']:,}" if one["failed"] else ""
+        speed = f"{one['rowsPerSecond']:,.0f}" if one["rowsPerSecond"] else ""
+        left = f"{one['etaSeconds']:,.0f} s" if one["etaSeconds"] is not None else ""
         table.add_row(
-            one["id"][:8],
-            f"{one['kind'].lower()}{' (dry run)' if one['dryRun'] else ''}",
-            one["state"],
-            names,
-            escaped(one["label"] or ""),
-            escaped(one["createdBy"] or ""),
-            bar,
-            f"{one['processed']:,}" if one["total"] is None else shares(one),
-            f"{one['rowsPerSecond']:,.0f}" if one["rowsPerSecond"] else "",
-            f"{one['etaSeconds']:,.0f} s" if one["etaSeconds"] is not None else "",
-            f"{one['failed']:,}" if one["failed"] else "",
+            f"{one['id']}\n[dim]{details_of(one, one['kind'].lower())}[/]",
+            f"{one['state']}\n{failed}",
+            # The bar does not end its line.
+            Group(bar, Text(f"\n{rows}")),
+            f"{speed}\n{left}",
         )
     return table

@@ -32,12 +32,12 @@ def look_at_database() -> Iterator[Finding]:
     with closing(own_connection()) as own:
         own.ensure_connection()
     if not backend(DEFAULT_DB_ALIAS).supports_copy:
-        yield doubtful("database", connection.display_name, "Rows are saved one by one; PostgreSQL copies them.")
+        yield doubtful("database", connection.display_name, "Rows are saved one by one; on PostgreSQL they are copied.")
         return
     number = connection.pg_version  # type: ignore[attr-defined]  # PostgreSQL's own
     seen = f"{connection.display_name} {number // 10_000}.{number % 10_000}, {ask('SELECT current_database()')}"
     if number // 10_000 < OLDEST:
-        yield ill("database", seen, f"Move to PostgreSQL {OLDEST} or newer.")
+        yield ill("database", seen, f"Upgrade to PostgreSQL {OLDEST} or newer.")
     else:
         yield well("database", seen)
     yield from look_at_connections()
@@ -49,9 +49,9 @@ def look_at_connections() -> Iterator[Finding]:
     """Web processes and workers each take some."""
     most = int(ask("SHOW max_connections"))
     taken = int(ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
-    seen = f"{taken} of {most} connections are taken"
+    seen = f"{taken} of {most} connections are in use"
     if taken > CROWDED * most:
-        yield doubtful("connections", seen, "Raise max_connections, or put a pooler such as PgBouncer before it.")
+        yield doubtful("connections", seen, "Raise max_connections, or put a pooler such as PgBouncer in front of it.")
     else:
         yield well("connections", seen)
 
@@ -70,7 +70,7 @@ def look_at_pooler() -> Finding:
     own = connection.connection.info.backend_pid
     if own == ask("SELECT pg_backend_pid()"):
         return well("pooler", "none; connections are the database's own")
-    return well("pooler", "a pooler is between; pooling by transaction is fine")
+    return well("pooler", "there is a pooler in between; transaction pooling is fine")
 
 
 def look_at_tables() -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def look_at_tables() -> Iterator[Finding]:
     waiting = [str(one) for one, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
     if waiting:
         named = ", ".join(waiting[:3])
-        seen = f"{len(waiting)} migrations were not run: {named}{' ...' if waiting[3:] else ''}"
+        seen = f"{len(waiting)} migrations have not been applied: {named}{' ...' if waiting[3:] else ''}"
         yield ill("migrations", seen, "Run `bulkql migrate`.")
         return
     lacking = lacking_tables()
@@ -87,7 +87,7 @@ def look_at_tables() -> Iterator[Finding]:
         what, _, advice = sentence.partition("; ")
         yield ill("tables", what, f"{advice[:1].upper()}{advice[1:]}")
     if not lacking:
-        yield well("migrations", "all were run, and all tables are there")
+        yield well("migrations", "all have been applied, and all tables exist")
 
 
 def look_at_clock() -> Iterator[Finding]:
@@ -104,7 +104,7 @@ def clock_finding(whose: str, skew: float) -> Finding:
     """By how many seconds another clock is before this machine's."""
     seen = f"{whose} is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
     if abs(skew) > SKEW_SECONDS:
-        return doubtful("clock", seen, "Let both keep their time by NTP: links and tokens would end too soon or late.")
+        return doubtful("clock", seen, "Synchronize both with NTP: links and tokens would expire early or late.")
     return well("clock", f"{whose} and this machine agree")
 
 

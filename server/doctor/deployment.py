@@ -37,4 +37,4 @@ def look_at_web(url: str) -> Iterator[Finding]:
     if answer.status_code == httpx.codes.OK:
         yield well("web", f"{url} is ready")
     else:
-        yield ill("web", f"{url}/readyz answers {answer.status_code}: {answer.text[:200]}", START)
+        yield ill("web", f"{url}/readyz answered {answer.status_code}: {answer.text[:200]}", START)

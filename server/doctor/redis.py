@@ -35,12 +35,12 @@ def look_at_redis() -> Iterator[Finding]:
     version = str(told["redis_version"])
     seen = f"Redis {version} at {place(redis_url())}"
     if int(version.split(".")[0]) < OLDEST:
-        yield ill("redis", seen, f"Move to Redis {OLDEST} or newer, or to Valkey.")
+        yield ill("redis", seen, f"Upgrade to Redis {OLDEST} or newer, or to Valkey.")
     else:
         yield well("redis", seen)
     policy = str(told.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction" and told.get("maxmemory"):
-        advice = "Set maxmemory-policy noeviction: messages that it drops wait for the rescue."
+        advice = "Set maxmemory-policy to noeviction: work whose message is dropped waits until it is rescued."
         yield doubtful("redis memory", f"maxmemory-policy is {policy}", advice)
     seconds, microseconds = client.time()
     there = datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
@@ -78,7 +78,8 @@ def look_at_workers() -> Iterator[Finding]:
     client: Any = client_of(queue_url())
     listening = int(dict(client.pubsub_numsub(CHANNEL))[CHANNEL.encode()])
     waiting = sum(client.llen(f"{broker.namespace}:{name}") for name in QUEUES)
-    seen = f"{listening} worker process{'' if listening == 1 else 'es'}, {waiting:,} messages wait"
+    number = f"{listening} worker process{'' if listening == 1 else 'es'}"
+    seen = f"{number}, {waiting:,} message{'' if waiting == 1 else 's'} waiting"
     if listening:
         yield well("workers", seen)
     else:

@@ -15,7 +15,7 @@ from bulkql.workers.uploads.uploads import storage
 
 CONTENT = b"bulkql doctor\n"
 CHANGE = "Every web and worker process must reach the storage that BULKQL_STORAGE, or STORAGES, names."
-ROOM = "Make room, or set TMPDIR: a file on its way in waits there."
+ROOM = "Free some space, or set TMPDIR: incoming files are kept there at first."
 
 
 def look_at_storage() -> Iterator[Finding]:
@@ -31,7 +31,7 @@ def look_at_storage() -> Iterator[Finding]:
     if is_same:
         yield well("storage", f"{kind}: a file was stored, read and removed")
     else:
-        yield ill("storage", f"{kind} gave other bytes than it was given", CHANGE)
+        yield ill("storage", f"{kind} returned other bytes than were stored", CHANGE)
 
 
 def look_at_disk() -> Iterator[Finding]:

@@ -78,7 +78,7 @@ def received(upload: Upload, request: HttpRequest) -> int:
     if done is not None:
         return int(done)
     if request.content_type != BYTES:
-        raise BadInput(f"The Content-Type of a PATCH is {BYTES}.")
+        raise BadInput(f"The Content-Type of a PATCH must be {BYTES}.")
     prepare(upload, request.headers.get("Upload-Length"))
     offset = number(request.headers.get("Upload-Offset"), "Upload-Offset")
     # A request reads like a file.
@@ -95,7 +95,7 @@ def prepare(upload: Upload, length: str | None) -> None:
 def number(text: str | None, name: str) -> int:
     """A header that is a number of bytes; raises BadInput."""
     if text is None or not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        raise BadInput(f"{name} is a whole number of bytes, and not {(text or 'left out')[:40]}.")
+        raise BadInput(f"{name} must be a whole number of bytes, not {(text or 'left out')[:40]}.")
     return int(text)
 
 

@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from pathlib import Path
 from subprocess import PIPE
 from threading import Thread
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -63,7 +66,7 @@ def test_failed_rows_come_back_beside_the_file_and_go_in_once_they_are_mended(ru
     assert first.exit_code == 1, first.output
     assert re.search(r"financialTransactions +1,000 +990 +10\b", first.stdout)
     assert "5  REFERENCE_NOT_FOUND financialAccountBy.name, line 109: '[red]Nobody[/]'" in first.stdout
-    assert f"10 rows of financialTransactions to mend and send again: {failed}" in first.stdout
+    assert f"10 rows of financialTransactions to fix and send again: {failed}" in first.stdout
     assert [one["bulkql_row"] for one in left] == [str(number) for number in range(7, 1_000, 100)]
     assert again.exit_code == 0, again.output
     assert service.sql("SELECT count(*) FROM ledger_financialtransaction") == [(1_000,)]
@@ -153,7 +156,7 @@ def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tm
 
     assert "1 row error; the first of each kind:" in done.stdout
     assert (
-        "1 row of financialTransactions to mend and send again, by upsert, or by sync together with all others: "
+        "1 row of financialTransactions to fix and send again, by upsert, or by sync together with all others: "
         f"{tmp_path / 'january-failed.csv'}"
     ) in done.stdout
 
@@ -167,7 +170,7 @@ def test_failed_rows_of_a_sync_are_not_to_be_taken_for_all_rows(run, service, tm
         ((*MAPPED, "--delete-missing"), "--delete-missing: it is for sync"),
         ((*MAPPED, "--date-format", "x"), "BAD_INPUT: --date-format is 'x'; give the places of day, month and year"),
         ((*MAPPED, "--map", "description=nothing"), "`--map` maps to nothing; financialTransactions has"),
-        ((*MAPPED, "--start-at", "yesterday"), "--start-at: 'yesterday' is no time"),
+        ((*MAPPED, "--start-at", "yesterday"), "--start-at: 'yesterday' is not a time"),
         ((*MAPPED, "--failed-rows", "nowhere/a.csv"), "nowhere/a.csv: No such file or directory. Give --failed-rows"),
     ],
     ids=["resource", "key", "where", "sync's alone", "date format", "column", "time", "failed rows"],
@@ -191,11 +194,11 @@ def test_a_refused_request_ends_with_2_before_anything_is_sent(run, service, tmp
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty.csv", "is empty: it has no rows, and no header that would tell its columns."),
+        ("empty.csv", "is empty: it has neither rows nor a header."),
         ("nowhere.csv", "No such file or directory."),
         ("directory", "Is a directory. Give one of its files."),
         ("", "'': No such file or directory."),
-        ("-", "- is a pipe, and has no name that tells its format; give --format: csv, ndjson, parquet, xlsx."),
+        ("-", "- is a pipe, and has no name that shows its format; give --format: csv, ndjson, parquet, xlsx."),
     ],
 )
 def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, name, message):
@@ -212,7 +215,7 @@ def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize(
     ("of", "status", "told"),
-    [("stdout", 3, "The standard output takes nothing: No space left on device.\n"), ("stderr", 0, "")],
+    [("stdout", 3, "The output cannot be written: No space left on device.\n"), ("stderr", 0, "")],
 )
 def test_a_standard_output_that_takes_nothing_is_no_success(service, of, status, told):
     command = [Path(sys.executable).with_name("bulkql"), "operations"]
@@ -237,6 +240,85 @@ def test_who_reads_no_further_is_told_nothing(service):
     assert (done.returncode, done.stderr) == (3, "")
 
 
+@pytest.fixture
+def command(service):
+    """A command as a shell runs it: the words before those that follow, and its environment."""
+    environment = {"BULKQL_URL": service.url, "BULKQL_TOKEN": service.token}
+    return lambda *words: {"args": [Path(sys.executable).with_name("bulkql"), *words], "env": environment}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_whatever_stops_a_watcher_of_a_quiet_operation_leaves_it_to_itself(run, command, tmp_path, number):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = operation_in(run("import", sent, *MAPPED, "--start-at", tomorrow, "--no-wait").stdout)
+
+    with subprocess.Popen(**command("watch", later), stdout=PIPE, stderr=PIPE, text=True) as watcher:
+        waits = watcher.stderr.readline()
+        watcher.send_signal(number)
+        _, told = watcher.communicate(timeout=30)
+
+    assert waits.startswith("Starts at ")
+    assert f"The operation continues: `bulkql watch {later}` shows it again" in told
+    assert watcher.returncode == 130
+    run("cancel", later)
+
+
+def test_without_a_standard_output_nothing_is_told_and_that_is_no_success(command):
+    with_shell = ["sh", "-c", '"$@" >&-', "sh"]
+    words = command("operations")
+
+    done = subprocess.run(**{**words, "args": [*with_shell, *words["args"]]}, stderr=PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (3, "The output cannot be written: Bad file descriptor.\n")
+
+
+def test_a_terminal_that_is_not_utf_8_has_names_as_python_writes_them(run, command, tmp_path):
+    sent = tmp_path / "jän.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    words = command("operations", "--label", "jän")
+    words["env"] |= {"PYTHONIOENCODING": "ascii"}
+
+    run("import", sent, *MAPPED)
+    done = subprocess.run(**words, stdout=PIPE, check=True)
+
+    assert b"j\\xe4n.csv, admin" in done.stdout
+
+
+def test_a_resource_that_there_is_not_has_no_operations(run):
+    done = run("operations", "--resource", "financialTransaction")
+
+    assert done.exit_code == 2
+    assert "There is no resource financialTransaction. Did you mean financialTransactions?" in done.stderr
+
+
+def test_an_export_that_is_watched_says_how_to_fetch_its_file(run, service, tmp_path):
+    sent = tmp_path / "january.csv"
+    sent.write_text(f"{HEADER}\n{line(1)}\n")
+    run("import", sent, *MAPPED)
+    run("export", "--resource", "financialTransactions", "--fields", "amount", "--output", "-")
+    exported = operation_in(run("operations", "--kind", "export", "--limit", "1").stdout)
+
+    told = run("watch", exported).stdout
+    fetching = told.splitlines()[-1].replace("$BULKQL_TOKEN", service.token)
+
+    assert re.search("\nfinancialTransactions.csv can be fetched until ", told)
+    _, _, _, header, _, name, url = shlex.split(fetching)
+    assert name == "financialTransactions.csv"
+    answer = httpx.get(url, headers=dict([header.split(": ")]))
+    assert answer.text == "amount\n1.50\n"
+
+
+def test_a_token_that_is_typed_asks_as_its_user(run, service):
+    data = service.process.args[service.process.args.index("--data") + 1]
+
+    done = run("operations", "--data", data, "--token", "junk")
+
+    assert done.exit_code == 2
+    assert "UNAUTHENTICATED" in done.stderr
+
+
 def test_what_a_shell_makes_of_a_command_is_read_as_a_pipe(run, service, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -257,7 +339,7 @@ def test_names_of_files_are_told_as_they_are(run, tmp_path):
     done = run("import", *MAPPED, "--", sent.name)
 
     assert done.exit_code == 1, done.output
-    assert "financialTransactions to mend and send again: -jän?ner[red]-failed.csv" in done.stdout
+    assert "financialTransactions to fix and send again: -jän?ner[red]-failed.csv" in done.stdout
     assert (tmp_path / "-jän\nner[red]-failed.csv").exists()
 
 
@@ -343,7 +425,7 @@ def test_a_large_file_whose_client_gives_up_is_canceled(run, service, tmp_path, 
     assert result.exit_code == 130
     canceled = f"{operation_in(result.stderr)}, which waited for the rest, is canceled; nothing of it is written."
     assert canceled in result.stderr
-    assert f"Interrupted: 8,388,608 of {sent.stat().st_size:,} bytes of large.csv were sent, and are" in result.stderr
+    assert f"Interrupted: 8,388,608 of {sent.stat().st_size:,} bytes of large.csv were sent, and have" in result.stderr
     query = "{ operations(first: 1) { edges { node { state label total } } } }"
     (told,) = BulkClient(service.url, service.token).execute(query)["operations"]["edges"]
     assert told["node"] == {"state": "CANCELED", "label": "large.csv", "total": 0}
@@ -403,7 +485,7 @@ def test_what_was_imported_is_exported_and_reverted(run, service, tmp_path):
     undone = run("revert", imported)
 
     assert piped.stdout == "amount,description,financialAccount.name\n1.50,row 2,Account 7\n"
-    assert stored.stdout == "1 rows of financialTransactions: some.ndjson.gz\n"
+    assert stored.stdout == "1 row of financialTransactions: some.ndjson.gz\n"
     assert json.loads(gzip.decompress((tmp_path / "some.ndjson.gz").read_bytes()))["description"] == "row 2"
     assert (refused.exit_code, before.count("export")) == (2, after.count("export"))
     assert "nowhere/a.csv: No such file or directory. Give --output a file that can be written." in refused.stderr

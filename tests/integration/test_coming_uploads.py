@@ -179,6 +179,8 @@ WITHOUT_A_HOST = "webhookUrl is refused: no host is allowed"
         ("Create", {}, {"delimiter": "ab"}, {}, "A delimiter is one ASCII character"),
         ("Create", {}, {"encoding": "nope"}, {}, "There is no encoding nope"),
         ("Create", {}, {"headerRow": 0}, {}, "headerRow is 0"),
+        ("Create", {}, {"headerRow": 2}, {}, "headerRow is for workbooks, and this file is (CSV|PARQUET)"),
+        ("Create", {}, {"sheet": ""}, {}, "sheet is for workbooks, and this file is (CSV|PARQUET); leave it out"),
         ("Create", {}, {"columns": [{"from": "a", "to": "b"}]}, {}, "`columns` maps to b"),
         ("Upsert", {"matchBy": ["AMOUNT"]}, {}, {}, "financialTransactions cannot be matched by .AMOUNT."),
         ("Update", {"matchBy": ["AMOUNT"]}, {}, {}, "financialTransactions cannot be matched by .AMOUNT."),

@@ -33,7 +33,7 @@ def test_a_sound_database_and_its_tables():
     assert [one.subject for one in found] == ["database", "connections", "durability", "pooler"]
     assert [one.health for one in found if one.subject != "durability"] == ["ok"] * 3
     assert found[0].seen.startswith("PostgreSQL ")
-    assert list(database.look_at_tables()) == [well("migrations", "all were run, and all tables are there")]
+    assert list(database.look_at_tables()) == [well("migrations", "all have been applied, and all tables exist")]
     assert list(database.look_at_clock()) == [well("clock", "the database and this machine agree")]
 
 
@@ -68,7 +68,7 @@ def test_clocks_that_differ(skew, health, seen):
 def test_a_sound_redis_carries_events_and_nobody_works():
     assert subjects(redis.look_at_redis())[:1] == [("redis", "ok")]
     assert subjects(redis.look_at_channel_layer()) == [("channel layer", "ok")]
-    assert list(redis.look_at_workers()) == [ill("workers", "0 worker processes, 0 messages wait", redis.WORK)]
+    assert list(redis.look_at_workers()) == [ill("workers", "0 worker processes, 0 messages waiting", redis.WORK)]
 
 
 def test_an_event_that_does_not_come_back_is_told(monkeypatch):

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 import bulkql
 from bulkql import commands
-from bulkql.examples.ledger.models import FinancialAccount, FinancialTransaction
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.models import Operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,8 +50,12 @@ def having(*names):
     return type("Some", (Accounts,), {"names": names})()
 
 
-def fetching(rows):
-    return type("Fetching", (Accounts,), {"fetch": lambda self, **options: rows})
+def giving(fetched):
+    return type("Giving", (Accounts,), {"fetch": lambda self, **options: fetched})
+
+
+SEVERAL = {model: pl.DataFrame({"name": ["Cash"]}) for model in (FinancialAccount, ClassificationStatus)}
+RENAMING = bulkql.Cleaning(rename={"a": "name"})
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "x"])
@@ -125,6 +129,20 @@ def test_on_a_terminal_it_looks_and_asks_first(run, monkeypatch, answer, written
     assert (FinancialAccount.objects.count(), status) == (written, 0 if written else 2)
 
 
+@pytest.mark.parametrize("way_out", [EOFError, KeyboardInterrupt])
+def test_who_leaves_instead_of_an_answer_says_no(run, monkeypatch, way_out):
+    def leave(_):
+        raise way_out
+
+    monkeypatch.setattr(commands, "is_interactive", lambda: True)
+    monkeypatch.setattr("builtins.input", leave)
+
+    _, status, message = run(Accounts())
+
+    assert (status, message) == (2, "Nothing is written.")
+    assert not FinancialAccount.objects.exists()
+
+
 def test_after_its_time_it_stops_at_the_next_chunk(run):
     names = [f"Account {number}" for number in range(12_000)]
 
@@ -144,21 +162,27 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
         (Accounts, ["--user", ""], "There is no user ''."),
         (type("OfNothing", (Accounts,), {"model": None}), [], "has no `model`; set it, or override `split`."),
         (type("Keyed", (Accounts,), {"match_by": ["colour"]}), [], "BAD_INPUT: "),
+        (giving(None), [], "`fetch` gave NoneType; give a polars frame, or a dict with a frame for each model."),
+        (giving([{"name": "Cash"}]), [], "`fetch` gave list; give a polars frame"),
+        (giving({FinancialAccount: None}), [], "`fetch` gave NoneType; give a polars frame"),
+        (giving({}), [], "The source has no frame; give one, without rows if there are none."),
+        (type("Keyed", (giving(SEVERAL),), {"match_by": ["name"]}), [], "`match_by` is the key of one model"),
         (
-            Accounts,
-            ["--max-delete-percent", "5"],
-            "--max-delete-percent is for --delete-missing, without which nothing",
-        ),
-        (
-            fetching(None),
+            type("Deleting", (Accounts,), {"operation": "delete"}),
             [],
-            "`fetch` of tests.integration.test_import_command gave None; a frame of polars is expected",
+            "is 'delete'; give one of create, update, replace",
         ),
-        (fetching([{"name": "a"}]), [], "gave [{'name': 'a'}]; a frame of polars is expected, or a dict of models"),
-        (fetching({}), [], "`fetch` of tests.integration.test_import_command gave {}; a frame of polars is expected"),
-        (fetching({FinancialAccount: []}), [], "a dict of models with a frame for each."),
+        (Accounts, ["--max-delete-percent", "5"], "--max-delete-percent guards --delete-missing; give that too"),
+        (
+            type("Twice", (giving(pl.DataFrame({"a": ["1"], "name": ["2"]})),), {"cleaning": RENAMING}),
+            [],
+            "BAD_INPUT: The cleaning makes two columns of one name: ",
+        ),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+    ids=[
+        *("nobody", "stranger", "empty name", "no model", "no such key", "nothing", "a list", "no frame", "no frames"),
+        *("a key of several", "another verb", "a guard of nothing", "one name twice"),
+    ],
 )
 def test_what_is_refused_ends_with_2(run, command, options, message):
     _, status, told = run(command(), "--yes", *options)

@@ -121,4 +121,7 @@ def check_options(options: FileOptions) -> None:
     check_spelling(options.spelling)
     if options.header_row is not None and options.header_row < 1:
         raise BadInput(f"headerRow is {options.header_row}; the first row of a sheet is 1.")
+    for name, value in (("sheet", options.sheet), ("headerRow", options.header_row)):
+        if value is not None and options.format != FileFormat.XLSX:
+            raise BadInput(f"{name} is for workbooks, and this file is {options.format}; leave it out.")
     csv.check_delimiter(options.delimiter)

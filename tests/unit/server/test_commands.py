@@ -10,17 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 import typer
+from rich.console import Console
 from rich.progress import Progress
 from typer.testing import CliRunner
 
 from bulkql.server.cli import app
-from bulkql.server.client import BulkClient, RequestFailed, answered
-from bulkql.server.commands import exports, imports, progress, sending, summary
+from bulkql.server.client import BulkClient, GatewayFailed, RequestFailed, answered
+from bulkql.server.commands import exports, imports, progress, sending, summary, top
 from bulkql.server.commands.connection import begun, connected, told
 
 
 def event(state, processed=0):
-    return {"state": state, "processed": processed, "total": 2, "failed": 0, "rowsPerSecond": None}
+    return {"state": state, "processed": processed, "total": 2, "failed": 0, "rowsPerSecond": None, "message": None}
 
 
 class Service(BulkClient):
@@ -78,6 +79,39 @@ def test_a_service_that_is_away_for_a_moment_is_asked_again():
     assert [one["state"] for one in progress.events(service, "1")] == ["RUNNING", "COMPLETED"]
 
 
+def test_what_an_operation_waits_for_is_told_once(capsys):
+    messages = ["Starts at 02:00.", "Waiting: locked for 2 s.", "Waiting: locked for 3 s.", None, "Failed."]
+    states = ["QUEUED", "RUNNING", "RUNNING", "RUNNING", "FAILED"]
+    told = [{**event(state), "message": message} for state, message in zip(states, messages, strict=True)]
+
+    progress.follow(Service(*told), "1")
+
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    assert lines[:2] == ["Starts at 02:00.", "Waiting: locked for 2 s."]
+    assert "3 s." not in "".join(lines)
+    assert "Failed." not in "".join(lines)
+
+
+def test_all_that_runs_fits_into_80_characters(monkeypatch):
+    one = {"id": "0b5c3c7e-5b0e-4f4e-9d5c-1f4a2b8c9d0e", "kind": "UPSERT", "state": "CANCELING", "dryRun": True}
+    one |= {"label": "a file with a long name.csv", "createdBy": "admin", "resources": [{"resource": "cities"}]}
+    one |= {
+        "total": 10_000_000,
+        "processed": 1_234_567,
+        "failed": 12_345,
+        "rowsPerSecond": 98_765,
+        "etaSeconds": 86_399,
+    }
+    screen = Console(width=80, file=io.StringIO())
+    monkeypatch.setattr(top, "output", screen)
+
+    screen.print(top.table_of([one]))
+
+    *_, first, second, _ = screen.file.getvalue().splitlines()
+    assert all(word in first for word in (one["id"], "CANCELING", "98,765"))
+    assert all(word in second for word in ("upsert, dry run, cities", "12,345", "1,234,567/10,000,000", "86,399 s"))
+
+
 def test_a_refusal_is_not_asked_again():
     gone = RequestFailed([{"message": "", "extensions": {"code": "NOT_FOUND"}}])
 
@@ -102,7 +136,7 @@ def test_ctrl_c_leaves_the_operation_to_itself(capsys):
             RequestFailed([{"message": "Sign in", "extensions": {"code": "UNAUTHENTICATED"}}]),
             "UNAUTHENTICATED: Sign in",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "What was to be written is not: No space left on device."),
+        (OSError(errno.ENOSPC, "No space left on device"), "Not everything could be written: No space left on device."),
         (OSError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied."),
         (httpx.ConnectError("refused"), "http://nowhere cannot be reached: refused."),
     ],
@@ -117,7 +151,7 @@ def test_what_goes_wrong_once_an_operation_is_there_is_no_refusal(monkeypatch, c
 
     again = "`bulkql watch 0b5c` shows it again, and stores its failed rows with --failed-rows FILE"
     assert left.value.exit_code == 3
-    assert capsys.readouterr().err.endswith(f"{message}\nOperation 0b5c is there all the same: {again}.\n")
+    assert capsys.readouterr().err.endswith(f"{message}\nOperation 0b5c was accepted all the same: {again}.\n")
 
 
 def test_who_reads_no_further_is_told_nothing(capsys):
@@ -129,8 +163,13 @@ def test_who_reads_no_further_is_told_nothing(capsys):
 
 @pytest.mark.parametrize(
     ("outage", "code"),
-    [(httpx.ReadError("reset"), 3), (httpx.ReadTimeout("timed out"), 3), (KeyboardInterrupt(), 130)],
-    ids=["cut", "slow", "interrupted"],
+    [
+        (httpx.ReadError("reset"), 3),
+        (httpx.ReadTimeout("timed out"), 3),
+        (GatewayFailed([{"message": "answered 504"}]), 3),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=["cut", "slow", "a proxy", "interrupted"],
 )
 def test_a_mutation_without_an_answer_may_have_been_carried_out(capsys, outage, code):
     with pytest.raises(typer.Exit) as left:
@@ -177,7 +216,7 @@ class Receiver(BulkClient):
 
 
 @pytest.mark.parametrize(
-    ("is_away", "kept"), [(False, "are deleted again"), (True, "stay as upload up1 until it expires")]
+    ("is_away", "kept"), [(False, "have been deleted"), (True, "stay as upload up1 until it expires")]
 )
 def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, kept):
     source = sending.Source(io.BytesIO(b"12345"), "a.csv", 5)
@@ -186,7 +225,9 @@ def test_ctrl_c_while_a_file_is_sent_tells_what_became_of_it(capsys, is_away, ke
         sending.started(Receiver(is_away=is_away), source, sending.Request("", lambda _: {}), begins_early=True)
 
     assert left.value.exit_code == 130
-    text = f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No row is written. The same command begins anew."
+    text = (
+        f"Interrupted: 5 of 5 bytes of a.csv were sent, and {kept}. No rows were written. The same command starts over."
+    )
     assert text in capsys.readouterr().err
 
 
@@ -224,9 +265,9 @@ WAITS = "it waits for the rest of its file, and `bulkql cancel 0b5c` ends it."
             GIVEN_UP,
             False,
             3,
-            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c is there all the same: {WAITS}",
+            f"8 of 9 bytes are sent, and no more arrive.\nOperation 0b5c was accepted all the same: {WAITS}",
         ),
-        (KeyboardInterrupt(), False, 130, f"Operation 0b5c is there: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
+        (KeyboardInterrupt(), False, 130, f"Operation 0b5c was accepted: {WAITS}\nInterrupted: 0 of 99,999,999 bytes"),
     ],
     ids=["canceled", "away", "interrupted"],
 )
@@ -298,7 +339,9 @@ def test_what_is_no_url_is_told_with_one_that_is(capsys, url):
         connected(url, "token", None)
 
     assert left.value.exit_code == 2
-    assert f"{url} is not where a service is; give BULKQL_URL or --url one such as https://" in capsys.readouterr().err
+    assert (
+        f"{url} is not the URL of a service; set BULKQL_URL or --url to one such as https://" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("token", ["ä", "two words", "a\nb", " "])
@@ -307,17 +350,41 @@ def test_what_is_no_token_is_told(capsys, token):
         connected("http://nowhere", token, None)
 
     assert left.value.exit_code == 2
-    assert "BULKQL_TOKEN or --token is no token" in capsys.readouterr().err
+    assert "BULKQL_TOKEN or --token is not a token" in capsys.readouterr().err
 
 
 def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_path, capsys):
-    (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:1"}')
+    (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:1", "SECRET_KEY": "x"}')
 
     with pytest.raises(typer.Exit) as left:
         connected(None, None, tmp_path)
 
     assert left.value.exit_code == 2
-    assert f"does not run; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
+    assert f"is not running; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize("text", ["", '{"url":', "[]", "{}", "null", "\udcff"], ids=repr)
+def test_a_damaged_directory_is_told_with_the_command_that_mends_it(tmp_path, capsys, text):
+    (tmp_path / "service.json").write_bytes(text.encode(errors="surrogateescape"))
+
+    with pytest.raises(typer.Exit) as left:
+        connected(None, None, tmp_path)
+
+    told = (
+        f"{tmp_path}/service.json is damaged; start the service again with `bulkql up --data {tmp_path}`, which mends"
+    )
+    assert (left.value.exit_code, capsys.readouterr().err) == (2, f"{told} it.\n")
+
+
+def test_a_url_and_a_directory_are_two_services(tmp_path):
+    words = ["operations", "--url", "http://nowhere", "--data", str(tmp_path)]
+    told = f"--url http://nowhere and --data {tmp_path} both say where the service is; leave one of the two out.\n"
+
+    typed = CliRunner().invoke(app, words)
+    of_the_environment = CliRunner().invoke(app, words, env={"BULKQL_URL": "http://nowhere"})
+
+    assert (typed.exit_code, typed.stderr) == (2, told)
+    assert of_the_environment.stderr.startswith(f"No service has run in {tmp_path}")
 
 
 def test_a_directory_without_a_service_is_one_that_cannot_be_reached(tmp_path, capsys):
@@ -331,5 +398,27 @@ def test_a_directory_without_a_service_is_one_that_cannot_be_reached(tmp_path, c
 def test_what_a_proxy_answers_is_told_as_such():
     request = httpx.Request("POST", "http://proxy/graphql")
 
-    with pytest.raises(RequestFailed, match=r"http://proxy/graphql answered 502, and not as bulkql does"):
+    with pytest.raises(
+        GatewayFailed, match=r"http://proxy/graphql answered 502, and not as bulkql does; is it running"
+    ):
         answered(httpx.Response(502, text="<html>", request=request))
+
+
+@pytest.mark.parametrize("body", ['{"status": "ok"}', '{"errors": "many"}', '{"data": null}', "[]", "<html>"])
+def test_what_is_no_answer_of_graphql_is_told_as_such(body):
+    request = httpx.Request("POST", "http://other/graphql")
+
+    with pytest.raises(RequestFailed, match=r"answered 200, and not as bulkql does; is the URL right") as refused:
+        answered(httpx.Response(200, text=body, request=request))
+
+    assert not isinstance(refused.value, GatewayFailed)
+
+
+def test_an_outage_that_the_service_tells_itself_is_a_refusal():
+    body = {"errors": [{"message": "try again", "extensions": None}]}
+
+    with pytest.raises(RequestFailed, match="try again") as refused:
+        answered(httpx.Response(503, json=body, request=httpx.Request("POST", "http://service/graphql")))
+
+    assert not isinstance(refused.value, GatewayFailed)
+    assert refused.value.reasons == []

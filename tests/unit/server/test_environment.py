@@ -17,7 +17,7 @@ def run(directory, *words, **environment):
     return subprocess.run([BULKQL, *words], cwd=directory, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("words", ["token admin", "sign-in", "check", "migrate", "purge", "serve"])
+@pytest.mark.parametrize("words", ["token admin", "sign-in", "check", "migrate", "purge", "serve", "work"])
 def test_without_a_secret_the_variable_is_named(tmp_path, words):
     done = run(tmp_path, *words.split())
 
@@ -59,7 +59,13 @@ def test_a_full_disk_under_the_standard_output_is_told(tmp_path):
         streams = {"stdout": full, "stderr": subprocess.PIPE}
         done = subprocess.run([BULKQL, "schema"], cwd=tmp_path, env={}, text=True, check=False, **streams)
 
-    assert (done.returncode, done.stderr) == (1, "The standard output takes nothing: No space left on device.\n")
+    assert (done.returncode, done.stderr) == (1, "The output cannot be written: No space left on device.\n")
+
+
+def test_a_standard_output_that_is_closed_is_told(tmp_path):
+    done = subprocess.run(["sh", "-c", f"{BULKQL} schema >&-"], cwd=tmp_path, env={}, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"The output cannot be written: Bad file descriptor.\n")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,23 @@ def test_options_that_go_together_are_taken(verb, given):
         ),
         ("A plan is an operation with dryRun: true.", "A plan is an operation with --dry-run."),
         ("matchBy of cities is empty", "--match-by of cities is empty"),
+        ("sheet is for workbooks, and this file is CSV", "--sheet is for workbooks, and this file is CSV"),
+        (
+            "cities cannot be matched by [NAME]; matchBy may be [ID] or [COUNTRY, NAME].",
+            "cities cannot be matched by name; --match-by may be id or country,name.",
+        ),
+        (
+            "send it again with maxDeletes: 5 or maxDeletePercent: 2.5.",
+            "send it again with --max-deletes 5 or --max-delete-percent 2.5.",
+        ),
+        (
+            "a statement took too long; smaller chunks take less, see chunkSize",
+            "a statement took too long; smaller chunks take less, see --chunk-size",
+        ),
+        (
+            "10 rows are bad; nothing was written, as onError: REJECT_ALL asks.",
+            "10 rows are bad; nothing was written, as --on-error reject-all asks.",
+        ),
         (
             "Variable '$input' has invalid value at .cities.where.name: Expected an object.",
             "--where: Expected an object.",
@@ -68,11 +85,39 @@ def test_options_that_go_together_are_taken(verb, given):
         ("Variable '$options' has invalid value at .startAt: Value cannot", "--start-at: Value cannot"),
         ("cities has no field for the column 'startAt'.", "cities has no field for the column 'startAt'."),
         ("Its fields are startAt, label; map", "Its fields are startAt, label; map"),
+        ("Its fields are label, startAt; map", "Its fields are label, startAt; map"),
+        ("Its fields are startAt.", "Its fields are startAt."),
         ("Operation x is not over: QUEUED.", "Operation x is not over: QUEUED."),
     ],
 )
 def test_messages_name_options_as_they_are_typed(told, as_typed):
     assert options.as_typed(told) == as_typed
+
+
+@pytest.mark.parametrize(
+    ("told", "path", "as_typed"),
+    [
+        (
+            '“1,5” is no number. With `decimal: ","` it is 1.5.',
+            "amount",
+            "“1,5” is no number. With `--decimal ,` it is 1.5.",
+        ),
+        (
+            "`dateFormat` sets another order, such as %d.%m.%Y.",
+            "at",
+            "`--date-format` sets another order, such as %d.%m.%Y.",
+        ),
+        (
+            "You may not change the city, or `where` excludes it.",
+            None,
+            "You may not change the city, or `--where` excludes it.",
+        ),
+        ("`label` is needed.", "label", "`label` is needed."),
+        ("startAt is later than endAt.", "endAt", "startAt is later than endAt."),
+    ],
+)
+def test_row_errors_name_options_too_and_their_fields_as_they_are(told, path, as_typed):
+    assert options.error_as_typed(told, path) == as_typed
 
 
 def test_a_field_that_there_is_not_is_named_with_those_that_there_are():
@@ -86,7 +131,7 @@ def test_a_field_that_there_is_not_is_named_with_those_that_there_are():
 
 @pytest.mark.parametrize("text", ["yesterday", "31.12.2026", "2026-13-01", ""])
 def test_what_is_no_time_is_refused_with_one_that_is(text):
-    with pytest.raises(typer.BadParameter, match=re.escape(f"{text!r} is no time such as 2026-01-31T02:00:00Z.")):
+    with pytest.raises(typer.BadParameter, match=re.escape(f"{text!r} is not a time such as 2026-01-31T02:00:00Z.")):
         options.moment_of(text, "--start-at")
 
 
