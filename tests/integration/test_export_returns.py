@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
-from django.db.models import Q
+from django.db.models import JSONField, Q, Value
 
 import bulkql
 from bulkql.workers.enums import Verb
@@ -111,6 +111,33 @@ def test_numbers_in_json_keep_the_digits_that_python_would_round(user, form):
 
     for verb in VERBS:
         assert_unchanged(sent_back(user, verb, file, model=Animal), 1)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+def test_the_null_of_json_is_not_that_of_the_database(user, form, lane, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    monkeypatch.setattr(Animal._meta.get_field("json"), "blank", True)  # else the field refuses it
+    Animal.objects.bulk_create(
+        [Animal(char="a", json=Value(None, JSONField())), Animal(char="b"), Animal(char="c", json=0)]
+    )
+    (file,) = bulkql.export(Animal, user=user, format=form, fields=["token", "json"], order_by=["char"]).files
+
+    for verb in VERBS:
+        assert_unchanged(sent_back(user, verb, file, model=Animal), 3)
+    assert list(Animal.objects.filter(json__isnull=True).values_list("char", flat=True)) == ["b"]
+
+
+@pytest.mark.postgresql
+def test_the_null_of_json_has_a_text_in_ndjson(user):
+    nulls = [Value(None, JSONField()), None, {"a": None}]
+    Animal.objects.bulk_create(Animal(char=char, json=json) for char, json in zip("abc", nulls, strict=True))
+    (file,) = bulkql.export(Animal, user=user, format="NDJSON", fields=["char", "json"], order_by=["char"]).files
+
+    assert file.read().decode().splitlines() == [
+        '{"char":"a","bulkql_cells":{"json":"null"}}', '{"char":"b","json":null}', '{"char":"c","json":{"a": null}}',
+    ]  # fmt: skip
 
 
 def test_nulls_and_empty_texts_stay_apart_in_csv(user):

@@ -58,7 +58,12 @@ class Job:
     @cached_property
     def hiding(self) -> frozenset[int]:
         """The places of columns whose nulls are not to be sent back as such."""
-        return frozenset(place for place, one in enumerate(self.fields) if may_stand_for_more(one, self.user))
+        return frozenset(
+            place
+            for place, one in enumerate(self.fields)
+            # Django's null of JSON is either that of the database or JSON's own.
+            if may_stand_for_more(one, self.user) or (one.column.as_json and self.copied is None)
+        )
 
     def count(self) -> None:
         """Count the rows, and look whether they have what files need to know first."""
