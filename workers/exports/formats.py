@@ -16,7 +16,7 @@ from bulkql.workers.exports.sheets import sheet_pieces
 from bulkql.workers.intake.requests import FileCompression
 from bulkql.workers.readers.formulas import neutralised
 from bulkql.workers.readers.options import FileFormat
-from bulkql.workers.readers.returned import CELLS, GUARDED, mark_of_blanks
+from bulkql.workers.readers.returned import GUARDED, mark_of_blanks
 
 PIECE = 1024 * 1024
 #: Fast ones: what is not stored smaller than that is stored sooner.
@@ -76,34 +76,18 @@ def csv_header(names: list[str]) -> bytes:
 
 
 def ndjson_pieces(job: Job) -> Iterator[bytes]:
-    """An object a line. A null that may stand for what is out of sight is left out: sent back, it would clear that.
-
-    JSON's own null is told apart from that of the database in one more object (readers/returned.py).
-    """
-    names = [json_text_of(field.name) for field in job.fields]
+    """An object a line. A null that may stand for what is out of sight is left out: sent back, it would clear that."""
+    columns = [(str(place), one) for place, one in enumerate(job.fields)]
     for frame in job.frames():
-        parts, texts = [], []
-        for place, (name, field) in enumerate(zip(names, job.fields, strict=True)):
-            text = pl.col(str(place))
-            value = text if is_bare(field) else as_json_text(text)
+        parts = []
+        for place, (name, field) in enumerate(columns):
+            key = pl.Series([field.name]).to_frame("x").select(as_json_text(pl.col("x"))).item()
+            value = pl.col(name) if is_bare(field) else as_json_text(pl.col(name))
             if place not in job.hiding:
                 value = value.fill_null("null")
-            if field.column.as_json and field.member is None:
-                is_null = text.eq_missing(pl.lit("null"))
-                texts.append(pl.when(is_null).then(pl.lit(f'{name}:"null"')))
-                value = pl.when(~is_null).then(value)
-            parts.append(pl.concat_str(pl.lit(f"{name}:"), value))
-        if texts:
-            cells = pl.concat_str(texts, separator=",", ignore_nulls=True)
-            parts.append(pl.when(cells != "").then(pl.format('"{}":{{{}}}', pl.lit(CELLS), cells)))
+            parts.append(pl.concat_str(pl.lit(f"{key}:"), value))
         line = pl.concat_str(pl.lit("{"), pl.concat_str(parts, separator=",", ignore_nulls=True), pl.lit("}\n"))
         yield frame.select(line.str.join("")).item().encode()
-
-
-def json_text_of(text: str) -> str:
-    """A text as JSON writes it."""
-    found: str = pl.Series([text]).to_frame("x").select(as_json_text(pl.col("x"))).item()
-    return found
 
 
 def is_bare(field: ExportField) -> bool:

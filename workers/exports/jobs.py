@@ -61,8 +61,8 @@ class Job:
         return frozenset(
             place
             for place, one in enumerate(self.fields)
-            # Django's null of JSON is either that of the database or JSON's own.
-            if may_stand_for_more(one, self.user) or (one.column.as_json and self.copied is None)
+            # A null of JSON is the database's or JSON's own; rows are sent with that of the database alone.
+            if one.column.as_json or may_stand_for_more(one, self.user)
         )
 
     def count(self) -> None:
