@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -249,6 +251,31 @@ def test_rows_of_nothing_but_nulls_and_blanks_are_rows(user, form, lane, fields,
 
     assert (file.rows, len(done.outcomes)) == (len(notes), len(notes))
     assert {row["code"] for row in done.errors} <= {"REQUIRED"}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+@pytest.mark.parametrize("fields", [["code"], ["code", "note"]])
+def test_no_rows_come_back_as_none(user, form, lane, fields, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+
+    (file,) = bulkql.export(Item, user=user, format=form, fields=fields).files
+
+    assert file.rows == 0
+    assert file.read() == f"{','.join(fields)}\n".encode() or form != "CSV"
+
+
+@pytest.mark.parametrize("fields", [["note"], ["note", "code"]])
+def test_rows_that_django_reads_keep_their_order_in_csv(user, fields, monkeypatch):
+    monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    texts = ["a\nb", 'say "x"', "c"] * 10_000
+    Item.objects.bulk_create(Item(code=f"c{n}", note=f"{text}{n}") for n, text in enumerate(texts))
+
+    (file,) = bulkql.export(Item, user=user, fields=fields).files
+
+    _, *rows = csv.reader(io.StringIO(file.read().decode(), newline=""), strict=True)
+    assert [row[0] for row in rows] == [f"{text}{n}" for n, text in enumerate(texts)]
 
 
 def test_a_row_of_nulls_has_a_cell_that_says_so(user):
