@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
-from django.db.models import Q
+from django.db.models import JSONField, Q, Value
 
 import bulkql
 from bulkql.workers.enums import Verb
@@ -111,6 +113,21 @@ def test_numbers_in_json_keep_the_digits_that_python_would_round(user, form):
 
     for verb in VERBS:
         assert_unchanged(sent_back(user, verb, file, model=Animal), 1)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+def test_the_null_of_json_stays_what_it_is(user, form, lane, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    Animal.objects.bulk_create(
+        [Animal(char="a", json=Value(None, JSONField())), Animal(char="b"), Animal(char="c", json=0)]
+    )
+    (file,) = bulkql.export(Animal, user=user, format=form, fields=["token", "json"], order_by=["char"]).files
+
+    for verb in VERBS:
+        assert_unchanged(sent_back(user, verb, file, model=Animal), 3)
+    assert list(Animal.objects.filter(json__isnull=True).values_list("char", flat=True)) == ["b"]
 
 
 def test_nulls_and_empty_texts_stay_apart_in_csv(user):
@@ -217,13 +234,16 @@ def test_a_column_alone_keeps_all_of_its_rows(user, form, lane, monkeypatch):
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("lane", ["COPY", "ORM"])
-@pytest.mark.parametrize("fields", [["qty"], ["note"], ["qty", "note", "colour"], ["binary", "plate"], ["keeper.code"]])
+@pytest.mark.parametrize(
+    "fields", [["qty"], ["note"], ["qty", "note", "colour"], ["binary", "plate"], ["keeper.code"], ["json"]]
+)
 def test_rows_of_nothing_but_nulls_and_blanks_are_rows(user, form, lane, fields, monkeypatch):
     if lane == "ORM":
         monkeypatch.setattr(postgres, "KNOWN", frozenset())
     notes = [None, "", " ", "\N{NO-BREAK SPACE}\n\x1f", "=1", "'", "x"]
     Item.objects.bulk_create(Item(code=f"c{n}", qty=n or None, note=note) for n, note in enumerate(notes))
-    Animal.objects.bulk_create(Animal(char=f"c{n}", binary=b"" if n else None) for n in range(len(notes)))
+    json = Value(None, JSONField())
+    Animal.objects.bulk_create(Animal(char=f"c{n}", binary=b"" if n else None, json=json) for n in range(len(notes)))
     model = Item if "note" in fields or "qty" in fields else Animal
     (file,) = bulkql.export(model, user=user, format=form, fields=fields).files
 
@@ -231,6 +251,31 @@ def test_rows_of_nothing_but_nulls_and_blanks_are_rows(user, form, lane, fields,
 
     assert (file.rows, len(done.outcomes)) == (len(notes), len(notes))
     assert {row["code"] for row in done.errors} <= {"REQUIRED"}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("lane", ["COPY", "ORM"])
+@pytest.mark.parametrize("fields", [["code"], ["code", "note"]])
+def test_no_rows_come_back_as_none(user, form, lane, fields, monkeypatch):
+    if lane == "ORM":
+        monkeypatch.setattr(postgres, "KNOWN", frozenset())
+
+    (file,) = bulkql.export(Item, user=user, format=form, fields=fields).files
+
+    assert file.rows == 0
+    assert file.read() == f"{','.join(fields)}\n".encode() or form != "CSV"
+
+
+@pytest.mark.parametrize("fields", [["note"], ["note", "code"]])
+def test_rows_that_django_reads_keep_their_order_in_csv(user, fields, monkeypatch):
+    monkeypatch.setattr(postgres, "KNOWN", frozenset())
+    texts = ["a\nb", 'say "x"', "c"] * 10_000
+    Item.objects.bulk_create(Item(code=f"c{n}", note=f"{text}{n}") for n, text in enumerate(texts))
+
+    (file,) = bulkql.export(Item, user=user, fields=fields).files
+
+    _, *rows = csv.reader(io.StringIO(file.read().decode(), newline=""), strict=True)
+    assert [row[0] for row in rows] == [f"{text}{n}" for n, text in enumerate(texts)]
 
 
 def test_a_row_of_nulls_has_a_cell_that_says_so(user):

@@ -52,7 +52,7 @@ def csv_pieces(job: Job) -> Iterator[bytes]:
             safe.with_columns(blanks).write_csv(body, include_header=False)
         body.seek(0)
         yield csv_header([*names, GUARDED] if is_guarded else names)
-        if is_guarded:
+        if is_guarded or not job.exported:
             while piece := body.read(PIECE):
                 yield piece
             return

@@ -58,7 +58,12 @@ class Job:
     @cached_property
     def hiding(self) -> frozenset[int]:
         """The places of columns whose nulls are not to be sent back as such."""
-        return frozenset(place for place, one in enumerate(self.fields) if may_stand_for_more(one, self.user))
+        return frozenset(
+            place
+            for place, one in enumerate(self.fields)
+            # A null of JSON is the database's or JSON's own; rows are sent with that of the database alone.
+            if one.column.as_json or may_stand_for_more(one, self.user)
+        )
 
     def count(self) -> None:
         """Count the rows, and look whether they have what files need to know first."""

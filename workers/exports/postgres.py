@@ -43,7 +43,7 @@ TEXT_OF: dict[type, str] = {
     models.DateTimeField: MOMENT,
     models.BinaryField: "translate(encode({0}, 'base64'), E'\\n', '')",
     models.GenericIPAddressField: "host({0})",
-    models.JSONField: "{0}::text",
+    models.JSONField: "nullif({0}::text, 'null')",
     models.DurationField: "{0}::text",
 }
 #: The code points of what a formula begins with, or a text that looks guarded (readers/formulas.py).
@@ -158,12 +158,12 @@ def blank_sql(fields: Sequence[ExportField]) -> tuple[str, list[Any]]:
     tests, params = [], list[Any]()
     # What is quick to tell comes first.
     for place, field in sorted(enumerate(fields), key=lambda one: is_told_by_null(one[1]), reverse=True):
-        test = f"c{place} IS NULL"
-        if not is_told_by_null(field):
+        if is_told_by_null(field):
+            tests.append(f"c{place} IS NULL")
+        else:
             text = f"c{place}::text" if field.column.choice_names else text_sql(field, f"c{place}")[0]
-            test = f"({test} OR {text} ~ %s)"
+            tests.append(f"({text} IS NULL OR {text} ~ %s)")
             params.append(BLANK)
-        tests.append(test)
     return " AND ".join(tests), params
 
 
@@ -173,10 +173,10 @@ def may_be_blank(fields: Sequence[ExportField]) -> bool:
 
 
 def is_told_by_null(field: ExportField) -> bool:
-    """Whether only null is as good as an empty cell."""
-    return field.member is not None or (
-        isinstance(field.column.value_field, HARMLESS) and not field.column.choice_names
-    )
+    """Whether only the database's null is as good as an empty cell."""
+    kind = field.column.value_field
+    is_harmless = isinstance(kind, HARMLESS) and not isinstance(kind, models.JSONField)
+    return field.member is not None or (is_harmless and not field.column.choice_names)
 
 
 def may_be_run(field: ExportField) -> bool:
