@@ -74,4 +74,5 @@ def may_stand_for_more(field: ExportField, user: User | None) -> bool:
 def selected(rows: QuerySet[Any], values: Sequence[Combinable]) -> QuerySet[Any]:
     """The rows' values. Django would name them by their classes, such as f1, which may be a field of the model too."""
     names = {f"bulkql_value_{place}": value for place, value in enumerate(values)}
-    return rows.annotate(**names).values_list(*names)
+    found: QuerySet[Any] = rows.annotate(**names).values_list(*names)
+    return found
