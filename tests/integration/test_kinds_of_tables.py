@@ -266,3 +266,15 @@ def test_what_a_dry_run_shows_of_fields_that_cannot_write_their_values(bulk, mon
     plan = bulk(Verb.UPDATE, "animals", [row | {"shout": "b"}], dry_run=True)
 
     assert plan.results[0]["changes"] == '[["shout", "A", "B"]]'
+
+
+def test_defaults_that_refer_to_no_row(bulk, lane, monkeypatch):
+    keeper = field_of(Animal, "keeper")
+    monkeypatch.setattr(keeper, "default", "nobody")
+    vars(keeper).pop("_get_default", None)
+
+    done = bulk(Verb.CREATE, "animals", [{"char": "ab"}, {"char": "ac", "keeper": None}])
+
+    vars(keeper).pop("_get_default", None)
+    assert done.outcomes == ["FAILED", "CREATED"]
+    assert [(index, code) for index, _, code in done.codes] == [(0, "REFERENCE_NOT_FOUND")]
