@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 from django.db import connection, models
 from django.db.models import F, Value
+from django.db.models.lookups import GreaterThan
 
 from bulkql.workers.columns.column import column_for
 from bulkql.workers.columns.copying import database_defaults, with_defaults
@@ -208,3 +210,71 @@ def test_fields_that_are_called_as_expressions_are_exported():
     rows = selected(Numbered._base_manager.all(), [F("f2"), F("f1")])
 
     assert str(rows.query).startswith('SELECT "zoo_numbered"."f2" AS')
+
+
+@pytest.mark.parametrize("lane", ["COPY", "SAVE"], indirect=True)
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE, Verb.UPSERT])
+def test_values_that_only_their_type_refuses(bulk, lane, verb):
+    """Those of an enum and of a domain; the neighbours are written, and COPY knows the field."""
+    run(
+        """
+        CREATE TYPE mood AS ENUM ('SAD', 'OK', 'QUIET'); CREATE DOMAIN odd AS integer CHECK (VALUE % 2 = 1);
+        ALTER TABLE zoo_animal ALTER shout TYPE mood USING shout::mood, ALTER positive TYPE odd;
+        """
+    )
+    rows = [{"char": "ab", "token": str(uuid4()), "positive": 1} for _ in range(4)]
+    if verb == Verb.UPDATE:
+        bulk(Verb.CREATE, "animals", rows)
+    changed = zip(rows, [{"shout": "ok"}, {"shout": "glad"}, {"positive": 2}, {"shout": "sad"}], strict=True)
+
+    done = bulk(verb, "animals", [row | change for row, change in changed])
+
+    became = "UPDATED" if verb == Verb.UPDATE else "CREATED"
+    assert done.outcomes == [became, "FAILED", "FAILED", became]
+    assert [(index, code) for index, _, code in done.codes] == [(1, "INVALID"), (2, "CONSTRAINT")]
+    assert lane == "SAVE" or done.errors[0]["path"] == "shout"
+    assert sorted(Animal.objects.exclude(shout="QUIET").values_list("shout", flat=True)) == ["OK", "SAD"]
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE])
+def test_checks_that_fail_for_a_row(bulk, lane, monkeypatch, verb):
+    check = models.CheckConstraint(condition=GreaterThan(Value(10) / F("stock"), 0), name="ten_by_stock")
+    run("ALTER TABLE zoo_toy ADD CHECK (10 / stock > 0)")
+    monkeypatch.setattr(Toy._meta, "constraints", [*Toy._meta.constraints, check])
+    if verb == Verb.UPDATE:
+        Toy.objects.bulk_create([Toy(sku=sku, name="n", stock=1) for sku in "abc"])
+
+    done = bulk(
+        verb, "toys", [{"sku": sku, "name": "n", "stock": stock} for sku, stock in zip("abc", (2, 0, 20), strict=True)]
+    )
+
+    became = "UPDATED" if verb == Verb.UPDATE else "CREATED"
+    assert done.outcomes == [became, "FAILED", "FAILED"]
+    assert [(index, code) for index, _, code in done.codes] == [(1, "INVALID"), (2, "CONSTRAINT")]
+
+
+def test_what_a_dry_run_shows_of_fields_that_cannot_write_their_values(bulk, monkeypatch):
+    """A field that is derived from BinaryField and holds texts, as encrypted ones do."""
+
+    def for_bytes(self, row):
+        return b64encode(self.value_from_object(row)).decode()
+
+    monkeypatch.setattr(type(field_of(Animal, "shout")), "value_to_string", for_bytes, raising=False)
+    row = {"char": "ab", "token": str(uuid4())}
+    bulk(Verb.CREATE, "animals", [row | {"shout": "a"}])
+
+    plan = bulk(Verb.UPDATE, "animals", [row | {"shout": "b"}], dry_run=True)
+
+    assert plan.results[0]["changes"] == '[["shout", "A", "B"]]'
+
+
+def test_defaults_that_refer_to_no_row(bulk, lane, monkeypatch):
+    keeper = field_of(Animal, "keeper")
+    monkeypatch.setattr(keeper, "default", "nobody")
+    vars(keeper).pop("_get_default", None)
+
+    done = bulk(Verb.CREATE, "animals", [{"char": "ab"}, {"char": "ac", "keeper": None}])
+
+    vars(keeper).pop("_get_default", None)
+    assert done.outcomes == ["FAILED", "CREATED"]
+    assert [(index, code) for index, _, code in done.codes] == [(0, "REFERENCE_NOT_FOUND")]

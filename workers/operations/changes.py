@@ -85,9 +85,13 @@ def images_of(look: Look, pks: list[str]) -> dict[str, Image]:
 
 def field_text(field: models.Field[Any, Any], row: models.Model) -> str | None:
     """A field's value as Django serialises it."""
-    if getattr(row, field.attname) is None:
+    value = getattr(row, field.attname)
+    if value is None:
         return None
-    text: Any = field.value_to_string(row)
+    try:
+        text: Any = field.value_to_string(row)
+    except Exception:  # a field's code may raise anything: a BinaryField that decrypts to a text has one for bytes
+        text = str(value)
     return text if isinstance(text, str) else json.dumps(text, default=str)
 
 

@@ -59,13 +59,25 @@ def rules_errors(resource: BulkResource) -> Iterator[CheckMessage]:
 
 
 def name_errors(resource: BulkResource) -> Iterator[CheckMessage]:
-    """A name that no field of GraphQL can have."""
-    if not re.fullmatch(r"(?!__)[_A-Za-z][_0-9A-Za-z]*", resource.name):
+    """Names that no field of GraphQL can have."""
+    if not re.fullmatch(NAME, resource.name):
         yield Error(
             f"{type(resource).__qualname__} has the name {resource.name!r}, which GraphQL does not take.",
             hint="Set `name` to ASCII letters and digits, such as financialTransactions.",
             id="bulkql.E011",
         )
+    for name in dict.fromkeys((*resource.fields, resource.model._meta.pk.name)):
+        if not re.fullmatch(NAME, graphql_name(name)):
+            yield Error(
+                f"{type(resource).__qualname__} names {name}, which GraphQL does not take.",
+                hint=f"Rename the model's field to ASCII letters and digits (db_column={name!r} keeps the table as it "
+                "is), or leave it out of `fields`.",
+                id="bulkql.E083",
+            )
+
+
+#: A name of GraphQL: https://spec.graphql.org/October2021/#Name
+NAME = r"(?!__)[_A-Za-z][_0-9A-Za-z]*"
 
 
 def field_errors(resource: BulkResource) -> Iterator[CheckMessage]:

@@ -21,12 +21,16 @@ CODES = {
     "invalid_choice": Code.NOT_A_CHOICE,
     **dict.fromkeys(("unique", "unique_together", "unique_for_date"), Code.ALREADY_EXISTS),
 }
+#: What a foreign key says of a row that is not there; its code is that of any wrong value.
+OF_FOREIGN_KEY = frozenset({"model", "pk", "field", "value"})
 #: Clients know RowErrorCode and nothing else: a rule's own code must not break their query for row errors.
 OTHER = Code.INVALID
 
 
 def code_of(error: ValidationError) -> Code:
     """The code of a single ValidationError."""
+    if error.code == "invalid" and isinstance(error.params, dict) and error.params.keys() >= OF_FOREIGN_KEY:
+        return Code.REFERENCE_NOT_FOUND
     return CODES.get(error.code or "", OTHER)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
-from django.db import DatabaseError, DataError, OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 
 from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.collations import ignores_differences
@@ -47,15 +47,10 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Update, replace or upsert the rows."""
     if not is_copyable(plan.resource.model):
         return orm.merge(plan, rows, user)
-    table = changes_of(plan, rows)
-    try:
-        with transaction.atomic(using=plan.resource.database):
-            staging.stage(plan.resource, table)
-            staging.analyze(plan.resource)
-    except DataError:
-        # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
-        return orm.merge(plan, rows, user)
-    return rounds(plan, table, rows, user)
+    table, refused = staging.stage_all(plan.resource, changes_of(plan, rows))
+    staging.analyze(plan.resource)
+    rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
+    return together([Written(nothing().outcomes, refused), rounds(plan, table, rows, user)])
 
 
 def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> Written:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
-from django.db import DatabaseError, DataError, transaction
+from django.db import DatabaseError, transaction
 
 from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Verb
@@ -20,7 +19,7 @@ from bulkql.workers.writers.merging import merge
 from bulkql.workers.writers.table import Table, is_copyable, table_of
 from bulkql.workers.writers.triggers import but_for_dropped, may_drop
 from bulkql.workers.writers.violations import is_of_a_row
-from bulkql.workers.writers.written import Written, bisect
+from bulkql.workers.writers.written import Written
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -39,10 +38,6 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
     try:
         with transaction.atomic(using=resource.database):
             count = copy(resource.database, table.name, table.columns, table.frame)
-    except DataError:
-        # A value that the field takes and PostgreSQL does not: halving finds out whose it is.
-        written = bisect(resource, table.frame, partial(copy_part, resource, table))
-        return but_for_dropped(resource, written) if may_drop(resource, Verb.CREATE) else written
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -51,12 +46,6 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         return but_for_dropped(resource, written) if may_drop(resource, Verb.CREATE) else written
     written = Written(staging.created_outcomes(table, table.frame), no_errors())
     return written if count == table.frame.height else but_for_dropped(resource, written)
-
-
-def copy_part(resource: BulkResource, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """COPY rows of the table's frame or raise DatabaseError; gives their outcomes."""
-    copy(resource.database, table.name, table.columns, rows)
-    return staging.created_outcomes(table, rows)
 
 
 def in_key_order(resource: BulkResource, table: Table) -> Table:

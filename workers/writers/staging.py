@@ -7,6 +7,7 @@ with one COPY. A constraint that Django knows nothing of still refuses that COPY
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -26,25 +27,25 @@ from bulkql.workers.writers.violations import (
     reference_violation,
     unique_violation,
 )
-from bulkql.workers.writers.written import Written, bisect, outcomes
+from bulkql.workers.writers.written import NO_OUTCOMES, Written, bisect, outcomes
 
 STAGING = "bulkql_staging"
 
 
 def create_staged(resource: BulkResource, table: Table, given_keys: list[UniqueKey]) -> Written:
     """Insert the table's innocent rows. `given_keys` are those that rows give; a reserved one is hardly ever taken."""
-    stage(resource, table)
+    table, refused = stage_all(resource, table)
     # References were resolved a moment ago: hardly ever is one of them gone.
     errors = guilty_errors(resource, table, keys=given_keys, asks_references=False)
     rows = innocent(table, errors)
     if copied(resource, table, rows):
-        return Written(created_outcomes(table, rows), errors)
+        return Written(created_outcomes(table, rows), pl.concat([refused, errors]))
     errors = guilty_errors(resource, table)
     rows = innocent(table, errors)
     if copied(resource, table, rows):
-        return Written(created_outcomes(table, rows), errors)
+        return Written(created_outcomes(table, rows), pl.concat([refused, errors]))
     written = bisect(resource, rows, partial(insert_staged, resource, table))
-    return Written(written.outcomes, pl.concat([errors, written.errors]))
+    return Written(written.outcomes, pl.concat([refused, errors, written.errors]))
 
 
 def innocent(table: Table, errors: pl.DataFrame) -> pl.DataFrame:
@@ -78,6 +79,25 @@ def stage(resource: BulkResource, table: Table) -> None:
     copy(resource.database, STAGING, (ROW, *table.columns, *table.given.values()), table.frame)
 
 
+def stage_all(resource: BulkResource, table: Table) -> tuple[Table, pl.DataFrame]:
+    """Stage the rows but those whose values their fields take and PostgreSQL does not, such as an enum's or a domain's.
+
+    Gives the table of those that are staged, and the row errors of the others.
+    """
+
+    def stage_some(rows: pl.DataFrame) -> pl.DataFrame:
+        stage(resource, replace(table, frame=rows))
+        return NO_OUTCOMES
+
+    errors = bisect(resource, table.frame, stage_some).errors
+    if errors.is_empty() and not table.frame.is_empty():
+        return table, errors
+    # Of no rows too there is a table, for the queries that follow.
+    rest = replace(table, frame=innocent(table, errors))
+    stage(resource, rest)
+    return rest, errors
+
+
 def analyze(resource: BulkResource) -> None:
     """Tell the planner of the staged rows, where they are to be joined with rows that change."""
     with connections[resource.database].cursor() as cursor:
@@ -93,7 +113,7 @@ def guilty(
         yield rows_of(resource, sql), reference_violation(name)
     for constraint in resource.model._meta.constraints:
         if isinstance(constraint, models.CheckConstraint):
-            yield rows_of(resource, violating(resource, constraint, source)), check_violation(constraint)
+            yield rows_that_violate(resource, constraint, source), check_violation(constraint)
     for key in keys:
         yield rows_of(resource, already_there(resource, table, key, source)), unique_violation(resource, key)
 
@@ -127,6 +147,17 @@ def missing_references(resource: BulkResource, source: str) -> Iterator[tuple[st
                 f"SELECT s.{quote(ROW)} FROM {source} s LEFT JOIN {quote(target.model._meta.db_table)} t"  # noqa: S608
                 f" ON t.{key} = s.{reference} WHERE s.{reference} IS NOT NULL AND t.{key} IS NULL",
             )
+
+
+def rows_that_violate(resource: BulkResource, constraint: models.CheckConstraint, source: str) -> list[int]:
+    """The rows that a check constraint does not allow; none where its functions fail for one: halving finds that."""
+    try:
+        with transaction.atomic(using=resource.database):
+            return rows_of(resource, violating(resource, constraint, source))
+    except DatabaseError as error:
+        if not is_of_a_row(error):
+            raise
+        return []
 
 
 def violating(resource: BulkResource, constraint: models.CheckConstraint, source: str) -> str:

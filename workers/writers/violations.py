@@ -90,7 +90,8 @@ def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
         return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is not None:
-        columns = [diagnosis.column_name] if diagnosis.column_name else columns_in(diagnosis.message_detail)
+        column = diagnosis.column_name or column_copied(diagnosis.context)
+        columns = [column] if column else columns_in(diagnosis.message_detail)
         return from_sqlstate(resource, diagnosis.sqlstate, diagnosis.constraint_name, columns)
     match error.args:
         case (int(number), str(text)):
@@ -102,6 +103,12 @@ def columns_in(detail: str | None) -> list[str]:
     """The columns, and nothing else, of PostgreSQL's 'Key (name, size)=(...) already exists.'"""
     found = re.match(r"Key \(([^()]*)\)=", detail or "")
     return [name.strip(' "') for name in found[1].split(",")] if found is not None else []
+
+
+def column_copied(context: str | None) -> str | None:
+    """The column of PostgreSQL's 'COPY city, line 1, column size: "x"'."""
+    found = re.match(r'COPY .+, line \d+, column (.+?)(?:: "|: null|$)', context or "")
+    return found[1] if found is not None else None
 
 
 def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None, columns: list[str]) -> RowError:

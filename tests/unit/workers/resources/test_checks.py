@@ -166,6 +166,23 @@ def test_names_are_names_in_graphql():
     assert found(Homonyms, fields=("area1",), name="places") == []
 
 
+def test_names_of_fields_are_names_in_graphql():
+    class Street(models.Model):
+        straße = models.CharField(max_length=10)
+
+        class Meta:
+            app_label = "zoo"
+
+    assert found(Street, fields=("straße",), name="streets") == [
+        (
+            "bulkql.E083",
+            "Wrong names straße, which GraphQL does not take.",
+            "Rename the model's field to ASCII letters and digits (db_column='straße' keeps the table as it is), or "
+            "leave it out of `fields`.",
+        )
+    ]
+
+
 def test_fields_have_names_of_their_own_in_graphql():
     assert found(Homonyms, fields=("area1", "area_1"), name="areas") == [
         (
