@@ -60,7 +60,7 @@ def export(
             "With several models there is no `where`, `order_by` or `fields`; export each of them by itself."
         )
     check_user(user)
-    how = checked(options)
+    how = checked(options, ExportOptions.__annotations__)
     mode = choice("mode", Mode, how.pop("mode", Mode.ASYNC if "start_at" in how else Mode.SYNC))
     packing = None if compression is None else choice("compression", FileCompression, compression)
     file_format = choice("format", FileFormat, format)

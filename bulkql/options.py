@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -22,8 +22,10 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are given, which None is not; raises BadInput."""
+def checked(options: Mapping[str, Any], known: Iterable[str] | None = None) -> dict[str, Any]:
+    """The options that are given, which None is not; raises BadInput. `known`: all that there are."""
+    if known is not None and (unknown := [name for name in options if name not in known]):
+        raise BadInput(f"{unknown[0]} is not an option here; the options are {', '.join(known)}.")
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         if name in KINDS:

@@ -156,13 +156,13 @@ def revert(
     from bulkql.workers.operations.revert import revert as revert_stored
 
     check_user(user)
-    stored = stored_operation(operation)
-    how = checked({**options, "force": force})
+    how = checked({**options, "force": force}, [*RevertOptions.__annotations__, "force"])
     mode = choice("mode", Mode, how.pop("mode", Mode.SYNC))
     on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
     forces = how.pop("force", False)
+    stored = stored_operation(operation)
     return BulkOperation(
-        revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, keeps_pace=True, **how))
+        revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, waits_long=True, **how))
     )
 
 
@@ -183,7 +183,8 @@ def apply(
 
     check_user(user)
     how = checked({"label": label, "idempotency_key": idempotency_key})
-    request = ApplyRequest(plan=stored_operation(plan), user=user, mode=choice("mode", Mode, mode), **how)
+    how |= {"mode": choice("mode", Mode, mode), "waits_long": True}
+    request = ApplyRequest(plan=stored_operation(plan), user=user, **how)
     return BulkOperation(apply_plan(request))
 
 
@@ -262,13 +263,15 @@ def perform(
     from bulkql.workers.operations import running
     from bulkql.workers.readers.options import EmptyCells
 
+    if not isinstance(model, Mapping):
+        resource_for(model, verb)
     given: Mapping[Any, Any] = model if isinstance(model, Mapping) else {model: rows}
     if isinstance(model, Mapping) and (rows is not None or match_by is not None or update_fields is not None):
         raise BadInput("With several models the first argument has the rows of each; do not give other rows or keys.")
     if isinstance(model, Mapping) and where is not None:
         raise BadInput("With several models there is no `where`; sync each of them by itself.")
     check_user(user)
-    how = checked(options)
+    how = checked(options, Options.__annotations__)
     empty_cells = choice("empty_cells", EmptyCells, how.pop("empty_cells", EmptyCells.MISSING))
     mode = choice("mode", Mode, how.pop("mode", Mode.ASYNC if "start_at" in how else Mode.SYNC))
     on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
@@ -284,7 +287,7 @@ def perform(
             )
             for one, its_rows in given.items()
         ]
-        how |= {"mode": mode, "on_error": on_error, "keeps_pace": True}
+        how |= {"mode": mode, "on_error": on_error, "waits_long": True}
         request = BulkRequest(verb=verb, user=user, inputs=inputs, **how)
         return BulkOperation(running.run(request))
 
@@ -293,7 +296,7 @@ def resource_for(model: type[Model], verb: Verb) -> BulkResource:
     """A model's resource, which must offer the verb; raises BadInput."""
     from bulkql.workers.resources.registry import resource_of
 
-    if not hasattr(model, "_meta"):
+    if not isinstance(model, type) or not hasattr(model, "_meta"):
         raise BadInput(f"{shown(model)} is not a model; give the model's class.")
     resource = resource_of(model)
     if resource is None:

@@ -8,7 +8,8 @@ from functools import cache, partial
 from typing import Any
 
 import strawberry
-from django.db import InterfaceError, OperationalError
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import InterfaceError, OperationalError, close_old_connections
 from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
@@ -33,7 +34,7 @@ from bulkql.schema.checks.texts import Texts
 from bulkql.schema.checks.weight import LIGHT_TEXT, LIGHT_VALUES, apart, in_thread, is_heavy
 from bulkql.schema.context import Context
 from bulkql.schema.limits.pages import PageLimits
-from bulkql.schema.limits.shares import SUBSCRIPTIONS
+from bulkql.schema.limits.shares import LINE, SUBSCRIPTIONS
 from bulkql.schema.mutations import mutation_type
 from bulkql.schema.names import Prefixed, type_prefix
 from bulkql.schema.queries import query_type
@@ -130,16 +131,19 @@ class Schema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
-        if self._is_heavy(query, variable_values):
-            if not await in_thread(is_subscription, query or "", operation_name):
-                run = partial(self.execute, query, variable_values, context_value, root_value, operation_name)
-                return once(run)
-            if errors := await in_thread(self._remember, query or "", variable_values):
-                return once(partial(refused, errors))
-        key = sharing.key_of(query, variable_values, context_value, operation_name)
-        results = await start() if key is None else sharing.shared(key, start)
         user = getattr(context_value, "user", None)
-        return results if user is None or not user.is_authenticated else counted(results, user.pk)
+        user_id = None if user is None or not user.is_authenticated else user.pk
+        is_heavy_one = self._is_heavy(query, variable_values)
+        is_watching = partial(is_subscription, query or "", operation_name)
+        if not (await in_thread(is_watching) if is_heavy_one else is_watching()):
+            run = partial(self.execute, query, variable_values, context_value, root_value, operation_name)
+            results: StreamResult = once(run if user_id is None else partial(in_turn, user_id, run))
+        elif is_heavy_one and (errors := await in_thread(self._remember, query or "", variable_values)):
+            return once(partial(refused, errors))
+        else:
+            key = sharing.key_of(query, variable_values, context_value, operation_name)
+            results = await start() if key is None else sharing.shared(key, start)
+        return results if user_id is None else counted(results, user_id)
 
     def _remember(self, text: str, variables: Any) -> list[GraphQLError]:
         """What is wrong with a subscription's text; one that is right need not be parsed again on the event loop."""
@@ -170,9 +174,23 @@ async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[
         result = await run()
     except CannotGetOperationTypeError as error:  # as Strawberry's own streams tell it
         result = await refused([GraphQLError(str(error), original_error=error)])
+    except LimitExceeded as error:
+        result = await refused([GraphQLError(str(error), original_error=error, extensions={"code": error.code})])
     if result.errors:
         result.errors = [failures.coded(error) for error in result.errors]
     yield result
+
+
+async def in_turn(user_id: Any, run: Callable[[], Awaitable[ExecutionResult]]) -> ExecutionResult:
+    """A query or a mutation of a websocket, as one over HTTP: in its user's line, and with a thread of its own.
+
+    All websockets of a process would share one thread for the database, and wait while one of them waits for a lock.
+    """
+    async with LINE.turn(user_id), ThreadSensitiveContext():
+        try:
+            return await run()
+        finally:
+            await sync_to_async(close_old_connections)()
 
 
 async def refused(errors: list[GraphQLError]) -> ExecutionResult:

@@ -286,6 +286,22 @@ def test_permissions_count(django_user_model):
             lambda user: bulkql.create(FinancialAccount, {"name": "Cash"}, user=user),
             "are of type dict; give a list of dicts",
         ),
+        (
+            lambda user: bulkql.create(FinancialAccount(), [{"name": "Cash"}], user=user),
+            "is not a model; give the model's class",
+        ),
+        (
+            lambda user: bulkql.create(FinancialAccount(pk=1), [{"name": "Cash"}], user=user),
+            "is not a model; give the model's class",
+        ),
+        (
+            lambda user: bulkql.revert(uuid.uuid4(), user=user, skip_existing=True),
+            "skip_existing is not an option here; the options are mode, .*, force",
+        ),
+        (
+            lambda user: bulkql.export(FinancialAccount, user=user, chunk_size=5),
+            "chunk_size is not an option here; the options are mode, dry_run, label, start_at, idempotency_key",
+        ),
         (lambda user: bulkql.create(FinancialAccount, ["Cash"], user=user), r"rows\.0 is of type str; a row is a dict"),
         (
             lambda user: bulkql.create(FinancialAccount, [{"name": object()}], user=user),
@@ -312,6 +328,11 @@ def test_permissions_count(django_user_model):
                 ({"chunk_size": "10"}, "chunk_size is '10'; give a whole number."),
                 ({"chunk_size": True}, "chunk_size is True; give a whole number."),
                 ({"max_rows_per_second": 1.5}, "max_rows_per_second is 1.5; give a whole number."),
+                ({"max_rows_per_second": 2**31}, "maxRowsPerSecond is 2,147,483,648; it is at most 2,147,483,647."),
+                (
+                    {"dry_rum": True},
+                    "dry_rum is not an option here; the options are mode, on_error, dry_run, chunk_size",
+                ),
                 ({"dry_run": "no"}, "dry_run is 'no'; give True or False."),
                 ({"skip_existing": 0}, "skip_existing is 0; give True or False."),
                 ({"label": 5}, "label is 5; give a text."),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.db import OperationalError
 
+from bulkql.schema import mutations
 from bulkql.server.auth import token_for
 from bulkql.server.authority.credentials import Token
 from bulkql.workers.models import Upload
@@ -181,6 +183,62 @@ def test_name_of_an_operation_that_is_not_there_is_told(user, caplog, text, leng
     assert (told["type"], told["id"]) == ("error", "1")
     assert (error["extensions"]["code"], error["message"]) == ("BAD_INPUT", message)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("length", [0, 3_000], ids=["short", "long"])
+def test_an_operation_that_waits_keeps_nobody_else_waiting(user, monkeypatch, length):
+    goes_on = threading.Event()
+    real = mutations.announce
+    monkeypatch.setattr(mutations, "announce", lambda *given: goes_on.wait(30) and real(*given))
+
+    async def ask() -> Any:
+        sockets = [await opened(token_for(user)) for _ in range(2)]
+        for socket in sockets:
+            assert (await received(socket))["type"] == "connection_ack"
+        first, second = sockets
+        await send(first, {"type": "subscribe", "id": "1", "payload": MUTATION})
+        payload = {"query": "{ operations { totalCount } }" + " " * length}
+        await send(second, {"type": "subscribe", "id": "2", "payload": payload})
+        told = await received(second)
+        is_waiting = not goes_on.is_set()
+        goes_on.set()
+        done = await received(first)
+        for socket in sockets:
+            await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+            await socket.wait(10)
+        return told, is_waiting, done
+
+    told, is_waiting, done = asyncio.run(ask())
+
+    assert (told["payload"], is_waiting) == ({"data": {"operations": {"totalCount": 0}}}, True)
+    assert done["payload"]["data"]["createUpload"]["id"]
+
+
+def test_operations_of_a_websocket_wait_in_their_users_line(user, settings, monkeypatch):
+    settings.BULKQL_USER_REQUESTS, settings.BULKQL_USER_REQUESTS_WAITING = 1, 1
+    goes_on = threading.Event()
+    real = mutations.announce
+    monkeypatch.setattr(mutations, "announce", lambda *given: goes_on.wait(30) and real(*given))
+
+    async def ask() -> Any:
+        socket = await opened(token_for(user))
+        assert (await received(socket))["type"] == "connection_ack"
+        for number in "123":
+            await send(socket, {"type": "subscribe", "id": number, "payload": MUTATION})
+        told = [await received(socket)]
+        goes_on.set()
+        told += [await received(socket) for _ in range(4)]
+        await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+        await socket.wait(10)
+        return told
+
+    refused, *done = asyncio.run(ask())
+
+    assert (refused["type"], refused["id"]) == ("error", "3")
+    assert refused["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert [(one["type"], one["id"]) for one in done] == [
+        ("next", "1"), ("complete", "1"), ("next", "2"), ("complete", "2"),
+    ]  # fmt: skip
 
 
 def test_one_socket_has_as_many_subscriptions_as_its_user_may_have(user):

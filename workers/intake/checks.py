@@ -32,6 +32,10 @@ WITHOUT_SKIPPING = {
 }
 
 
+#: The ledger's column has 32 bits.
+MOST_ROWS_PER_SECOND = 2**31 - 1
+
+
 def check_request(request: BulkRequest) -> None:
     """Refuse what cannot be served, before anything is stored."""
     if not request.inputs:
@@ -120,6 +124,9 @@ def check_rate(request: BulkRequest) -> None:
     """Chunks keep a pace, one transaction does not; raises BadInput."""
     if request.max_rows_per_second is None:
         return
+    if request.max_rows_per_second > MOST_ROWS_PER_SECOND:
+        text = f"maxRowsPerSecond is {request.max_rows_per_second:,}; it is at most {MOST_ROWS_PER_SECOND:,}."
+        raise BadInput(f"{text} Leave it out to write as fast as possible.")
     if request.max_rows_per_second < 1:
         raise BadInput(f"maxRowsPerSecond is {request.max_rows_per_second}; it must be at least 1.")
     if is_whole(request):

@@ -147,9 +147,9 @@ class BulkRequest:
     start_at: datetime | None = None
     #: Rows a second, by all workers together; None for as fast as they go.
     max_rows_per_second: int | None = None
-    #: Whether the caller may be kept for as long as the pace takes: code that has a process of its own, but no request
-    #: over the web, for whose thread and connection to the database others wait.
-    keeps_pace: bool = False
+    #: Whether the caller may be kept for as long as it takes: code that has a process of its own, but no request over
+    #: the web, for whose thread and connection to the database others wait.
+    waits_long: bool = False
     #: Where its end is told.
     webhook_url: str | None = None
     label: str = ""

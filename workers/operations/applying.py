@@ -40,6 +40,8 @@ class ApplyRequest:
     mode: Mode = Mode.AUTO
     label: str | None = None
     idempotency_key: str | None = None
+    #: Whether the caller may be kept for as long as it takes.
+    waits_long: bool = False
 
 
 def apply_plan(request: ApplyRequest) -> Operation:
@@ -69,7 +71,7 @@ def apply_plan(request: ApplyRequest) -> Operation:
     logger.info("operation %s: accepted, %s, applies operation %s", operation.pk, operation.verb, plan.pk)
     with after_commit(operation):
         if request.mode == Mode.SYNC or (request.mode == Mode.AUTO and total <= limits().sync_rows):
-            write_or_hand_over(operation)
+            write_or_hand_over(operation, waits_long=request.waits_long)
         else:
             dispatch(operation.pk)
     return operation

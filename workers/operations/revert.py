@@ -59,7 +59,7 @@ class RevertOptions:
     idempotency_key: str | None = None
     start_at: datetime | None = None
     max_rows_per_second: int | None = None
-    keeps_pace: bool = False
+    waits_long: bool = False
     webhook_url: str | None = None
 
 
@@ -82,7 +82,7 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
     logger.info("operation %s: accepted, %s, of operation %s", again.id, again.verb, operation.id)
     with after_commit(again):
         if is_for_now(again, options):
-            write_or_hand_over(again)
+            write_or_hand_over(again, waits_long=options.waits_long)
         else:
             dispatch(again.id)
     return again
@@ -101,7 +101,7 @@ def request_of(operation: Operation, user: User, options: RevertOptions) -> Bulk
 def is_for_now(again: Operation, options: RevertOptions) -> bool:
     """AUTO undoes few rows at once."""
     if options.mode != Mode.AUTO:
-        return waits_for_end(options.mode, again, options.keeps_pace)
+        return waits_for_end(options.mode, again, options.waits_long)
     rows = again.inputs.aggregate(rows=Sum("total"))["rows"] or 0
     return options.start_at is None and options.max_rows_per_second is None and rows <= limits().sync_rows
 

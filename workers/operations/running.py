@@ -62,7 +62,7 @@ def accept_and_write(request: BulkRequest) -> Operation:
         with after_commit(operation):
             logger.info("operation %s: accepted, %s", operation.id, operation.verb)
             if is_sync(request, operation):
-                write_or_hand_over(operation)
+                write_or_hand_over(operation, waits_long=request.waits_long)
             else:
                 hand_over(request, operation, store.first)
     return operation
@@ -116,7 +116,7 @@ def store_and_write(request: BulkRequest) -> tuple[Operation, inline.InlineChunk
 def is_sync(request: BulkRequest, operation: Operation) -> bool:
     """AUTO writes few rows at once; files and more rows are queued."""
     if request.mode != Mode.AUTO:
-        return waits_for_end(request.mode, operation, request.keeps_pace)
+        return waits_for_end(request.mode, operation, request.waits_long)
     is_slow = request.start_at is not None or request.max_rows_per_second is not None
     if request.verb == Verb.EXPORT:
         counts = [one.total for one in operation.inputs.all()]
@@ -127,10 +127,10 @@ def is_sync(request: BulkRequest, operation: Operation) -> bool:
     return row_count_of(request, operation) <= limits().sync_rows
 
 
-def waits_for_end(mode: Mode, operation: Operation, keeps_pace: bool) -> bool:
+def waits_for_end(mode: Mode, operation: Operation, waits_long: bool) -> bool:
     """Whether the caller waits for the end: a request over the web no longer for a pace than for locks."""
     rate = operation.max_rows_per_second
-    if mode != Mode.SYNC or keeps_pace or rate is None or operation.verb == Verb.EXPORT:
+    if mode != Mode.SYNC or waits_long or rate is None or operation.verb == Verb.EXPORT:
         return mode == Mode.SYNC
     totals = [one.total for one in operation.inputs.all()]
     # How many rows a file has nobody knows yet.
@@ -161,11 +161,11 @@ def hand_over(request: BulkRequest, operation: Operation, first: list[Chunk]) ->
         end(operation.id)  # it may have found no row
 
 
-def write_or_hand_over(operation: Operation) -> None:
+def write_or_hand_over(operation: Operation, *, waits_long: bool) -> None:
     """Write the whole operation. It is stored: if that does not go well, workers will write it."""
     try:
         with callers_settings(resource_named(one.resource).database for one in operation.inputs.all()):
-            write_now(operation)
+            write_now(operation, waits_long)
     # Rules of users' apps may raise anything; after some tries the workers will say that it is not to be.
     except Exception as error:
         logger.warning("operation %s: %s; the workers take over", operation.id, place_of(error))
@@ -174,7 +174,7 @@ def write_or_hand_over(operation: Operation) -> None:
     operation.refresh_from_db(fields=["state", "message", "started_at", "finished_at"])
 
 
-def write_now(operation: Operation) -> None:
+def write_now(operation: Operation, waits_long: bool = False) -> None:
     """The whole operation, in the caller's time."""
     for waiting in operation.inputs.filter(read_at=None):
         read_input(waiting.pk, dispatches=False)
@@ -182,7 +182,7 @@ def write_now(operation: Operation) -> None:
             wait_for_helpers(operation)
             return
     operation.refresh_from_db(fields=["trades"])
-    if is_more_than_asked(operation):
+    if not waits_long and is_more_than_asked(operation):
         dispatch(operation.pk)
         return
     if operation.is_one_transaction:

@@ -46,6 +46,14 @@ def test_a_part_that_is_to_be_empty_is_emptied_where_the_guard_allows_it(user, t
     assert set(FinancialTransaction.objects.values_list("financial_account", flat=True)) == {accounts[1].pk}
 
 
+def test_python_code_waits_however_many_rows_are_missing(user, accounts, settings):
+    settings.BULKQL_INLINE_ROWS = 2
+
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, **ANY)
+
+    assert (operation.state, counts(operation)) == ("COMPLETED", {"unchanged": 1, "deleted": 9})
+
+
 def test_the_guard_counts_what_is_in_scope(user, ten, accounts):
     where = Q(financial_account=accounts[0])
     refused = bulkql.sync(
