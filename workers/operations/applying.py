@@ -19,7 +19,7 @@ from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
-from bulkql.workers.operations.running import after_commit, write_or_hand_over
+from bulkql.workers.operations.running import after_commit, waits_for_end, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.resources.rights import check_may_apply, check_may_still, needs_approval
@@ -70,7 +70,8 @@ def apply_plan(request: ApplyRequest) -> Operation:
         raise
     logger.info("operation %s: accepted, %s, applies operation %s", operation.pk, operation.verb, plan.pk)
     with after_commit(operation):
-        if request.mode == Mode.SYNC or (request.mode == Mode.AUTO and total <= limits().sync_rows):
+        is_short = request.mode == Mode.AUTO and total <= limits().sync_rows
+        if is_short or waits_for_end(request.mode, operation, request.waits_long):
             write_or_hand_over(operation, waits_long=request.waits_long)
         else:
             dispatch(operation.pk)
