@@ -18,11 +18,13 @@ from bulkql.schema.operations.deliveries import Delivery, deliveries_of
 from bulkql.schema.operations.outcomes import (
     ENTRIES,
     After,
+    ErrorGroup,
     First,
     RowErrorConnection,
     RowErrorEdge,
     RowResultConnection,
     RowResultEdge,
+    error_group,
     given,
     page_info,
     row_error,
@@ -33,7 +35,7 @@ from bulkql.schema.scalars import BigInt
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.files import downloads
 from bulkql.workers.errors import place_of
-from bulkql.workers.ledger import results, totals
+from bulkql.workers.ledger import groups, results, totals
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.models import Input, Operation
 
@@ -177,6 +179,14 @@ class BulkOperation:
         hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
         edges = [RowErrorEdge(cursor=place.cursor(), node=row_error(row, hidden)) for place, row in page.entries]
         return RowErrorConnection(edges=edges, page_info=page_info(page, after), total_count=page.total)
+
+    @strawberry.field(
+        description="The row errors so far in groups of one field and one code, the largest first, and 100 at most."
+    )
+    async def error_groups(self, info: Info[Context, None]) -> list[ErrorGroup] | None:
+        found = await sync_to_async(groups.error_groups)(self.stored)
+        hidden = await sync_to_async(hidden_contents)(user_of(info), self.stored)
+        return [error_group(one, hidden) for one in found]
 
     @strawberry.field(description="What became of each row, in input order.")
     async def results(

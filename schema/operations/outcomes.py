@@ -45,6 +45,16 @@ class RowError:
         return documentation_of("row", self.code)
 
 
+@strawberry.type(description="Row errors of one field and one code.")
+class ErrorGroup:
+    resource: str = strawberry.field(description="The resource's name.")
+    path: str | None = strawberry.field(description="The field, or null if the errors are about whole rows.")
+    code: Code = strawberry.field(description="What is wrong, as a code.")
+    message: str = strawberry.field(description="What is wrong with the first of the rows, in words.")
+    count: int = strawberry.field(description="How many there are.")
+    example: str | None = strawberry.field(description="The value that the first of the rows gave.")
+
+
 @strawberry.type(description="How a dry run would change a field.")
 class Change:
     field: str = strawberry.field(description="The field.")
@@ -92,9 +102,20 @@ class RowResultConnection:
 
 def row_error(row: dict[str, Any], hidden: Mapping[str, str]) -> RowError:
     """A row error as the ledger has it: index, line, resource, path, code, message, data; without what is hidden."""
-    if (permission := hidden.get(row["resource"])) is not None:
-        row = {**row, "message": f"Reading this needs the permission {permission}.", "data": None}
-    return RowError(**{"line": None, **row, "code": Code(row["code"])})
+    return RowError(**{"line": None, **shown(row, hidden)})
+
+
+def error_group(group: dict[str, Any], hidden: Mapping[str, str]) -> ErrorGroup:
+    """A group as the ledger counts it: resource, path, code, count, message, data; without what is hidden."""
+    told = shown(group, hidden)
+    return ErrorGroup(example=told.pop("data"), **told)
+
+
+def shown(error: dict[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:
+    """A row error or a group without what is hidden."""
+    if (permission := hidden.get(error["resource"])) is not None:
+        error = {**error, "message": f"Reading this needs the permission {permission}.", "data": None}
+    return {**error, "code": Code(error["code"])}
 
 
 def row_result(row: dict[str, Any], hidden: Mapping[str, str]) -> RowResult:

@@ -111,14 +111,17 @@ NEEDED = {
     "bulkExport": ["view"],  # and for what foreign keys lead to, theirs: tests/integration/test_export_rights.py
 }
 #: Fields of an operation that hold what stands in rows: staff sees them with the resource's view permission only.
-CONTENTS = {"RowError.message", "RowError.data", "RowResult.pk", "RowResult.changes", "BulkOperation.files"}
+CONTENTS = {
+    *("RowError.message", "RowError.data", "ErrorGroup.message", "ErrorGroup.example"),
+    *("RowResult.pk", "RowResult.changes", "BulkOperation.files"),
+}
 #: All other fields of the types that are no resource's: whoever sees the operation, sees them. A resource's own fields
 #: are seen under its view permission, by the rule of Query.RESOURCE.
 PLAIN = {
     "BulkOperation": "id kind state resources total processed created updated unchanged deleted failed skipped "
     "exported percentage rowsPerSecond etaSeconds message label dryRun onError startAt maxRowsPerSecond createdAt "
     "startedAt finishedAt createdBy retryOf revertOf reverted appliedFrom appliedAs planUntil cascades rowErrors "
-    "results deliveries",
+    "errorGroups results deliveries",
     "BulkOperationConnection": "edges pageInfo totalCount",
     "BulkOperationEdge": "cursor node",
     "Cascade": "model count",
@@ -126,6 +129,7 @@ PLAIN = {
     "CreatedUpload": "id url method headers expiresAt tusResumable",
     "Delivery": "id host state tries nextTryAt createdAt deliveredAt",
     "DeliveryTry": "at seconds status error",
+    "ErrorGroup": "resource path code count",
     "Header": "name value",
     "Limit": "name setting limit used resetAt",
     "OperationFile": "name format url rows bytes expiresAt",
