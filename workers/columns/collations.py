@@ -32,7 +32,8 @@ def comparable_texts(field: models.Field[Any, Any], texts: pl.Series) -> pl.Seri
 
 def ignores_differences(field: models.Field[Any, Any]) -> bool:
     """Whether texts of the field's column may differ and be equal."""
-    is_text = isinstance(field, models.CharField | models.TextField)
+    # A field of no model has no column that would.
+    is_text = isinstance(field, models.CharField | models.TextField) and hasattr(field, "model")
     return is_text and compared(database_of(field), field) is not None
 
 
