@@ -18,7 +18,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.exports.rows import selected
 from bulkql.workers.resources.registry import field_of
 from tests.integration.writers import LANES, take_lane
-from tests.zoo.models import Animal, Folder, Toy
+from tests.zoo.models import Animal, Folder, Shelf, Toy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -278,3 +278,39 @@ def test_defaults_that_refer_to_no_row(bulk, lane, monkeypatch):
     vars(keeper).pop("_get_default", None)
     assert done.outcomes == ["FAILED", "CREATED"]
     assert [(index, code) for index, _, code in done.codes] == [(0, "REFERENCE_NOT_FOUND")]
+
+
+@pytest.fixture
+def _secured(db):
+    """Row level security on shelves; the service is not their owner."""
+    Shelf.objects.bulk_create([Shelf(code="a"), Shelf(code="x", note="mine")])
+    run(
+        """
+        CREATE ROLE clerk; GRANT pg_read_all_data, pg_write_all_data TO clerk;
+        ALTER TABLE zoo_shelf ENABLE ROW LEVEL SECURITY; CREATE POLICY not_mine ON zoo_shelf USING (note <> 'mine');
+        SET LOCAL ROLE clerk;
+        """
+    )
+    yield
+    run("RESET ROLE")
+
+
+@pytest.mark.usefixtures("_secured")
+@pytest.mark.parametrize("lane", ["COPY", "SAVE"], indirect=True)
+def test_row_level_security_refuses_rows(bulk, lane):
+    created = bulk(Verb.CREATE, "shelves", [{"code": "b"}, {"code": "c", "note": "mine"}])
+    updated = bulk(Verb.UPDATE, "shelves", [{"code": "a", "note": "mine"}, {"code": "b", "note": "n"}, {"code": "x"}])
+
+    assert (created.outcomes, created.codes) == (["CREATED", "FAILED"], [(1, None, "FORBIDDEN")])
+    assert updated.outcomes == ["FAILED", "UPDATED", "FAILED"]
+    assert updated.codes == [(0, None, "FORBIDDEN"), (2, "code", "NOT_FOUND")]
+
+
+@pytest.mark.usefixtures("_secured")
+@pytest.mark.parametrize("lane", ["COPY", "SAVE"], indirect=True)
+def test_keys_of_rows_that_row_level_security_hides(bulk, lane):
+    done = bulk(Verb.UPSERT, "shelves", [{"code": "x"}, {"code": "a", "note": "n"}, {"code": "b"}])
+
+    assert done.outcomes == ["FAILED", "UPDATED", "CREATED"]
+    # Of a key that a policy hides, PostgreSQL does not name the columns.
+    assert done.codes == [(0, None, "ALREADY_EXISTS") if lane == "SAVE" else (0, "code", "FORBIDDEN")]

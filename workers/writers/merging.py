@@ -76,7 +76,19 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         rows = rich.filter(~pl.col(ROW).is_in(done.implode()))
         if rows.is_empty():
             return together(parts)
+    if is_secured(plan):
+        # Their keys are those of rows that a policy of the database hides.
+        return together([*parts, out_of_sight(plan, rows)])
     raise OperationalError("rows of an upsert appear and vanish")
+
+
+def is_secured(plan: Plan) -> bool:
+    """Whether row level security hides rows of the table from the service itself."""
+    connection = connections[plan.resource.database]
+    with connection.cursor() as cursor:
+        name = connection.ops.quote_name(plan.resource.model._meta.db_table)
+        cursor.execute("SELECT row_security_active(to_regclass(%s))", [name])
+        return bool(cursor.fetchone()[0])
 
 
 def found_rows(plan: Plan, table: Table, wanted: pl.Series, user: User | None) -> pl.DataFrame:

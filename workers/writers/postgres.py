@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, NotSupportedError, transaction
 
 from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Verb
@@ -39,7 +39,7 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         with transaction.atomic(using=resource.database):
             count = copy(resource.database, table.name, table.columns, table.frame)
     except DatabaseError as error:
-        if not is_of_a_row(error):
+        if not is_of_a_row(error) and not isinstance(error, NotSupportedError):
             raise
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
         written = staging.create_staged(resource, table, given_keys(resource, rows))

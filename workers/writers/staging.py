@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import polars as pl
-from django.db import DatabaseError, connections, models, transaction
+from django.db import DatabaseError, NotSupportedError, connections, models, transaction
 
 from bulkql.workers.columns.arrays import array
 from bulkql.workers.columns.copying import copy
@@ -58,6 +58,9 @@ def copied(resource: BulkResource, table: Table, rows: pl.DataFrame) -> bool:
     try:
         with transaction.atomic(using=resource.database):
             copy(resource.database, table.name, table.columns, rows)
+    # Row level security is in COPY's way, and not in that of an INSERT.
+    except NotSupportedError:
+        return False
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, connections, models
 from django.db.models import ProtectedError, RestrictedError
@@ -78,8 +79,15 @@ def is_of_a_row(error: DatabaseError) -> bool:
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is None:
         return isinstance(error, IntegrityError | DataError)
+    if is_of_policy(diagnosis):
+        return True
     # Without a connection nobody says what is wrong.
     return diagnosis.sqlstate is not None and not diagnosis.sqlstate.startswith(CLASSES_OF_NO_ROW)
+
+
+def is_of_policy(diagnosis: Any) -> bool:
+    """Whether a policy of row level security refuses a row; privileges that are missing have the same SQLSTATE."""
+    return bool(diagnosis.sqlstate == "42501" and diagnosis.source_function == "ExecWithCheckOptions")
 
 
 def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
@@ -89,6 +97,8 @@ def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
     if isinstance(error, ProtectedError | RestrictedError):
         return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)
+    if diagnosis is not None and is_of_policy(diagnosis):
+        return RowError(None, Code.FORBIDDEN, "A policy of the database does not allow this row.")
     if diagnosis is not None:
         column = diagnosis.column_name or column_copied(diagnosis.context)
         columns = [column] if column else columns_in(diagnosis.message_detail)
