@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+import redis
 from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
@@ -24,9 +25,25 @@ class Websocket:
         if scope["type"] != "websocket":
             await self._application(scope, receive, send)
         elif is_graphql(scope):
-            await self._consumer(scope, receive, to_who_is_there(send))
+            await self._consume(scope, receive, to_who_is_there(send))
         else:
             await self._elsewhere(scope, receive, send)
+
+    async def _consume(self, scope: Any, receive: Any, send: Any) -> None:
+        """A websocket of ours. The first that comes after Redis was started again meets a dead connection, once."""
+        is_begun = False
+
+        async def receive_and_note() -> Any:
+            nonlocal is_begun
+            is_begun = True
+            return await receive()
+
+        try:
+            await self._consumer(scope, receive_and_note, send)
+        except redis.ConnectionError:
+            if is_begun:
+                raise
+            await self._consumer(scope, receive, send)
 
     async def _elsewhere(self, scope: Any, receive: Any, send: Any) -> None:
         """A websocket of the project's, or of nobody's: Django, and Channels' router, raise ValueError for those."""
