@@ -307,3 +307,12 @@ def test_every_field_is_changed_and_found_unchanged(bulk):
             timedelta(days=1, hours=2, minutes=3, seconds=4),
             Decimal("1234.50"),
         )
+
+
+def test_a_replacement_that_leaves_out_what_the_database_makes_gets_it_anew(bulk):
+    animals = [Animal.objects.create(char="ab", born=DAY) for _ in range(3)]
+
+    done = bulk(Verb.REPLACE, "animals", [{"id": one.pk, "char": "cd"} for one in animals])
+
+    assert (done.errors, done.outcomes) == ([], ["UPDATED"] * 3)
+    assert all(born > DAY for born in Animal.objects.values_list("born", flat=True))

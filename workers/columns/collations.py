@@ -45,10 +45,10 @@ def database_of(field: models.Field[Any, Any]) -> str:
 def compared(alias: str, field: models.Field[Any, Any]) -> str | None:
     """What is compared of a text `v` of the column, in SQL; None where it is the text."""
     connection, collations = connections[alias], backend(alias).collations
-    parameters = field.db_parameters(connection)
-    collation = parameters.get("collation")
     if collations is None:
         return None
+    parameters = field.db_parameters(connection)
+    collation = parameters.get("collation")
     if collation is None and str(parameters["type"]).startswith(collations.exact_types):
         return None
     table = field.model._meta.db_table

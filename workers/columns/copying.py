@@ -16,6 +16,9 @@ from bulkql.workers.columns.column import Column
 if TYPE_CHECKING:
     from psycopg import abc
 
+#: Parts of a compound SELECT; SQLite takes no more.
+SELECTS = 500
+
 
 def copy_values(column: Column, values: pl.Series, alias: str) -> pl.Series:
     """What rows give for a column, as COPY takes it."""
@@ -70,17 +73,18 @@ def has_only_db_default(field: models.Field[Any, Any]) -> bool:
 
 def database_defaults(alias: str, field: models.Field[Any, Any], count: int) -> list[Any]:
     """What the database gives by default, computed once a row."""
-    with connections[alias].schema_editor(collect_sql=True, atomic=False) as editor:
-        sql, params = editor.db_default_sql(field)
+    # Not entered: SQLite's editor cannot be within a transaction, and nothing is changed by it.
+    sql, params = connections[alias].schema_editor(collect_sql=True, atomic=False).db_default_sql(field)
     with connections[alias].cursor() as cursor:
         if backend(alias).supports_copy:
             cursor.execute(f"SELECT {sql} FROM generate_series(1, %s)", [*params, count])  # noqa: S608  (the model's own)
             values = [value for (value,) in cursor.fetchall()]
         else:
             values = []
-            for _ in range(count):
-                cursor.execute(f"SELECT {sql}", params)
-                values.append(cursor.fetchone()[0])
+            for start in range(0, count, SELECTS):
+                some = min(SELECTS, count - start)
+                cursor.execute(" UNION ALL ".join([f"SELECT {sql}"] * some), [*params] * some)
+                values += [value for (value,) in cursor.fetchall()]
     # What Django does to a value of the field that it reads: JSON comes as a text.
     column = field.get_col(field.model._meta.db_table)
     for convert in (*connections[alias].ops.get_db_converters(column), *column.get_db_converters(connections[alias])):
