@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.examples.places.models import City, Country
 from bulkql.workers.enums import Verb
+from bulkql.workers.errors import BadInput
+from bulkql.workers.resources.constraints import constraints_of
 from tests.integration.writers import WRITERS, write_by
 from tests.zoo.models import Animal, Keeper
 from tests.zoo.rows import FULL
@@ -316,3 +318,10 @@ def test_a_replacement_that_leaves_out_what_the_database_makes_gets_it_anew(bulk
 
     assert (done.errors, done.outcomes) == ([], ["UPDATED"] * 3)
     assert all(born > DAY for born in Animal.objects.values_list("born", flat=True))
+
+
+def test_a_key_on_an_expression_is_refused_in_words_within_a_transaction_too(bulk):
+    constraints_of.cache_clear()
+
+    with transaction.atomic(), pytest.raises(BadInput, match=r"only .* is unique"):
+        bulk(Verb.UPDATE, "lockers", [{"label": "a"}], match_by=["label"])

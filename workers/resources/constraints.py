@@ -127,5 +127,6 @@ def sql_of(model: type[models.Model], alias: str, expression: Any) -> str:
     is_condition = isinstance(expression, models.Q)
     resolved = query.build_where(expression) if is_condition else expression.resolve_expression(query)
     sql, params = query.get_compiler(connection=connection).compile(resolved)
-    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        return str(sql) % tuple(editor.quote_value(value) for value in params)
+    # Not entered: SQLite's editor cannot be within a transaction, and nothing is changed by it.
+    editor = connection.schema_editor(collect_sql=True, atomic=False)
+    return str(sql) % tuple(editor.quote_value(value) for value in params)
