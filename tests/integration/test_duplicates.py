@@ -106,3 +106,14 @@ def test_a_file_may_spell_a_key_in_two_ways(user, rows):
     done = Done(running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC, chunk_size=1)))
 
     assert (done.outcomes, done.codes, amounts()) == (["FAILED", "CREATED"], SUPERSEDED, [Decimal(2)])
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.REPLACE])
+def test_rows_that_leave_out_what_they_owe_have_nothing_in_common(bulk, verb):
+    pks = [FinancialAccount.objects.create(name=name).pk for name in "ab"]
+    rows = [{}, {}] if verb == Verb.CREATE else [{"id": pk} for pk in pks]
+
+    done = bulk(verb, "financialAccounts", rows)
+
+    assert done.codes == [(0, "name", "REQUIRED"), (1, "name", "REQUIRED")]
+    assert sorted(FinancialAccount.objects.values_list("name", flat=True)) == ["a", "b"]

@@ -174,7 +174,8 @@ class Searched:
                 values = copy_values(plan.columns[name], named[name], alias)
                 is_null = self.nulls(plan.columns[name])
                 unread = (is_given & values.is_null() & ~is_null) | (is_named & rows[given(name)])
-                if not is_given.all():
+                # What rows owe has no default: where it is left out, they take nothing.
+                if not is_given.all() and not plan.columns[name].is_required:
                     values = with_defaults(plan.columns[name], values, is_given, alias)
             column = str(field.column)
             series += [values.alias(column), is_given.alias(given(column)), unread.alias(f"unread:{name}")]
