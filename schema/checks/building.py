@@ -57,7 +57,7 @@ def type_name_errors(resources: list[BulkResource]) -> Iterator[CheckMessage]:
         yield Error(
             f"{resource.label} and {owner} share the GraphQL type{'s' if several else ''} {shown}.",
             hint=f'Set in {type(resource).__qualname__}: type_name = "{suggestion(resource)}"',
-            id="bulkql.E042",
+            id="bulkql.E047",
         )
 
 

@@ -40,6 +40,14 @@ def test_a_name_means_one_thing():
     assert sum(several.values()) < 0.08 * len(names), several
 
 
+def test_an_id_of_a_check_means_one_thing():
+    """Whoever silences one (SILENCED_SYSTEM_CHECKS) silences no other."""
+    modules = [path for folder in ("workers", "schema", "server", "bulkql") for path in (ROOT / folder).rglob("*.py")]
+    owners = {(name, path) for path in modules for name in re.findall(r'\bid="(bulkql\.[EW]\d+)"', path.read_text())}
+
+    assert [name for name, count in Counter(name for name, _ in owners).items() if count > 1] == []
+
+
 @pytest.mark.parametrize(("folder", "most"), [("workers", 15), ("server", 20), ("schema", 20)])
 def test_folders_hold_as_many_modules_as_one_looks_through(folder, most):
     folders = [one for one in (ROOT / folder).rglob("*/") if not {"migrations", "web"} & set(one.parts)]

@@ -43,7 +43,7 @@ def test_every_name_of_a_schema_has_an_owner():
 def test_a_model_of_any_name_of_ours_is_told_its_way_out():
     for name in sorted({*our_types(), *SCALARS, *OF_OURS, *COMMON, "Operation"}):
         found = [(error.id, error.hint) for error in type_name_errors([resource(name)])]
-        assert found == [("bulkql.E042", f'Set in {name}Rules: type_name = "Zoo{name}"')]
+        assert found == [("bulkql.E047", f'Set in {name}Rules: type_name = "Zoo{name}"')]
 
 
 @isolate_apps("tests.zoo")
@@ -63,7 +63,7 @@ def test_two_of_one_name_and_one_beside_anothers_input_are_told():
     (same,) = building_errors([category, other])
     (beside,) = building_errors([product, field])
 
-    assert (same.id, beside.id) == ("bulkql.E042", "bulkql.E042")
+    assert (same.id, beside.id) == ("bulkql.E047", "bulkql.E047")
     assert same.msg.startswith("places.Category and zoo.Category share the GraphQL types Category, CategoryBy,")
     assert same.hint == 'Set in CategoryRules: type_name = "PlacesCategory"'
     assert beside.msg == "zoo.ProductField and zoo.Product share the GraphQL type ProductField."
