@@ -6,6 +6,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +18,7 @@ from typer.core import TyperGroup
 
 from bulkql.server import embedded, stack
 from bulkql.server.commands import exports, imports, operations, top
-from bulkql.server.commands.connection import INTERRUPTED, Token, Url, fault, said
+from bulkql.server.commands.connection import INTERRUPTED, Service, Token, Url, fault, said
 from bulkql.server.commands.doctor import examine
 from bulkql.server.commands.environment import load, set_up, told_plainly
 from bulkql.server.commands.schema import sdl_of_service
@@ -38,6 +42,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def flattened(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as Typer takes it: each field of a parameter that is a dataclass is an option of its own."""
+    parameters = signature(command, eval_str=True).parameters.values()
+    groups: dict[str, Any] = {one.name: one.annotation for one in parameters if is_dataclass(one.annotation)}
+
+    @wraps(command)
+    def with_groups(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+        command(**values)
+
+    options: list[Parameter] = []
+    for one in parameters:
+        options += signature(groups[one.name], eval_str=True).parameters.values() if one.name in groups else [one]
+    options = [option.replace(kind=Parameter.KEYWORD_ONLY) for option in options]
+    with_groups.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {option.name: option.annotation for option in options}
+    return with_groups
+
 
 Data = Annotated[Path, typer.Option(help="Where the service on this machine keeps its data.")]
 
@@ -128,12 +153,12 @@ def sign_in(
         typer.echo(line)
 
 
-app.command("import")(imports.import_file)
+app.command("import")(flattened(imports.import_file))
 for client_command in (
     *(operations.watch, operations.operations, operations.cancel, operations.pause, operations.resume),
     *(operations.retry, operations.revert, operations.apply, exports.export, top.top),
 ):
-    app.command()(client_command)
+    app.command()(flattened(client_command))
 
 
 @app.command()
@@ -141,7 +166,7 @@ for client_command in (
 def schema(url: Url = None, token: Token = None, data: DataOfAService = None) -> None:
     """Print the SDL of a service's schema, or without --url and --data that of the apps here."""
     if url is not None or data is not None:
-        typer.echo(sdl_of_service(url, token, data))
+        typer.echo(sdl_of_service(Service(url, token, data)))
         return
     os.environ.setdefault("SECRET_KEY", "none is needed to print a schema")
     set_up(None)

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 from urllib.parse import urlsplit
@@ -115,8 +116,18 @@ Data = Annotated[
 ]
 
 
-def connected(url: str | None, token: str | None, data: Path | None) -> BulkClient:
-    """A client of the service that is named, or else of the one that runs in this directory."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the service is, and who speaks to it: options of every command that does (cli.py)."""
+
+    url: Url = None
+    token: Token = None
+    data: Data = None
+
+
+def connected(service: Service) -> BulkClient:
+    """A client of the service that is named, or else of the one that runs in this directory; exits with 2."""
+    url, token, data = service.url, service.token, service.data
     if data is not None and said(url, "BULKQL_URL"):
         raise fault(f"--url {url} and --data {data} both say where the service is; leave one of the two out.")
     if data is None and url is None and (HERE / stack.STATE).exists():

@@ -12,9 +12,7 @@ import typer
 from bulkql.server.client import BulkClient
 from bulkql.server.commands.connection import (
     INTERRUPTED,
-    Data,
-    Token,
-    Url,
+    Service,
     begun,
     connected,
     fault,
@@ -23,8 +21,9 @@ from bulkql.server.commands.connection import (
     screen,
     told,
 )
-from bulkql.server.commands.imports import Format, given, resource_named
-from bulkql.server.commands.options import json_of, names_in
+from bulkql.server.commands.import_options import Format
+from bulkql.server.commands.imports import resource_named
+from bulkql.server.commands.options import given, json_of, names_in
 from bulkql.server.commands.progress import follow
 from bulkql.server.commands.sending import PIPE
 from bulkql.server.commands.storing import check_place, fetch
@@ -58,6 +57,7 @@ OTHERS = (".tsv", ".json", ".xls", ".xlsm", ".xlsb", ".ods", ".xml", ".html", ".
 
 
 def export(
+    *,
     resource: Annotated[str, typer.Option(help="The resource to export, such as financialTransactions.")],
     where: Annotated[str | None, typer.Option(help="Which of them: the list query's filters, as JSON.")] = None,
     order: Annotated[str | None, typer.Option(help='In which order, as JSON: [{"datetime": "DESC"}].')] = None,
@@ -75,9 +75,7 @@ def export(
         typer.Option("--output", help="The file; - is a pipe. By default the resource's name, here.", metavar="FILE"),
     ] = None,
     label: Annotated[str | None, typer.Option(help="A name for the operation.")] = None,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Export rows to a file: 0 if it is stored, 1 if the operation failed, 2 if refused, 3 if not fetched."""
     form, packed = kind_of_file(to, file_format, compression)
@@ -90,7 +88,7 @@ def export(
     )
     if to != PIPE:
         check_place(Path(to or resource), "--output")
-    client = connected(url, token, data)
+    client = connected(service)
     with told(client):
         resource_named(client, resource)
         options = given(mode="ASYNC", label=label)

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from bulkql.server.client import BulkClient
-from bulkql.server.commands.connection import Data, Token, Url, begun, connected, output, screen, told
+from bulkql.server.commands.connection import Service, begun, connected, output, screen, told
 from bulkql.server.commands.imports import resource_named, watched
 from bulkql.server.commands.progress import OPERATION
 from bulkql.server.commands.storing import check_place
@@ -68,16 +68,15 @@ Wait = Annotated[
 
 
 def watch(
+    *,
     operation_id: Id,
     failed_rows: FailedRows = None,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Show an operation's progress to its end, and its result; exits with 1 if some of its rows failed."""
     if failed_rows is not None:
         check_place(failed_rows, "--failed-rows")
-    client = connected(url, token, data)
+    client = connected(service)
     with told(client):
         # Whether it is there; what goes wrong from here on leaves it there.
         client.execute(OPERATION, id=operation_id)
@@ -85,6 +84,7 @@ def watch(
 
 
 def operations(
+    *,
     state: Annotated[
         list[State] | None, typer.Option(help="Only in this state; can be repeated.", case_sensitive=False)
     ] = None,
@@ -94,12 +94,10 @@ def operations(
     resource: Annotated[str | None, typer.Option(help="Only with rows of this resource.")] = None,
     label: Annotated[str | None, typer.Option(help="Only with this text in the label.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """List your operations, the newest first."""
-    client = connected(url, token, data)
+    client = connected(service)
     filters: dict[str, Any] = {
         "state": [one.upper() for one in state] if state else None,
         "kind": [one.upper() for one in kind] if kind else None,
@@ -117,19 +115,19 @@ def operations(
         output.print(f"{len(found):,} of {page['totalCount']:,}; --limit shows more.", highlight=False)
 
 
-def cancel(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+def cancel(operation_id: Id, service: Service) -> None:
     """Stop an operation at its next chunk: what is written stays."""
-    act(connected(url, token, data), "cancelOperation", operation_id)
+    act(connected(service), "cancelOperation", operation_id)
 
 
-def pause(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+def pause(operation_id: Id, service: Service) -> None:
     """Pause an operation at its next chunk, until it is resumed."""
-    act(connected(url, token, data), "pauseOperation", operation_id)
+    act(connected(service), "pauseOperation", operation_id)
 
 
-def resume(operation_id: Id, url: Url = None, token: Token = None, data: Data = None) -> None:
+def resume(operation_id: Id, service: Service) -> None:
     """Continue a paused operation."""
-    act(connected(url, token, data), "resumeOperation", operation_id)
+    act(connected(service), "resumeOperation", operation_id)
 
 
 def act(client: BulkClient, mutation: str, operation_id: str) -> None:
@@ -140,30 +138,29 @@ def act(client: BulkClient, mutation: str, operation_id: str) -> None:
 
 
 def retry(
+    *,
     operation_id: Id,
     failed_rows: FailedRows = None,
     wait: Wait = True,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Write the rows that an operation left failed or skipped, as a new operation."""
-    begin(connected(url, token, data), ACTION.format(name="retryOperation"), operation_id, failed_rows, wait=wait)
+    begin(connected(service), ACTION.format(name="retryOperation"), operation_id, failed_rows, wait=wait)
 
 
 def apply(
+    *,
     operation_id: Annotated[str, typer.Argument(help="The id of a dry run.")],
     failed_rows: FailedRows = None,
     wait: Wait = True,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Carry out a dry run, once and exactly as it was shown."""
-    begin(connected(url, token, data), ACTION.format(name="applyOperation"), operation_id, failed_rows, wait=wait)
+    begin(connected(service), ACTION.format(name="applyOperation"), operation_id, failed_rows, wait=wait)
 
 
 def revert(
+    *,
     operation_id: Id,
     force: Annotated[
         bool, typer.Option("--force", help="Also undo rows that have changed since; those changes are lost.")
@@ -171,12 +168,10 @@ def revert(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Undo everything and roll it back.")] = False,
     failed_rows: FailedRows = None,
     wait: Wait = True,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Undo what an operation wrote, as a new operation; exits with 1 if some rows are kept as they are."""
-    client = connected(url, token, data)
+    client = connected(service)
     begin(client, REVERT, operation_id, failed_rows, wait=wait, force=force, dryRun=dry_run)
 
 

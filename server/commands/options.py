@@ -1,4 +1,4 @@
-"""What options of `bulkql import` say together, and GraphQL's names for them -> what the user typed."""
+"""What options of `bulkql import` say, each and together, and GraphQL's names for them -> what the user typed."""
 
 from __future__ import annotations
 
@@ -80,6 +80,12 @@ def check_names(option: str, names: Iterable[str] | None, known: Iterable[str], 
             doubt = f" Did you mean {like[0]}?" if like else ""
             text = f"{resource} has no field {name}.{doubt} It has {', '.join(fields)}."
             raise typer.BadParameter(text, param_hint=option)
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are given: what is left out has its default in the service."""
+    # maxDeletes: 0 is given, and equal to False.
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def enum_value(name: str) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bulkql.server.client import BulkClient, RequestFailed
-from bulkql.server.commands.connection import Data, Token, Url, connected, output, told
+from bulkql.server.commands.connection import Service, connected, output, told
 from bulkql.server.commands.operations import ID_WIDTH, details_of, shares
 from bulkql.server.commands.progress import is_outage
 
@@ -36,14 +36,13 @@ MOST, OTHER_LINES = 30, 6
 
 
 def top(
+    *,
     seconds: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 1,
     once: Annotated[bool, typer.Option("--once", help="Print what runs now, and exit.")] = False,
-    url: Url = None,
-    token: Token = None,
-    data: Data = None,
+    service: Service,
 ) -> None:
     """Show the operations that are not over, until Ctrl-C."""
-    client = connected(url, token, data)
+    client = connected(service)
     with told(client):
         if once or not output.is_terminal:
             output.print(looked(client))

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from bulkql.server.cli import app
 from bulkql.server.client import BulkClient, GatewayFailed, RequestFailed, answered
-from bulkql.server.commands import exports, imports, progress, sending, summary, top
+from bulkql.server.commands import connection, exports, imports, progress, sending, summary, top
 from bulkql.server.commands.connection import begun, connected, told
 
 
@@ -336,7 +336,7 @@ def test_the_name_of_an_export_says_what_is_written(to, form, packed, kind):
 @pytest.mark.parametrize("url", ["foo", "http://", "http://[", "ftp://somewhere", "https:/one.example"])
 def test_what_is_no_url_is_told_with_one_that_is(capsys, url):
     with pytest.raises(typer.Exit) as left:
-        connected(url, "token", None)
+        connected(connection.Service(url, "token"))
 
     assert left.value.exit_code == 2
     assert (
@@ -347,7 +347,7 @@ def test_what_is_no_url_is_told_with_one_that_is(capsys, url):
 @pytest.mark.parametrize("token", ["ä", "two words", "a\nb", " "])
 def test_what_is_no_token_is_told(capsys, token):
     with pytest.raises(typer.Exit) as left:
-        connected("http://nowhere", token, None)
+        connected(connection.Service("http://nowhere", token))
 
     assert left.value.exit_code == 2
     assert "BULKQL_TOKEN or --token is not a token" in capsys.readouterr().err
@@ -357,7 +357,7 @@ def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_pat
     (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:1", "SECRET_KEY": "x"}')
 
     with pytest.raises(typer.Exit) as left:
-        connected(None, None, tmp_path)
+        connected(connection.Service(data=tmp_path))
 
     assert left.value.exit_code == 2
     assert f"is not running; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
@@ -368,7 +368,7 @@ def test_a_damaged_directory_is_told_with_the_command_that_mends_it(tmp_path, ca
     (tmp_path / "service.json").write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(typer.Exit) as left:
-        connected(None, None, tmp_path)
+        connected(connection.Service(data=tmp_path))
 
     told = (
         f"{tmp_path}/service.json is damaged; start the service again with `bulkql up --data {tmp_path}`, which mends"
@@ -389,7 +389,7 @@ def test_a_url_and_a_directory_are_two_services(tmp_path):
 
 def test_a_directory_without_a_service_is_one_that_cannot_be_reached(tmp_path, capsys):
     with pytest.raises(typer.Exit) as left:
-        connected(None, None, tmp_path)
+        connected(connection.Service(data=tmp_path))
 
     told = f"No service has run in {tmp_path}; start one with `bulkql up --data {tmp_path}`.\n"
     assert (left.value.exit_code, capsys.readouterr().err) == (2, told)
