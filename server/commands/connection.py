@@ -119,7 +119,7 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
     """A client of the service that is named, or else of the one that runs in this directory."""
     if data is not None and said(url, "BULKQL_URL"):
         raise fault(f"--url {url} and --data {data} both say where the service is; leave one of the two out.")
-    if data is None and url is None and (HERE / stack.STATE).exists():
+    if data is None and url is None and is_here():
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
@@ -144,6 +144,14 @@ def connected(url: str | None, token: str | None, data: Path | None) -> BulkClie
 def said(value: str | None, variable: str) -> str | None:
     """An option that stands on the command line; None where only the environment says it."""
     return None if value == os.environ.get(variable) else value
+
+
+def is_here() -> bool:
+    """Whether a service has its data in this directory; one that belongs to another user is there too."""
+    try:
+        return (HERE / stack.STATE).exists()
+    except PermissionError:
+        return True
 
 
 def is_url(text: str) -> bool:
