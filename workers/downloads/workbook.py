@@ -13,7 +13,7 @@ from django.db import models
 
 from bulkql.workers.columns.column import Column
 from bulkql.workers.downloads.failed_rows import Pieces
-from bulkql.workers.readers.decoding.workbook import EXACT, number
+from bulkql.workers.readers.decoding.values import EXACT, number
 from bulkql.workers.scratch import Scratch
 
 BYTES_OF_A_PIECE = 1024 * 1024

@@ -1,4 +1,4 @@
-"""An ODS file -> one that calamine reads whole, and the cells that have no value to read; run by workbook.py.
+"""An ODS file -> one that calamine reads whole, and the cells that have no value to read; imported by workbook.py.
 
 Calamine passes over tabs and line breaks within a text, over texts of cells without a type, and over digits of a
 second that it does not keep; what is drawn in a cell is part of its text to it. Cells with errors, and formulas that
