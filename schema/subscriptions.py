@@ -190,28 +190,62 @@ def forget_oldest(told: dict[UUID, Told]) -> None:
         del told[operation_id]
 
 
+#: The loop itself holds tasks weakly.
+_members: set[asyncio.Task[None]] = set()
+
+
 @asynccontextmanager
 async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
-    """The progress that is published to a group from now on."""
+    """The progress that is published to a group from now on; raises redis.RedisError, OSError."""
+    queue: asyncio.Queue[Progress] = asyncio.Queue()
+    joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    # A subscriber is cancelled at any moment, and a call of Redis must not be: in Python 3.11 the asyncio.wait_for in
+    # redis-py swallows a cancellation, and whoever has unsubscribed would be told on for ever. Where it does not,
+    # redis-py closes the connection, which all subscribers share.
+    member = asyncio.create_task(belong(group, queue, joined, left))
+    _members.add(member)
+    member.add_done_callback(dismiss)
+    try:
+        await asyncio.wait([member, joined], return_when=asyncio.FIRST_COMPLETED)
+        if member.done():
+            member.result()
+        yield queue
+    finally:
+        left.cancel()
+
+
+async def belong(
+    group: str, queue: asyncio.Queue[Progress], joined: asyncio.Future[None], left: asyncio.Future[None]
+) -> None:
+    """Be a member of a group, from when `joined` is done until `left` is."""
     progress_layer = layer()
     with redis_faults():
         channel = await progress_layer.new_channel()
-    queue: asyncio.Queue[Progress] = asyncio.Queue()
 
     async def listen() -> None:
         while True:
             queue.put_nowait(from_message(await progress_layer.receive(channel)))
 
-    # The layer forgets a channel whose receiver is cancelled.
+    # The layer forgets a channel whose receiver is cancelled, once it has begun.
     listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
     try:
         with redis_faults():
             await progress_layer.group_add(group, channel)
-        yield queue
+        joined.set_result(None)
+        await asyncio.wait([left])
     finally:
         listening.cancel()
         with suppress(redis.RedisError, OSError), redis_faults():
             await progress_layer.group_discard(group, channel)
+
+
+def dismiss(member: asyncio.Task[None]) -> None:
+    """Forget one whose subscriber has left, and who alone would know of its error."""
+    _members.discard(member)
+    if not member.cancelled():
+        member.exception()
 
 
 @contextmanager

@@ -101,9 +101,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return failure(text, "FORBIDDEN", HTTPStatus.FORBIDDEN)
 
 
+#: Seconds after which those who have too much at once may ask again; some of it may be over by then.
+RETRY_SECONDS = 1
+
+
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape: nothing was executed, so there is no data."""
-    return JsonResponse({"errors": [{"message": message, "extensions": extensions_of(code)}]}, status=status)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    errors = [{"message": message, "extensions": extensions_of(code)}]
+    return JsonResponse({"errors": errors}, status=status, headers=headers)
 
 
 #: The statuses of errors that are found before anything is executed.

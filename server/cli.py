@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from bulkql.server import embedded, stack
 from bulkql.server.commands import exports, imports, operations, top
-from bulkql.server.commands.connection import INTERRUPTED, Service, Token, Url, fault, said
+from bulkql.server.commands.connection import INTERRUPTED, LEFT, OF_FILES, Service, Token, Url, fault, forsake, said
 from bulkql.server.commands.doctor import examine
 from bulkql.server.commands.environment import load, set_up, told_plainly
 from bulkql.server.commands.schema import sdl_of_service
@@ -26,6 +26,16 @@ from bulkql.server.commands.schema import sdl_of_service
 
 class Commands(TyperGroup):
     """All commands, each of which ends with 130 by Ctrl-C, whatever it did just then."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            # --help is printed before any command is invoked, and typer prints the help itself.
+            if error.errno not in OF_FILES or error.filename is not None:
+                raise
+            forsake(sys.stdout)
+            sys.exit(fault(f"The output cannot be written: {error.strerror}.", LEFT).exit_code)
 
     def invoke(self, ctx: Any) -> Any:
         end_as_by_ctrl_c()
@@ -164,7 +174,7 @@ for client_command in (
 @app.command()
 @told_plainly()
 def schema(url: Url = None, token: Token = None, data: DataOfAService = None) -> None:
-    """Print the SDL of a service's schema, or without --url and --data that of the apps here."""
+    """Print the SDL of a service, or without --url, BULKQL_URL and --data that of the apps in BULKQL_APPS."""
     if url is not None or data is not None:
         typer.echo(sdl_of_service(Service(url, token, data)))
         return

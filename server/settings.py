@@ -231,6 +231,7 @@ SESAME_TOKENS = ["sesame.tokens_v2"]
 # After five wrong passwords for a name from one address, none is looked at for a quarter of an hour. By both: else
 # anybody could lock others out, or a proxy's address everybody.
 AXES_HANDLER = "bulkql.server.authority.throttle.FailureCounter"
+AXES_LOCKOUT_CALLABLE = "bulkql.server.authority.throttle.locked_out"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)

@@ -148,7 +148,11 @@ def run_module(environment: dict[str, str], *arguments: str) -> None:
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
     """One service a data directory."""
-    with (data / "lock").open("w") as lock:
+    try:
+        opened = (data / "lock").open("w")
+    except OSError as error:
+        raise SystemExit(f"{data} cannot be written: {error.strerror}. Give another --data.") from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -279,7 +283,8 @@ def state_of(data: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         raise SystemExit(f"No service has run in {data}; start one with `bulkql up --data {data}`.") from None
     except OSError as error:
-        raise SystemExit(f"{path}: {error.strerror}. It says where the service is, and how to ask it.") from None
+        ways = "run the command as the user of that service, or set BULKQL_URL and BULKQL_TOKEN"
+        raise SystemExit(f"{path}: {error.strerror}. It says where the service is; {ways}.") from None
     except ValueError:
         state = None
     if not isinstance(state, dict) or not {"url", "SECRET_KEY"} <= state.keys():

@@ -5,11 +5,15 @@ Bearer tokens and sign-in links are no passwords: they are signed with SECRET_KE
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
-from django.http import HttpRequest
+from axes.helpers import get_cool_off
+from django.http import HttpRequest, HttpResponse
+
+from bulkql.server.door.refusals import refusal
 
 
 class ThrottleBackend(AxesStandaloneBackend):  # type: ignore[misc]  # django-axes has no types
@@ -31,3 +35,12 @@ class FailureCounter(AxesDatabaseHandler):  # type: ignore[misc]
         """A junk token is a failure to Django too, and comes without a request."""
         if request is not None:
             super().user_login_failed(sender, credentials, request, **more)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+    """The answer to those who may not try again yet: how long they wait at most."""
+    seconds = int(get_cool_off(request).total_seconds())
+    text = f"Too many wrong passwords for this name; try again in {seconds // 60} minutes."
+    answer = refusal(request, text, "LIMIT_EXCEEDED", HTTPStatus.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(seconds)
+    return answer

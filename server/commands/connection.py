@@ -130,7 +130,7 @@ def connected(service: Service) -> BulkClient:
     url, token, data = service.url, service.token, service.data
     if data is not None and said(url, "BULKQL_URL"):
         raise fault(f"--url {url} and --data {data} both say where the service is; leave one of the two out.")
-    if data is None and url is None and (HERE / stack.STATE).exists():
+    if data is None and url is None and is_here():
         data = HERE
     if data is not None:
         # What the environment says of another service is not for this one.
@@ -155,6 +155,14 @@ def connected(service: Service) -> BulkClient:
 def said(value: str | None, variable: str) -> str | None:
     """An option that stands on the command line; None where only the environment says it."""
     return None if value == os.environ.get(variable) else value
+
+
+def is_here() -> bool:
+    """Whether a service has its data in this directory; one that belongs to another user is there too."""
+    try:
+        return (HERE / stack.STATE).exists()
+    except PermissionError:
+        return True
 
 
 def is_url(text: str) -> bool:

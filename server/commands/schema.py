@@ -1,4 +1,4 @@
-"""`bulkql schema`: the SDL of a service, or of the apps here."""
+"""`bulkql schema`: the SDL of a service, or of the apps in BULKQL_APPS."""
 
 from __future__ import annotations
 

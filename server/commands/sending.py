@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import httpx
+import typer
 
 from bulkql.server.client import BulkClient, RequestFailed
 from bulkql.server.commands.connection import INTERRUPTED, begun, fault, printable, screen, told
@@ -45,6 +46,8 @@ class Source:
         for piece in pieces(self.file, self.name, self.size, offset):
             self.sent += len(piece)
             yield piece
+        if self.size is None and not self.sent:
+            raise nothing_in(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,16 @@ def opened(file: str) -> Iterator[Source]:
             told = os.fstat(source.fileno())
             size = told.st_size if stat.S_ISREG(told.st_mode) else None
             if size == 0:
-                raise fault(f"{printable(file)} is empty: it has neither rows nor a header.")
+                raise nothing_in(file)
             yield Source(source, name_of(file), size)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         advice = " Give one of its files." if error.errno == errno.EISDIR else ""
         raise fault(f"{printable(file) or repr(file)}: {error.strerror}.{advice}") from None
+
+
+def nothing_in(name: str) -> typer.Exit:
+    """A line about a file, or a pipe, without a byte, and the exit to raise."""
+    return fault(f"{printable(name)} is empty: it has neither rows nor a header.")
 
 
 def name_of(file: str) -> str:

@@ -213,12 +213,20 @@ def test_what_cannot_be_sent_is_told_without_the_service(tmp_path, monkeypatch, 
     assert message in done.stderr
 
 
+def test_an_empty_pipe_is_told_as_an_empty_file(run):
+    done = run("import", "-", "--format", "csv", "--resource", "financialTransactions", input="")
+
+    assert done.exit_code == 2
+    assert "stdin is empty: it has neither rows nor a header." in done.stderr
+
+
+@pytest.mark.parametrize("words", [["operations"], ["--help"], ["import", "--help"]], ids=" ".join)
 @pytest.mark.parametrize(
     ("of", "status", "told"),
     [("stdout", 3, "The output cannot be written: No space left on device.\n"), ("stderr", 0, "")],
 )
-def test_a_standard_output_that_takes_nothing_is_no_success(service, of, status, told):
-    command = [Path(sys.executable).with_name("bulkql"), "operations"]
+def test_a_standard_output_that_takes_nothing_is_no_success(service, words, of, status, told):
+    command = [Path(sys.executable).with_name("bulkql"), *words]
     environment = {"BULKQL_URL": service.url, "BULKQL_TOKEN": service.token}
 
     with Path("/dev/full").open("w") as full:

@@ -132,6 +132,7 @@ def test_unread_downloads_hold_no_connection_and_the_one_too_many_is_refused(sma
         refused = httpx.get(url.geturl(), headers={"Authorization": f"Bearer {small.token}"})
 
     assert (refused.status_code, codes(refused.json())) == (429, ["LIMIT_EXCEEDED"])
+    assert refused.headers["Retry-After"] == "1"
     assert refused.json()["errors"][0]["message"] == (
         "4 downloads of yours at once exceed the limit of 3 (BULKQL_USER_DOWNLOADS); read one of them to its end first."
     )

@@ -170,7 +170,8 @@ def test_chunk_that_crashes_every_worker_fails_its_operation_and_skips_the_rest(
     assert (stored.state, stored.message) == (
         State.FAILED,
         "Chunk 1 of financialAccounts (rows 10 to 19) failed 5 times. Each time its worker process ended without "
-        "reporting an error, as happens when it runs out of memory. Smaller chunks need less: give chunkSize.",
+        "reporting an error, as happens when it runs out of memory. Smaller chunks need less memory: send the "
+        "remaining rows as a new request with a smaller chunkSize; retryOperation keeps the size.",
     )
     assert (progress.total, progress.created, progress.skipped, progress.processed) == (30, 10, 20, 30)
     assert claims.claim_chunk(waiting) is None

@@ -191,6 +191,19 @@ def test_whatever_a_model_raises_stays_of_its_row(create, when, caplog):
     assert "secret" not in caplog.text
 
 
+def test_a_field_that_takes_no_value_of_its_model_is_named(create, monkeypatch):
+    def save(self, **options):
+        self.number = "many"
+        Tag.save_base(self, **options)
+
+    monkeypatch.setattr(Tag, "save", save)
+
+    done = create("tags", [{"name": "a", "number": 1}])
+
+    assert done.codes == [(0, "number", "INVALID")]
+    assert done.errors[0]["message"] == "The model's own code raised ValueError; the worker's log says where."
+
+
 @pytest.mark.postgresql
 def test_a_transaction_that_a_receiver_broke_is_mended(create):
     def receiver(instance, **_):

@@ -35,6 +35,15 @@ def test_five_wrong_passwords_lock_a_name_for_an_address():
     assert sign_in(PASSWORD) == 429
 
 
+def test_who_is_locked_out_is_told_for_how_long():
+    guess()
+
+    answer = Client(REMOTE_ADDR="10.0.0.1").post("/admin/login/", {"username": "ada", "password": PASSWORD})
+
+    assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+    assert "Too many wrong passwords for this name; try again in 15 minutes." in answer.content.decode()
+
+
 def test_others_are_not_locked_out_by_it(django_user_model):
     django_user_model.objects.create_superuser("eve", password=PASSWORD)
     guess()

@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import polars as pl
+from django.contrib.postgres.fields import ArrayField, RangeField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.duration import duration_string
 
-from bulkql.workers.errors import place_of
+from bulkql.workers.errors import Code, place_of
 
 logger = logging.getLogger("bulkql")
 
@@ -31,6 +32,22 @@ def cleaned_by(field: models.Field[Any, Any], value: Any) -> Any:
         instance = field.model()
         setattr(instance, field.attname, field.to_python(value))
         return field.clean(getattr(instance, field.attname), instance)
+
+
+#: What texts fields take whose own code does not say so.
+FORMS: dict[type[models.Field[Any, Any]], str] = {
+    ArrayField: 'a JSON list is expected here, such as ["a", "b"].',
+    RangeField: 'a JSON object is expected here, such as {"lower": 1, "upper": 5, "bounds": "[)"}.',
+    models.BinaryField: "base64 is expected here.",
+}
+
+
+def unreadable(field: models.Field[Any, Any], error: Exception) -> ValidationError:
+    """The row error of a text at which a field's code failed with something that is no ValidationError."""
+    if isinstance(error, OverflowError):
+        return ValidationError("This value is out of range.", code=Code.OUT_OF_RANGE)
+    form = next((form for kind, form in FORMS.items() if isinstance(field, kind)), "")
+    return ValidationError(f"This value cannot be read{f'; {form}' if form else '.'}", code="invalid")
 
 
 #: A fraction of a second that goes on behind the microseconds; zeros there say nothing.

@@ -66,7 +66,10 @@ def claim_and_write(chunk_id: int) -> Chunk | None:
     if chunk is None:
         return None
     if chunk.attempts > limits().max_attempts:
-        remedy = "Smaller chunks need less: give chunkSize."
+        remedy = (
+            "Smaller chunks need less memory: send the remaining rows as a new request with a smaller chunkSize; "
+            "retryOperation keeps the size."
+        )
         raise failed_too_often(chunk.operation, name_of_chunk(chunk), chunk.attempts - 1, remedy)
     try:
         with heartbeat.keeping(chunk, seconds=limits().chunk_seconds):

@@ -62,7 +62,10 @@ def note_failure(operation_id: UUID, what: str, error: BaseException) -> None:
 def reason_of(error: BaseException) -> str:
     """The kind of an exception and its place; of the database's own limits, what helps. Never what it quotes."""
     if getattr(error.__cause__, "sqlstate", None) in TOO_LONG:
-        return "a statement took longer than BULKQL_STATEMENT_SECONDS; smaller chunks take less, see chunkSize"
+        return (
+            "a statement took longer than BULKQL_STATEMENT_SECONDS; raise it, or send the remaining rows with a "
+            "smaller chunkSize"
+        )
     return place_of(error)
 
 

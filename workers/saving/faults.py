@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterable
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, models
 
 from bulkql.workers.columns.column import Column
-from bulkql.workers.errors import BulkError, Code, RowError, place_of
+from bulkql.workers.errors import BulkError, Code, RowError, place_of, tracebacks
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.validation.hooks import row_errors_of
 from bulkql.workers.writers.violations import is_of_a_row, violation_of
@@ -45,7 +45,15 @@ def row_errors_from(resource: BulkResource, error: Exception, reported: set[str]
         logger.warning("%s: a row was refused by %s", resource.label, place)
     kind = type(error).__qualname__
     message = f"The model's own code raised {kind}; the worker's log says where."
-    return [RowError(None, Code.INVALID, message)]
+    return [RowError(field_that_raised(resource, error), Code.INVALID, message)]
+
+
+def field_that_raised(resource: BulkResource, error: Exception) -> str | None:
+    """The field of the resource whose own code raised it, as where save() sets a value of another type."""
+    names = {column.field: column.graphql_name for column in resource.columns.values()}
+    owners = (step.tb_frame.f_locals.get("self") for step in tracebacks(error))
+    found = [names[one] for one in owners if isinstance(one, models.Field) and one in names]
+    return found[-1] if found else None
 
 
 def gone(resource: BulkResource) -> RowError:

@@ -363,6 +363,22 @@ def test_a_service_that_does_not_run_is_told_with_the_command_that_helps(tmp_pat
     assert f"is not running; start it with `bulkql up --data {tmp_path}`." in capsys.readouterr().err.replace("\n", "")
 
 
+def test_a_directory_of_another_user_is_told_with_the_way_out(tmp_path, capsys, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+    with pytest.raises(typer.Exit) as left:
+        connected(connection.Service())
+
+    told = "Permission denied. It says where the service is; run the command as the user of that service, or set BULKQL"
+    assert left.value.exit_code == 2
+    assert f".bulkql/service.json: {told}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", '{"url":', "[]", "{}", "null", "\udcff"], ids=repr)
 def test_a_damaged_directory_is_told_with_the_command_that_mends_it(tmp_path, capsys, text):
     (tmp_path / "service.json").write_bytes(text.encode(errors="surrogateescape"))

@@ -101,6 +101,15 @@ def test_a_data_directory_that_cannot_be_made_is_told(tmp_path):
     assert (done.returncode, done.stderr) == (1, told)
 
 
+def test_a_data_directory_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "data" / "lock").mkdir(parents=True)
+
+    done = run(tmp_path, "up", "--data", "data", "--port", "0")
+
+    told = f"{tmp_path / 'data'} cannot be written: Is a directory. Give another --data.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 def test_an_app_that_cannot_be_imported_is_told_when_everything_is_started(tmp_path):
     done = run(tmp_path, "up", "--app", "nowhere", "--port", "0", DATABASE_URL="sqlite:///a.sqlite3")
 

@@ -70,8 +70,8 @@ def test_options_that_go_together_are_taken(verb, given):
             "send it again with --max-deletes 5 or --max-delete-percent 2.5.",
         ),
         (
-            "a statement took too long; smaller chunks take less, see chunkSize",
-            "a statement took too long; smaller chunks take less, see --chunk-size",
+            "a statement took too long; raise it, or send the remaining rows with a smaller chunkSize",
+            "a statement took too long; raise it, or send the remaining rows with a smaller --chunk-size",
         ),
         (
             "10 rows are bad; nothing was written, as onError: REJECT_ALL asks.",

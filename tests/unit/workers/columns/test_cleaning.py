@@ -22,8 +22,8 @@ from tests.unit.workers.columns.samples import FIELDS, parse
         ("animal.text", "a\0b", ["Null characters are not allowed."]),
         ("animal.number", "nan", ["A finite number is expected here."]),
         ("animal.integer", "3", ["3 is not even."]),
-        ("animal.binary", "AAE", ["This value cannot be read."]),
-        ("animal.duration", "99999999999999999", ["This value cannot be read."]),
+        ("animal.binary", "AAE", ["This value cannot be read; base64 is expected here."]),
+        ("animal.duration", "99999999999999999", ["This value is out of range."]),
         ("animal.duration", "P1DT0.0000001S", [
             "“P1DT0.0000001S” is finer than a microsecond, and would be rounded; send at most six digits of a fraction."
         ]),
@@ -33,7 +33,8 @@ from tests.unit.workers.columns.samples import FIELDS, parse
         ("animal.duration", "-PT9999999999.123456S", [
             "“-PT9999999999.123456S” has too many digits for a duration in this form; write “-115741 06:13:20.876544”."
         ]),
-        ("animal.datetime", "9999-12-31T23:59:59-05:00", ["This value cannot be read."]),
+        ("animal.datetime", "9999-12-31T23:59:59-05:00", ["This value is out of range."]),
+        ("list", "1, 2", ['This value cannot be read; a JSON list is expected here, such as ["a", "b"].']),
         ("animal.json", "{", [
             "This is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)."
         ]),
