@@ -103,7 +103,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape: nothing was executed, so there is no data."""
-    return JsonResponse({"errors": [{"message": message, "extensions": extensions_of(code)}]}, status=status)
+    response = JsonResponse({"errors": [{"message": message, "extensions": extensions_of(code)}]}, status=status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        # No browser asks its user for a token, as it would for a password of the scheme Basic.
+        response["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 #: The statuses of errors that are found before anything is executed.
