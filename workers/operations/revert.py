@@ -146,9 +146,13 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
     ends: Counter[str] = Counter()
     for position, one in enumerate(inputs):
         frames = written_frames(one) if before is None else leftovers(one)
+        if operation.trades:
+            # Where rows swapped unique values they do so again, for which all of them have to be one chunk.
+            frames = iter([pl.concat([NO_ROWS, *frames])])
+        are_together = operation.trades or are_deleted_together(operation, one)
         start = ends[one.resource]
         ends[one.resource] += store_input(
-            again, position, one, frames, request.chunk_size, start, is_whole=operation.trades
+            again, position, one, frames, request.chunk_size, start, are_together=are_together
         )
     if not ends.total():
         raise BadInput(f"Operation {operation.id} wrote no row; there is nothing to revert.")
@@ -222,6 +226,12 @@ def written_frames(one: Input) -> Iterator[pl.DataFrame]:
         yield raw_rows(chunk_id, sum(counts))
 
 
+def are_deleted_together(operation: Operation, one: Input) -> bool:
+    """Rows that point to each other were deleted as one chunk; none could come back before those that it points to."""
+    is_delete = one.removes or operation.verb == Verb.DELETE
+    return is_delete and resource_named(one.resource).refers_to_itself
+
+
 def store_input(
     again: Operation,
     position: int,
@@ -230,14 +240,11 @@ def store_input(
     chunk_size: int | None,
     start: int,
     *,
-    is_whole: bool,
+    are_together: bool,
 ) -> int:
-    """The rows of one input, from this index on; gives how many.
-
-    Where rows swapped unique values they do so again, for which all of them have to be one chunk.
-    """
+    """The rows of one input, from this index on; gives how many. `are_together`: each of the frames is one chunk."""
     resource = resource_named(old.resource)
-    size = resource.size_of_chunks(chunk_size)
+    size = limits().max_chunk_size if are_together else resource.size_of_chunks(chunk_size)
     stored = Input.objects.create(
         operation=again,
         resource=old.resource,
@@ -250,7 +257,7 @@ def store_input(
         total=0,
     )
     grant(stored)
-    pieces = iter([pl.concat([NO_ROWS, *frames])]) if is_whole else in_slices(frames, size)
+    pieces = frames if are_together else in_slices(frames, size)
     count = ChunkStore().store(stored, plan_of(stored), (one for one in pieces if one.height), start)
     Input.objects.filter(pk=stored.pk).update(total=count)
     return count
