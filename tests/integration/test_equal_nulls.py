@@ -29,7 +29,8 @@ def berths(db) -> list[Berth]:
 @pytest.mark.parametrize("chunk_size", [1, 10])
 @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPSERT])
 def test_a_null_that_is_left_out_is_one_that_is_given(bulk, verb, chunk_size):
-    rows = [{"cabin": None, "number": 1, "guest": "ann"}, {"number": 1, "guest": "bob"}, {"guest": "cy"}, {"guest": "di"}]
+    guests = [{"cabin": None, "number": 1}, {"number": 1}, {"cabin": None}, {}]
+    rows = [{"guest": f"g{n}", **guest} for n, guest in enumerate(guests)]
 
     done = bulk(verb, "berths", rows, None if verb == Verb.CREATE else ["guest"], chunk_size=chunk_size)
 
