@@ -124,6 +124,11 @@ class Plan:
         return match + [key for key in found if key not in match]
 
     @property
+    def finds_by_nulls(self) -> bool:
+        """A null in a key is equal to another one, as the key itself says; otherwise it is equal to nothing."""
+        return any(not key.nulls_distinct for key in self.keys if set(key.fields) == set(self.match_by))
+
+    @property
     def kept(self) -> frozenset[str]:
         """The fields that no row of the table changes: its key, its primary key, and what the user may not write."""
         own = frozenset((*self.match_by, self.resource.pk.name))
