@@ -420,7 +420,9 @@ def test_permissions_count(django_user_model):
                 (pl.DataFrame(), "financialAccounts.rows is empty; give at least one row."),
                 (
                     pl.LazyFrame({"nme": ["a"]}),
-                    re.escape("None of the columns ('nme') is a field of financialAccounts. Its fields are name."),
+                    re.escape(
+                        "None of the columns ('nme') is a field of financialAccounts (did you mean 'name'?). Its"
+                    ),
                 ),
                 (
                     pl.DataFrame({"name": ["a"], "color": ["b"]}),
