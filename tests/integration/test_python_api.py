@@ -592,6 +592,16 @@ def test_async_code_creates_rows(user):
     assert FinancialAccount.objects.filter(name=str(uuid.UUID(int=1))).exists()
 
 
+def test_async_code_waits_within_a_transaction_that_nobody_else_sees(user):
+    operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, mode="ASYNC")
+
+    with pytest.raises(TimeoutError, match=r"is QUEUED after 0 seconds, and continues"):
+        async_to_sync(operation.async_wait)(0)
+
+    operation.cancel()
+    assert async_to_sync(operation.async_wait)(5).state == "CANCELED"
+
+
 def test_waiting_ends_with_the_operation_or_its_time(user):
     operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, mode="ASYNC")
 
