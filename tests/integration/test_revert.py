@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, models
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
@@ -210,6 +210,22 @@ def test_what_cannot_be_undone_says_why(lane, bulk, user, toys):
 
     assert sorted(code for *_, code in undone.codes) == ["ALREADY_EXISTS", "REFERENCE_NOT_FOUND", "REFERENCE_NOT_FOUND"]
     assert sorted(error["data"] for error in undone.errors) == [str(toy.pk) for toy in toys[:3]]
+
+
+def test_a_created_row_that_the_default_manager_hides_is_deleted(lane, bulk, user, monkeypatch):
+    class Hiding(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(code="hidden")
+
+    hiding = Hiding()
+    hiding.model = Keeper
+    monkeypatch.setitem(vars(Keeper._meta), "default_manager", hiding)
+    done = bulk(Verb.CREATE, "keepers", [{"code": "hidden"}, {"code": "seen"}])
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["DELETED"] * 2)
+    assert not Keeper._base_manager.exists()
 
 
 def test_a_created_row_that_others_protect_is_named_by_its_primary_key(lane, bulk, user, toys):

@@ -69,7 +69,7 @@ def take_away(undo: Undo, new: pl.DataFrame, user: User | None) -> Written:
     if there.is_empty():
         return gone_already
     pk = undo.plan.resource.pk
-    plan = Plan(resource=undo.plan.resource, verb=Verb.DELETE, match_by=(pk.name,))
+    plan = Plan(resource=undo.plan.resource, verb=Verb.DELETE, match_by=(pk.name,), sees_hidden=True)
     keys = pk.series([pk.value_field.to_python(text) for text in there["pk"]], there["pk"].to_list())
     rows = pl.DataFrame([there[ROW], keys.alias(pk.name)]).with_columns(pl.lit(True).alias(given(pk.name)))
     delete = delete_rows if undo.plan.lane == Lane.SAVE else deletion.delete
