@@ -152,7 +152,11 @@ def test_rows_that_changed_since_are_left_alone_and_named(lane, bulk, user, toys
 
     undone = undo(done.operation, user)
 
-    assert sorted(code for *_, code in undone.codes) == ["CONFLICT"] * 3
+    assert [code for *_, code in undone.codes] == ["CONFLICT"] * 3
+    assert sorted(error["message"] for error in undone.errors) == [
+        f"This toy has {what} since the operation wrote it; give force: true to undo it anyway."
+        for what in ("been deleted", "changed", "changed")
+    ]
     assert set(Toy.objects.filter(stock=77).values_list("sku", "name")) == {("t1", "up"), ("t7", "up")}
     assert sorted(undone.outcomes) == ["DELETED"] * 5 + ["FAILED"] * 3 + ["UPDATED"] * 4
 
