@@ -10,10 +10,12 @@ from django.db import connection, models
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import running
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
+from bulkql.workers.resources.registry import resource_named
 from tests.conftest import Done
 from tests.zoo.models import Keeper, Note, Seal, Shelf, Tag, Toy
 
@@ -159,6 +161,37 @@ def test_rows_that_changed_since_are_left_alone_and_named(lane, bulk, user, toys
     ]
     assert set(Toy.objects.filter(stock=77).values_list("sku", "name")) == {("t1", "up"), ("t7", "up")}
     assert sorted(undone.outcomes) == ["DELETED"] * 5 + ["FAILED"] * 3 + ["UPDATED"] * 4
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_new_row_stays_for_one_that_refers_to_it_and_is_left_alone(lane, bulk, user, dry_run):
+    """Otherwise what is named as left alone would be deleted along with it."""
+    inputs = [
+        InputRequest(resource=resource_named("shelves"), rows=[{"code": code} for code in "ab"]),
+        InputRequest(
+            resource=resource_named("toys"),
+            rows=[{"sku": f"t{n}", "name": "toy", "shelfBy": {"code": "ab"[n % 2]}} for n in range(4)],
+        ),
+    ]
+    done = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    Toy.objects.filter(sku="t1").update(stock=5)
+    kept = Toy.objects.get(sku="t1")
+
+    undone = undo(done, user, dry_run=dry_run)
+
+    assert [(error["resource"], error["code"], error["message"]) for error in undone.errors] == [
+        (
+            "toys",
+            "CONFLICT",
+            "This toy has changed since the operation wrote it; give force: true to undo it anyway.",
+        ),
+        ("shelves", "CONFLICT", f"The toy {kept.pk}, which refers to it, was not undone, so this shelf stays too."),
+    ]
+    assert sorted(undone.outcomes) == ["DELETED"] * 4 + ["FAILED"] * 2
+    if not dry_run:
+        assert list(Toy.objects.values_list("sku", "shelf__code")) == [("t1", "b")]
+        assert undo(done, user, forces=True).outcomes == ["DELETED"] * 2
+        assert not Shelf.objects.exists()
 
 
 def test_force_undoes_them_too(lane, bulk, user, toys):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -49,6 +50,8 @@ class Plan:
     keeps_images: bool = False
     #: Rows that only the model's default manager hides are there too: the operation that is undone has written them.
     sees_hidden: bool = False
+    #: The revert whose rows these are.
+    revert_id: UUID | None = None
     #: Rows that were changed since they were written are reverted all the same.
     forces: bool = False
     #: The rows are those of a sync, of which most are in the table as they are sent.
@@ -226,6 +229,7 @@ def plan_of(stored: Input) -> Plan:
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
         within=None if stored.scope is None else thawed(resource.model, stored.scope),
         keeps_images=keeps_images(resource, stored.operation),
+        revert_id=stored.operation_id if stored.operation.verb == Verb.REVERT else None,
         forces=stored.operation.forces,
         is_sync=stored.operation.verb == Verb.SYNC,
         skips_existing=stored.operation.skip_existing,
