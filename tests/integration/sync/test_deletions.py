@@ -43,7 +43,7 @@ def test_a_row_that_gives_its_key_in_two_ways_may_mean_either(user, ten, account
     operation = bulkql.sync(FinancialTransaction, [twice], user=user, **ANY)
 
     assert counts(operation) == {"failed": 1}
-    assert "it is not known which rows of the table they mean" in operation.message
+    assert "it is not known which row of the table it means" in operation.message
     assert FinancialTransaction.objects.count() == 10
 
 
