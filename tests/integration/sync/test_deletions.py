@@ -137,6 +137,18 @@ def test_a_canceled_sync_deletes_nothing(user, accounts):
         retry(operation._stored, user)
 
 
+def test_a_sync_that_is_canceled_later_says_which_rows_it_would_have_deleted(user, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", chunk_size=4, **ANY)
+    for stored in operation._stored.inputs.order_by("position").filter(read_at=None):
+        steps.read_input(stored.pk, dispatches=False)
+    operation.cancel()
+
+    assert [(row["outcome"], row["pk"]) for row in operation.refresh().results()] == [
+        ("SKIPPED", None),
+        *[("SKIPPED", str(one.pk)) for place, one in enumerate(accounts) if place != 1],
+    ]
+
+
 def test_a_retry_does_what_is_left_and_misses_nothing_more(user, statuses):
     first = bulkql.sync(ClassificationStatus, [{"name": "void"}], user=user, **ANY)
     FinancialTransaction.objects.all().delete()
