@@ -1,8 +1,8 @@
 """A document and its variables -> whether the rows of all its pages are more than one request may ask for.
 
 Counted before anything is executed, from what is asked for and not from what there is: 100 results of each of 20
-operations are 20 + 20 x 100 rows. So is each alias counted, and each spread of a
-fragment. Each definition is walked once.
+operations are 20 + 20 x 100 rows. So is each alias counted, and each spread of a fragment. Each definition is walked
+once.
 """
 
 from __future__ import annotations
