@@ -16,7 +16,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
@@ -31,6 +30,7 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from bulkql.schema.failures import error_of
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import LimitExceeded
 from bulkql.workers.intake.checks import exceeds
@@ -45,7 +45,7 @@ class PageLimits(SchemaExtension):
             try:
                 check_rows(execution.schema._schema, execution.graphql_document, execution.variables or {})
             except LimitExceeded as error:
-                execution.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
+                execution.pre_execution_errors = [error_of(error)]
         yield
 
 
