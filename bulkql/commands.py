@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from abc import abstractmethod
@@ -33,9 +34,10 @@ Frames: TypeAlias = Mapping[type["Model"], Frame]
 
 #: What `operation` may be; rows are deleted by a sync alone.
 VERBS = ("create", "update", "replace", "upsert", "sync")
-COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped")
-#: Exit statuses: rows failed; nothing was done.
-FAILED, REFUSED = 1, 2
+#: Exit statuses: rows failed; nothing was done; Ctrl-C, as shells tell it.
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+#: What messages of the Python API call the options of a command: max_delete_percent=10.
+OPTION = re.compile(r"\b(dry_run|delete_missing|max_delete_percent|chunk_size)\b(?:=(?:True|(\d+(?:\.\d+)?)))?")
 #: The row errors that are looked at for their kinds, and the kinds that are told.
 LOOKED_AT, KINDS = 1_000, 12
 
@@ -43,7 +45,7 @@ LOOKED_AT, KINDS = 1_000, 12
 class ImportCommand(BaseCommand):
     """Subclass it in an app's management/commands, and say where rows come from and what model they are of.
 
-    Exits with 0 where all rows are written, 1 where some failed, 2 where nothing was done.
+    Exits with 0 where all rows are written, 1 where some failed, 2 where nothing was done, 130 after Ctrl-C.
     """
 
     #: The model of the rows; None where `fetch` or `split` tells the rows of several.
@@ -97,18 +99,26 @@ class ImportCommand(BaseCommand):
         try:
             self.carry_out(options)
         except BulkError as error:
-            raise CommandError(f"{error.code}: {error}", returncode=REFUSED) from None
+            raise CommandError(f"{error.code}: {as_option(str(error))}", returncode=REFUSED) from None
+        except KeyboardInterrupt as interrupt:
+            told = " ".join(getattr(interrupt, "__notes__", ["Nothing was written."]))
+            raise CommandError(f"Interrupted. {told}", returncode=INTERRUPTED) from None
 
     def carry_out(self, options: dict[str, Any]) -> None:
         """All of it; raises BulkError with nothing stored."""
         user = self.find_user(self.user if options["user"] is None else options["user"])
-        if options["max_delete_percent"] is not None and not self.is_sync(options):
+        if options["max_delete_percent"] is not None and not options["delete_missing"]:
             text = "--max-delete-percent guards --delete-missing; give that too, or leave it out."
             raise CommandError(text, returncode=REFUSED)
         if self.operation not in VERBS:
             text = f"`operation` of {type(self).__module__} is {self.operation!r}; give one of {', '.join(VERBS)}."
             raise CommandError(text, returncode=REFUSED)
         rows = self.rows_by_model(self.fetch(**options))
+        if not options["delete_missing"]:
+            rows = {model: frame for model, frame in rows.items() if not frame.is_empty()}
+        if not rows:
+            self.stdout.write("The source has no rows; nothing was written.")
+            return
         if not options["dry_run"] and not options["yes"] and is_interactive():
             self.stdout.write("This is a dry run; --yes skips it.")
             self.tell(self.write(rows, user, options, dry_run=True), options)
@@ -119,7 +129,7 @@ class ImportCommand(BaseCommand):
         left = operation.failed + operation.skipped
         if operation.state != "COMPLETED" or left:
             lost = f"{counted(left, 'row')} {'was' if left == 1 else 'were'} not written"
-            reason = operation.message or (lost if left else "all of its rows are written")
+            reason = as_option(operation.message) or (lost if left else "all of its rows are written")
             text = f"Operation {operation.id} is {operation.state}: {reason.removesuffix('.')}."
             raise CommandError(text, returncode=FAILED)
 
@@ -175,14 +185,13 @@ class ImportCommand(BaseCommand):
             how["match_by"] = self.match_by
         ((model, frame), *others) = rows.items()
         given: tuple[Any, ...] = (model, frame) if not others else (rows,)
-        with watched(sum(map(len, rows.values())), options["timeout"]):
+        with watched(sum(map(len, rows.values())), options["timeout"], deletes=options["delete_missing"]):
             operation: BulkOperation = getattr(verbs, name)(*given, **how)
         return operation
 
     def tell(self, operation: BulkOperation, options: dict[str, Any]) -> None:
         """The counts, and the first row error of each kind."""
-        counts = [f"{getattr(operation, name):,} {name}" for name in COUNTS if getattr(operation, name)]
-        self.stdout.write(f"{operation.state}: {', '.join(counts) or 'no rows'} (operation {operation.id})")
+        self.stdout.write(f"{operation.state}: {operation.counts() or 'no rows'} (operation {operation.id})")
         errors = list(islice(operation.row_errors(), LOOKED_AT))
         kinds = Counter((one["resource"], one["path"], one["code"]) for one in errors)
         for (resource, path, code), count in kinds.most_common(KINDS):
@@ -191,6 +200,11 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"{count:>9,}  {code} {place}, row {first['index']:,}: {first['message']}")
         if len(errors) == LOOKED_AT:
             self.stdout.write(f"Counted in the first {LOOKED_AT:,} row errors.")
+
+
+def as_option(message: str) -> str:
+    """A message with the command's own options: max_delete_percent=10 -> --max-delete-percent 10."""
+    return OPTION.sub(lambda found: " ".join(filter(None, (f"--{found[1].replace('_', '-')}", found[2]))), message)
 
 
 def seconds(text: str) -> float:
@@ -215,7 +229,7 @@ def is_interactive() -> bool:
 
 
 @contextmanager
-def watched(total: int, timeout: float | None) -> Iterator[None]:
+def watched(total: int, timeout: float | None, *, deletes: bool) -> Iterator[None]:
     """A bar on a terminal, by the chunks that this process writes; after `timeout` seconds no other is begun."""
     columns = (
         SpinnerColumn(),
@@ -231,7 +245,9 @@ def watched(total: int, timeout: float | None) -> Iterator[None]:
 
         def advance(operation_id: UUID, row_count: int, **_: Any) -> None:
             bar.advance(task, row_count)
-            if deadline is not None and time.monotonic() > deadline:
+            # Once all rows are written there is nothing to stop, but for what a sync deletes.
+            is_left = deletes or bar.tasks[task].completed < total
+            if is_left and deadline is not None and time.monotonic() > deadline:
                 from bulkql.workers.operations import steering
 
                 steering.cancel(operation_id)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from asgiref.sync import sync_to_async
 
-from bulkql.operation import BulkOperation
-from bulkql.options import check_is_list, checked, choice, names
+from bulkql.operation import BulkOperation, canceled_by_ctrl_c
+from bulkql.options import check_is_list, checked, choice, names, refused_in_python
 from bulkql.workers.enums import Verb
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ExportOptions(TypedDict, total=False):
     idempotency_key: str | None
 
 
+@refused_in_python()
 def export(
     model: type[Model] | Iterable[type[Model]],
     *,
@@ -67,7 +68,9 @@ def export(
     check_is_list("order_by", order_by)
     columns = names("fields", fields)
     inputs = [input_to_export(one, user, where, order_by, columns, file_format, packing) for one in models]
-    return BulkOperation(running.run(BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)))
+    request = BulkRequest(verb=Verb.EXPORT, user=user, inputs=inputs, mode=mode, **how)
+    with canceled_by_ctrl_c(request.operation_id):
+        return BulkOperation(running.run(request))
 
 
 async def async_export(model: type[Model] | Iterable[type[Model]], **options: Any) -> BulkOperation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -11,11 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
+
+from bulkql.options import PYTHON, refused_in_python
 
 if TYPE_CHECKING:
     from bulkql.workers.downloads.download import Download
     from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
+
+COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
 
 
 class BulkOperation:
@@ -45,7 +51,7 @@ class BulkOperation:
     @property
     def message(self) -> str:
         """Why it FAILED, or what it waits for."""
-        return self._totals.message
+        return PYTHON.message(self._totals.message)
 
     @property
     def total(self) -> int | None:
@@ -159,22 +165,24 @@ class BulkOperation:
         """Pause it once the chunks in progress are finished; raises BadInput if it cannot be paused."""
         from bulkql.workers.operations import steering
 
-        steering.pause(self.id)
+        with refused_in_python():
+            steering.pause(self.id)
         return self.refresh()
 
     def resume(self) -> Self:
         """Continue it where it was paused; raises BadInput if it is over."""
         from bulkql.workers.operations import steering
 
-        steering.resume(self.id)
+        with refused_in_python():
+            steering.resume(self.id)
         return self.refresh()
 
+    def counts(self) -> str:
+        """Such as: 5 created, 1 failed."""
+        return ", ".join(f"{getattr(self, name):,} {name}" for name in COUNTS if getattr(self, name))
+
     def __repr__(self) -> str:
-        counts = {
-            name: getattr(self, name)
-            for name in ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
-        }
-        told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        told = self.counts()
         return f"<BulkOperation {self.id} {self.state}{f': {told}' if told else ''}>"
 
 
@@ -216,6 +224,33 @@ class File:
 
     def __repr__(self) -> str:
         return f"<File {self.name}: {self.rows:,} rows>"
+
+
+@contextmanager
+def canceled_by_ctrl_c(operation_id: UUID) -> Iterator[None]:
+    """Ctrl-C, or a notebook's Interrupt, stops an operation too, which workers would otherwise continue.
+
+    What became of it is a note of the KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        # Within a transaction of the caller's, which is rolled back, nothing may be asked any more.
+        with suppress(DatabaseError):
+            interrupt.add_note(canceled(operation_id))
+        raise
+
+
+def canceled(operation_id: UUID) -> str:
+    """Cancel an operation, if it was stored; gives what became of it."""
+    from bulkql.workers.models import Operation
+    from bulkql.workers.operations import steering
+
+    if (stored := Operation.objects.filter(pk=operation_id).first()) is None:
+        return "Nothing was stored."
+    steering.cancel(operation_id)
+    told = BulkOperation(stored).counts()
+    return f"Operation {operation_id} is {BulkOperation(stored).state}: {told or 'nothing was written'}."
 
 
 def totals_of(stored: Operation) -> Progress:

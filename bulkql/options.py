@@ -1,14 +1,20 @@
-"""Options of the Python API -> the same, each of its own kind; one of another kind is BadInput, as over GraphQL."""
+"""Options of the Python API -> the same, each of its own kind; one of another kind is BadInput, as over GraphQL.
+
+What is wrong with them is told in their names, where messages of the service have GraphQL's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
 
-from bulkql.workers.errors import BadInput
+from bulkql.schema.wording import Wording
+from bulkql.workers.errors import BadInput, BulkError
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -20,6 +26,43 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "start_at": ((datetime,), "a datetime"),
     **dict.fromkeys(("label", "idempotency_key", "webhook_url"), ((str,), "a text")),
 }
+
+
+def with_value(option: str, value: str) -> str:
+    """dry_run=True, max_deletes=5, on_error="REJECT_ALL"."""
+    if value == "true":
+        return f"{option}=True"
+    return f"{option}={value}" if value[0].isdigit() else f'{option}="{value}"'
+
+
+#: How messages of the service are told to Python code.
+PYTHON = Wording(
+    names={
+        **{
+            re.sub(r"_(.)", lambda found: found[1].upper(), name): name
+            for name in (
+                *("match_by", "update_fields", "delete_missing", "max_deletes", "max_delete_percent", "on_error"),
+                *("dry_run", "chunk_size", "skip_existing", "start_at", "max_rows_per_second", "webhook_url"),
+                *("idempotency_key", "empty_cells", "mode", "compression"),
+            )
+        },
+        "applyOperation": "bulkql.apply",
+        "revertOperation": "bulkql.revert",
+    },
+    with_value=with_value,
+    with_text=lambda option, text: f"{option}={text!r}",
+    key=lambda fields: f"[{', '.join(map(repr, fields))}]",
+)
+
+
+@contextmanager
+def refused_in_python() -> Iterator[None]:
+    """What the service refuses here is told in the words of the Python API."""
+    try:
+        yield
+    except BulkError as error:
+        error.args = (PYTHON.message(str(error)), *error.args[1:])
+        raise
 
 
 def checked(options: Mapping[str, Any], known: Iterable[str] | None = None) -> dict[str, Any]:

@@ -23,18 +23,23 @@ from django.db.models import DecimalField, Field, Model, Q, QuerySet
 from django.utils.duration import duration_string
 from django.utils.functional import Promise
 
-from bulkql.options import kind_of
+from bulkql.options import kind_of, shown
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.requests import InputRequest
-from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, fields_of
+from bulkql.workers.resources.plan import plan_for, verb_of_rows
 from bulkql.workers.resources.registry import BulkResource
+from bulkql.workers.resources.rights import check_permissions
 from bulkql.workers.resources.scope import pks_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+#: Bytes that a Parquet file without rows does not exceed, however many columns it has.
+EMPTY_BYTES = 8 * 1024 * 1024
 
 
 @contextmanager
@@ -53,9 +58,13 @@ def input_of(
         yield InputRequest(**how | {"queryset": touchable(verb, resource, rows, user), "match_by": [resource.pk.name]})
     elif isinstance(rows, pl.LazyFrame) or hasattr(rows, "__arrow_c_stream__"):
         with temporary() as file:
-            frame = rows.lazy() if isinstance(rows, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(rows).lazy()
+            frame = frame_of(resource, rows)
+            check_columns(verb, frame.collect_schema(), user, how)
             frame.sink_parquet(file)
-            yield file_input(file, FileFormat.PARQUET, empty_cells, how)
+            if is_without_rows(file):
+                yield InputRequest(**how, rows=[])
+            else:
+                yield file_input(file, FileFormat.PARQUET, empty_cells, how)
     else:
         objects = objects_of(verb, resource, rows)
         few = list(islice(objects, limits().inline_rows + 1))
@@ -69,10 +78,45 @@ def input_of(
                 yield file_input(file, FileFormat.NDJSON, EmptyCells.MISSING, how)
 
 
+def frame_of(resource: BulkResource, rows: Any) -> pl.LazyFrame:
+    """A frame of any library as one of polars; raises BadInput for what is none, such as one column."""
+    if isinstance(rows, pl.DataFrame | pl.LazyFrame):
+        return rows.lazy()
+    try:
+        return pl.DataFrame(rows).lazy()
+    # pyarrow raises such errors for columns of several types, and polars for a column without a frame.
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise BadInput(
+            f"The rows of {resource.name} are {kind_of(rows)}, which cannot be read as a frame: {reason}. Give a frame "
+            f"whose columns have one type each, or a list of dicts."
+        ) from error
+
+
+def check_columns(verb: Verb, schema: pl.Schema, user: User, how: dict[str, Any]) -> None:
+    """Whether a frame has columns that may be written, so that nothing is stored of one that has not.
+
+    Raises BadInput, Forbidden.
+    """
+    resource: BulkResource = how["resource"]
+    check_permissions(user, verb, resource)
+    if objects := [name for name, kind in schema.items() if kind == pl.Object]:
+        raise BadInput(
+            f"The column {objects[0]!r} of the rows of {resource.name} has Python objects; give what they stand for, "
+            f"such as keys, numbers or texts, or a list of dicts."
+        )
+    if schema:
+        plan = plan_for(verb_of_rows(verb), resource, how["match_by"], how["update_fields"], schema.names(), user)
+        fields_of(plan, schema.names(), FileOptions(format=FileFormat.PARQUET, is_from_python=True))
+
+
 def touchable(verb: Verb, resource: BulkResource, found: QuerySet[Any], user: User) -> QuerySet[Any]:
     """The rows of a queryset that the user may delete."""
     if verb != Verb.DELETE:
-        raise BadInput(f"{verb.title()} takes rows, not a queryset; a queryset tells which rows to delete.")
+        raise BadInput(
+            f"{verb.title()} takes rows, and not a queryset, which tells which rows to delete; give a list of its "
+            f"values()."
+        )
     if found.model is not resource.model:
         raise BadInput(f"The queryset has rows of {found.model._meta.label}, not of {resource.label}.")
     mine: QuerySet[Any] = resource.model._base_manager.filter(pk__in=pks_of(resource.get_queryset(user)))
@@ -92,6 +136,14 @@ def rows_where(resource: BulkResource, where: Q | QuerySet[Any]) -> QuerySet[Any
     return where
 
 
+def is_without_rows(file: IO[bytes]) -> bool:
+    """Whether a Parquet file that was written just now has no rows: only small ones may be read as a whole."""
+    if file.tell() > EMPTY_BYTES:
+        return False
+    file.seek(0)
+    return pl.read_parquet(file).is_empty()
+
+
 def temporary() -> IO[bytes]:
     return tempfile.TemporaryFile(prefix="bulkql-rows-")
 
@@ -100,7 +152,7 @@ def file_input(file: IO[bytes], file_format: FileFormat, empty_cells: EmptyCells
     """Rows that were written to a file."""
     file.seek(0)
     content: File[bytes] = File(file, name=f"rows.{file_format.lower()}")
-    options = FileOptions(format=file_format, empty_cells=empty_cells)
+    options = FileOptions(format=file_format, empty_cells=empty_cells, is_from_python=True)
     return InputRequest(**how, content=content, file_options=options)
 
 
@@ -115,11 +167,15 @@ def key_of(resource: BulkResource, rows: Sequence[Any]) -> list[str] | None:
 def objects_of(verb: Verb, resource: BulkResource, rows: Iterable[Any]) -> Iterator[Any]:
     """Rows as decoded JSON; primary keys and instances name the rows to delete."""
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
-        raise BadInput(f"The rows of {resource.name} are {kind_of(rows)}; give a list of dicts, or a frame.")
+        ways = "a list of keys, instances or dicts" if verb == Verb.DELETE else "a list of dicts"
+        raise BadInput(f"The rows of {resource.name} are {kind_of(rows)}; give {ways}, or a frame.")
     known = (*resource.columns.values(), *(columns[0] for columns in resource.lists.values()))
     columns = {name: one for one in known for name in (one.name, one.graphql_name)}
     for index, row in enumerate(rows):
         if isinstance(row, Mapping):
+            if not all(isinstance(name, str) for name in row):
+                name = next(name for name in row if not isinstance(name, str))
+                raise BadInput(f"rows.{index} has the key {shown(name)}; the keys of a row are names of fields.")
             yield {name: plain(value, columns.get(name), f"rows.{index}.{name}") for name, value in row.items()}
         elif verb == Verb.DELETE:
             value = value_of(row, resource.model, resource.pk.field, f"rows.{index}") if isinstance(row, Model) else row
@@ -152,13 +208,24 @@ def plain(value: Any, column: Column | None, path: str) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         of_members = column if column is not None and column.target is not None else None
         return [plain(one, of_members, f"{path}.{place}") for place, one in enumerate(value)]
-    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ()):  # a number of NumPy's
-        return plain(value.item(), column, path)
+    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ()):  # a scalar of NumPy's
+        return plain(in_microseconds(value).item(), column, path)
     raise BadInput(f"{path} is {kind_of(value)}, which has no form in JSON; {advice_on(value)}.")
+
+
+def in_microseconds(scalar: Any) -> Any:
+    """A scalar of NumPy's; of a moment or a duration in nanoseconds, item() would give a number."""
+    if scalar.dtype.kind not in "mM":
+        return scalar
+    coarser = scalar.astype(f"{scalar.dtype.kind}8[us]")
+    # What is finer is refused as such, as its text.
+    return coarser if coarser == scalar or scalar != scalar else scalar.astype(str)
 
 
 def advice_on(value: Any) -> str:
     """What to give in place of a value that JSON does not have."""
+    if type(value).__name__ == "NAType":  # of pandas, which need not be here
+        return "give None"
     if isinstance(value, bytes | bytearray | memoryview):
         return "give a text, which for a binary field is Base64"
     if isinstance(value, QuerySet):

@@ -14,8 +14,8 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 
-from bulkql.operation import BulkOperation
-from bulkql.options import checked, choice, names, shown
+from bulkql.operation import BulkOperation, canceled_by_ctrl_c
+from bulkql.options import checked, choice, names, refused_in_python, shown
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, NotFound
 
@@ -117,6 +117,7 @@ def delete(
     return perform(Verb.DELETE, model, rows, user, options, match_by)
 
 
+@refused_in_python()
 def sync(
     model: Models,
     rows: Rows | None = None,
@@ -139,10 +140,11 @@ def sync(
 
     limits = checked({"max_deletes": max_deletes, "max_delete_percent": max_delete_percent})
     deletes = checked({"delete_missing": delete_missing}).get("delete_missing", False)
-    guard = Guard.of(limits.get("max_deletes"), limits.get("max_delete_percent")) if deletes else None
+    guard = Guard.of_sync(deletes, limits.get("max_deletes"), limits.get("max_delete_percent"))
     return perform(Verb.SYNC, model, rows, user, options, match_by, update_fields, where, guard)
 
 
+@refused_in_python()
 def revert(
     operation: BulkOperation | UUID | str, *, user: User, force: bool = False, **options: Unpack[RevertOptions]
 ) -> BulkOperation:
@@ -166,6 +168,7 @@ def revert(
     )
 
 
+@refused_in_python()
 def apply(
     plan: BulkOperation | UUID | str,
     *,
@@ -203,6 +206,8 @@ def check_user(user: object) -> None:
     """Whether somebody asks; raises BadInput."""
     if not hasattr(user, "has_perm"):
         raise BadInput(f"user is {shown(user)}; give the user who asks, whose permissions count.")
+    if user.is_authenticated and user.pk is None:  # type: ignore[attr-defined]
+        raise BadInput(f"user is {shown(user)}, who is not saved; give a user of the database.")
 
 
 async def async_create(model: Models, rows: Rows | None = None, **options: Any) -> BulkOperation:
@@ -245,6 +250,7 @@ async def async_revert(operation: BulkOperation | UUID | str, **options: Any) ->
     return await sync_to_async(revert)(operation, **options)
 
 
+@refused_in_python()
 def perform(
     verb: Verb,
     model: Models,
@@ -289,7 +295,8 @@ def perform(
         ]
         how |= {"mode": mode, "on_error": on_error, "waits_long": True}
         request = BulkRequest(verb=verb, user=user, inputs=inputs, **how)
-        return BulkOperation(running.run(request))
+        with canceled_by_ctrl_c(request.operation_id):
+            return BulkOperation(running.run(request))
 
 
 def resource_for(model: type[Model], verb: Verb) -> BulkResource:

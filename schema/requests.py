@@ -96,7 +96,7 @@ def limits_of_sync(resource: BulkResource, item: Any, user: User, info: Info[Con
     rows = resource.model._base_manager.all()
     return {
         "where": found_by(Verb.SYNC, resource, where, rows, user, info) if is_given(where) else None,
-        "guard": Guard.of(most, percent) if is_given(deletes) and deletes else None,
+        "guard": Guard.of_sync(is_given(deletes) and bool(deletes), most, percent),
     }
 
 

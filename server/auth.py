@@ -101,15 +101,19 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return failure(text, "FORBIDDEN", HTTPStatus.FORBIDDEN)
 
 
-#: Seconds after which those who have too much at once may ask again; some of it may be over by then.
-RETRY_SECONDS = 1
+#: What some statuses have to say in a header.
+HEADERS: dict[int, dict[str, str]] = {
+    # No browser asks its user for a token, as it would for a password of the scheme Basic.
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    # In seconds: some of what is too much at once may be over by then.
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
+}
 
 
 def failure(message: str, code: str, status: int) -> JsonResponse:
     """A request-level error in GraphQL's shape: nothing was executed, so there is no data."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.TOO_MANY_REQUESTS else None
     errors = [{"message": message, "extensions": extensions_of(code)}]
-    return JsonResponse({"errors": errors}, status=status, headers=headers)
+    return JsonResponse({"errors": errors}, status=status, headers=HEADERS.get(status))
 
 
 #: The statuses of errors that are found before anything is executed.

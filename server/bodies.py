@@ -15,6 +15,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import parse_cookie
+from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
@@ -22,7 +23,7 @@ from bulkql.server.auth import FOUND, bearer, refusal
 from bulkql.server.authority.credentials import Session, Token
 from bulkql.server.middleware import REFUSED
 from bulkql.server.uploads.streaming import is_streamed, streamed
-from bulkql.server.uploads.tus import RECEIVED
+from bulkql.server.uploads.tus import RECEIVED, method_of, versioned
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, EncodedBody, LimitExceeded, Unauthenticated, Unavailable, counted
 from bulkql.workers.intake.checks import exceeds
@@ -75,7 +76,7 @@ class Bodies:
                 found = {**scope, FOUND: body.user, RECEIVED: received}
                 await self._application(found, without_body(receive), send)
         except BulkError as error:
-            await self._application({**scope, REFUSED: partial(refusal, error)}, without_body(receive), send)
+            await self._application({**scope, REFUSED: partial(body.refusal, error)}, without_body(receive), send)
 
 
 class Body:
@@ -85,7 +86,7 @@ class Body:
         self.headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
         self._match = match_of(scope["path"])
         #: A PUT brings all of an upload, whose place must be free; by tus it goes on where it was.
-        self._is_whole = scope["method"] == "PUT"
+        self._is_whole = method_of(scope["method"], self.headers) == "PUT"
         self._has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         length = self.headers.get("content-length", "")
         self.announced = int(length) if length.isdecimal() else 0
@@ -118,6 +119,11 @@ class Body:
         assert self._match is not None
         upload_id: UUID = self._match.kwargs["upload_id"]
         return upload_id
+
+    def refusal(self, error: BulkError) -> HttpResponseBase:
+        """The answer instead of the view's."""
+        is_upload = self._match is not None and self._match.url_name in ("upload", "uploads")
+        return versioned(refusal(error)) if is_upload else refusal(error)
 
     def check(self, size: int) -> None:
         """Raises LimitExceeded for so many bytes."""

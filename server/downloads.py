@@ -23,7 +23,7 @@ from bulkql.schema.templates.columns import named_template, template_of
 from bulkql.server.auth import failure, user_of_request
 from bulkql.server.door.refusals import serves
 from bulkql.server.traffic.connections import hold
-from bulkql.server.traffic.ranges import ByteRange, Unsatisfiable, is_known, range_of
+from bulkql.server.traffic.ranges import ByteRange, Unsatisfiable, is_known, is_meant, range_of
 from bulkql.workers.downloads import signatures
 from bulkql.workers.downloads.download import Download, Kept
 from bulkql.workers.downloads.failed_rows import Pieces
@@ -83,8 +83,12 @@ def kept_file(request: HttpRequest, download: Download, kept: Kept) -> HttpRespo
     """All of a file that is there, or the part that is asked for."""
     etag = f'"{kept.digest}"'
     headers = {**headers_of(download), "Accept-Ranges": "bytes", "ETag": etag}
+    if not is_meant(request.headers, etag):
+        return failure("The file is not the one of If-Match.", "BAD_INPUT", HTTPStatus.PRECONDITION_FAILED)
     if is_known(request.headers, etag):
         return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":  # a range is asked for by GET alone
+        return HttpResponse(headers={**headers, "Content-Length": str(kept.size)})
     try:
         asked = range_of(request.headers, kept.size, etag)
     except Unsatisfiable:
@@ -93,8 +97,6 @@ def kept_file(request: HttpRequest, download: Download, kept: Kept) -> HttpRespo
         return refused
     part = asked or ByteRange(0, kept.size)
     headers["Content-Length"] = str(part.end - part.start)
-    if request.method == "HEAD":  # a range is asked for by GET alone
-        return HttpResponse(headers={**headers, "Content-Length": str(kept.size)})
     if asked is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{kept.size}"
     status = HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT

@@ -7,6 +7,7 @@ that a small one takes. Here only what may ask the database goes there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -66,7 +67,12 @@ class Session(OnTheLoop, SessionMiddleware):
 
 
 class Common(OnTheLoop, CommonMiddleware):
-    pass
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Django's, but that what has no content has no length: https://www.rfc-editor.org/rfc/rfc9110#section-8.6."""
+        response = super().process_response(request, response)
+        if response.status_code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            del response["Content-Length"]
+        return response
 
 
 class Csrf(OnTheLoop, CsrfViewMiddleware):

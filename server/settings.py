@@ -271,8 +271,8 @@ CORS_ALLOW_HEADERS = [
     *("Range", "If-Range", "If-None-Match"),
 ]
 CORS_EXPOSE_HEADERS = [
-    *("Content-Disposition", "Location", "Accept-Ranges", "Content-Range", "ETag", *TUS),
-    *("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+    *("Content-Disposition", "Location", "Accept-Ranges", "Content-Range", "ETag", "Retry-After", *TUS),
+    *("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm", "Upload-Metadata"),
 ]
 
 #: Hosts that webhooks may tell of an operation's end, with a port where it is not the usual one; none by default.

@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+from bulkql.schema.wording import Wording
+
 #: The verbs that an option is for.
 OF_VERBS = {
     "--match-by": ("update", "replace", "upsert", "delete", "sync"),
@@ -24,7 +26,7 @@ OF_VERBS = {
 }
 #: What writes all rows in one transaction, which would hold its locks for longer.
 WHOLE = ("--dry-run", "--on-error reject-all")
-#: Names of GraphQL's inputs that are options here, but for the single words, which are the same.
+#: Names of GraphQL that are options and commands here.
 SPELLINGS = {
     re.sub(r"-(.)", lambda found: found[1].upper(), name): f"--{name}"
     for name in (
@@ -34,22 +36,27 @@ SPELLINGS = {
         *("false-values", "header-row", "where", "order", "fields", "format", "delimiter", "encoding", "sheet"),
         *("decimal", "label", "compression"),
     )
-} | {"columns": "--map"}
+} | {
+    "columns": "--map",
+    "retryOperation": "`bulkql retry`",
+    "applyOperation": "`bulkql apply`",
+    "revertOperation": "`bulkql revert`",
+}
 #: Variable '$input' has invalid value at .financialTransactions.matchBy[0]:
 PLACE = re.compile(r"^Variable '\$(\w+)' has invalid value at \.([\w.\[\]]+): ")
-#: set unknownColumns: IGNORE; dryRun: true; maxDeletes: 5; with `decimal: ","`; `columns` maps to
-NAMED = re.compile(
-    r"""\b(?P<option>[a-z]\w+):\ (?:true|(?P<value>[A-Z_]{2,}|\d[\d.]*(?<!\.)))\b
-    | `(?P<with_text>\w+):\ "(?P<text>[^"`]*)"`
-    | `(?P<quoted>\w+)`""",
-    re.VERBOSE,
+
+
+def with_value(option: str, value: str) -> str:
+    """--dry-run, --max-deletes 5, --on-error reject-all."""
+    return option if value == "true" else f"{option} {value.lower().replace('_', '-')}"
+
+
+TYPED = Wording(
+    names=SPELLINGS,
+    with_value=with_value,
+    with_text=lambda option, text: f"{option} {shlex.quote(text)}",
+    key=",".join,
 )
-#: skipExisting is for rows to create; such a message is about options alone, and names no fields.
-ABOUT = re.compile(r"(\w+) (?:is|has|of|and|paces)\b")
-#: Names of more than one word; those of one are plain English too. A name in a list of names is a field's.
-COMPOUND = re.compile(r"(?<![\w'\"`“.-])(?<!\bare )(?<!, )[a-z]+[A-Z]\w+(?![\w'\"`”,])")
-#: --match-by may be [FINANCIAL_ACCOUNT, DATETIME]
-KEY = re.compile(r"\[([A-Z0-9_]+(?:, [A-Z0-9_]+)*)\]")
 
 
 def check_together(verb: str, given: Iterable[str]) -> None:
@@ -138,31 +145,12 @@ def as_typed(message: str) -> str:
         names = re.findall(r"[^\W\d]\w*", place[2])[place[1] == "input" :]
         option = next((SPELLINGS[one] for one in names if one in SPELLINGS), None)
         return message if option is None else f"{option}: {message[place.end() :]}"
-    message = NAMED.sub(typed, message)
-    if (about := ABOUT.match(message)) is not None and about[1] in SPELLINGS:
-        message = f"{SPELLINGS[about[1]]}{message[about.end(1) :]}"
-    message = COMPOUND.sub(lambda found: SPELLINGS.get(found[0], found[0]), message)
-    if "--match-by" in message:
-        message = KEY.sub(lambda found: found[1].lower().replace(", ", ","), message)
-    return message
+    return TYPED.message(message)
 
 
 def error_as_typed(message: str, path: str | None) -> str:
     """The same for the message of a row error, which may name fields of the row as well."""
-    fields = re.findall(r"\w+", path or "")
-    return NAMED.sub(lambda found: found[0] if found["quoted"] in fields else typed(found), message)
-
-
-def typed(found: re.Match[str]) -> str:
-    """One name of GraphQL's, where it is an option, with its value as that is typed."""
-    option = SPELLINGS.get(found["option"] or found["with_text"] or found["quoted"])
-    if option is None:
-        return found[0]
-    if found["value"] is not None:
-        return f"{option} {found['value'].lower().replace('_', '-')}"
-    if found["with_text"]:
-        return f"`{option} {shlex.quote(found['text'])}`"
-    return f"`{option}`" if found["quoted"] else option
+    return TYPED.row_error(message, path)
 
 
 def listed(words: tuple[str, ...]) -> str:

@@ -84,6 +84,8 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
         if fault is not None:
             await self.handle_invalid_message(fault)
             return
+        if message["type"] == "connection_init" and message.get("payload") is None:
+            message = {"type": "connection_init"}  # a payload of null is none, and Strawberry's type has no null
         if message["type"] == "subscribe" and self.connection_acknowledged and message["id"] not in self.operations:
             try:
                 request_data(message["payload"])

@@ -43,5 +43,16 @@ def range_of(headers: Mapping[str, str], size: int, etag: str) -> ByteRange | No
 
 def is_known(headers: Mapping[str, str], etag: str) -> bool:
     """Whether the client has this very file already."""
-    tags = [tag.strip().removeprefix("W/") for tag in headers.get("If-None-Match", "").split(",")]
+    tags = [tag.removeprefix("W/") for tag in tags_of(headers, "If-None-Match")]
     return etag in tags or tags == ["*"]
+
+
+def is_meant(headers: Mapping[str, str], etag: str) -> bool:
+    """Whether this is a file that the client wants, who may want any."""
+    tags = tags_of(headers, "If-Match")
+    return not tags or etag in tags or tags == ["*"]
+
+
+def tags_of(headers: Mapping[str, str], name: str) -> list[str]:
+    """The entity tags of a condition."""
+    return [tag.strip() for tag in headers.get(name, "").split(",") if tag.strip()]

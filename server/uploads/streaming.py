@@ -26,7 +26,7 @@ def is_streamed(scope: Any, headers: Mapping[str, str]) -> bool:
     One with a checksum waits for its end. One without a token is Django's to look at first: a page may have sent it.
     """
     return (
-        scope["method"] == "PATCH"
+        tus.method_of(scope["method"], headers) == "PATCH"
         and "authorization" in headers
         and "upload-checksum" not in headers
         and headers.get("tus-resumable") == tus.VERSION

@@ -7,16 +7,18 @@ termination.
 from __future__ import annotations
 
 import base64
-import binascii
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import IO, Any, cast
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import http_date
 
 from bulkql.schema.mutations import TUS_VERSION
 from bulkql.server.auth import STATUSES, failure
+from bulkql.server.middleware import SAFE_METHODS
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BadInput, BulkError, Expired, WrongChecksum, WrongOffset
 from bulkql.workers.models import Upload
@@ -39,18 +41,23 @@ def abilities() -> HttpResponse:
     response["Tus-Extension"] = EXTENSIONS
     response["Tus-Max-Size"] = str(limits().upload_bytes)
     response["Tus-Checksum-Algorithm"] = ",".join(resumed.CHECKSUMS)
-    return versioned(response)
-
-
-def versioned(response: HttpResponse) -> HttpResponse:
-    response["Tus-Resumable"] = VERSION
     return response
 
 
-def method_of(request: HttpRequest) -> str:
-    """A client that cannot send PATCH or DELETE says it in a header."""
-    override = request.headers.get("X-HTTP-Method-Override") if request.method == "POST" else None
-    return (override or request.method or "").upper()
+def versioned(response: HttpResponseBase) -> HttpResponseBase:
+    """What every answer has, errors too: some of them are kept by caches where nothing is said."""
+    response["Tus-Resumable"] = VERSION
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def method_of(method: str, headers: Mapping[str, str]) -> str:
+    """A client that cannot send PATCH or DELETE says it in a header; the names of `headers` are in lower case.
+
+    Not with a method that Django takes for harmless: it would check no CSRF token.
+    """
+    override = None if method in SAFE_METHODS else headers.get("x-http-method-override")
+    return (override or method).upper()
 
 
 def answer(user: Any, method: str, upload_id: Any, request: HttpRequest) -> HttpResponse:
@@ -61,6 +68,9 @@ def answer(user: Any, method: str, upload_id: Any, request: HttpRequest) -> Http
         return response
     if method == "POST":
         return created(user, request)
+    if method == "PATCH" and request.content_type != BYTES:
+        text = f"The Content-Type of a PATCH must be {BYTES}, not {(request.content_type or 'left out')[:100]}."
+        return failure(text, "BAD_INPUT", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     upload = uploads.own_upload(user, upload_id)
     if method == "HEAD":
         return told(upload, HTTPStatus.OK, resumed.offset_of(upload))
@@ -77,8 +87,6 @@ def received(upload: Upload, request: HttpRequest) -> int:
         raise done
     if done is not None:
         return int(done)
-    if request.content_type != BYTES:
-        raise BadInput(f"The Content-Type of a PATCH must be {BYTES}.")
     prepare(upload, request.headers.get("Upload-Length"))
     offset = number(request.headers.get("Upload-Offset"), "Upload-Offset")
     # A request reads like a file.
@@ -101,9 +109,13 @@ def number(text: str | None, name: str) -> int:
 
 def created(user: Any, request: HttpRequest) -> HttpResponse:
     """A new upload, as createUpload makes one."""
-    length = request.headers.get("Upload-Length")
-    if length is None and request.headers.get("Upload-Defer-Length") != "1":
-        raise BadInput("Say how large the upload is, with Upload-Length, or send Upload-Defer-Length: 1.")
+    if "Upload-Concat" in request.headers:
+        raise BadInput(
+            "Upload-Concat is not possible here; send the file as one upload (in tus-js-client, parallelUploads: 1)."
+        )
+    length, deferred = request.headers.get("Upload-Length"), request.headers.get("Upload-Defer-Length")
+    if deferred not in (None, "1") or (length is None) == (deferred is None):
+        raise BadInput("Say how large the upload is, with Upload-Length, or send Upload-Defer-Length: 1; one of them.")
     size = None if length is None else number(length, "Upload-Length")
     if size is not None:
         resumed.check_size(size)
@@ -122,7 +134,7 @@ def file_name(metadata: str) -> str:
         raise BadInput("Upload-Metadata needs a filename; its ending determines the format.")
     try:
         return base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise BadInput("The filename of Upload-Metadata is not base64 of UTF-8.") from None
 
 
@@ -131,7 +143,8 @@ def told(upload: Upload, status: int, offset: int) -> HttpResponse:
     response = HttpResponse(status=status)
     response["Upload-Offset"] = str(offset)
     response["Upload-Expires"] = http_date(uploads.expires_at(upload).timestamp())
-    response["Cache-Control"] = "no-store"
+    # The name is all that is kept of it.
+    response["Upload-Metadata"] = f"filename {base64.b64encode(upload.name.encode()).decode()}"
     if upload.size is None:
         response["Upload-Defer-Length"] = "1"
     else:

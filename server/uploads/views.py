@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from http import HTTPStatus
 from typing import IO, Any, cast
 from uuid import UUID
@@ -9,10 +10,11 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import failure, user_of_request
-from bulkql.server.door.refusals import not_served, serves
+from bulkql.server.door.refusals import View, not_served, serves
 from bulkql.server.uploads import tus
 from bulkql.workers.errors import BulkError
 from bulkql.workers.resources.rights import check_may_upload
@@ -22,10 +24,21 @@ from bulkql.workers.uploads import uploads
 METHODS = ("PUT", "HEAD", "PATCH", "DELETE", "OPTIONS")
 
 
+def in_tus(view: View) -> View:
+    """A view each of whose answers is one of tus."""
+
+    @wraps(view)
+    async def versioned(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return tus.versioned(await view(request, *args, **kwargs))
+
+    return versioned
+
+
+@in_tus
 @serves(*METHODS, "POST")
 async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     """PUT stores the body in the upload that createUpload announced, all of it or nothing; the others are tus."""
-    method = tus.method_of(request)
+    method = tus.method_of(str(request.method), request.headers)
     if method == "OPTIONS":
         return tus.abilities()
     if method not in METHODS:
@@ -33,6 +46,7 @@ async def receive(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     return await served(request, method, upload_id)
 
 
+@in_tus
 @serves("POST", "OPTIONS")
 async def create(request: HttpRequest) -> HttpResponse:
     """A new upload, for a client that speaks tus alone; others use createUpload."""
@@ -46,10 +60,12 @@ async def served(request: HttpRequest, method: str, upload_id: UUID | None) -> H
         return failure(SIGN_IN, "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED)
     try:
         # In a thread of many requests, which has to give its connection back.
-        response = await database_sync_to_async(serve, thread_sensitive=False)(user, method, upload_id, request)
+        response: HttpResponse = await database_sync_to_async(serve, thread_sensitive=False)(
+            user, method, upload_id, request
+        )
     except BulkError as error:
         response = tus.refused(error)
-    return response if method == "PUT" else tus.versioned(response)
+    return response
 
 
 def serve(user: Any, method: str, upload_id: UUID | None, request: HttpRequest) -> HttpResponse:

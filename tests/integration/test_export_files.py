@@ -133,3 +133,20 @@ def test_a_project_that_debugs_gets_its_file(user, settings):
     settings.DEBUG = True  # Django's cursor for it takes fewer arguments
 
     assert bulkql.export(Item, user=user, fields=["code"]).exported == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "status"),
+    [("If-Match", '"another"', 412), ("If-Match", 'W/{etag}', 412), ("If-Match", '"another", {etag}', 206),
+     ("If-Match", "*", 206), ("If-None-Match", '"another", W/{etag}', 304), ("If-None-Match", '"another"', 206)],
+)  # fmt: skip
+def test_a_condition_comes_before_the_part(fetch, name, condition, status):
+    etag = fetch()[1]["ETag"]
+
+    assert fetch(Range="bytes=5-", **{name: condition.format(etag=etag)})[0] == status
+
+
+def test_head_has_no_parts(fetch):
+    status, headers, _ = fetch("HEAD", Range="bytes=99-")
+
+    assert (status, headers["Content-Length"], "Content-Range" in headers) == (200, str(len(CONTENT)), False)

@@ -113,7 +113,8 @@ def test_missing_rows_are_deleted_under_the_guard(run):
     done = run(having("Account 1"), "--yes", "--delete-missing", "--max-delete-percent", "95")
 
     assert guarded[1] == 1
-    assert "FAILED" in guarded[2]
+    assert "is FAILED: The input does not name 9 of the 10 financial account rows in scope" in guarded[2]
+    assert "If they should be deleted, give --max-delete-percent 90." in guarded[2]
     assert done[0].startswith("COMPLETED: 1 unchanged, 9 deleted ")
     assert [one.name for one in FinancialAccount.objects.all()] == ["Account 1"]
 
@@ -154,6 +155,45 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
     assert "skipped" in printed
 
 
+def test_all_that_is_written_before_its_time_is_looked_at_is_completed(run):
+    printed, status, _ = run(Accounts(), "--yes", "--timeout", "0")
+
+    assert (status, printed[:22]) == (0, "COMPLETED: 10 created ")
+
+
+def test_a_source_without_rows_is_no_failure(run):
+    frames = {FinancialAccount: pl.DataFrame({"name": []}), ClassificationStatus: pl.DataFrame({"name": ["Open"]})}
+
+    nothing = run(having(), "--yes")
+    something = run(giving(frames)(), "--yes")
+
+    assert nothing == ("The source has no rows; nothing was written.\n", 0, "")
+    assert (something[1], something[0][:21]) == (0, "COMPLETED: 1 created ")
+
+
+def test_ctrl_c_stops_at_the_next_chunk_and_says_what_is_written(run):
+    def press(**_):
+        raise KeyboardInterrupt
+
+    bulkql.chunk_written.connect(press, weak=False)
+    try:
+        _, status, message = run(Accounts(), "--yes", "--chunk-size", "4")
+    finally:
+        bulkql.chunk_written.disconnect(press)
+
+    assert status == 130
+    assert message == f"Interrupted. Operation {Operation.objects.get().pk} is CANCELED: 4 created, 6 skipped."
+
+
+def test_ctrl_c_before_anything_is_written_says_so(run):
+    def fetch(self, **options):
+        raise KeyboardInterrupt
+
+    leaving = type("Leaving", (Accounts,), {"fetch": fetch})
+
+    assert run(leaving(), "--yes")[1:] == (130, "Interrupted. Nothing was written.")
+
+
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
@@ -174,6 +214,13 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
         ),
         (Accounts, ["--max-delete-percent", "5"], "--max-delete-percent guards --delete-missing; give that too"),
         (
+            Accounts,
+            ["--delete-missing", "--max-delete-percent", "101"],
+            "BAD_INPUT: --max-delete-percent is 101; it must be between 0 and 100.",
+        ),
+        (Accounts, ["--chunk-size", "0"], "BAD_INPUT: --chunk-size is 0; a chunk has at least one row."),
+        (giving(pl.DataFrame({"nme": ["Cash"]})), [], "BAD_INPUT: None of the columns ('nme') is a field of"),
+        (
             type("Twice", (giving(pl.DataFrame({"a": ["1"], "name": ["2"]})),), {"cleaning": RENAMING}),
             [],
             "BAD_INPUT: The cleaning makes two columns of one name: ",
@@ -181,7 +228,8 @@ def test_after_its_time_it_stops_at_the_next_chunk(run):
     ],
     ids=[
         *("nobody", "stranger", "empty name", "no model", "no such key", "nothing", "a list", "no frame", "no frames"),
-        *("a key of several", "another verb", "a guard of nothing", "one name twice"),
+        *("a key of several", "another verb", "a guard of nothing"),
+        *("too large a guard", "chunks of nothing", "another column", "one name twice"),
     ],
 )
 def test_what_is_refused_ends_with_2(run, command, options, message):

@@ -280,6 +280,18 @@ def test_defaults_that_refer_to_no_row(bulk, lane, monkeypatch):
     assert [(index, code) for index, _, code in done.codes] == [(0, "REFERENCE_NOT_FOUND")]
 
 
+@pytest.mark.parametrize("checked", ["DEFERRABLE INITIALLY DEFERRED", ""], ids=["at the end", "at once"])
+def test_rows_that_a_table_refers_to_of_which_nobody_told_django(bulk, lane, checked):
+    kept, free = (Shelf.objects.create(code=code) for code in "ab")
+    run(f"CREATE TABLE lamp (shelf bigint REFERENCES zoo_shelf {checked}); INSERT INTO lamp VALUES ({kept.pk})")
+
+    done = bulk(Verb.DELETE, "shelves", [{"id": kept.pk}, {"id": free.pk}])
+
+    assert done.outcomes == ["FAILED", "DELETED"]
+    assert [(error["path"], error["code"]) for error in done.errors] == [(None, "CONSTRAINT")]
+    assert "refer" in done.errors[0]["message"]
+
+
 @pytest.fixture
 def _secured(db):
     """Row level security on shelves; the service is not their owner."""

@@ -8,11 +8,13 @@ import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
@@ -20,11 +22,23 @@ import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import chunks
+from bulkql.workers.signals import chunk_written
 from tests.zoo.models import Animal, Keeper, Note, Tag
 
 pytestmark = pytest.mark.django_db
 
 PARIS = ZoneInfo("Europe/Paris")
+
+
+class NAType:
+    """What pandas calls a value that is missing."""
+
+
+class Mixed:
+    """A frame of a library that has a column for which Arrow has no type."""
+
+    def __arrow_c_stream__(self, schema=None):
+        raise TypeError("int expected, got str")
 
 
 @pytest.fixture
@@ -48,6 +62,10 @@ def transaction_of(account, status, **values):
     }
 
 
+def accounts(count):
+    return pl.DataFrame({"name": [f"Account {number}" for number in range(count)]})
+
+
 def test_python_values_arrive_as_they_are(user, cash, opened):
     operation = bulkql.create(FinancialTransaction, [transaction_of(cash, opened)], user=user, label="by hand")
 
@@ -60,6 +78,26 @@ def test_python_values_arrive_as_they_are(user, cash, opened):
         {"resource": "financialTransactions", "index": 0, "outcome": "CREATED", "pk": str(stored.pk)}
     ]
     assert Operation.objects.get(pk=operation.id).label == "by hand"
+
+
+@pytest.mark.parametrize("kind", [list, pl.DataFrame])
+def test_moments_without_a_time_zone_are_of_the_projects(user, cash, opened, settings, kind):
+    settings.TIME_ZONE = "Europe/Paris"
+    row = transaction_of(cash.pk, opened.pk, datetime=datetime(2026, 7, 1, 12))
+
+    bulkql.create(FinancialTransaction, kind([row]), user=user)
+
+    assert FinancialTransaction.objects.get().datetime == datetime(2026, 7, 1, 10, tzinfo=UTC)
+
+
+def test_nan_is_no_null(user, cash, opened):
+    frame = pl.DataFrame([transaction_of(cash.pk, opened.pk, amount=float("nan"))])
+
+    for rows in (frame, [*frame.iter_rows(named=True)]):
+        errors = bulkql.create(FinancialTransaction, rows, user=user).row_errors()
+        assert [(one["path"], one["code"]) for one in errors] == [("amount", "INVALID")]
+    (error,) = bulkql.create(FinancialTransaction, frame.fill_nan(None), user=user).row_errors()
+    assert error["code"] == "REQUIRED"
 
 
 def test_bad_rows_are_named_and_their_neighbours_written(user):
@@ -214,7 +252,7 @@ def test_an_empty_idempotency_key_is_refused(user):
         lambda: bulkql.apply(plan, user=user, idempotency_key=""),
         lambda: bulkql.revert(plan, user=user, idempotency_key=""),
     ):
-        with pytest.raises(bulkql.BadInput, match=r"^idempotencyKey is empty; give each request a key of its own"):
+        with pytest.raises(bulkql.BadInput, match=r"^idempotency_key is empty; give each request a key of its own"):
             step()
 
 
@@ -309,7 +347,7 @@ def test_permissions_count(django_user_model):
         ),
         (
             lambda user: bulkql.create(FinancialAccount, FinancialAccount.objects.all(), user=user),
-            "Create takes rows, not a queryset",
+            r"Create takes rows, and not a queryset, which tells which rows to delete; give a list of its values\(\)\.",
         ),
         (
             lambda user: bulkql.delete(FinancialAccount, ClassificationStatus.objects.all(), user=user),
@@ -328,7 +366,7 @@ def test_permissions_count(django_user_model):
                 ({"chunk_size": "10"}, "chunk_size is '10'; give a whole number."),
                 ({"chunk_size": True}, "chunk_size is True; give a whole number."),
                 ({"max_rows_per_second": 1.5}, "max_rows_per_second is 1.5; give a whole number."),
-                ({"max_rows_per_second": 2**31}, "maxRowsPerSecond is 2,147,483,648; it is at most 2,147,483,647."),
+                ({"max_rows_per_second": 2**31}, "max_rows_per_second is 2,147,483,648; it is at most 2,147,483,647."),
                 (
                     {"dry_rum": True},
                     "dry_rum is not an option here; the options are mode, on_error, dry_run, chunk_size",
@@ -357,6 +395,24 @@ def test_permissions_count(django_user_model):
                     "rows.0.name is of type QuerySet, which has no form in JSON; give a list of its rows or of their "
                     "keys.",
                 ),
+                ([{1: "Cash"}], "rows.0 has the key 1; the keys of a row are names of fields."),
+                ([{"name": NAType()}], "rows.0.name is of type NAType, which has no form in JSON; give None."),
+                (pl.DataFrame({"name": []}), "financialAccounts.rows is empty; give at least one row."),
+                (pl.DataFrame(), "financialAccounts.rows is empty; give at least one row."),
+                (
+                    pl.LazyFrame({"nme": ["a"]}),
+                    re.escape("None of the columns ('nme') is a field of financialAccounts. Its fields are name."),
+                ),
+                (
+                    pl.DataFrame({"name": ["a"], "color": ["b"]}),
+                    "financialAccounts has no field for the column 'color'. Its fields are name; rename others, or "
+                    "leave them out.",
+                ),
+                (
+                    pl.DataFrame({"name": [object()]}, schema={"name": pl.Object}),
+                    "The column 'name' of the rows of financialAccounts has Python objects; give what they stand for",
+                ),
+                (Mixed(), "The rows of financialAccounts are of type Mixed, which cannot be read as a frame: int exp"),
                 (
                     [{"name": pl.Series(["a", "b"])}],
                     "rows.0.name is of type Series, which has no form in JSON; give a text",
@@ -370,6 +426,15 @@ def test_permissions_count(django_user_model):
                 ({"match_by": 5}, "match_by is 5; give a list."),
                 ({"match_by": [5]}, re.escape("match_by is [5]; give a list of names.")),
                 ({"update_fields": "name"}, re.escape("update_fields is 'name'; give a list, such as ['name'].")),
+                ({"update_fields": ["x"]}, "update_fields of financialAccounts names x; it may name name."),
+                ({"match_by": []}, re.escape("match_by of financialAccounts is empty; leave it out, or say ['name'].")),
+                ({"chunk_size": 0}, "chunk_size is 0; a chunk has at least one row."),
+                (
+                    {"max_rows_per_second": 5, "on_error": "REJECT_ALL"},
+                    'max_rows_per_second paces chunks, and on_error="REJECT_ALL" writes all rows in one transaction',
+                ),
+                ({"max_rows_per_second": 5, "dry_run": True}, "max_rows_per_second paces chunks, and dry_run writes"),
+                ({"skip_existing": True}, "skip_existing is for rows to create; an upsert .*, by update_fields only"),
             )
         ],
         *[
@@ -386,6 +451,12 @@ def test_permissions_count(django_user_model):
                 ({"max_deletes": "3"}, "max_deletes is '3'; give a whole number."),
                 ({"max_delete_percent": "3"}, "max_delete_percent is '3'; give a number."),
                 ({"delete_missing": "no"}, "delete_missing is 'no'; give True or False."),
+                (
+                    {"delete_missing": False, "max_deletes": 3},
+                    "max_deletes guards delete_missing; set delete_missing=True as well, or leave it out.",
+                ),
+                ({"max_delete_percent": 101}, "max_delete_percent is 101; it must be between 0 and 100."),
+                ({"user": User(username="new")}, "user is <User: new>, who is not saved; give a user of the database."),
                 ({"user": None}, "user is None; give the user who asks, whose permissions count."),
             )
         ],
@@ -408,6 +479,69 @@ def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
         call(user)
 
     assert not Operation.objects.exists()
+
+
+def test_no_stranger_is_told_of_fields_by_the_columns_of_a_frame(django_user_model):
+    nobody = django_user_model.objects.create_user("nobody")
+
+    with pytest.raises(bulkql.Forbidden):
+        bulkql.create(FinancialAccount, pl.DataFrame({"nme": ["Cash"]}), user=nobody)
+
+
+def test_a_frame_without_rows_is_all_that_there_is_for_a_sync(user, cash):
+    refused = bulkql.sync(FinancialAccount, pl.DataFrame({"name": []}), user=user, delete_missing=True)
+    done = bulkql.sync(FinancialAccount, pl.DataFrame(), user=user, delete_missing=True, max_deletes=1)
+
+    assert (refused.state, refused.message.partition(".")[0]) == (
+        "FAILED",
+        "The input does not name 1 of the 1 financial account rows in scope, and max_delete_percent=10 does not let "
+        "them be deleted; nothing was written",
+    )
+    assert (done.state, done.deleted) == ("COMPLETED", 1)
+
+
+@pytest.mark.parametrize("count", [1, 20_000], ids=["inline", "as a file"])
+def test_row_errors_advise_no_options_that_python_code_does_not_have(user, cash, opened, count):
+    texts = {"amount": "1,5", "datetime": "31.12.2025"}
+    rows = [transaction_of(cash.pk, opened.pk, **texts) for _ in range(count)]
+
+    told = []
+    for given in (rows, pl.DataFrame(rows[:1])):
+        told += list(bulkql.create(FinancialTransaction, given, user=user).row_errors())[:2]
+
+    assert [one["message"] for one in told] == 2 * [
+        "“1,5” value must be a decimal number.",
+        "“31.12.2025” value has an invalid format. It must be in YYYY-MM-DD HH:MM[:ss[.uuuuuu]][TZ] format.",
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_stops_an_operation_that_workers_would_continue(user):
+    def press(**_):
+        raise KeyboardInterrupt
+
+    chunk_written.connect(press, weak=False)
+    try:
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10)
+    finally:
+        chunk_written.disconnect(press)
+
+    stopped = Operation.objects.get()
+    assert (stopped.state, FinancialAccount.objects.count()) == ("CANCELED", 10)
+    assert interrupt.value.__notes__ == [f"Operation {stopped.pk} is CANCELED: 10 created, 20 skipped."]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_within_a_transaction_leaves_nothing(user):
+    def press(*_, **__):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), transaction.atomic(), mock.patch.object(chunks, "write_rows", press):
+        bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10)
+
+    assert not Operation.objects.exists()
+    assert not FinancialAccount.objects.exists()
 
 
 def test_what_is_no_id_of_an_operation_is_not_found(user):

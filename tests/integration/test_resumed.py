@@ -6,6 +6,7 @@ import base64
 import hashlib
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from bulkql.server.auth import token_for
 from bulkql.workers import conf
+from bulkql.workers.errors import BadInput
 from bulkql.workers.ledger.retention import purge
 from bulkql.workers.models import StoredFile, StoredPart, Upload
 from bulkql.workers.uploads import resumed, storage, uploads
@@ -106,7 +108,7 @@ def test_a_checksum_that_differs_stores_nothing(ask, user, name):
     whole = patch(ask, upload, 0, CONTENT, Upload_Checksum=right)
 
     assert (damaged, offset, whole) == ((460, None), "0", (204, str(len(CONTENT))))
-    assert code_of(ask("PATCH", upload, b"", Upload_Offset="0", Upload_Checksum="crc32 x")) == (400, "BAD_INPUT")
+    assert code_of(ask("PATCH", upload, b"x", Upload_Offset="0", Upload_Checksum="crc32 x")) == (400, "BAD_INPUT")
 
 
 def test_an_upload_is_created_with_a_name_and_a_size_that_may_come_later(ask, user):
@@ -204,3 +206,89 @@ def test_what_is_no_request_of_tus_is_told_so(ask, user, django_user_model):
     assert code_of(ask("POST", "/uploads", Upload_Length="5")) == (400, "BAD_INPUT")
     assert code_of(ask("PATCH", others, b"x", Upload_Offset="0")) == (404, "NOT_FOUND")
     assert ask("POST", upload, X_HTTP_Method_Override="DELETE").status_code == 204
+
+
+CONCAT = {"Upload_Length": "5", "Upload_Metadata": "filename YS5jc3Y=", "Upload_Concat": "partial"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        (CONCAT, "Upload-Concat is not possible here; send the file as one upload (in tus-js-client, "
+         "parallelUploads: 1)."),
+        ({"Upload_Length": "5", "Upload_Defer_Length": "1"}, "Say how large the upload is, with Upload-Length, or send "
+         "Upload-Defer-Length: 1; one of them."),
+        ({"Upload_Defer_Length": "2"}, "Say how large the upload is, with Upload-Length, or send "
+         "Upload-Defer-Length: 1; one of them."),
+        ({"Upload_Length": "5", "Upload_Metadata": "filename a.csv"}, "The filename of Upload-Metadata is not base64 "
+         "of UTF-8."),
+        ({"Upload_Length": "5", "Upload_Metadata": "filename März"}, "The filename of Upload-Metadata is not base64 "
+         "of UTF-8."),
+        ({"Upload_Length": "5", "Upload_Metadata": "filename /w=="}, "The filename of Upload-Metadata is not base64 "
+         "of UTF-8."),
+    ],
+)  # fmt: skip
+def test_a_creation_that_asks_for_what_there_is_not_creates_nothing(ask, headers, message):
+    answer = ask("POST", "/uploads", **headers)
+
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (400, message)
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "given", ["sha1", "sha1 ", "sha1 AAAA", "sha1 !!!!", "sha1 é", "md5 " + 28 * "A", "crc32 AA=="]
+)
+def test_a_checksum_that_is_none_is_another_mistake_than_one_that_differs(ask, user, given):
+    upload = announce(user, "a.csv", 10)
+
+    answer = ask("PATCH", upload, b"name\n", Upload_Offset="0", Upload_Checksum=given)
+
+    assert code_of(answer) == (400, "BAD_INPUT")
+    assert ask("HEAD", upload).headers["Upload-Offset"] == "0"
+
+
+def test_bytes_of_another_content_type_are_not_stored(ask, user):
+    upload = announce(user, "a.csv", 10)
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Authorization": f"Bearer {token_for(user)}"}
+
+    answer = asked("PATCH", f"/uploads/{upload.pk}", b"name\n", "text/csv", headers=headers)
+
+    assert code_of(answer) == (415, "BAD_INPUT")
+    assert ask("HEAD", upload).headers["Upload-Offset"] == "0"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_the_method_of_a_header_counts_and_not_that_of_the_request(ask, user, method):
+    upload = announce(user, "a.csv", 10)
+
+    answer = ask(method, upload, b"name\n", Upload_Offset="0", X_HTTP_Method_Override="PATCH")
+
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "5")
+    assert ask("GET", upload, X_HTTP_Method_Override="DELETE").status_code == 405
+    assert ask("HEAD", upload).headers["Upload-Offset"] == "5"
+
+
+def test_every_answer_is_one_of_tus_and_kept_by_nobody(ask, user):
+    upload = announce(user, "März.csv", 10)
+
+    answers = [
+        ask("HEAD", upload), ask("HEAD", f"/uploads/{uuid4()}"), ask("GET", upload), ask("GET", "/uploads"),
+        ask("HEAD", upload, Authorization="Bearer x"), ask("PATCH", upload, b"x" * 11, Upload_Offset="0"),
+        ask("HEAD", upload, Tus_Resumable="0.2.2"), ask("PATCH", upload, b"x", Upload_Offset="1"),
+    ]  # fmt: skip
+
+    assert [answer.status_code for answer in answers] == [200, 404, 405, 405, 401, 413, 412, 409]
+    assert {(one.headers["Tus-Resumable"], one.headers["Cache-Control"]) for one in answers} == {("1.0.0", "no-store")}
+    assert answers[0].headers["Upload-Metadata"] == "filename TcOkcnouY3N2"
+    assert answers[4].headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_size_is_promised_once_whoever_asks_at_the_same_time(user):
+    upload = announce(user, "a.csv", None)
+    at_the_same_time = Upload.objects.get(pk=upload.pk)
+
+    resumed.announce_size(upload, 10)
+
+    with pytest.raises(BadInput, match=r"^The upload was announced with 10 bytes; it cannot have 20\.$"):
+        resumed.announce_size(at_the_same_time, 20)
+    assert Upload.objects.get().size == 10

@@ -11,6 +11,8 @@ from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.models import Operation
+from bulkql.workers.operations import running
+from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
 from tests.conftest import Done
 from tests.zoo.models import Keeper, Note, Seal, Shelf, Tag, Toy
@@ -168,16 +170,35 @@ def test_force_undoes_them_too(lane, bulk, user, toys):
     assert state() == before
 
 
-def test_values_that_were_swapped_are_swapped_back(bulk, user, toys):
+@pytest.mark.parametrize("chunk_size", [1, 3, None])
+@pytest.mark.parametrize("its_size", [2, 4])
+def test_values_that_were_swapped_are_swapped_back(bulk, user, toys, its_size, chunk_size):
+    """However the revert cuts its rows: those that swap stay in one chunk."""
     before = state()
-    rows = [{"id": toys[0].pk, "sku": "t1"}, {"id": toys[1].pk, "sku": "t0"}]
-    done = bulk(Verb.UPDATE, "toys", rows, match_by=["id"])
-    assert done.outcomes == ["UPDATED"] * 2
+    rows = [{"id": toys[of].pk, "sku": f"t{to}"} for of, to in enumerate((1, 0, 3, 2, 6))]
+    done = bulk(Verb.UPDATE, "toys", rows, match_by=["id"], chunk_size=its_size)
+    assert done.outcomes == ["UPDATED"] * 5
 
-    undone = undo(done.operation, user)
+    undone = undo(done.operation, user, chunk_size=chunk_size)
 
-    assert (undone.errors, undone.outcomes) == ([], ["UPDATED"] * 2)
+    assert (undone.errors, undone.outcomes) == ([], ["UPDATED"] * 5)
     assert state() == before
+
+
+def test_what_swapped_is_swapped_back_by_a_second_revert_and_a_retry(bulk, user, toys):
+    before = state()
+    rows = [{"id": toys[of].pk, "sku": f"t{to}"} for of, to in enumerate((1, 0, 3, 2))]
+    done = bulk(Verb.UPDATE, "toys", rows, match_by=["id"])
+    Toy.objects.filter(pk__in=[toys[0].pk, toys[1].pk]).update(stock=77)
+    kept = undo(done.operation, user, chunk_size=1)
+    assert sorted(kept.outcomes) == ["FAILED", "FAILED", "UPDATED", "UPDATED"]
+    Toy.objects.filter(pk__in=[toys[0].pk, toys[1].pk]).update(stock=0)
+    Toy.objects.filter(pk=toys[1].pk).update(stock=1)
+
+    again = retry(kept.operation, user)
+    running.write_now(again)
+
+    assert (Done(again).outcomes, state()) == (["UPDATED", "UPDATED"], before)
 
 
 def test_what_cannot_be_undone_says_why(lane, bulk, user, toys):

@@ -73,14 +73,29 @@ def test_a_tree_that_was_created(bulk: Callable[..., Done], user, in_lane, chunk
     assert not Folder.objects.exists()
 
 
+@pytest.mark.parametrize("chunk_size", [3, None])
 @pytest.mark.parametrize("names", [["f0"], ["f1", "f2", "f14"], [f"f{n}" for n in range(20)]], ids=len)
-def test_a_tree_that_was_deleted(bulk: Callable[..., Done], user, in_lane, names):
+def test_a_tree_that_was_deleted(bulk: Callable[..., Done], user, in_lane, names, chunk_size):
     bulk(Verb.CREATE, "folders", folders(20, 2))
     was = state()
     deleted = bulk(Verb.DELETE, "folders", [{"name": name} for name in names], match_by=["name"])
     assert Folder.objects.count() < 20
 
-    undone = Done(revert(deleted.operation, user, RevertOptions()))
+    undone = Done(revert(deleted.operation, user, RevertOptions(chunk_size=chunk_size)))
 
     assert undone.errors == []
+    assert state() == was
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+def test_a_tree_that_was_moved_under_a_new_row(bulk: Callable[..., Done], user, in_lane, chunk_size):
+    bulk(Verb.CREATE, "folders", folders(7, 2))
+    was = state()
+    rows = [{"name": "new"}, {"name": "f1", "parentBy": {"name": "new"}}]
+    moved = bulk(Verb.UPSERT, "folders", rows, chunk_size=chunk_size)
+    assert moved.outcomes == ["CREATED", "UPDATED"]
+
+    undone = Done(revert(moved.operation, user, RevertOptions(chunk_size=chunk_size)))
+
+    assert (undone.errors, undone.outcomes) == ([], ["UPDATED", "DELETED"])
     assert state() == was

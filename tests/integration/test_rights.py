@@ -192,7 +192,7 @@ def test_a_file_with_a_column_that_its_user_may_not_write_is_refused_before_it_i
         run(user, Verb.UPDATE, "toys", **csv)
     done = run(user, Verb.UPDATE, "toys", **late)
 
-    assert str(refused.value) == "The file has Preis, which you may not write to toys; leave it out of the file."
+    assert str(refused.value) == "The file has Preis, which you may not write to toys; leave it out."
     # Lines name their fields themselves: each is looked at.
     assert (done.outcomes, done.codes) == (["UPDATED", "FAILED"], [(1, "price", "FORBIDDEN")])
 

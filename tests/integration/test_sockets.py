@@ -152,6 +152,18 @@ def test_socket_is_closed_once_whatever_its_client_has_sent_meanwhile(user, capl
     assert Upload.objects.count() == 0
 
 
+def test_a_payload_of_null_is_none(user):
+    async def sign_in() -> Any:
+        scope = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": ["graphql-transport-ws"]}
+        socket = ApplicationCommunicator(served(), scope)
+        await socket.send_input({"type": "websocket.connect"})
+        await socket.receive_output(10)
+        await send(socket, {"type": "connection_init", "payload": None})
+        return await socket.receive_output(10)
+
+    assert asyncio.run(sign_in()) == FORBIDDEN  # as without a payload: nobody is signed in
+
+
 def test_frame_with_a_name_twice_closes_the_socket_with_the_reason(user):
     async def close() -> Any:
         socket = await opened(token_for(user))

@@ -17,12 +17,13 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import rows as writing
 from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.retry import retry
+from bulkql.workers.operations.revert import RevertOptions, revert
 from bulkql.workers.readers.options import FileFormat, FileOptions
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.uploads import uploads
 from bulkql.workers.writers import orm
 from tests.conftest import Done
-from tests.zoo.models import Keeper, Locker
+from tests.zoo.models import Keeper, Locker, Shelf, Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,6 +111,34 @@ def test_who_waits_for_a_bad_row_keeps_what_he_has(bulk, chunk_size):
     taken = [(index, "number", "ALREADY_EXISTS") for index in (3, 4, 5)]
     assert done.codes == [(2, "keeper", "REFERENCE_NOT_FOUND"), *taken]
     assert ends("number") == {1: {0}, 2: {1}, 3: {3}, 4: {4}, 5: {5}, 6: {6}}
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+def test_a_bad_row_keeps_the_foreign_key_that_another_one_wants(bulk, chunk_size):
+    rows = [{"id": 1, "keeper": 2, "label": "label 3"}, {"id": 2, "keeper": 1}, {"id": 4, "keeper": 9}]
+
+    done = bulk(Verb.UPDATE, "lockers", rows, chunk_size=chunk_size)
+
+    assert done.outcomes == ["FAILED", "FAILED", "UPDATED"]
+    assert [(index, code) for index, _, code in done.codes] == [(0, "ALREADY_EXISTS"), (1, "ALREADY_EXISTS")]
+    assert ends("keeper") == {1: {1}, 2: {2}, 3: {3}, 4: {9}, 5: {5}, 6: {6}}
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10])
+@pytest.mark.parametrize("left", ["place", "shelf"])
+def test_a_row_that_comes_to_nothing_is_updated_as_any_other(bulk, user, left, chunk_size):
+    shelf = Shelf.objects.create(code="s")
+    for place, sku in enumerate("ab"):
+        Toy.objects.create(sku=sku, name=sku, shelf=shelf, place=place)
+    places = Toy.objects.order_by("sku").values_list("shelf", "place")
+    before = list(places)
+
+    done = bulk(Verb.UPDATE, "toys", [{"sku": "a", left: None}, {"sku": "b", "place": 0}], chunk_size=chunk_size)
+
+    assert (done.outcomes, done.codes) == (["UPDATED", "UPDATED"], [])
+    assert list(places.all()) == [(None, 0) if left == "shelf" else (shelf.pk, None), (shelf.pk, 0)]
+    undone = Done(revert(done.operation, user, RevertOptions()))
+    assert (undone.outcomes, list(places.all())) == (["UPDATED", "UPDATED"], before)
 
 
 def test_nothing_is_left_of_what_stood_in_when_all_is_rejected(bulk):

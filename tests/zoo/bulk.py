@@ -2,7 +2,7 @@
 
 import bulkql
 
-from .models import Animal, Car, Folder, Handle, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
+from .models import Animal, Berth, Car, Folder, Handle, Item, Keeper, Locker, Note, Reading, Shelf, Tag, Toy, Wheel
 
 
 @bulkql.register(Keeper)
@@ -82,6 +82,12 @@ class Toys(bulkql.BulkResource):
 
     def get_queryset(self, user):
         return Toy.objects.exclude(hidden=True)
+
+
+@bulkql.register(Berth)
+class Berths(bulkql.BulkResource):
+    fields = ("cabin", "number", "guest")
+    match_fields = ("cabin", "number")
 
 
 @bulkql.register(Locker)

@@ -191,6 +191,22 @@ class Toy(models.Model):
         return self.sku
 
 
+class Berth(models.Model):
+    """A key in which nulls are equal: a ship without cabins has one berth of each number."""
+
+    cabin = models.CharField(max_length=5, null=True)
+    number = models.IntegerField(null=True)
+    guest = models.CharField(max_length=10, unique=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cabin", "number"], name="one_guest_a_berth", nulls_distinct=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.guest
+
+
 class Seal(models.Model):
     """Keeps a toy from being deleted."""
 

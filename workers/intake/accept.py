@@ -214,7 +214,7 @@ def store_file(
         # Whether nothing may be all that there is, is for the guard to say.
         beginning.check(plan, may_be_empty=item.guard is not None)
         header, options = beginning.header(plan), beginning.options
-        check_allowed_columns(plan, header or [])
+        check_allowed_columns(plan, header or [], options)
     file_options = options.as_json()
     how_it_came = {"upload": upload, "file_options": file_options, "header": header, "scope": scope_text(item)}
     new_input(operation, position, plan, requested_size, **how_it_came)
@@ -262,14 +262,14 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     return stored
 
 
-def check_allowed_columns(plan: Plan, header: list[tuple[str, str | None]]) -> None:
+def check_allowed_columns(plan: Plan, header: list[tuple[str, str | None]], options: FileOptions) -> None:
     """Whether the user may give a file's columns; raises BadInput. Where it has no header, its rows are looked at."""
     refused = {one.name for one in plan.refused}
     found = [name for name, column in header if column in refused]
     if found:
         raise BadInput(
-            f"The file has {', '.join(found)}, which you may not write to {plan.resource.name}; leave "
-            f"{'it' if len(found) == 1 else 'them'} out of the file."
+            f"{'The rows have' if options.is_from_python else 'The file has'} {', '.join(found)}, which you may not "
+            f"write to {plan.resource.name}; leave {'it' if len(found) == 1 else 'them'} out."
         )
 
 

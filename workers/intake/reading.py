@@ -85,7 +85,7 @@ def plan_of_file(stored: Input, options: FileOptions) -> Plan:
     with uploads.open_upload(stored.upload) as file:
         names = files.FileStart(file, options).names()
         found = plan_for(plan.verb, plan.resource, None, plan.update_fields, names, stored.operation.created_by)
-    plan = replace(found, spelling=options.spelling)
+    plan = replace(found, spelling=plan.spelling)
     stored.match_by = list(plan.match_by)
     stored.save(update_fields=["match_by"])
     return plan

@@ -84,6 +84,16 @@ class Guard:
             raise BadInput(f"maxDeletePercent is {self.max_delete_percent:g}; it must be between 0 and 100.")
 
     @classmethod
+    def of_sync(cls, delete_missing: bool, max_deletes: int | None, max_delete_percent: float | None) -> Guard | None:
+        """The guard of a sync; None for one that deletes nothing. Raises BadInput."""
+        if delete_missing:
+            return cls.of(max_deletes, max_delete_percent)
+        if max_deletes is not None or max_delete_percent is not None:
+            name = "maxDeletePercent" if max_deletes is None else "maxDeletes"
+            raise BadInput(f"{name} guards deleteMissing; set deleteMissing: true as well, or leave it out.")
+        return None
+
+    @classmethod
     def of(cls, max_deletes: int | None, max_delete_percent: float | None) -> Guard:
         """The guard of a request; one that says nothing is careful. Raises BadInput."""
         if max_deletes is None and max_delete_percent is None:

@@ -105,13 +105,15 @@ def is_changed(plan: Plan, name: str) -> bool:
 
 
 def is_given_in_full(plan: Plan, constraint: Constraint) -> bool:
-    """New rows that collide give it in full: what is left out is null by default, and equal to nothing."""
+    """New rows that collide give it in full: what is left out is null by default, and mostly equal to nothing."""
     if constraint.key is None:
         return False
     fields = [field_of(plan.resource.model, name) for name in constraint.fields]
-    return all(
+    are_owed = all(
         field.name in plan.columns and not field.has_default() and not field.has_db_default() for field in fields
-    ) or (constraint.nulls_distinct and any(field.null and not field.has_default() for field in fields))
+    )
+    is_null_left_out = any(field.null and not field.has_default() for field in fields)
+    return constraint.nulls_distinct if is_null_left_out else are_owed
 
 
 def is_at_stake(plan: Plan, constraint: Constraint, raw: pl.DataFrame) -> bool:
@@ -234,8 +236,7 @@ class Searched:
         columns = {name: quote(str(field_of(plan.resource.model, name).column)) for name in self.names}
         new = ", ".join(f"{self.becomes(name, column, pk)} AS {column}" for name, column in columns.items())
         old = ", ".join(f"t.{column} AS {column}" for column in columns.values())
-        key = next((one for one in plan.keys if set(one.fields) == set(plan.match_by)), None)
-        equals = "=" if key is None or key.nulls_distinct else "IS NOT DISTINCT FROM"
+        equals = "IS NOT DISTINCT FROM" if plan.finds_by_nulls else "="
         same = " AND ".join(f"t.{columns[name]} {equals} s.{columns[name]}" for name in plan.match_by) or "false"
         in_sql = condition(plan.reach(self.user), pk)
         visible, params = ("NULL::boolean", ()) if in_sql is None else in_sql
@@ -245,7 +246,8 @@ class Searched:
             f" {self.hashes('new', 'n')}, {self.hashes('old', 'o')} FROM {SEARCHED} s"
             f" {join} {quote(meta.db_table)} t ON {same}"
             f" CROSS JOIN LATERAL (SELECT {self.hashed('new')} FROM (SELECT {new}) v) n"
-            f" CROSS JOIN LATERAL (SELECT {self.hashed('old')} FROM (SELECT {old}) v) o",
+            # A row that is not there has nothing: nulls may be a key too.
+            f" LEFT JOIN LATERAL (SELECT {self.hashed('old')} FROM (SELECT {old}) v) o ON {pk} IS NOT NULL",
             list(params),
         )
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from django.db import DataError, connections, transaction
+from django.db import DataError, IntegrityError, connections, transaction
 
 from bulkql.workers.backends import backend, durable
 from bulkql.workers.columns.copying import copy, copy_values
 from bulkql.workers.enums import State
 from bulkql.workers.errors import GuardedDeletes
-from bulkql.workers.frames import unpack
+from bulkql.workers.frames import ROW, unpack
 from bulkql.workers.intake.authority import check_authority
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.requests import Guard
@@ -107,18 +107,22 @@ class Names:
         self.together = {one.resource: frozenset(one.match_by) for one in given.operation.inputs.filter(removes=False)}
         self.unreadable = 0
         self.first: int | None = None
+        #: The index of the first row of the chunk whose keys were given last.
+        self._start = 0
 
     def __iter__(self) -> Iterator[Keys]:
         chunks = self.given.chunks.select_related("input").defer("results", "errors", "images")
         for chunk in chunks_in_order(chunks):
+            self._start = chunk.row_start
             keys = keys_in(self.plan, unpack(chunk.payload), self.user, self.together)
-            self.count(chunk, keys.unreadable)
+            self.count(keys.unreadable)
             yield keys
 
-    def count(self, chunk: Chunk, rows: pl.Series) -> None:
-        """Rows of a chunk, by their place in it, that name nobody knows which row."""
-        if len(rows) and self.first is None:
-            self.first = chunk.row_start + int(rows[0])
+    def count(self, rows: pl.Series) -> None:
+        """Rows of this chunk, by their place in it, that name nobody knows which row."""
+        if len(rows):
+            first = self._start + int(rows[0])
+            self.first = first if self.first is None else min(self.first, first)
         self.unreadable += len(rows)
 
     def note(self, missing: int) -> str:
@@ -156,8 +160,7 @@ def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, .
         quoted_column(plan, plan.resource.pk.name),
     )
     columns = [quoted_column(plan, name) for name in plan.match_by]
-    key = next((key for key in plan.keys if set(key.fields) == set(plan.match_by)), None)
-    equals = "=" if key is None or key.nulls_distinct else "IS NOT DISTINCT FROM"
+    equals = "IS NOT DISTINCT FROM" if plan.finds_by_nulls else "="
     same = " AND ".join(f"t.{column} {equals} s.{column}" for column in columns)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -165,7 +168,7 @@ def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, .
             f" SELECT {', '.join(columns)} FROM {table} WITH NO DATA"
         )
         for some in keys:
-            copy_keys(plan, keys, some)
+            copy_keys(plan, keys, some.rows)
         cursor.execute(f"ANALYZE {NAMED}")
         cursor.execute(f"SELECT count(*) FROM {table} t WHERE {visible}", params)  # noqa: S608
         (scope,) = cursor.fetchone()
@@ -179,18 +182,23 @@ def find_in_database(plan: Plan, keys: Names, visible: str, params: tuple[Any, .
     return Unnamed(scope, missing, stored_pks(plan, size))
 
 
-def copy_keys(plan: Plan, keys: Names, some: Keys) -> None:
-    """Add keys to those that the input names."""
+def copy_keys(plan: Plan, keys: Names, rows: pl.DataFrame) -> None:
+    """Add the keys of a chunk's rows to those that the input names."""
     alias = plan.resource.database
     names = [str(field_of(plan.resource.model, name).column) for name in plan.match_by]
-    series = [copy_values(plan.columns[name], some.rows[name], alias) for name in plan.match_by]
+    series = [copy_values(plan.columns[name], rows[name], alias) for name in plan.match_by]
     frame = pl.DataFrame([one.alias(name) for one, name in zip(series, names, strict=True)])
     try:
         with transaction.atomic(using=alias):
             copy(alias, NAMED, tuple(names), frame)
-    except DataError:
-        # A value that the field takes and PostgreSQL does not; whose it is, no matter: nothing will be deleted.
-        keys.unreadable += frame.height
+    except (DataError, IntegrityError):
+        # A value that the field takes, and its type in the database does not: halving finds whose it is.
+        if rows.height == 1:
+            keys.count(rows[ROW])
+            return
+        half = rows.height // 2
+        copy_keys(plan, keys, rows[:half])
+        copy_keys(plan, keys, rows[half:])
 
 
 def stored_pks(plan: Plan, size: int) -> Iterator[pl.DataFrame]:
@@ -216,7 +224,8 @@ def find_by_hashes(plan: Plan, keys: Names, user: User | None, size: int) -> Unn
     with closing(Spill()) as named, closing(Spill()) as scope:
         for some in keys:
             keys_of_rows = some.rows.select(one.comparable(some.rows[one.name]).alias(one.name) for one in columns)
-            named.add(hashes(keys_of_rows).unique())
+            # A key with a null in it names nothing, unless it says that nulls are equal.
+            named.add(hashes(keys_of_rows if plan.finds_by_nulls else keys_of_rows.drop_nulls()).unique())
         rows = 0
         for page in pages(plan, user):
             values = [one.series(page[one.name], [str(value) for value in page[one.name]]) for one in columns]

@@ -32,7 +32,7 @@ from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations import chunks
 from bulkql.workers.operations.changes import Changes
 from bulkql.workers.operations.failures import failed_too_often, is_outage, note_failure, tried_again
-from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
+from bulkql.workers.operations.trades import Attempt, Row, Trades, traded
 from bulkql.workers.operations.waiting import go_on, tell, watch_of
 from bulkql.workers.scratch import Scratch
 
@@ -169,9 +169,7 @@ def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: 
             earlier[chunk.pk] = found.images
         write_trading = partial(write_chunks, operation, spool, changes, goes_on, watch)
         failed = write_trading(is_dangling=is_dangling, earlier=earlier, sightings=sightings)
-        if is_dangling:
-            check_references(connection.alias)
-        return None, Attempt(vacated, failed)
+        return None, Attempt(vacated, failed, is_dangling)
 
     traded(connection.alias, trades, attempt)
 

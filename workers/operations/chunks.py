@@ -38,7 +38,7 @@ from bulkql.workers.ledger.waits import Watch
 from bulkql.workers.models import Chunk, Operation
 from bulkql.workers.operations.failures import failed_too_often, is_outage, note_failure, tried_again
 from bulkql.workers.operations.rows import write_rows
-from bulkql.workers.operations.trades import Attempt, Row, Trades, check_references, traded
+from bulkql.workers.operations.trades import Attempt, Row, Trades, traded
 from bulkql.workers.operations.waiting import go_on, put_off, watch_of
 from bulkql.workers.resources.plan import Plan, plan_of
 from bulkql.workers.validation.hooks import after
@@ -157,9 +157,7 @@ def rows_traded(chunk: Chunk, plan: Plan, validated: Validated) -> Entry:
     def attempt() -> tuple[Entry, Attempt]:
         vacated = vacated_of(chunk, plan, validated, trades)
         entry = rows_written(chunk, plan, validated, earlier=vacated.images)
-        if vacated.are_dangling:
-            check_references(plan.resource.database)
-        return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry))
+        return entry, Attempt(rows_in(chunk, vacated.rows), failed_of(chunk, entry), vacated.are_dangling)
 
     return traded(plan.resource.database, trades, attempt)
 

@@ -32,6 +32,7 @@ from bulkql.workers.resources.rights import (
     check_permissions,
     check_writes_freely,
 )
+from bulkql.workers.reverting.pieces import in_pieces
 from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
@@ -107,11 +108,12 @@ def store_again(operation: Operation, user: User) -> Operation:
 def store_left(again: Operation, old: Input, user: User) -> int:
     """The rows that one input left, if there are any; gives how many."""
     resource = resource_named(old.resource)
-    slices = in_slices(leftovers(old), old.chunk_size)
+    is_revert = again.verb == Verb.REVERT
+    rows, size = leftovers(old), old.chunk_size
+    slices = in_pieces(plan_of(old), rows, size) if is_revert else in_slices(rows, size)
     first = next(slices, None)
     if first is None:
         return 0
-    is_revert = again.verb == Verb.REVERT
     if not is_revert:
         check_may_write_again(again, old, resource, user)
     elif not again.dry_run:

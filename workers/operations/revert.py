@@ -25,7 +25,6 @@ from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.checks import check_options
 from bulkql.workers.intake.chunking import ChunkStore
-from bulkql.workers.intake.reading import in_slices
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, rate_of, when_and_whom
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
@@ -36,6 +35,7 @@ from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.plan import plan_of
 from bulkql.workers.resources.registry import BulkResource, resource_named
 from bulkql.workers.resources.rights import check_writes_freely, may, permission_to
+from bulkql.workers.reverting.pieces import in_pieces
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
 from bulkql.workers.uploads.uploads import keyed_digest
 from bulkql.workers.webhooks.deliveries import announce
@@ -146,10 +146,11 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
     ends: Counter[str] = Counter()
     for position, one in enumerate(inputs):
         frames = written_frames(one) if before is None else leftovers(one)
+        if operation.trades:
+            # Rows of several chunks swapped unique values.
+            frames = iter([pl.concat([NO_ROWS, *frames])])
         start = ends[one.resource]
-        ends[one.resource] += store_input(
-            again, position, one, frames, request.chunk_size, start, is_whole=operation.trades
-        )
+        ends[one.resource] += store_input(again, position, one, frames, request.chunk_size, start)
     if not ends.total():
         raise BadInput(f"Operation {operation.id} wrote no row; there is nothing to revert.")
     return again
@@ -229,13 +230,8 @@ def store_input(
     frames: Iterator[pl.DataFrame],
     chunk_size: int | None,
     start: int,
-    *,
-    is_whole: bool,
 ) -> int:
-    """The rows of one input, from this index on; gives how many.
-
-    Where rows swapped unique values they do so again, for which all of them have to be one chunk.
-    """
+    """The rows of one input, from this index on; gives how many."""
     resource = resource_named(old.resource)
     size = resource.size_of_chunks(chunk_size)
     stored = Input.objects.create(
@@ -250,7 +246,7 @@ def store_input(
         total=0,
     )
     grant(stored)
-    pieces = iter([pl.concat([NO_ROWS, *frames])]) if is_whole else in_slices(frames, size)
-    count = ChunkStore().store(stored, plan_of(stored), (one for one in pieces if one.height), start)
+    plan = plan_of(stored)
+    count = ChunkStore().store(stored, plan, in_pieces(plan, frames, size), start)
     Input.objects.filter(pk=stored.pk).update(total=count)
     return count

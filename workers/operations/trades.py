@@ -55,6 +55,8 @@ class Attempt:
 
     vacated: set[Row]
     failed: set[Row]
+    #: Foreign keys that were taken away stood for no row meanwhile, and are to be checked.
+    are_dangling: bool = False
 
 
 def traded(alias: str, trades: Trades, attempt: Callable[[], tuple[T, Attempt]]) -> T:
@@ -65,6 +67,9 @@ def traded(alias: str, trades: Trades, attempt: Callable[[], tuple[T, Attempt]])
         with transaction.atomic(using=alias):
             made, found = attempt()
             bad = found.vacated & found.failed
+            # A bad row has its stand-in still, which is no foreign key of anything.
+            if found.are_dangling and not bad:
+                check_references(alias)
             transaction.set_rollback(bool(bad), using=alias)
         if not bad:
             break

@@ -26,12 +26,12 @@ def quoted_names(names: Iterable[str]) -> str:
     return ", ".join(repr(name if len(name) <= QUOTED else f"{name[:QUOTED]}...") for name in names)
 
 
-def check_column_count(names: list[str]) -> None:
+def check_column_count(names: list[str], they_have: str = "The file has") -> None:
     """Whether a file may have so many columns; raises LimitExceeded."""
     most = limits().file_columns
     if len(names) > most:
         raise LimitExceeded(
-            f"The file has {len(names):,} columns; {most:,} are the most ({setting_name('file_columns')})."
+            f"{they_have} {len(names):,} columns; {most:,} are the most ({setting_name('file_columns')})."
         )
 
 

@@ -104,6 +104,8 @@ class FileOptions:
     sheet: str | None = None
     #: The header's row, from 1: by default the first that is not empty.
     header_row: int | None = None
+    #: Rows of Python code that came as a file: who sent them knows of no file, and of no options of files.
+    is_from_python: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -169,7 +171,8 @@ def with_nulls(cells: pl.Expr, options: FileOptions) -> pl.Expr:
 
 def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str | None]:
     """The plan's field for each column of a file, None for one to ignore; raises BadInput."""
-    check_column_count(header)
+    they_have, whose = ("The rows have", "") if options.is_from_python else ("The file has", "file's ")
+    check_column_count(header, they_have)
     check_mapped(header, options, "the file")
     names = {**plan.names, **{name.strip(): field for name, field in options.columns.items()}}
     fields = [names.get(name.strip()) for name in header]
@@ -178,19 +181,20 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     if not any(fields):
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise NoKnownColumn(
-            f"None of the file's columns ({quoted_names(header[:20])}) is a field of {plan.resource.name}. "
+            f"None of the {whose}columns ({quoted_names(header[:20])}) is a field of {plan.resource.name}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
+        way_out = "map others with `columns`, or set unknownColumns: IGNORE"
         raise BadInput(
             f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
             f"{quoted_names(unknown[:20])}{like(unknown[0], plan.names)}. Its fields are {known}; "
-            f"map others with `columns`, or set unknownColumns: IGNORE."
+            f"{'rename others, or leave them out' if options.is_from_python else way_out}."
         )
     counts = Counter(fields)
     twice = sorted(found for found, count in counts.items() if found is not None and count > 1)
     if twice:
-        raise BadInput(f"The file has more than one column for {', '.join(twice)}.")
+        raise BadInput(f"{they_have} more than one column for {', '.join(twice)}.")
     return fields
 
 

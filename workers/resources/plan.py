@@ -124,6 +124,11 @@ class Plan:
         return match + [key for key in found if key not in match]
 
     @property
+    def finds_by_nulls(self) -> bool:
+        """A null in a key is equal to another one, as the key itself says; otherwise it is equal to nothing."""
+        return any(not key.nulls_distinct for key in self.keys if set(key.fields) == set(self.match_by))
+
+    @property
     def kept(self) -> frozenset[str]:
         """The fields that no row of the table changes: its key, its primary key, and what the user may not write."""
         own = frozenset((*self.match_by, self.resource.pk.name))
@@ -220,10 +225,17 @@ def plan_of(stored: Input) -> Plan:
         forces=stored.operation.forces,
         is_sync=stored.operation.verb == Verb.SYNC,
         skips_existing=stored.operation.skip_existing,
-        spelling=None if stored.file_options is None else Spelling.from_json(stored.file_options.get("spelling", {})),
+        spelling=spelling_of(stored.file_options),
     )
     # Most resources do not ask who it is: then the user is not asked for, either.
     return with_rights(plan, stored.operation.created_by) if tells_users_apart(resource) else plan
+
+
+def spelling_of(file_options: dict[str, Any] | None) -> Spelling | None:
+    """How a file's values are spelled; None for rows whose sender has no options for it, as Python code."""
+    if file_options is None or file_options.get("is_from_python"):
+        return None
+    return Spelling.from_json(file_options.get("spelling", {}))
 
 
 def keeps_images(resource: BulkResource, operation: Operation) -> bool:

@@ -38,6 +38,15 @@ class Undo:
     staged: list[StagedImages]
     states: list[pl.DataFrame]
 
+    @classmethod
+    def of(cls, plan: Plan, staged: list[StagedImages]) -> Undo:
+        """As the rows are now, which are locked by that."""
+        return cls(plan, staged, [one.states() for one in staged])
+
+    def looked_at_again(self) -> Undo:
+        """The same, once rows have been written."""
+        return self.of(self.plan, self.staged)
+
     def parts(self, *wanted: Part) -> Iterator[StagedImages]:
         return (one for one in self.staged if one.images.part in wanted)
 

@@ -32,13 +32,31 @@ def revert_rows(plan: Plan, raw: pl.DataFrame, user: User | None) -> Written:
     """Undo what another operation did to these rows (`__chunk`, `__place`). In a transaction. Raises HookFailed."""
     source = source_of(plan, raw)
     staged = staged_all(plan.resource.database, source.images)
-    undo = Undo(plan, staged, [one.states() for one in staged])
+    undo = Undo.of(plan, staged)
     refused = Written(nothing().outcomes, refusals(plan, source, staged, undo.states, user))
     free = source.rows.filter(~pl.col(ROW).is_in(refused.errors[ROW].implode()))
-    new = free.filter(pl.col("outcome") == Outcome.CREATED.value)
-    others = free.filter(pl.col("outcome") != Outcome.CREATED.value)
-    written = together([refused, take_away(undo, new, user), restore_within(undo, others, user)])
+    written = together([refused, undo_rows(undo, free, user)])
     return replace(written, errors=with_pks(source, written.errors))
+
+
+def undo_rows(undo: Undo, rows: pl.DataFrame, user: User | None) -> Written:
+    """Delete what the operation created, and restore the others (`__row`, outcome, pk)."""
+    is_new = pl.col("outcome") == Outcome.CREATED.value
+    new, others = rows.filter(is_new), rows.filter(~is_new)
+    if new.is_empty() or others.is_empty() or not undo.plan.resource.refers_to_itself:
+        return together([take_away(undo, new, user), restore_within(undo, others, user)])
+    # Rows that point to a new one would be deleted along with it, and with them all that hangs on them.
+    restored = restore_within(undo, others, user)
+    taken_away = take_away(undo, new, user)
+    if restored.errors.is_empty():
+        return together([taken_away, restored])
+    # A new row may have had what they need.
+    now = undo.looked_at_again()
+    gone = undo.own().join(now.own().filter(~pl.col("is_there")), on=ROW, how="semi").filter("is_there")[ROW]
+    is_left = pl.col(ROW).is_in(restored.errors[ROW].implode()) & ~pl.col(ROW).is_in(gone.implode())
+    left = others.filter(is_left)
+    restored = replace(restored, errors=restored.errors.filter(~pl.col(ROW).is_in(left[ROW].implode())))
+    return together([taken_away, restored, restore_within(now, left, user)])
 
 
 def take_away(undo: Undo, new: pl.DataFrame, user: User | None) -> Written:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from django.db import models
+from django.db import IntegrityError, models
+from django.db.models import ProtectedError
 from django.db.models.deletion import Collector
 
 from bulkql.workers.enums import Verb
+from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW
 from bulkql.workers.images.along import images_along
 from bulkql.workers.images.taken import Images, own_images_now
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.saving.faults import Refused
 from bulkql.workers.saving.instances import fresh
 from bulkql.workers.writers import orm
@@ -22,6 +27,7 @@ from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.deletion import check_now, match_by_orm
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.triggers import dropped, may_drop
+from bulkql.workers.writers.violations import violation_of
 from bulkql.workers.writers.written import Written, together
 
 if TYPE_CHECKING:
@@ -70,12 +76,13 @@ class Remover:
             collector.collect([instance])
             check_cascades(self._plan, collector, self._user)
             self._take(row, pk, collector)
-        counts = counts_in(deleted_by_its_model(instance))
+        with protected_by_foreign_keys(self._plan.resource):
+            counts = counts_in(deleted_by_its_model(instance))
+            # Foreign keys that nobody told Django of are asked now, where the row can still be named.
+            check_now(alias)
         # A delete() of the model's own may keep the row, and mark it.
         if self._drops and not counts.get(self._own) and has_stock_delete(type(instance)):
             raise Refused(dropped(self._plan.resource, "delete"))
-        # Foreign keys that nobody told Django of are asked now, where the row can still be named.
-        check_now(alias)
         parents = [parent._meta.label for parent in type(instance)._meta.all_parents]
         self._counts.update({label: count for label, count in counts.items() if label not in parents})
         self._counts[self._own] -= counts.get(self._own, 0) > 0
@@ -99,6 +106,17 @@ class Remover:
     def cascades(self) -> dict[str, int]:
         """How many rows went along, by model."""
         return {label: count for label, count in self._counts.items() if count > 0}
+
+
+@contextmanager
+def protected_by_foreign_keys(resource: BulkResource) -> Iterator[None]:
+    """What still refers to a row that is deleted protects it; the database's words would be those for an insert."""
+    try:
+        yield
+    except IntegrityError as error:
+        if violation_of(resource, error).code != Code.REFERENCE_NOT_FOUND:
+            raise
+        raise ProtectedError("rows refer to this one", set()) from error
 
 
 def deleted_by_its_model(instance: models.Model) -> Any:

@@ -40,14 +40,14 @@ def announce_size(upload: Upload, size: int) -> None:
 
     Raises LimitExceeded, BadInput also where more bytes are stored, and Expired.
     """
-    if upload.size is not None and upload.size != size:
-        raise BadInput(f"The upload was announced with {counted(upload.size, 'byte')}; it cannot have {size:,}.")
+    check_announced(upload, size)
     check_size(size)
     if upload.size is None and upload.created_by is not None:
         quotas.check_bytes(quotas.upload_quotas(upload.created_by)[0], size)
         with transaction.atomic():
-            # No bytes are stored between the look at them and the promise.
-            Upload.objects.select_for_update().filter(pk=upload.pk).first()
+            # No bytes are stored between the look at them and the promise, and no other promise is made.
+            known = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+            check_announced(known or upload, size)
             if (stored := offset_of(upload)) > size:
                 raise BadInput(
                     f"{stored:,} bytes of this upload are stored, and Upload-Length is {size:,}; give the size of the "
@@ -55,6 +55,12 @@ def announce_size(upload: Upload, size: int) -> None:
                 )
             upload.size = size
             upload.save(update_fields=["size"])
+
+
+def check_announced(upload: Upload, size: int) -> None:
+    """Raises BadInput for another size than was announced."""
+    if upload.size not in (None, size):
+        raise BadInput(f"The upload was announced with {counted(upload.size, 'byte')}; it cannot have {size:,}.")
 
 
 def check_size(size: int) -> None:
@@ -96,7 +102,10 @@ def append(upload_id: UUID, offset: int, data: bytes) -> int:
 
 
 def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str | None = None) -> int:
-    """The same with all bytes of a stream; with a checksum (`sha1 BASE64`) all or none. Raises WrongChecksum."""
+    """The same with all bytes of a stream; with a checksum (`sha1 BASE64`) all or none.
+
+    Raises WrongChecksum, and BadInput for a checksum that is none.
+    """
     if checksum is None:
         for piece in blocks_of(content):
             offset = append(upload_id, offset, piece)
@@ -105,13 +114,26 @@ def append_all(upload_id: UUID, offset: int, content: IO[bytes], checksum: str |
     if name not in CHECKSUMS:
         raise BadInput(f"Upload-Checksum has the algorithm {name[:20]!r}; it is one of {', '.join(CHECKSUMS)}.")
     found = hashlib.new(name, usedforsecurity=False)
+    digest = decoded(expected.strip())
+    if len(digest) != found.digest_size:
+        raise BadInput(
+            f"Upload-Checksum is {expected[:100]!r} after {name}; the base64 of {found.digest_size} bytes is expected."
+        )
     with transaction.atomic():
         for piece in blocks_of(content):
             found.update(piece)
             offset = append(upload_id, offset, piece)
-        if base64.b64encode(found.digest()).decode() != expected.strip():
+        if found.digest() != digest:
             raise WrongChecksum("The received bytes do not match the checksum; send them again.")
     return offset
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of base64; none of what is not base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:  # a letter that is not ASCII, or binascii.Error
+        return b""
 
 
 def blocks_of(content: IO[bytes]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from bulkql.workers.images.taken import own_images_now
 from bulkql.workers.resources.lanes import fields_to_write, has_stock_pre_save
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource
-from bulkql.workers.resources.scope import among, batches, pks_within
+from bulkql.workers.resources.scope import KEYS_A_QUERY, among, batches, pks_within
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.table import is_set_once
 from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outcomes, together
@@ -103,22 +104,31 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
     """The rows of the table by the rows that mean them, locked where the database can."""
     columns = [plan.columns[name] for name in plan.match_by]
     keys = dict(zip(compared_keys(columns, [one.python(rows[one.name]) for one in columns]), rows[ROW], strict=True))
-    # The field with the most values narrows the search best; of the others, all values that come are looked at.
-    widest = max(columns, key=lambda one: rows[one.name].n_unique())
-    manager = locking(plan.resource)
-    instances = [
-        instance
-        for some in batches(widest.python(rows[widest.name].unique().drop_nulls()))
-        for instance in among(manager, widest.field.attname, some).order_by("pk")
-    ]
+    instances = list(candidates(plan, columns, rows))
     values = [[getattr(instance, one.field.attname) for instance in instances] for one in columns]
     met = {
         keys[key]: instance
         for key, instance in zip(compared_keys(columns, values), instances, strict=True)
-        if None not in key and key in keys
+        if key in keys and (plan.finds_by_nulls or None not in key)
     }
     visible = pks_within(plan.reach(user), [instance.pk for instance in met.values()])
     return {row: Found(instance, instance.pk in visible) for row, instance in met.items()}
+
+
+def candidates(plan: Plan, columns: list[Column], rows: pl.DataFrame) -> Iterator[models.Model]:
+    """Rows of the table among which are those that rows mean, locked where the database can."""
+    # The field with the most values narrows the search best; of the others, all values that come are looked at.
+    widest, *others = sorted(columns, key=lambda one: rows[one.name].n_unique(), reverse=True)
+    manager = locking(plan.resource)
+    for some in batches(widest.python(rows[widest.name].unique().drop_nulls())):
+        yield from among(manager, widest.field.attname, some).order_by("pk")
+    without = rows.filter(pl.col(widest.name).is_null())
+    if plan.finds_by_nulls and not without.is_empty():
+        found = manager.filter(**{f"{widest.field.attname}__isnull": True})
+        for one in others:
+            if not without[one.name].has_nulls() and without[one.name].n_unique() <= KEYS_A_QUERY:
+                found = among(found, one.field.attname, one.python(without[one.name].unique()))
+        yield from found.order_by("pk")
 
 
 def locking(resource: BulkResource) -> models.QuerySet[Any]:

@@ -70,11 +70,13 @@ def vacate(plan: Plan, rows: pl.DataFrame, user: User | None) -> Vacated:
     for constraint in constraints_of(plan.resource.model, plan.resource.database):
         left = rows
         for field in fields_to_vacate(plan, constraint):
-            these = left.filter(pl.col(given(field.name)) | pl.lit(plan.verb == Verb.REPLACE))
-            if not these.is_empty() and put_stand_ins(plan, constraint, field, these["pk"].to_list()):
-                done.update(these[ROW])
-                are_dangling |= is_dangling(constraint, field)
-                left = left.join(these, on=ROW, how="anti", maintain_order="left")
+            for becomes_null in (False, True):
+                these = left.filter(changes(plan, field), pl.col(field.name).is_null() == becomes_null)
+                pks = these["pk"].to_list()
+                if pks and put_stand_ins(plan, constraint, field, pks, becomes_null=becomes_null):
+                    done.update(these[ROW])
+                    are_dangling |= is_dangling(constraint, field, becomes_null=becomes_null)
+                    left = left.join(these, on=ROW, how="anti", maintain_order="left")
     return Vacated(frozenset(done), own_images(plan, rows), are_dangling)
 
 
@@ -92,21 +94,32 @@ def takes_null(constraint: Constraint, field: models.Field[Any, Any]) -> bool:
     return field.null and constraint.nulls_distinct
 
 
-def is_dangling(constraint: Constraint, field: models.Field[Any, Any]) -> bool:
+def changes(plan: Plan, field: models.Field[Any, Any]) -> pl.Expr:
+    """The rows that write a field."""
+    return pl.col(given(field.name)) | pl.lit(plan.verb == Verb.REPLACE)
+
+
+def is_dangling(constraint: Constraint, field: models.Field[Any, Any], *, becomes_null: bool = False) -> bool:
     """Its stand-ins would be keys of rows that are not there."""
-    return isinstance(field, models.ForeignKey) and not takes_null(constraint, field)
+    return isinstance(field, models.ForeignKey) and (becomes_null or not takes_null(constraint, field))
 
 
-def put_stand_ins(plan: Plan, constraint: Constraint, field: models.Field[Any, Any], pks: list[str]) -> bool:
-    """Give each of these rows a value of its own that no row has; whether the table takes them."""
+def put_stand_ins(
+    plan: Plan, constraint: Constraint, field: models.Field[Any, Any], pks: list[str], *, becomes_null: bool = False
+) -> bool:
+    """Give each of these rows a value of its own that no row has; whether the table takes them.
+
+    `becomes_null`: null is what the rows are to have, so that one with that in its place would be taken for unchanged.
+    """
     alias = plan.resource.database
-    if is_dangling(constraint, field) and not backend(alias).supports_transaction_settings:
+    are_dangling = is_dangling(constraint, field, becomes_null=becomes_null)
+    if are_dangling and not backend(alias).supports_transaction_settings:
         return False
     own = [plan.resource.pk.value_field.to_python(pk) for pk in pks]
-    for values in stand_ins(plan, constraint, field, len(own)):
+    for values in stand_ins(plan, constraint, field, len(own), becomes_null=becomes_null):
         try:
             with transaction.atomic(using=alias):
-                if is_dangling(constraint, field):
+                if are_dangling:
                     with connections[alias].cursor() as cursor:
                         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
                 write = write_at_once if backend(alias).supports_copy else write_by_orm
@@ -149,10 +162,19 @@ def write_by_orm(plan: Plan, field: models.Field[Any, Any], pks: list[Any], valu
         manager.filter(pk__in=[pk for pk, _ in some_pairs]).update(**{field.attname: Case(*whens)})
 
 
-def stand_ins(plan: Plan, constraint: Constraint, field: models.Field[Any, Any], number: int) -> Iterator[list[Any]]:
+def stand_ins(
+    plan: Plan, constraint: Constraint, field: models.Field[Any, Any], number: int, *, becomes_null: bool
+) -> Iterator[list[Any]]:
     """Ways to stand in for so many values, all different and in no row; none for types that have none to spare."""
-    if takes_null(constraint, field):
+    if takes_null(constraint, field) and not becomes_null:
         yield [None] * number
+    yield from values_to_spare(plan, field, number)
+    if takes_null(constraint, field) and becomes_null:
+        yield [None] * number
+
+
+def values_to_spare(plan: Plan, field: models.Field[Any, Any], number: int) -> Iterator[list[Any]]:
+    """The same without null."""
     kind = field.target_field if isinstance(field, models.ForeignKey) else field
     if isinstance(kind, models.UUIDField):
         yield [uuid4() for _ in range(number)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 
 import bulkql
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
@@ -12,6 +13,7 @@ from bulkql.workers.models import Chunk
 from bulkql.workers.operations import running, steps
 from bulkql.workers.operations.retry import retry
 from tests.integration.sync.told import ANY, counts, names, row_of
+from tests.zoo.models import Toy
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +45,26 @@ def test_a_row_that_gives_its_key_in_two_ways_may_mean_either(user, ten, account
     assert counts(operation) == {"failed": 1}
     assert "it is not known which rows of the table they mean" in operation.message
     assert FinancialTransaction.objects.count() == 10
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("chunk_size", [2, 10])
+def test_keys_that_only_their_type_refuses_are_counted_and_the_first_one_is_named(user, chunk_size):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE DOMAIN low AS varchar(2) CHECK (VALUE = lower(VALUE))")
+        cursor.execute("ALTER TABLE zoo_toy ALTER sku TYPE low")
+    Toy.objects.create(sku="x", name="bear")
+    skus = ["a", "b", "C", "d", "eee"]
+
+    operation = bulkql.sync(
+        Toy, [{"sku": sku, "name": "bear"} for sku in skus], user=user, chunk_size=chunk_size, **ANY
+    )
+
+    assert counts(operation) == {"created": 3, "failed": 2}
+    assert operation.message == (
+        "No row of toys was deleted: 2 rows have keys that cannot be read or found (index 2 is the first), so it is not"
+        " known which rows of the table they mean. Fix these rows, and send all rows again."
+    )
 
 
 def test_cascades_are_told(user, ten, accounts):

@@ -32,7 +32,7 @@ def test_the_guard_refuses_before_anything_is_written(user, accounts, limits, op
     operation = bulkql.sync(FinancialAccount, rows, user=user, delete_missing=True, **limits, **options)
 
     assert operation.state == "FAILED"
-    assert "maxDelete" in operation.message
+    assert "max_delete" in operation.message
     assert "nothing was written" in operation.message
     assert counts(operation) == ({"skipped": len(rows)} if rows else {})
     assert len(names()) == 10
@@ -80,16 +80,16 @@ def test_the_guard_counts_what_is_in_scope(user, ten, accounts):
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({}, "maxDeletePercent: 10 does not let them be deleted; nothing was written. If they should be deleted, give "
-             "maxDeletePercent: 66.67."),
-        ({"max_deletes": 2}, "maxDeletes: 2 does not let them be deleted; nothing was written. If they should be "
-                             "deleted, give maxDeletes: 8."),
+        ({}, "max_delete_percent=10 does not let them be deleted; nothing was written. If they should be deleted, give "
+             "max_delete_percent=66.67."),
+        ({"max_deletes": 2}, "max_deletes=2 does not let them be deleted; nothing was written. If they should be "
+                             "deleted, give max_deletes=8."),
         ({"max_deletes": 2, "max_delete_percent": 50},
-         "maxDeletes: 2 and maxDeletePercent: 50 do not let them be deleted; nothing was written. If they should be "
-         "deleted, give maxDeletes: 8 and maxDeletePercent: 66.67."),
+         "max_deletes=2 and max_delete_percent=50 do not let them be deleted; nothing was written. If they should be "
+         "deleted, give max_deletes=8 and max_delete_percent=66.67."),
         ({"max_deletes": 9, "max_delete_percent": 50},
-         "maxDeletePercent: 50 does not let them be deleted; nothing was written. If they should be deleted, give "
-         "maxDeletePercent: 66.67."),
+         "max_delete_percent=50 does not let them be deleted; nothing was written. If they should be deleted, give "
+         "max_delete_percent=66.67."),
     ],
     ids=str,
 )  # fmt: skip
@@ -104,9 +104,8 @@ def test_the_guard_names_each_limit_that_stands_in_the_way_and_the_value_that_wo
         f"The input does not name 8 of the 12 financial account rows in scope, and {message} If not, check that the "
         "input is complete."
     )
-    names_in_python = {"maxDeletes": "max_deletes", "maxDeletePercent": "max_delete_percent"}
-    asked = re.findall(r"(\w+): (\d+\.?\d*)", operation.message.partition("give")[2])
-    limits = limits | {names_in_python[name]: json.loads(most.rstrip(".")) for name, most in asked}
+    asked = re.findall(r"(\w+)=(\d+\.?\d*)", operation.message.partition("give")[2])
+    limits = limits | {name: json.loads(most.rstrip(".")) for name, most in asked}
     done = bulkql.sync(FinancialAccount, rows, user=user, delete_missing=True, **limits)
     assert counts(done) == {"unchanged": 4, "deleted": 8}
 

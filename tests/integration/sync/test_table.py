@@ -17,6 +17,7 @@ from bulkql.workers.intake import unnamed
 from bulkql.workers.models import Input
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.sync.told import ANY, counts, names, row_of
+from tests.zoo.models import Toy
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,19 @@ def test_rows_are_missing_by_their_key(user, ten, match_by):
 
     assert counts(operation) == {"unchanged": 8, "deleted": 2}
     assert set(FinancialTransaction.objects.values_list("pk", flat=True)) == {one.pk for one in ten[1:9]}
+
+
+@pytest.mark.usefixtures("_ways")
+def test_a_key_with_a_null_in_it_names_no_row(user):
+    """An upsert by it would create a row, whatever is there."""
+    Toy.objects.create(sku="old", name="bear", place=1)
+
+    operation = bulkql.sync(
+        Toy, [{"shelf": None, "place": 1, "sku": "new", "name": "bear"}], user=user, match_by=["shelf", "place"], **ANY
+    )
+
+    assert counts(operation) == {"created": 1, "deleted": 1}
+    assert list(Toy.objects.values_list("sku", flat=True)) == ["new"]
 
 
 @pytest.mark.usefixtures("_ways")

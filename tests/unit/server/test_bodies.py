@@ -16,16 +16,16 @@ from bulkql.workers.conf import limits
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
-def ask(path: str, size: int) -> httpx.Response:
-    """A POST that announces so many bytes, and sends none of them."""
+def ask(path: str, size: int, method: str = "POST") -> httpx.Response:
+    """A request that announces so many bytes, and sends none of them."""
 
-    async def post() -> httpx.Response:
+    async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app=Bodies(Handler()))
         headers = {"Content-Length": str(size), "Content-Type": "application/json"}
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.post(path, headers=headers, content=b"")
+            return await client.request(method, path, headers=headers, content=b"")
 
-    return asyncio.run(post())
+    return asyncio.run(send())
 
 
 @pytest.fixture(params=["ours", "a project's"])
@@ -70,3 +70,18 @@ def test_a_project_has_its_own_limits_for_its_own_pages(deployment):
     answer = ask("/nothing", limits().form_bytes + 1)
 
     assert answer.status_code == (413 if deployment == "ours" else 404)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "method"), [(f"/uploads/{NOBODYS}", "PATCH"), ("/uploads", "POST")])
+def test_who_is_refused_an_upload_is_told_so_in_tus(path, method):
+    answer = ask(path, 5, method)
+
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert (answer.headers["Tus-Resumable"], answer.headers["Cache-Control"]) == ("1.0.0", "no-store")
+
+
+def test_what_has_no_content_has_no_length():
+    answer = ask("/uploads", 0, "OPTIONS")
+
+    assert (answer.status_code, "Content-Length" in answer.headers) == (204, False)
