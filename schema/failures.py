@@ -20,6 +20,9 @@ logger = logging.getLogger("bulkql")
 #: What tells a client of its own mistake: the others are ours.
 TOLD = (BulkError, GraphQLError, CannotGetOperationTypeError)
 
+#: What the others tell; a client could not mend them.
+OURS = "Something went wrong in the service; its log has the details."
+
 #: What a database that can be reached says, by SQLSTATE.
 OUTAGES = {
     "55P03": "Another transaction holds locks that this one needs; try again.",
@@ -38,6 +41,11 @@ class StreamFailures(SchemaExtension):
         if errors := getattr(result, "errors", None):
             result.errors = [coded(error) for error in errors]
         yield
+
+
+def error_of(error: Exception) -> GraphQLError:
+    """An exception as GraphQL tells it; one of ours brings its code (BulkError.extensions)."""
+    return GraphQLError(str(error), original_error=error)
 
 
 def coded(error: GraphQLError) -> GraphQLError:
@@ -64,7 +72,7 @@ def with_code(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, OperationalError | InterfaceError):
         return replaced(error, outage(cause), "UNAVAILABLE")
     if is_ours(error, cause):
-        return replaced(error, "Something went wrong in the service; its log has the details.", "INTERNAL")
+        return replaced(error, OURS, "INTERNAL")
     limit = limit_of(error.message)
     if limit is not None:
         text = f"{error.message} (limit {getattr(limits(), limit):,}, setting {setting_name(limit)})"

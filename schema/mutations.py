@@ -53,8 +53,7 @@ class CreatedUpload:
     expires_at: datetime = strawberry.field(description="Until when bytes are accepted.")
     tus_resumable: str = strawberry.field(
         description="The version of tus that `url` also supports, for large files and unreliable connections: HEAD "
-        "returns "
-        "how many bytes are stored, PATCH continues from there. Give `url` to a tus client as its upload URL."
+        "returns how many bytes are stored, PATCH continues from there. Give `url` to a tus client as its upload URL."
     )
 
 
@@ -109,8 +108,7 @@ class CommonMutation:
 
     @strawberry.mutation(
         description="Carry out a plan, which is a dry run: once, and exactly as shown. Rows of the table that have "
-        "changed "
-        "since are CONFLICT row errors, and not written."
+        "changed since are CONFLICT row errors, and not written."
     )
     async def apply_operation(
         self, info: Info[Context, None], id: Plan, options: HowToApply = None
@@ -145,8 +143,7 @@ DESCRIPTIONS = {
     Verb.SYNC: "Make the table, or the part of it that `where` selects, equal to the rows: change existing rows, "
     "create the others and, with deleteMissing, delete those that the rows do not name.",
     Verb.EXPORT: "Write rows to files, one for each resource; `files` has them when the operation is over. Few rows "
-    "are "
-    "exported at once.",
+    "are exported at once.",
 }
 
 

@@ -1,13 +1,22 @@
-"""How rows are brought, and how an operation is carried out: the inputs that are the same for all resources."""
+"""How rows are brought, and how an operation is carried out: the inputs that are the same for all resources.
+
+And whether a field of any input is given.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
 from strawberry.file_uploads import Upload
 
 from bulkql.schema.enums import EmptyCells, FileFormat, Mode, OnError, ShortRecords, UnknownColumns
+
+
+def is_given(value: Any) -> bool:
+    """Whether a field of an input has a value: it is neither left out nor null."""
+    return value is not None and value is not strawberry.UNSET
 
 
 @strawberry.input(description="A file's column under another name.")

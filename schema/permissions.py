@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import strawberry
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, QuerySet
 from strawberry.types import get_object_definition
 
 from bulkql.schema.context import SIGN_IN
+from bulkql.schema.options import is_given
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, Forbidden, NotFound, Unauthenticated
@@ -188,6 +188,8 @@ def check_may_search_target(user: User, resource: BulkResource, how: str, name: 
         raise Forbidden(f"{resource.name} cannot be {how} by {names}, which you may not read.")
 
 
+#: What joins the lookups of a filter.
+JUNCTIONS = ("AND", "OR", "NOT")
 #: What a lookup of a foreign key asks by, besides the fields of its target's keys.
 REFERENCE = frozenset({"exact", "in_list", "is_null", "pk"})
 
@@ -201,12 +203,9 @@ def named_in(given: object) -> Iterator[tuple[str, object]]:
     definition = get_object_definition(given)
     for one in definition.fields if definition is not None else ():
         value = getattr(given, one.name)
-        if value is None or value is strawberry.UNSET or one.name == "DISTINCT":
+        if not is_given(value) or one.name == "DISTINCT":
             continue
         if one.name in JUNCTIONS:
             yield from named_in(value)
         else:
             yield one.name, value
-
-
-JUNCTIONS = ("AND", "OR", "NOT")

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import strawberry
 import strawberry_django
 from django.db.models import QuerySet
 from strawberry.types import Info
 
 from bulkql.schema.checks.filters import check_where
 from bulkql.schema.context import Context
-from bulkql.schema.options import ColumnMapping, FileInput
+from bulkql.schema.options import ColumnMapping, FileInput, is_given
 from bulkql.schema.permissions import check_may_search
 from bulkql.schema.rows.variables import LISTS
 from bulkql.workers.columns.column import by_name
@@ -54,10 +53,6 @@ def inputs_of(verb: Verb, given: Any, lists: Lists, user: User, info: Info[Conte
         for name, item in vars(given).items()
         if is_given(item)
     ]
-
-
-def is_given(value: Any) -> bool:
-    return value is not None and value is not strawberry.UNSET
 
 
 def rows_of(

@@ -121,7 +121,7 @@ class Schema(strawberry.Schema):
             except Unauthenticated as error:
                 return refusal(context_value, error)
             except (OperationalError, InterfaceError) as error:
-                return once(partial(refused, [GraphQLError(str(error), original_error=error)]))
+                return once(partial(refused, [failures.error_of(error)]))
         start = partial(
             super().stream,
             query,
@@ -154,12 +154,12 @@ class Schema(strawberry.Schema):
                 f"A subscription has at most {CHARACTERS:,} characters, and {LIGHT_VALUES:,} values in its variables; "
                 f"ask for more in a query."
             )
-            return [GraphQLError(str(error), original_error=error, extensions={"code": error.code})]
+            return [failures.error_of(error)]
         try:
             document = parse(text, max_tokens=limits().query_tokens)
             check_document(document)
         except BulkError as error:
-            return [GraphQLError(str(error), original_error=error, extensions={"code": error.code})]
+            return [failures.error_of(error)]
         errors = validate(self._schema, document)
         if not errors:
             remember(valid_in(self), text, document)
@@ -175,9 +175,9 @@ async def once(run: Callable[[], Awaitable[ExecutionResult]]) -> AsyncGenerator[
     try:
         result = await run()
     except CannotGetOperationTypeError as error:  # as Strawberry's own streams tell it
-        result = await refused([GraphQLError(str(error), original_error=error)])
+        result = await refused([failures.error_of(error)])
     except LimitExceeded as error:
-        result = await refused([GraphQLError(str(error), original_error=error, extensions={"code": error.code})])
+        result = await refused([failures.error_of(error)])
     if result.errors:
         result.errors = [failures.coded(error) for error in result.errors]
     yield result
@@ -229,7 +229,7 @@ async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, No
             try:
                 held.enter_context(SUBSCRIPTIONS.taken(user_id))
             except LimitExceeded as error:
-                yield await refused([GraphQLError(str(error), original_error=error, extensions={"code": error.code})])
+                yield await refused([failures.error_of(error)])
                 return
             async for result in stream:
                 yield result

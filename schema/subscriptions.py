@@ -14,9 +14,9 @@ import redis
 import strawberry
 from channels.db import database_sync_to_async
 from django.db.models import Q
-from django.urls import reverse
 from strawberry.types import Info
 
+from bulkql.schema.checks.documents import way_to_subscribe
 from bulkql.schema.context import Context, user_of
 from bulkql.schema.permissions import readable_operation, user_now
 from bulkql.schema.types import BulkOperation, bulk_operation
@@ -271,4 +271,4 @@ def at_work(user: User, known: list[UUID]) -> list[tuple[Operation, Progress]]:
 def check_websocket(info: Info[Context, None]) -> None:
     """Raises BadInput over HTTP."""
     if info.context.consumer is None:
-        raise BadInput(f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}.")
+        raise BadInput(way_to_subscribe())

@@ -82,8 +82,7 @@ class RevertCounts:
 
 @strawberry.type(
     description="A file of an operation that is over. It is generated while it is downloaded; only an export's files "
-    "are "
-    "stored."
+    "are stored."
 )
 class OperationFile:
     name: str = strawberry.field(
@@ -203,8 +202,7 @@ class BulkOperation:
 
     @strawberry.field(
         description="The failed rows as they were sent, to be fixed and sent again, and the results of all rows; for "
-        "an "
-        "export, its files. Empty until the operation is over."
+        "an export, its files. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))

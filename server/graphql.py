@@ -31,7 +31,7 @@ from strawberry.types.graphql import OperationType
 
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import SIGN_IN, Context
-from bulkql.schema.failures import coded, no_operation
+from bulkql.schema.failures import OURS, coded, no_operation
 from bulkql.schema.limits.shares import LINE
 from bulkql.schema.schema import schema
 from bulkql.server.auth import bearer, failure, user_of_request
@@ -124,7 +124,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             response = failure("The database cannot be reached; try again.", "UNAVAILABLE", 503)
         except Exception as error:  # whatever it is, a client of GraphQL reads JSON, and the log reads no rows
             logger.error("%s, path /graphql", place_of(error))
-            response = failure("Something went wrong in the service; its log has the details.", "INTERNAL", 500)
+            response = failure(OURS, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
         return finished(request, response, self._is_refused)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What a database can do. Nobody else asks for its vendor."""
+"""An alias -> what its database can do. Nobody else asks for its vendor, but for migrations, which stay as they are."""
 
 from __future__ import annotations
 
@@ -73,15 +73,27 @@ class Backend:
     tells_its_load: bool = False
     #: Another connection can write while a transaction is open.
     supports_concurrent_writers: bool = True
+    #: Its driver hands rows over one after the other, within a transaction.
+    supports_streaming: bool = False
+    #: CREATE EXTENSION: migrations and models may need some.
+    supports_extensions: bool = False
+    #: psycopg makes Python's values of its own: a cursor may be told how.
+    is_read_by_psycopg: bool = False
     #: None where texts are taken to be equal that are the same.
     collations: Collations | None = None
 
 
 BACKENDS = {
     "postgresql": Backend(
-        supports_copy=True, supports_transaction_settings=True, tells_its_load=True, collations=OF_POSTGRESQL
+        supports_copy=True,
+        supports_transaction_settings=True,
+        tells_its_load=True,
+        supports_streaming=True,
+        supports_extensions=True,
+        is_read_by_psycopg=True,
+        collations=OF_POSTGRESQL,
     ),
-    "sqlite": Backend(supports_concurrent_writers=False, collations=OF_SQLITE),
+    "sqlite": Backend(supports_concurrent_writers=False, supports_streaming=True, collations=OF_SQLITE),
     "mysql": Backend(collations=OF_MYSQL),
 }
 

@@ -50,7 +50,7 @@ class Upload(models.Model):
 
 
 class StoredFile(models.Model):
-    """A file of the database storage (workers/storage.py)."""
+    """A file of the database storage (workers/uploads/storage.py)."""
 
     name = models.CharField(max_length=255, unique=True)
     size = models.BigIntegerField(default=0)

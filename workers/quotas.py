@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from datetime import time as time_of_day
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import BigIntegerField, Count, Q, Subquery, Sum
@@ -136,9 +135,8 @@ def remembered(user: User) -> Counted:
 
 
 def read_operations(user: User) -> Counted:
-    """The user's operations that are not over, and the rows of those of today."""
-    day = datetime.combine(timezone.now().astimezone(tz=timezone.get_fixed_timezone(0)).date(), time_of_day.min)
-    start = day.replace(tzinfo=timezone.get_fixed_timezone(0))
+    """The user's operations that are not over, and the rows of those of today, which ends by UTC."""
+    start = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     operations = Operation.objects.filter(created_by=user)
     rows = operations.filter(created_at__gte=start).aggregate(rows=whole_sum("inputs__total"))["rows"]
     return Counted(

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,7 @@ except ImportError:  # Windows: what is left there, nobody clears
 PREFIX = "bulkql-"
 #: The file that whoever uses a directory holds a lock on: the system lets go of it when he dies.
 LOCK = "in-use"
+PIECE_BYTES = 1024 * 1024
 #: Seconds that a directory is left alone without a lock, for it may have been made just now; and between two looks.
 YOUNG_SECONDS = 60
 
@@ -40,6 +42,12 @@ class Scratch(TemporaryDirectory[str]):
     def path(self, name: str) -> Path:
         """Where a file of that name is."""
         return Path(self.name, name)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a file of that name, a mebibyte at a time."""
+        with self.path(name).open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
 
     def cleanup(self) -> None:
         """Forget everything in it."""

@@ -40,9 +40,13 @@ class NamedOperation(SchemaExtension):
             text = f"The document has {count} operations; give the name of the one that is meant as operationName."
             execution.pre_execution_errors = [GraphQLError(text)]
         elif execution.operation_type is OperationType.SUBSCRIPTION and is_http(execution.context):
-            text = f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}."
-            execution.pre_execution_errors = [GraphQLError(text)]
+            execution.pre_execution_errors = [GraphQLError(way_to_subscribe())]
         yield
+
+
+def way_to_subscribe() -> str:
+    """What a subscription over HTTP is told."""
+    return f"Subscribe over a websocket: graphql-transport-ws on {reverse('bulkql:graphql')}."
 
 
 def is_http(context: Any) -> bool:

@@ -21,17 +21,17 @@ from strawberry_django.filters import lookup_name_conversion_map, resolve_value
 
 from bulkql.schema.context import Context
 from bulkql.schema.lists.lookups import FOR_NOBODY
+from bulkql.schema.options import is_given
+from bulkql.schema.permissions import JUNCTIONS
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.checks import exceeds
 from bulkql.workers.resources.registry import BulkResource
 
-JUNCTIONS = ("AND", "OR", "NOT")
-
 
 def check_filter(resource: BulkResource, given: object, path: str, info: Info[Context, None]) -> None:
     """Look at each lookup of a filter before the database does; raises BadInput with its path."""
-    if given is not None and given is not UNSET:
+    if is_given(given):
         for _ in Walk(resource, info).lookups(given, "", path):
             pass
 

@@ -15,12 +15,12 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     OperationDefinitionNode,
     SelectionSetNode,
 )
 from strawberry.extensions import SchemaExtension
 
+from bulkql.schema.failures import error_of
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import LimitExceeded
 
@@ -41,9 +41,7 @@ class DocumentLimits(SchemaExtension):
             try:
                 check_document(execution.graphql_document)
             except LimitExceeded as error:
-                execution.pre_execution_errors = [
-                    GraphQLError(str(error), original_error=error, extensions={"code": error.code})
-                ]
+                execution.pre_execution_errors = [error_of(error)]
         yield
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, StringValueNode, Visitor, visit
+from graphql import DocumentNode, StringValueNode, Visitor, visit
 from strawberry.extensions import SchemaExtension
 
+from bulkql.schema.failures import error_of
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import BadInput, BulkError, LimitExceeded
 from bulkql.workers.intake.checks import fault_of
@@ -30,7 +31,7 @@ class Texts(SchemaExtension):
                 if execution.graphql_document is not None and "\\u" in (execution.query or ""):
                     check_literals(execution.graphql_document)
             except BulkError as error:
-                execution.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
+                execution.pre_execution_errors = [error_of(error)]
         yield
 
 

@@ -1,8 +1,8 @@
 """A document and its variables -> whether the rows of all its pages are more than one request may ask for.
 
 Counted before anything is executed, from what is asked for and not from what there is: 100 results of each of 20
-operations are 20 + 20 x 100 rows. So is each alias counted, and each spread of a
-fragment. Each definition is walked once.
+operations are 20 + 20 x 100 rows. So is each alias counted, and each spread of a fragment. Each definition is walked
+once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
@@ -31,6 +30,7 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from bulkql.schema.failures import error_of
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import LimitExceeded
 from bulkql.workers.intake.checks import exceeds
@@ -45,7 +45,7 @@ class PageLimits(SchemaExtension):
             try:
                 check_rows(execution.schema._schema, execution.graphql_document, execution.variables or {})
             except LimitExceeded as error:
-                execution.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
+                execution.pre_execution_errors = [error_of(error)]
         yield
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
-import strawberry
 from django.db.models import Window
 from django.db.models.functions import RowNumber
 from strawberry.annotation import StrawberryAnnotation
@@ -21,6 +20,7 @@ from bulkql.schema.context import Context, user_of
 from bulkql.schema.limits.fetching import canceled_with_client, fetch
 from bulkql.schema.lists.filters import order_of
 from bulkql.schema.lists.values import shown_by
+from bulkql.schema.options import is_given
 from bulkql.schema.permissions import check_may_search, check_may_view, view_forbidden
 from bulkql.workers.columns.column import Column
 from bulkql.workers.conf import limits, setting_name
@@ -173,10 +173,6 @@ def page_of(path: str, what: str, given: Any) -> slice:
         raise BadInput(f"{path}.limit is {limit}; a page has no negative number of rows.")
     exceeds("page_rows", f"{what} in a page", limit, "ask for fewer")
     return slice(offset, offset + limit)
-
-
-def is_given(value: Any) -> bool:
-    return value is not None and value is not strawberry.UNSET
 
 
 def is_limited(pagination: Any) -> bool:

@@ -18,6 +18,7 @@ from strawberry_django.filters import process_filters, resolve_value
 
 from bulkql.schema.context import Context
 from bulkql.schema.lists.visible import visible_rows
+from bulkql.schema.options import is_given
 from bulkql.schema.permissions import REFERENCE
 from bulkql.schema.scalars import BigInt, Duration, describe, enum_of, kind_of
 from bulkql.workers.columns.column import Column
@@ -108,10 +109,6 @@ def keys_of(lookup: object) -> list[str]:
     """The fields of the target's own keys that a lookup asks by."""
     fields = get_object_definition(lookup, strict=True).fields
     return [one.name for one in fields if one.name not in REFERENCE and is_given(getattr(lookup, one.name))]
-
-
-def is_given(value: object) -> bool:
-    return value is not None and value is not strawberry.UNSET
 
 
 def condition(lookup: ReferenceLookup, info: Info[Context, None], model: type[models.Model], path: str) -> Q:

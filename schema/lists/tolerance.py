@@ -18,6 +18,8 @@ from django.db.models import Prefetch
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
+from bulkql.workers.backends import backend
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -32,10 +34,10 @@ def tolerated(rows: models.QuerySet[Any]) -> Iterator[None]:
     # What was read before another of its queries failed is read again.
     rows._result_cache = None
     make_tolerant(rows)
-    connection: Any = connections[rows.db]
-    if connection.vendor != "postgresql":
+    if not backend(rows.db).is_read_by_psycopg:
         yield
         return
+    connection: Any = connections[rows.db]
     connection.create_cursor = partial(tolerant_cursor, connection.create_cursor)
     try:
         yield

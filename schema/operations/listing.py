@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from django.utils import timezone
 from strawberry.relay import PageInfo
 from strawberry.types import Info
 
@@ -19,6 +18,7 @@ from bulkql.schema.operations.order import OperationOrder, Place, ordering
 from bulkql.schema.operations.outcomes import After, First, given
 from bulkql.schema.permissions import is_staff, plans_to_apply, readable_operation, visible_operations
 from bulkql.schema.types import BulkOperation, snapshot
+from bulkql.workers.columns.cleaning import in_utc
 from bulkql.workers.errors import BadInput, refusals_named
 from bulkql.workers.intake.checks import check_text, exceeds
 from bulkql.workers.models import Operation
@@ -144,9 +144,10 @@ def moment(name: str, given: datetime | None) -> datetime | None:
     if given is None:
         return None
     try:
-        return (timezone.make_aware(given) if timezone.is_naive(given) else given).astimezone(UTC)
+        found: datetime = in_utc(given)
     except (OverflowError, ValueError):
         raise BadInput(f"`{name}` is {given.isoformat()}, which is not within the years 1 to 9999 in UTC.") from None
+    return found
 
 
 def edge(operation: Operation, order: OperationOrder) -> BulkOperationEdge:

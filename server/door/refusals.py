@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.html import escape
 
+from bulkql.schema.failures import OURS
 from bulkql.server.auth import failure
 from bulkql.server.authority.links import BadLink
 
@@ -85,8 +86,7 @@ def failed(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         text = "The database cannot be reached, or has no connection free; try again."
         return failure(text, "UNAVAILABLE", HTTPStatus.SERVICE_UNAVAILABLE)
-    text = "Something went wrong in the service; its log has the details."
-    return failure(text, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
+    return failure(OURS, "INTERNAL", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def refusal(request: HttpRequest, text: str, code: str, status: HTTPStatus) -> HttpResponse:

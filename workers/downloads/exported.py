@@ -11,14 +11,13 @@ from bulkql.workers.backends import whole_sum
 from bulkql.workers.downloads.download import Download, Kept
 from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.models import Export
-from bulkql.workers.readers.options import FileFormat
+from bulkql.workers.readers.options import COMPRESSIONS, FileFormat
 from bulkql.workers.uploads.uploads import storage
 
 #: Bytes that are read at a time; a part of the database's own storage.
 READ_BYTES = 1024 * 1024
-ENDINGS_OF_COMPRESSIONS = {"GZIP": ".gz", "ZSTD": ".zst"}
-#: The formats that are compressed within.
-WITHIN = (FileFormat.PARQUET, FileFormat.XLSX)
+ENDINGS_OF_COMPRESSIONS: dict[str, str] = {compression: ending for ending, compression in COMPRESSIONS.items()}
+MEDIA_TYPES = {".gz": "application/gzip", ".zst": "application/zstd"}
 
 
 def exported_files(operation_id: UUID) -> Iterator[Download]:
@@ -36,9 +35,6 @@ def exported_files(operation_id: UUID) -> Iterator[Download]:
         )
 
 
-MEDIA_TYPES = {".gz": "application/gzip", ".zst": "application/zstd"}
-
-
 def name_of_file(export: Export) -> str:
     """financialTransactions.csv.gz"""
     return f"{export.input.resource}.{export.format.lower()}{ending_of(export)}"
@@ -46,7 +42,8 @@ def name_of_file(export: Export) -> str:
 
 def ending_of(export: Export) -> str:
     """What a file's compression adds to its name."""
-    return "" if FileFormat(export.format) in WITHIN else ENDINGS_OF_COMPRESSIONS.get(export.compression, "")
+    is_within = FileFormat(export.format).is_compressed_within
+    return "" if is_within else ENDINGS_OF_COMPRESSIONS.get(export.compression, "")
 
 
 def part_of_file(path: str, start: int, end: int) -> Pieces:

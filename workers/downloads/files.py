@@ -22,8 +22,6 @@ from bulkql.workers.readers.formulas import neutralised
 from bulkql.workers.readers.options import FileFormat
 from bulkql.workers.scratch import Scratch
 
-PIECE_BYTES = 1024 * 1024
-
 
 def downloads(operation_id: UUID) -> list[Download]:
     """The failed and skipped rows of each resource, and the results of all; none until the operation is over.
@@ -123,11 +121,8 @@ def as_parquet(frames: Iterator[pl.DataFrame]) -> Pieces:
         for place, frame in enumerate(frames):
             parts.append(directory.path(f"{place}.parquet"))
             frame.write_parquet(parts[-1])
-        whole = directory.path("whole.parquet")
-        pl.scan_parquet(parts).sink_parquet(whole)
-        with whole.open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+        pl.scan_parquet(parts).sink_parquet(directory.path("whole.parquet"))
+        yield from directory.pieces("whole.parquet")
 
 
 WRITERS: dict[FileFormat, Callable[[Iterator[pl.DataFrame]], Pieces]] = {

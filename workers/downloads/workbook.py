@@ -16,7 +16,6 @@ from bulkql.workers.downloads.failed_rows import Pieces
 from bulkql.workers.readers.decoding.values import EXACT, number
 from bulkql.workers.scratch import Scratch
 
-BYTES_OF_A_PIECE = 1024 * 1024
 #: Rows of a sheet, but for its header.
 SHEET_ROWS = 1_048_575
 #: Characters of a cell.
@@ -57,13 +56,11 @@ class AllDigits(float):
 def workbook(write: Callable[[Any, Styles], None]) -> Pieces:
     """The bytes of what `write` makes of an empty workbook."""
     with Scratch() as directory:
-        path = directory.path("workbook.xlsx")
-        book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": directory.name})
+        path = str(directory.path("workbook.xlsx"))
+        book = xlsxwriter.Workbook(path, {"constant_memory": True, "tmpdir": directory.name})
         write(book, Styles(book, {}))
         book.close()
-        with path.open("rb") as file:
-            while piece := file.read(BYTES_OF_A_PIECE):
-                yield piece
+        yield from directory.pieces("workbook.xlsx")
 
 
 def format_of_column(column: Column | None) -> str:

@@ -29,7 +29,7 @@ def pieces_of_file(job: Job) -> Iterator[bytes]:
     """The bytes of a job's file, compressed as asked; counts its rows. In a snapshot."""
     job.count()
     pieces = WRITERS_OF_FORMATS[job.format](job)
-    return pieces if job.format in PACKED else PACKERS[job.compression](pieces)
+    return pieces if job.format.is_compressed_within else PACKERS[job.compression](pieces)
 
 
 def csv_pieces(job: Job) -> Iterator[bytes]:
@@ -134,5 +134,3 @@ WRITERS_OF_FORMATS: dict[FileFormat, Callable[[Job], Iterator[bytes]]] = {
     FileFormat.PARQUET: parquet_pieces,
     FileFormat.XLSX: sheet_pieces,
 }
-#: The formats that are compressed within.
-PACKED = frozenset({FileFormat.PARQUET, FileFormat.XLSX})

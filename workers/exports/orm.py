@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections
 from django.db.models import F, QuerySet
 
+from bulkql.workers.backends import backend
 from bulkql.workers.exports.fields import ExportField
 from bulkql.workers.exports.lists import members_of
 from bulkql.workers.exports.rows import columns_to_export, selected
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Rows of a frame.
 FRAME_ROWS = 10_000
-#: The databases whose drivers hand rows over one after the other, within a transaction.
-STREAMING = ("postgresql", "sqlite")
 
 
 def frames_of_rows(
@@ -52,7 +50,7 @@ def frames_of_rows(
 
 def pages(alias: str, rows: QuerySet[Any]) -> Iterator[list[tuple[Any, ...]]]:
     """Rows, so many at a time in memory."""
-    if connections[alias].vendor in STREAMING:
+    if backend(alias).supports_streaming:
         # By a cursor, whatever DISABLE_SERVER_SIDE_CURSORS says: in a transaction a pooler keeps it.
         compiler = rows.query.get_compiler(using=alias)
         found = compiler.results_iter(chunked_fetch=True, chunk_size=FRAME_ROWS, tuple_expected=True)

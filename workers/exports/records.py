@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, Q
+from django.db.models import Count, Exists, F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -111,9 +111,7 @@ def end_canceled(leader: Input) -> bool:
     if not is_canceled or not claims.held(leader).exists():
         return False
     Export.objects.filter(input__operation=leader.operation_id).update(path="")
-    Input.objects.filter(operation=leader.operation_id, read_at=None).update(
-        read_at=timezone.now(), total=Coalesce(F("total"), 0), lease=None, leased_until=None
-    )
+    end_inputs(Input.objects.filter(operation=leader.operation_id))
     return True
 
 
@@ -121,6 +119,11 @@ def end_idle(operation_id: UUID) -> None:
     """End the inputs of a canceled export that nobody works on; whoever does ends them himself."""
     at_work = Exists(Input.objects.filter(operation=operation_id, leased_until__gte=Now()))
     canceled = its_operation(~Q(at_work), verb=Verb.EXPORT, state=State.CANCELING)
-    Input.objects.filter(canceled, operation=operation_id, read_at=None).update(
+    end_inputs(Input.objects.filter(canceled, operation=operation_id))
+
+
+def end_inputs(inputs: QuerySet[Input]) -> None:
+    """Those that are open end as they are: of no rows where nobody has counted them."""
+    inputs.filter(read_at=None).update(
         read_at=timezone.now(), total=Coalesce(F("total"), 0), lease=None, leased_until=None
     )

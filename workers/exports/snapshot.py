@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
+from bulkql.workers.backends import backend
+
 #: In one spelling, whatever the project's connections are set to; and a large table takes longer than a statement may.
 READING = (
     "SET LOCAL TIME ZONE 'UTC'; SET LOCAL datestyle TO 'ISO, YMD'; SET LOCAL intervalstyle TO 'postgres';"
@@ -20,7 +22,7 @@ def snapshot_of(alias: str) -> Iterator[None]:
     connection = connections[alias]
     is_mine = not connection.in_atomic_block
     with transaction.atomic(using=alias):
-        if connection.vendor == "postgresql":
+        if backend(alias).supports_transaction_settings:
             with connection.cursor() as cursor:
                 if is_mine:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

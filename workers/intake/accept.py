@@ -58,7 +58,7 @@ def accept(request: BulkRequest, chunks: ChunkStore | None = None) -> tuple[Oper
     digest = hash_of(request)
     if (first := earlier(request, digest)) is not None:
         return first, False
-    check_new_operation(request.user, sum(len(item.rows or ()) for item in request.inputs))
+    check_new_operation(request.user, request.inline_rows)
     try:
         # Only a key that another request has too can fail here, and leave the caller's transaction to go on.
         with transaction.atomic(savepoint=request.idempotency_key is not None):
@@ -85,24 +85,7 @@ def earlier(request: BulkRequest, digest: str) -> Operation | None:
 
 def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Operation:
     """The operation, its inputs, and the chunks of inline rows."""
-    urls = webhook_urls(request)
-    operation = Operation.objects.create(
-        id=request.operation_id,
-        verb=request.verb,
-        on_error=request.on_error,
-        dry_run=request.dry_run,
-        skip_existing=request.skip_existing,
-        calls_back=bool(urls),
-        start_at=request.start_at,
-        max_rows_per_second=rate_of(request),
-        message=start_message(request),
-        label=request.label,
-        idempotency_key=request.idempotency_key,
-        input_hash=digest,
-        created_by=request.user,
-    )
-    if urls:
-        announce(operation, urls)
+    operation = new_operation(request, digest, skip_existing=request.skip_existing)
     items = {item.resource.model: item for item in request.inputs}
     ordered = in_dependency_order(item.resource for item in request.inputs)
     if request.verb == Verb.DELETE:
@@ -118,6 +101,29 @@ def store_request(request: BulkRequest, digest: str, chunks: ChunkStore) -> Oper
     deleting = [resource for resource in reversed(ordered) if items[resource.model].guard is not None]
     for position, resource in enumerate(deleting, start=len(ordered)):
         announce_removal(operation, position, items[resource.model], request.chunk_size)
+    return operation
+
+
+def new_operation(request: BulkRequest, digest: str, **of_its_verb: Any) -> Operation:
+    """The operation of a request, without inputs, and whom its end is told."""
+    urls = webhook_urls(request)
+    operation = Operation.objects.create(
+        id=request.operation_id,
+        verb=request.verb,
+        on_error=request.on_error,
+        dry_run=request.dry_run,
+        calls_back=bool(urls),
+        start_at=request.start_at,
+        max_rows_per_second=rate_of(request),
+        message=start_message(request),
+        label=request.label,
+        idempotency_key=request.idempotency_key,
+        input_hash=digest,
+        created_by=request.user,
+        **of_its_verb,
+    )
+    if urls:
+        announce(operation, urls)
     return operation
 
 

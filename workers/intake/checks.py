@@ -51,8 +51,7 @@ def check_request(request: BulkRequest) -> None:
         if item.rows is not None and not item.rows and item.guard is None:
             raise BadInput(f"{resource.name}.{item.source} is empty; give at least one row.")
         check_rows_limit(resource, len(item.rows or ()))
-    inline = sum(len(item.rows or ()) for item in request.inputs)
-    exceeds("inline_rows", "rows in one request", inline, "send them as a file")
+    exceeds("inline_rows", "rows in one request", request.inline_rows, "send them as a file")
     check_options(request)
     for item in request.inputs:
         if item.is_coming:

@@ -168,6 +168,11 @@ class BulkRequest:
     #: nobody who could tell whether it was made.
     operation_id: UUID = field(default_factory=uuid4)
 
+    @property
+    def inline_rows(self) -> int:
+        """How many rows came with the request itself."""
+        return sum(len(item.rows or ()) for item in self.inputs)
+
 
 def is_whole(request: BulkRequest) -> bool:
     """All of its rows are written in one transaction, as the request asks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -44,6 +44,18 @@ WHOLE = "Writing all rows in one transaction"
 
 class RolledBack(Exception):
     """The rows are not to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try at the transaction: whose it is, and what it keeps of the rows until its end is known."""
+
+    operation: Operation
+    spool: Spool
+    #: Set for as long as this worker holds the lease, and nobody has canceled the operation.
+    goes_on: threading.Event
+    watch: Watch
+    changes: Changes = field(default_factory=Changes)
 
 
 def claim_and_write_all(operation_id: UUID, limit: str) -> bool:
@@ -86,28 +98,24 @@ def write_all(operation: Operation, spool: Spool, goes_on: threading.Event, watc
 def write_or_roll_back(operation: Operation, spool: Spool, goes_on: threading.Event, watch: Watch) -> None:
     """One try at the transaction, and at what is recorded when it is rolled back."""
     spool.clear()
-    changes = Changes()
+    current = Try(operation, spool, goes_on, watch)
     try:
         with watch, transaction.atomic():
             if operation.trades:
-                write_trades(operation, spool, changes, goes_on, watch)
+                write_trades(current)
             else:
-                write_chunks(operation, spool, changes, goes_on, watch)
+                write_chunks(current)
             go_on(operation, watch)
             if operation.dry_run or (spool.failed and operation.on_error == OnError.REJECT_ALL):
                 raise RolledBack
             entries.record_all(operation, spool.entries(), State.COMPLETED, note_of(operation.pk))
     except RolledBack:
         with durable(), transaction.atomic():
-            record_rolled_back(operation, spool, changes)
+            record_rolled_back(current)
 
 
 def write_chunks(
-    operation: Operation,
-    spool: Spool,
-    changes: Changes,
-    goes_on: threading.Event,
-    watch: Watch,
+    current: Try,
     *,
     is_dangling: bool = False,
     earlier: Mapping[int, tuple[Images, ...]] | None = None,
@@ -118,28 +126,29 @@ def write_chunks(
     `earlier`: the images of rows that have stand-ins by now, by their chunk.
     """
     failed: set[Row] = set()
-    for chunk in open_chunks(operation, goes_on):
+    for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
-        chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
+        chunks.set_up(plan, current.operation, current.watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
             earlier_images = (earlier or {}).get(chunk.pk, ())
             entry = chunks.rows_written(chunk, plan, validated, sightings.get(chunk.pk), earlier_images)
-        if operation.dry_run:
-            changes.look(chunk.pk, plan, entry, operation.created_by)
-        spool.add(chunk.pk, entry)
-        if operation.trades:
+        if current.operation.dry_run:
+            current.changes.look(chunk.pk, plan, entry, current.operation.created_by)
+        current.spool.add(chunk.pk, entry)
+        if current.operation.trades:
             failed |= chunks.failed_of(chunk, entry)
     return failed
 
 
-def open_chunks(operation: Operation, goes_on: threading.Event) -> Iterator[Chunk]:
+def open_chunks(current: Try) -> Iterator[Chunk]:
     """The chunks that are not recorded, one after the other; raises LeaseLost.
 
     They are locked: one that a worker had begun before it was known that rows trade, is written by one of the two.
     """
+    operation = current.operation
     open_ones = operation.chunks.filter(recorded_at=None).order_by("input__position", "number")
     for chunk_id in list(open_ones.values_list("pk", flat=True)):
-        if not goes_on.is_set():
+        if not current.goes_on.is_set():
             raise LeaseLost(f"operation {operation.pk} was canceled, or taken over by another worker")
         found = Chunk.objects.select_related("input__operation", "operation__created_by").filter(recorded_at=None)
         if operation.trades and connection.features.has_select_for_update:
@@ -148,55 +157,53 @@ def open_chunks(operation: Operation, goes_on: threading.Event) -> Iterator[Chun
             yield chunk
 
 
-def write_trades(operation: Operation, spool: Spool, changes: Changes, goes_on: threading.Event, watch: Watch) -> None:
+def write_trades(current: Try) -> None:
     """All chunks, of which rows take what rows of others give up."""
     trades = Trades()
-    for chunk in open_chunks(operation, goes_on):
+    for chunk in open_chunks(current):
         trades.add(chunk.input_id, chunk.row_start, unpack(chunk.payload))
-    sightings = seen_before(operation, trades, goes_on, watch) if operation.looks_first else NOTHING_SEEN
+    sightings = seen_before(current, trades) if current.operation.looks_first else NOTHING_SEEN
 
     def attempt() -> tuple[None, Attempt]:
-        spool.clear()
+        current.spool.clear()
         vacated: set[Row] = set()
         is_dangling = False
         earlier: dict[int, tuple[Images, ...]] = {}
-        for chunk in open_chunks(operation, goes_on):
+        for chunk in open_chunks(current):
             plan, validated = chunks.planned(chunk)
-            chunks.set_up(plan, operation, watch, is_dangling=is_dangling)
+            chunks.set_up(plan, current.operation, current.watch, is_dangling=is_dangling)
             found = chunks.vacated_of(chunk, plan, validated, trades)
             vacated |= chunks.rows_in(chunk, found.rows)
             is_dangling |= found.are_dangling
             earlier[chunk.pk] = found.images
-        write_trading = partial(write_chunks, operation, spool, changes, goes_on, watch)
-        failed = write_trading(is_dangling=is_dangling, earlier=earlier, sightings=sightings)
+        failed = write_chunks(current, is_dangling=is_dangling, earlier=earlier, sightings=sightings)
         return None, Attempt(vacated, failed, is_dangling)
 
     traded(connection.alias, trades, attempt)
 
 
-def seen_before(
-    operation: Operation, trades: Trades, goes_on: threading.Event, watch: Watch
-) -> dict[int, pl.DataFrame]:
+def seen_before(current: Try, trades: Trades) -> dict[int, pl.DataFrame]:
     """What is there of each chunk's rows before anything is taken away from them. Conflicts of a plan keep theirs."""
     found: dict[int, pl.DataFrame] = {}
-    for chunk in open_chunks(operation, goes_on):
+    for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
-        chunks.set_up(plan, operation, watch)
+        chunks.set_up(plan, current.operation, current.watch)
         found[chunk.pk] = chunks.sightings_of(chunk, plan, validated)
-        if not operation.dry_run:
+        if not current.operation.dry_run:
             trades.keep(chunks.rows_in(chunk, chunks.not_due(chunk, plan, validated, found[chunk.pk])))
     return found
 
 
-def record_rolled_back(operation: Operation, spool: Spool, changes: Changes) -> None:
+def record_rolled_back(current: Try) -> None:
     """What would have become of the rows; where bad ones keep the others out, they are skipped."""
+    operation, spool = current.operation, current.spool
     rejected = spool.failed and operation.on_error == OnError.REJECT_ALL
     message = note_of(operation.pk)
     if rejected:
         bad = f"{spool.failed:,} of {spool.rows:,} rows {'is' if spool.failed == 1 else 'are'} bad"
         message = f"{bad}; nothing was written, as onError: REJECT_ALL asks."
     to_record = (
-        (chunk_id, skipped(entry) if rejected else changes.told(chunk_id, unwritten(entry)))
+        (chunk_id, skipped(entry) if rejected else current.changes.told(chunk_id, unwritten(entry)))
         for chunk_id, entry in spool.entries()
     )
     entries.record_all(operation, to_record, State.FAILED if rejected else State.COMPLETED, message)

@@ -21,11 +21,11 @@ from bulkql.workers.backends import backend
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput, Forbidden
-from bulkql.workers.intake.accept import earlier, start_message, webhook_urls
+from bulkql.workers.intake.accept import earlier, new_operation
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.checks import check_options
 from bulkql.workers.intake.chunking import ChunkStore
-from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, rate_of, when_and_whom
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode, when_and_whom
 from bulkql.workers.ledger import totals
 from bulkql.workers.messaging.dispatch import dispatch
 from bulkql.workers.models import Input, Operation
@@ -38,7 +38,6 @@ from bulkql.workers.resources.rights import check_writes_freely, may, permission
 from bulkql.workers.reverting.pieces import in_pieces
 from bulkql.workers.reverting.source import NO_ROWS, raw_rows
 from bulkql.workers.uploads.uploads import keyed_digest
-from bulkql.workers.webhooks.deliveries import announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -124,25 +123,7 @@ def store_revert(operation: Operation, request: BulkRequest, digest: str, *, for
         check_may_undo(
             request.user, one if before is None else its_source(operation, one), resource_named(one.resource)
         )
-    urls = webhook_urls(request)
-    again = Operation.objects.create(
-        id=request.operation_id,
-        verb=Verb.REVERT,
-        on_error=request.on_error,
-        dry_run=request.dry_run,
-        forces=forces,
-        calls_back=bool(urls),
-        start_at=request.start_at,
-        max_rows_per_second=rate_of(request),
-        message=start_message(request),
-        label=request.label,
-        idempotency_key=request.idempotency_key,
-        input_hash=digest,
-        created_by=request.user,
-        revert_of=operation,
-    )
-    if urls:
-        announce(again, urls)
+    again = new_operation(request, digest, forces=forces, revert_of=operation)
     ends: Counter[str] = Counter()
     for position, one in enumerate(inputs):
         frames = written_frames(one) if before is None else leftovers(one)

@@ -27,7 +27,7 @@ from bulkql.workers.validation.values import Validated
 from bulkql.workers.writers import deletion, orm, postgres
 from bulkql.workers.writers.bounds import write_within
 from bulkql.workers.writers.links import write_lists
-from bulkql.workers.writers.written import Written, nothing, together
+from bulkql.workers.writers.written import Written, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -37,7 +37,7 @@ def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Wit
     """Resolve the rows' references and write them; gives what became of all rows, the invalid ones too."""
     if plan.verb == Verb.REVERT:
         return revert_rows(plan, validated.rows, user)
-    parts = [Written(nothing().outcomes, validated.errors)]
+    parts = [Written(errors=validated.errors)]
     for level in levels(plan, validated.rows):
         resolved = resolve(plan, Validated(level, no_errors()), user)
         resolved = resolve_lists(plan, level, resolved, user)
@@ -48,7 +48,7 @@ def write_rows(plan: Plan, validated: Validated, user: User | None, witness: Wit
         written = in_lane(plan)(plan, rows, user)
         if plan.skips_existing:
             written = left_as_they_are(plan, rows, written, user)
-        parts += [Written(nothing().outcomes, withheld(plan, found.errors, level)), written]
+        parts += [Written(errors=withheld(plan, found.errors, level)), written]
     return together(parts)
 
 

@@ -88,8 +88,7 @@ def is_inline(request: BulkRequest) -> bool:
         or any(item.rows is None or item.guard is not None for item in request.inputs)
     ):
         return False
-    rows = sum(len(item.rows or ()) for item in request.inputs)
-    return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and rows <= limits().sync_rows)
+    return request.mode == Mode.SYNC or (request.mode == Mode.AUTO and request.inline_rows <= limits().sync_rows)
 
 
 def write_inline(request: BulkRequest) -> Operation:
@@ -141,7 +140,7 @@ def row_count_of(request: BulkRequest, operation: Operation) -> int:
     """The rows of a request without files; only the operation knows how many a filter found."""
     if any(item.queryset is not None for item in request.inputs):
         return sum(one.total or 0 for one in operation.inputs.all())
-    return sum(len(item.rows or ()) for item in request.inputs)
+    return request.inline_rows
 
 
 def hand_over(request: BulkRequest, operation: Operation, first: list[Chunk]) -> None:

@@ -27,6 +27,11 @@ class FileFormat(StrEnum):
     PARQUET = "PARQUET"
     XLSX = "XLSX"
 
+    @property
+    def is_compressed_within(self) -> bool:
+        """Whether its files are small by themselves, and none is compressed as a whole."""
+        return self in (FileFormat.PARQUET, FileFormat.XLSX)
+
 
 class UnknownColumns(StrEnum):
     """What becomes of columns that the resource does not have."""

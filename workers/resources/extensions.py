@@ -19,6 +19,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunSQL
 
+from bulkql.workers.backends import backend
+
 #: Types of columns that an extension brings, without their modifiers.
 TYPES = {
     "citext": "citext",
@@ -41,7 +43,7 @@ OFFERED = "SELECT name FROM pg_available_extensions UNION SELECT extname FROM pg
 @register(Tags.database)
 def check_extensions(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """All PostgreSQL databases that are to be asked: `bulkql migrate`, `bulkql up` and `check --database` do."""
-    asked = [connections[alias] for alias in databases or () if connections[alias].vendor == "postgresql"]
+    asked = [connections[alias] for alias in databases or () if backend(alias).supports_extensions]
     return [error for connection in asked for error in extension_errors(connection)]
 
 

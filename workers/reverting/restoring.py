@@ -96,7 +96,7 @@ def restore(undo: Undo, rows: pl.DataFrame) -> Written:
         return nothing()
     try:
         with transaction.atomic(using=alias):
-            return told(undo, Written(put_back(undo, rows), no_errors()))
+            return told(undo, Written(put_back(undo, rows)))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -104,14 +104,14 @@ def restore(undo: Undo, rows: pl.DataFrame) -> Written:
     with_room = partial(put_back, undo, makes_room=True)
     try:
         with transaction.atomic(using=alias):
-            return told(undo, Written(with_room(rows), no_errors()))
+            return told(undo, Written(with_room(rows)))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
     errors = pl.concat([no_errors(), *guilty_of(undo, rows[ROW])]).unique(ROW, keep="first", maintain_order=True)
     innocent = rows.filter(~pl.col(ROW).is_in(errors[ROW].implode()))
     written = bisect(plan.resource, innocent, with_room)
-    return together([Written(nothing().outcomes, errors), told(undo, written)])
+    return together([Written(errors=errors), told(undo, written)])
 
 
 def told(undo: Undo, written: Written) -> Written:

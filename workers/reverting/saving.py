@@ -9,7 +9,7 @@ import polars as pl
 from django.db import models
 
 from bulkql.workers.enums import Outcome
-from bulkql.workers.frames import ROW, no_errors
+from bulkql.workers.frames import ROW
 from bulkql.workers.images.taken import Part
 from bulkql.workers.reverting.restoring import Undo, put_parts, told
 from bulkql.workers.reverting.staged import StagedImages
@@ -50,7 +50,7 @@ def in_passes(undo: Undo, rows: list[int], act: Callable[[int], Became]) -> Writ
         rows = written.errors[ROW].unique(maintain_order=True).to_list()[::-1]
         if written.outcomes.is_empty():
             return together([*parts, written])
-        parts.append(Written(written.outcomes, no_errors()))
+        parts.append(Written(written.outcomes))
     return together(parts)
 
 

@@ -28,7 +28,7 @@ from bulkql.workers.writers import orm
 from bulkql.workers.writers.bounds import beyond_reach
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
 from bulkql.workers.writers.triggers import may_drop
-from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, nothing, together
+from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -64,7 +64,7 @@ def looked_up(plan: Plan, rows: pl.DataFrame, user: User | None) -> tuple[dict[i
     known = pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS)
     rest = lacking(plan, absent) if plan.verb == Verb.UPSERT else not_there(plan, absent)
     strays = moved(plan, rows.filter(pl.col(ROW).is_in(list(there))), known)
-    kept = Written(nothing().outcomes, nothing().errors, images=own_images_now(plan, known))
+    kept = Written(images=own_images_now(plan, known))
     return there, [out_of_sight(plan, hidden), strays, rest, kept]
 
 

@@ -103,10 +103,8 @@ def deliver(delivery: Delivery) -> None:
     if changes["state"] == DeliveryState.PENDING:
         changes["due_at"] = Now() + timedelta(seconds=PAUSES[delivery.attempts - 1])
     Delivery.objects.filter(pk=delivery.pk).update(**changes)
-    logger.info(
-        "operation %s: webhook %s, try %s: %s", delivery.operation_id, delivery.pk, delivery.attempts,
-        attempt.error or attempt.status,
-    )  # fmt: skip
+    answer = attempt.error or attempt.status
+    logger.info("operation %s: webhook %s, try %s: %s", delivery.operation_id, delivery.pk, delivery.attempts, answer)
 
 
 def state_after(delivery: Delivery, attempt: Attempt) -> DeliveryState:

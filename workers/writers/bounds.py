@@ -17,7 +17,7 @@ from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.scope import is_all, pks_within
-from bulkql.workers.writers.written import Written, nothing, together
+from bulkql.workers.writers.written import Written, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -58,7 +58,7 @@ def out_of_scope(plan: Plan, written: Written, user: User | None) -> pl.Series:
 
 def forbidden(plan: Plan, rows: pl.Series) -> Written:
     """Their row errors."""
-    return Written(nothing().outcomes, errors_at(rows, beyond_reach(plan)))
+    return Written(errors=errors_at(rows, beyond_reach(plan)))
 
 
 def beyond_reach(plan: Plan) -> RowError:

@@ -42,7 +42,7 @@ def with_others_rows(plan: Plan, there: pl.DataFrame, user: User | None) -> Writ
     for others in {frozenset(others) for others in held.values()}:
         rows_held = there.filter(pl.col("pk").is_in([pk for pk, found in held.items() if found == others]))
         errors.append(errors_at(rows_held[ROW], cascade_violation(plan.resource, others)))
-    return Written(nothing().outcomes, pl.concat(errors))
+    return Written(errors=pl.concat(errors))
 
 
 def check_cascades(plan: Plan, collector: Collector, user: User | None) -> None:

@@ -17,7 +17,7 @@ from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at, no_errors
+from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at
 from bulkql.workers.images.along import images_along
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import Images, gone, image_sql, own_images
@@ -30,7 +30,7 @@ from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
 from bulkql.workers.writers.triggers import but_for_kept, may_drop
 from bulkql.workers.writers.violations import CascadeForbidden, is_of_a_row, protected_violation
-from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
+from bulkql.workers.writers.written import Written, bisect, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -76,12 +76,12 @@ def delete_at_once(plan: Plan, rows: pl.DataFrame, visible: str, params: tuple[A
         went = returned(plan.resource.database, statement, [these, *params], rows.height)
     check_now(plan.resource.database)
     if went is None:
-        return Written(deleted(rows), no_errors())
+        return Written(deleted(rows))
     keys = pk.comparable(pk.series(went, [str(value) for value in went]))
     is_gone = pk.comparable(rows[pk.name]).is_in(keys.implode())
     if may_drop(plan.resource, Verb.DELETE):
         raise IntegrityError("a trigger may have kept some of the rows")
-    return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)), no_errors())])
+    return together([not_there(plan, rows.filter(~is_gone)), Written(deleted(rows.filter(is_gone)))])
 
 
 def delete_with_images(plan: Plan, statement: str, params: list[Any], rows: pl.DataFrame) -> Written:
@@ -95,7 +95,7 @@ def delete_with_images(plan: Plan, statement: str, params: list[Any], rows: pl.D
     if not absent.is_empty() and may_drop(plan.resource, Verb.DELETE):
         raise IntegrityError("a trigger may have kept some of the rows")
     images = tuple(gone(one) for one in own_images(plan, there))
-    return together([not_there(plan, absent), Written(deleted(there), no_errors(), images=images)])
+    return together([not_there(plan, absent), Written(deleted(there), images=images)])
 
 
 def comparable_keys(pk: Column, texts: pl.Series) -> pl.Series:
@@ -135,14 +135,14 @@ def delete_all(plan: Plan, there: pl.DataFrame, user: User | None) -> Written:
     delete_these = partial(attempt, plan, along, user)
     try:
         with transaction.atomic(using=plan.resource.database):
-            return along.told(plan, there, Written(delete_these(there), no_errors()))
+            return along.told(plan, there, Written(delete_these(there)))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
     protected = errors_at(protected_rows(plan, there), protected_violation(plan.resource))
     free = there.filter(~pl.col(ROW).is_in(protected[ROW].implode()))
     written = bisect(plan.resource, free, delete_these)
-    return together([Written(nothing().outcomes, protected), along.told(plan, there, written)])
+    return together([Written(errors=protected), along.told(plan, there, written)])
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     table, refused = staging.stage_all(plan.resource, changes_of(plan, rows))
     staging.analyze(plan.resource)
     rows = rows.filter(~pl.col(ROW).is_in(refused[ROW].implode()))
-    return together([Written(nothing().outcomes, refused), rounds(plan, table, rows, user)])
+    return together([Written(errors=refused), rounds(plan, table, rows, user)])
 
 
 def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> Written:
@@ -63,7 +63,7 @@ def rounds(plan: Plan, table: Table, rows: pl.DataFrame, user: User | None) -> W
         there = found.filter(pl.col("visible") & ~pl.col(ROW).is_in(strays.errors[ROW].implode()))
         absent = rows.join(found, on=ROW, how="anti", maintain_order="left")
         same = there.filter(~pl.col("differs"))
-        unchanged = Written(outcomes(same[ROW], Outcome.UNCHANGED, same["pk"]), nothing().errors)
+        unchanged = Written(outcomes(same[ROW], Outcome.UNCHANGED, same["pk"]))
         changed = replace(change_all(plan, table, there.filter("differs")), images=own_images(plan, there))
         parts += [out_of_sight(plan, hidden), strays, unchanged, changed]
         if plan.verb != Verb.UPSERT:
@@ -204,11 +204,11 @@ def unlike(plan: Plan, table: Table, changed: list[str], rows: pl.Series) -> pl.
 def changed_all(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> Written:
     """Update the rows, all of them or all that violate no constraint."""
     if there.is_empty() or not changed:
-        return Written(outcomes(there[ROW], Outcome.UNCHANGED, there["pk"]), nothing().errors)
+        return Written(outcomes(there[ROW], Outcome.UNCHANGED, there["pk"]))
     change_these = partial(change, plan, table, changed)
     try:
         with transaction.atomic(using=plan.resource.database):
-            return Written(change_these(there), nothing().errors)
+            return Written(change_these(there))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -216,7 +216,7 @@ def changed_all(plan: Plan, table: Table, changed: list[str], there: pl.DataFram
     errors = staging.guilty_errors(plan.resource, table, MERGED)
     innocent = there.filter(~pl.col(ROW).is_in(errors[ROW].implode()))
     written = bisect(plan.resource, innocent, change_these)
-    return together([Written(nothing().outcomes, errors), written])
+    return together([Written(errors=errors), written])
 
 
 def change(plan: Plan, table: Table, changed: list[str], there: pl.DataFrame) -> pl.DataFrame:
@@ -298,7 +298,7 @@ def inserted_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
         return nothing()
     try:
         with transaction.atomic(using=plan.resource.database):
-            return Written(insert_new(plan, table, rows), nothing().errors)
+            return Written(insert_new(plan, table, rows))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -308,7 +308,7 @@ def inserted_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
     found = staging.guilty_errors(plan.resource, table, STAGING, keys)
     innocent = rows.filter(~pl.col(ROW).is_in(found[ROW].implode()))
     written = bisect(plan.resource, innocent, partial(insert_new, plan, table))
-    return together([Written(nothing().outcomes, found), written])
+    return together([Written(errors=found), written])
 
 
 def forget_others(plan: Plan, rows: pl.DataFrame) -> None:

@@ -37,7 +37,7 @@ def moved(plan: Plan, rows: pl.DataFrame, found: pl.DataFrame) -> Written:
     wrong = rows.filter(pk.comparable(rows[pk.name]) != pk.comparable(old))
     message = pl.format("The primary key of a row cannot be changed; this one has {}.", "pk")
     errors = errors_in(wrong, pk.graphql_name, Code.INVALID, message, pl.col(pk.name))
-    return Written(nothing().outcomes, errors)
+    return Written(errors=errors)
 
 
 def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
@@ -47,7 +47,7 @@ def by_key(plan: Plan, rows: pl.DataFrame, code: Code, message: str) -> Written:
     names = [graphql_name(name) for name in plan.match_by]
     shown = pl.concat_str([pl.col(name).cast(pl.String).fill_null("null") for name in plan.match_by], separator=", ")
     path = names[0] if len(names) == 1 else None
-    return Written(nothing().outcomes, errors_in(rows, path, code, pl.lit(message), shown))
+    return Written(errors=errors_in(rows, path, code, pl.lit(message), shown))
 
 
 def row_of(plan: Plan) -> str:
@@ -61,8 +61,7 @@ def lacking(plan: Plan, rows: pl.DataFrame) -> Written:
         return nothing()
     return together(
         Written(
-            nothing().outcomes,
-            errors_at(
+            errors=errors_at(
                 rows.filter(~pl.col(given(column.name)))[ROW],
                 RowError(
                     column.graphql_name,

@@ -10,7 +10,7 @@ from django.db import DatabaseError, NotSupportedError, transaction
 
 from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Verb
-from bulkql.workers.frames import RESERVED_PK, given, no_errors
+from bulkql.workers.frames import RESERVED_PK, given
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import BulkResource, field_of
@@ -44,7 +44,7 @@ def create(resource: BulkResource, rows: pl.DataFrame) -> Written:
         # COPY stops at the first guilty row and does not look at the others: find them all at once.
         written = staging.create_staged(resource, table, given_keys(resource, rows))
         return but_for_dropped(resource, written) if may_drop(resource, Verb.CREATE) else written
-    written = Written(staging.created_outcomes(table, table.frame), no_errors())
+    written = Written(staging.created_outcomes(table, table.frame))
     return written if count == table.frame.height else but_for_dropped(resource, written)
 
 

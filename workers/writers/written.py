@@ -15,6 +15,7 @@ from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.violations import is_of_a_row, violation_of
 
 OUTCOME_OF_ROW = {ROW: ROW_NUMBER, "outcome": pl.String, "pk": pl.String}
+#: A chunk wants a dozen clones of it: to make each anew was felt.
 NO_OUTCOMES = pl.DataFrame(schema=OUTCOME_OF_ROW)
 
 
@@ -27,15 +28,15 @@ class Written:
     that were not written after all.
     """
 
-    outcomes: pl.DataFrame
-    errors: pl.DataFrame
+    outcomes: pl.DataFrame = field(default_factory=NO_OUTCOMES.clone)
+    errors: pl.DataFrame = field(default_factory=no_errors)
     cascades: dict[str, int] = field(default_factory=dict)
     images: tuple[Images, ...] = ()
 
 
 def nothing() -> Written:
-    # A chunk wants a dozen, and to make each anew was felt.
-    return Written(NO_OUTCOMES.clone(), no_errors())
+    """What is written of no rows."""
+    return Written()
 
 
 def together(parts: Iterable[Written]) -> Written:
@@ -73,11 +74,11 @@ def bisect(resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataF
         return nothing()
     try:
         with transaction.atomic(using=resource.database):
-            return Written(write(rows), no_errors())
+            return Written(write(rows))
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
         if rows.height == 1:
-            return Written(nothing().outcomes, errors_at(rows[ROW], violation_of(resource, error)))
+            return Written(errors=errors_at(rows[ROW], violation_of(resource, error)))
     half = rows.height // 2
     return together(bisect(resource, part, write) for part in (rows[:half], rows[half:]))

@@ -201,7 +201,7 @@ def cell_pattern(delimiter: str) -> re.Pattern[bytes]:
 
 
 def cells_at(buffer: bytes, start: int, delimiter: str, is_last: bool) -> tuple[list[bytes], int]:
-    """The cells of the record at a place, as they are written, and its end. Raises Incomplete, Broken."""
+    """The cells of the record at a place, as they are written, and its end. Raises Incomplete, NotStrict."""
     match = cell_pattern(delimiter).match
     cells: list[bytes] = []
     while found := match(buffer, start):
