@@ -194,6 +194,21 @@ def forget_oldest(told: dict[UUID, Told]) -> None:
         del told[operation_id]
 
 
+class News(asyncio.Queue[Progress]):
+    """What a subscriber has not been told, the newest of each operation: a slow one would have ever more to read."""
+
+    def _init(self, maxsize: int) -> None:
+        self._queue: dict[UUID, Progress] = {}
+
+    def _put(self, progress: Progress) -> None:
+        known = self._queue.get(progress.operation_id)
+        if known is None or is_newer(progress, known):
+            self._queue[progress.operation_id] = progress
+
+    def _get(self) -> Progress:
+        return self._queue.pop(next(iter(self._queue)))
+
+
 #: The loop itself holds tasks weakly.
 _members: set[asyncio.Task[None]] = set()
 
@@ -201,7 +216,7 @@ _members: set[asyncio.Task[None]] = set()
 @asynccontextmanager
 async def heard(group: str) -> AsyncIterator[asyncio.Queue[Progress]]:
     """The progress that is published to a group from now on; raises redis.RedisError, OSError."""
-    queue: asyncio.Queue[Progress] = asyncio.Queue()
+    queue = News()
     joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     # A subscriber is cancelled at any moment, and a call of Redis must not be: in Python 3.11 the asyncio.wait_for in

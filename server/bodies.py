@@ -14,13 +14,14 @@ from asgiref.sync import ThreadSensitiveContext
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import parse_cookie
+from django.http import HttpRequest, parse_cookie
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import FOUND, bearer, refusal
 from bulkql.server.authority.credentials import Session, Token
+from bulkql.server.door.answers import finished
 from bulkql.server.middleware import REFUSED
 from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED, method_of, versioned
@@ -120,10 +121,12 @@ class Body:
         upload_id: UUID = self._match.kwargs["upload_id"]
         return upload_id
 
-    def refusal(self, error: BulkError) -> HttpResponseBase:
-        """The answer instead of the view's."""
-        is_upload = self._match is not None and self._match.url_name in ("upload", "uploads")
-        return versioned(refusal(error)) if is_upload else refusal(error)
+    def refusal(self, error: BulkError, request: HttpRequest) -> HttpResponseBase:
+        """The answer instead of the view's, in the form of its protocol."""
+        name = self._match.url_name if self._match is not None else None
+        if name == "graphql":
+            return finished(request, refusal(error), is_refused=True)
+        return versioned(refusal(error)) if name in ("upload", "uploads") else refusal(error)
 
     def check(self, size: int) -> None:
         """Raises LimitExceeded for so many bytes."""

@@ -131,7 +131,7 @@ class Handler(ASGIHandler):
     async def _get_response_async(self, request: Any) -> HttpResponseBase:
         """What stands behind all middleware, whichever a project has: a refused request meets no view."""
         if (refusal := request.scope.get(REFUSED)) is not None:
-            answer: HttpResponseBase = refusal()
+            answer: HttpResponseBase = refusal(request)
             return answer
         # Private to Django, so not in the stubs: what the innermost middleware calls.
         response: HttpResponseBase = await super()._get_response_async(request)  # type: ignore[misc]

@@ -268,7 +268,7 @@ TUS = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Defer-Length",
 CORS_ALLOW_HEADERS = [
     *(*default_headers, *TUS, "Upload-Metadata", "Upload-Checksum", "X-HTTP-Method-Override"),
     # A download that broke off goes on where it was.
-    *("Range", "If-Range", "If-None-Match"),
+    *("Range", "If-Range", "If-Match", "If-None-Match"),
 ]
 CORS_EXPOSE_HEADERS = [
     *("Content-Disposition", "Location", "Accept-Ranges", "Content-Range", "ETag", "Retry-After", *TUS),

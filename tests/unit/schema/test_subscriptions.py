@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 
 from bulkql.schema import subscriptions
-from bulkql.schema.subscriptions import Told, forget_oldest, newest
+from bulkql.schema.subscriptions import News, Told, forget_oldest, newest
 from bulkql.workers.conf import Limits
 from bulkql.workers.enums import State
 from bulkql.workers.ledger.totals import Progress
@@ -130,3 +131,16 @@ def test_of_operations_that_are_over_the_last_ones_are_remembered(monkeypatch):
     forget_oldest(known)
 
     assert [one.int for one in known] == [1, 3, 4]
+
+
+def test_of_what_waits_for_a_slow_subscriber_each_operations_newest_is_kept():
+    news, other = News(), uuid.UUID(int=2)
+    for sequence in (1, 3, 2, 4):
+        news.put_nowait(progress(sequence))
+        news.put_nowait(replace(progress(sequence), operation_id=other))
+    news.put_nowait(progress(5, State.COMPLETED))
+
+    told = [news.get_nowait() for _ in range(news.qsize())]
+
+    assert [(one.operation_id.int, one.sequence) for one in told] == [(1, 5), (2, 4)]
+    assert news.empty()

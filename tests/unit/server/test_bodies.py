@@ -17,12 +17,12 @@ from bulkql.workers.conf import limits
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
-def ask(path: str, size: int, method: str = "POST") -> httpx.Response:
+def ask(path: str, size: int, method: str = "POST", **others: str) -> httpx.Response:
     """A request that announces so many bytes, and sends none of them."""
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app=Bodies(Handler()))
-        headers = {"Content-Length": str(size), "Content-Type": "application/json"}
+        headers = {"Content-Length": str(size), "Content-Type": "application/json", **others}
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers, content=b"")
 
@@ -102,3 +102,11 @@ def test_bytes_are_stored_as_they_come_for_who_shows_a_token(method, headers, is
     tus = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
 
     assert is_streamed({"method": method}, tus | headers) == is_so
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+def test_who_is_refused_a_query_is_told_so_in_the_type_that_they_accept(accept):
+    answer = ask("/graphql", 5, Accept=accept)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (401, f"{accept}; charset=utf-8")
