@@ -119,9 +119,12 @@ def test_what_is_no_plan_is_refused(user, plan):
     canceled = bulkql.create(Keeper, ROWS, user=user, dry_run=True, mode="ASYNC").cancel()
 
     for operation, message in (
-        (direct, "is not a plan: it was sent without dryRun: true, and writes its rows itself."),
-        (queued, "is not a plan: it was sent without dryRun: true, and writes its rows itself."),
-        (rejected, "is FAILED: 1 of 1 rows is bad; nothing was written, as onError: REJECT_ALL asks. Make a new one."),
+        (direct, "is not a plan: it was sent without dry_run=True, and writes its rows itself."),
+        (queued, "is not a plan: it was sent without dry_run=True, and writes its rows itself."),
+        (
+            rejected,
+            'is FAILED: 1 of 1 rows is bad; nothing was written, as on_error="REJECT_ALL" asks. Make a new one.',
+        ),
         (waiting, "is QUEUED; wait until it is over."),
         (canceled, "is CANCELED. Make a new one."),
     ):
@@ -236,7 +239,7 @@ def test_where_another_has_to_agree_nothing_is_written_without_a_plan(user):
         lambda: bulkql.delete(Shelf, [1], user=user),
         lambda: bulkql.sync(Shelf, [], user=user, delete_missing=True),
     ):
-        with pytest.raises(bulkql.Forbidden, match="needs the approval of another user: send it with dryRun: true"):
+        with pytest.raises(bulkql.Forbidden, match="needs the approval of another user: send it with dry_run=True"):
             write()
     bulkql.update(Shelf, [{"code": "A", "note": "x"}], user=user)
 
