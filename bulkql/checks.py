@@ -116,7 +116,7 @@ def check_schema(**_: Any) -> list[CheckMessage]:
 def check_webhooks(**_: Any) -> list[CheckMessage]:
     """URLs that the project itself names: each has to be one that is allowed."""
     from bulkql.workers.resources.registry import _registry  # not in their order, for which each has to be sound
-    from bulkql.workers.webhooks.targets import NotAllowed, Rules, check_target, default_url, signer
+    from bulkql.workers.webhooks.targets import NotAllowed, Rules, check_target, default_url, signers
 
     found: list[CheckMessage] = []
     named = {f"{one.label}.webhook_url": one.webhook_url for one in _registry.values()}
@@ -130,7 +130,7 @@ def check_webhooks(**_: Any) -> list[CheckMessage]:
     rules = Rules.in_force()
     try:
         if rules.hosts:
-            signer(rules.secret)
+            signers(rules.secret)
     except NotAllowed as refused:
         hint = "Make one: python -c \"import base64, os; print('whsec_' + base64.b64encode(os.urandom(32)).decode())\""
         found.append(Error(f"{refused}, and BULKQL_WEBHOOK_HOSTS is set.", hint=hint, id="bulkql.E026"))

@@ -55,7 +55,8 @@ def export(
     from bulkql.workers.operations import running
     from bulkql.workers.readers.options import FileFormat
 
-    models = [model] if isinstance(model, type) else list(model)
+    given: Any = model
+    models = list(given) if isinstance(given, Iterable) and not isinstance(given, type | str) else [given]
     if len(models) != 1 and (where is not None or order_by or fields is not None):
         raise BadInput(
             "With several models there is no `where`, `order_by` or `fields`; export each of them by itself."

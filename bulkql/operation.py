@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,12 +16,15 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
 from bulkql.options import PYTHON, refused_in_python
+from bulkql.workers.errors import counted
 
 if TYPE_CHECKING:
     from bulkql.workers.downloads.download import Download
     from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
 
+#: Seconds between two looks at an operation that is waited for: the database does not call back.
+POLL_SECONDS = 0.1
 COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
 
 
@@ -143,16 +147,26 @@ class BulkOperation:
 
     def wait(self, seconds: float | None = None) -> Self:
         """Wait until it is over; raises TimeoutError after so many seconds, though the operation continues."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+        began = time.monotonic()
         while not self.refresh().is_over:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and continues.")
-            time.sleep(0.1)  # the database does not call back
+            self._check_time(began, seconds)
+            time.sleep(POLL_SECONDS)
         return self
 
     async def async_wait(self, seconds: float | None = None) -> Self:
         """The same as `wait`, for async code."""
-        return await sync_to_async(self.wait, thread_sensitive=False)(seconds)
+        began = time.monotonic()
+        # Each look is by the caller's own connection, which others of its thread use meanwhile: what a transaction of
+        # the caller's has stored is seen by no other.
+        while not (await sync_to_async(self.refresh)()).is_over:
+            self._check_time(began, seconds)
+            await asyncio.sleep(POLL_SECONDS)
+        return self
+
+    def _check_time(self, began: float, seconds: float | None) -> None:
+        """Raises TimeoutError where it was waited for long enough."""
+        if seconds is not None and time.monotonic() > began + seconds:
+            raise TimeoutError(f"Operation {self.id} is {self.state} after {seconds:g} seconds, and continues.")
 
     def cancel(self) -> Self:
         """Stop it at its next chunk: what is written stays, the rest is SKIPPED."""
@@ -223,7 +237,7 @@ class File:
         return target
 
     def __repr__(self) -> str:
-        return f"<File {self.name}: {self.rows:,} rows>"
+        return f"<File {self.name}: {counted(self.rows, 'row')}>"
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from django.utils.duration import duration_string
 from django.utils.functional import Promise
 
 from bulkql.options import kind_of, shown
-from bulkql.workers.columns.column import Column
+from bulkql.workers.columns.column import Column, graphql_name
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput, refusals_named
@@ -53,7 +53,13 @@ def input_of(
     empty_cells: EmptyCells,
 ) -> Iterator[InputRequest]:
     """One resource's rows, for as long as the request is being stored; raises BadInput."""
-    how: dict[str, Any] = {"resource": resource, "match_by": match_by, "update_fields": update_fields}
+    # Nobody else is told of fields.
+    check_permissions(user, verb, resource)
+    how: dict[str, Any] = {
+        "resource": resource,
+        "match_by": fields_named("match_by", resource, match_by),
+        "update_fields": fields_named("update_fields", resource, update_fields),
+    }
     if isinstance(rows, QuerySet):
         yield InputRequest(**how | {"queryset": touchable(verb, resource, rows, user), "match_by": [resource.pk.name]})
     elif isinstance(rows, pl.LazyFrame) or hasattr(rows, "__arrow_c_stream__"):
@@ -78,6 +84,18 @@ def input_of(
                 yield file_input(file, FileFormat.NDJSON, EmptyCells.MISSING, how)
 
 
+def fields_named(option: str, resource: BulkResource, names: Sequence[str] | None) -> list[str] | None:
+    """The fields that an option names, in either spelling that rows may have; raises BadInput."""
+    if names is None:
+        return None
+    fields = [*resource.columns, *resource.lists]
+    known = {spelled: name for name in (*fields, resource.pk.name) for spelled in (name, graphql_name(name))}
+    for name in names:
+        if name not in known:
+            raise BadInput(f"{option} names {name!r}, which {resource.name} does not have; it has {', '.join(fields)}.")
+    return [known[name] for name in names]
+
+
 def frame_of(resource: BulkResource, rows: Any) -> pl.LazyFrame:
     """A frame of any library as one of polars; raises BadInput for what is none, such as one column."""
     if isinstance(rows, pl.DataFrame | pl.LazyFrame):
@@ -94,16 +112,12 @@ def frame_of(resource: BulkResource, rows: Any) -> pl.LazyFrame:
 
 
 def check_columns(verb: Verb, schema: pl.Schema, user: User, how: dict[str, Any]) -> None:
-    """Whether a frame has columns that may be written, so that nothing is stored of one that has not.
-
-    Raises BadInput, Forbidden.
-    """
+    """Whether a frame has columns that may be written, so that nothing is stored of one that has not; or BadInput."""
     resource: BulkResource = how["resource"]
-    check_permissions(user, verb, resource)
     if objects := [name for name, kind in schema.items() if kind == pl.Object]:
         raise BadInput(
             f"The column {objects[0]!r} of the rows of {resource.name} has Python objects; give what they stand for, "
-            f"such as keys, numbers or texts, or a list of dicts."
+            f"such as the text of a UUID or the key of an instance, or a list of dicts."
         )
     if schema:
         plan = plan_for(verb_of_rows(verb), resource, how["match_by"], how["update_fields"], schema.names(), user)

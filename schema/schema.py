@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, aclosing
 from functools import cache, partial
+from itertools import cycle
 from typing import Any
 
 import strawberry
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections
 from graphql import GraphQLError, parse, validate
 from strawberry.extensions import MaxTokensLimiter
@@ -141,6 +142,7 @@ class Schema(strawberry.Schema):
         elif is_heavy_one and (errors := await in_thread(self._remember, query or "", variable_values)):
             return once(partial(refused, errors))
         else:
+            watch_apart()
             key = sharing.key_of(query, variable_values, context_value, operation_name)
             results = await start() if key is None else sharing.shared(key, start)
         return results if user_id is None else counted(results, user_id)
@@ -191,6 +193,19 @@ async def in_turn(user_id: Any, run: Callable[[], Awaitable[ExecutionResult]]) -
             return await run()
         finally:
             await sync_to_async(close_old_connections)()
+
+
+#: The threads in which subscriptions ask the database. With more of them, requests over HTTP would wait longer.
+WATCHING = cycle([ThreadSensitiveContext() for _ in range(2)])
+
+
+def watch_apart() -> None:
+    """Have this task's subscription, and what it begins, ask the database in one of their threads.
+
+    In the one that websockets share, whoever signs in would wait for all who watch.
+    """
+    # Not entered, so never left: what several subscriptions share outlives the one that began it.
+    SyncToAsync.thread_sensitive_context.set(next(WATCHING))
 
 
 async def refused(errors: list[GraphQLError]) -> ExecutionResult:

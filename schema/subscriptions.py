@@ -94,6 +94,8 @@ class Told:
     message: str = ""
     at: float = 0.0
     is_over: bool = False
+    #: Read once: whether it may still be seen is asked elsewhere, and its totals come with the progress.
+    operation: Operation | None = None
 
     def pause(self) -> float:
         """Seconds until more may be told."""
@@ -165,7 +167,8 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
             async with heard(group_of_owner(str(user.pk))) as queue:
                 unfinished = [operation_id for operation_id, one in told.items() if not one.is_over]
                 for operation, progress in await database_sync_to_async(at_work)(user, unfinished):
-                    if told.setdefault(operation.pk, Told()).is_news(progress):
+                    one = told.setdefault(operation.pk, Told(operation=operation))
+                    if one.is_news(progress):
                         yield operation, progress
                 while True:
                     async with asyncio.timeout(limits().reread_seconds):
@@ -173,10 +176,11 @@ async def watch_all(user: User) -> AsyncGenerator[tuple[Operation, Progress], No
                     one = told.setdefault(progress.operation_id, Told())
                     # What is left out here, later totals or the next reading tell.
                     if (progress.is_final or not one.pause()) and one.is_news(progress):
-                        yield (
-                            await database_sync_to_async(readable_operation)(user, str(progress.operation_id)),
-                            progress,
+                        operation = one.operation or await database_sync_to_async(readable_operation)(
+                            user, str(progress.operation_id)
                         )
+                        one.operation = None if one.is_over else operation
+                        yield operation, progress
         except TimeoutError:
             continue
         except (redis.RedisError, OSError):

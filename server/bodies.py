@@ -132,6 +132,10 @@ class Body:
             check_upload(size, self._upload_bytes)
             if self._stored is not None:
                 check_bytes(self._stored, size)
+        elif name == "uploads":
+            if signs_in_first():
+                way_out = "create it without them, and send them to the Location of the answer"
+                exceeds("form_bytes", "bytes along with a new upload", size, way_out)
         elif name != "graphql":
             if signs_in_first():  # a project's own pages have limits of their own
                 exceeds("form_bytes", "bytes of a form", size, "this page takes no files")

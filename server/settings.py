@@ -277,7 +277,7 @@ CORS_EXPOSE_HEADERS = [
 
 #: Hosts that webhooks may tell of an operation's end, with a port where it is not the usual one; none by default.
 BULKQL_WEBHOOK_HOSTS: list[str] = env.list("BULKQL_WEBHOOK_HOSTS", [])
-#: Signs them: whsec_ and base64, as Standard Webhooks have it.
+#: Signs them: whsec_ and base64, as Standard Webhooks have it; while one is replaced two, separated by a blank.
 BULKQL_WEBHOOK_SECRET = env.str("BULKQL_WEBHOOK_SECRET", "")
 #: Where operations are told that name no URL, nor does their resource.
 BULKQL_WEBHOOK_URL = env.str("BULKQL_WEBHOOK_URL", "")

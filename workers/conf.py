@@ -114,7 +114,8 @@ class Limits:
     answer_rows: int = 25_000
     #: Seconds that the database may take to find the rows of a list.
     list_seconds: int = 20
-    #: Seconds for which a client may read nothing of its answer, or send nothing of its body, before it is cut off.
+    #: Seconds for which a client may read nothing of its answer, send nothing of its body, or not end its headers,
+    #: before it is cut off.
     stall_seconds: int = 30
     #: Requests of one user that a web process works on at a time, until they are read to their end; more wait in line.
     user_requests: int = 16

@@ -34,7 +34,7 @@ SPELLINGS = {
         *("on-error", "dry-run", "chunk-size", "idempotency-key", "start-at", "max-rows-per-second", "webhook-url"),
         *("unknown-columns", "short-records", "null-values", "empty-cells", "date-format", "true-values"),
         *("false-values", "header-row", "where", "order", "fields", "format", "delimiter", "encoding", "sheet"),
-        *("decimal", "label", "compression"),
+        *("decimal", "label", "compression", "force"),
     )
 } | {
     "columns": "--map",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def conclude(client: BulkClient, operation_id: str, sent: Path | None = None, fa
         text = f"`bulkql watch {operation['id']} --failed-rows FILE` stores the rows that failed."
         output.print(text, highlight=False, soft_wrap=True)
     if operation["planUntil"] is not None:
-        text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {operation['planUntil']}."
+        until = told_time(operation["planUntil"])
+        text = f"This is a plan: `bulkql apply {operation['id']}` carries it out, until {until}."
         output.print(text, highlight=False, soft_wrap=True)
     if operation["state"] != "COMPLETED" or operation["failed"] or operation["skipped"]:
         raise typer.Exit(1)
@@ -109,10 +111,16 @@ def show_counts(operation: dict[str, Any]) -> None:
 def show_files(operation: dict[str, Any]) -> None:
     """How to fetch what an export wrote."""
     for file in operation["files"] or ():
-        output.print(f"{file['name']} can be fetched until {file['expiresAt']}:", highlight=False, markup=False)
+        until = told_time(file["expiresAt"])
+        output.print(f"{file['name']} can be fetched until {until}:", highlight=False, markup=False)
         place = f"{shlex.quote(file['name'])} {shlex.quote(file['url'])}"
         text = f'  curl --fail --header "Authorization: Bearer $BULKQL_TOKEN" --output {place}'
         output.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def told_time(moment: str) -> str:
+    """2026-01-02 03:04 UTC."""
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def show_errors(operation: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
 from bulkql.schema.failures import outage
+from bulkql.server.auth import bearer
 from bulkql.server.uploads import tus
 from bulkql.workers.conf import limits
 from bulkql.workers.errors import BulkError, Unavailable
@@ -27,7 +28,7 @@ def is_streamed(scope: Any, headers: Mapping[str, str]) -> bool:
     """
     return (
         tus.method_of(scope["method"], headers) == "PATCH"
-        and "authorization" in headers
+        and bearer(headers.get("authorization")) is not None
         and "upload-checksum" not in headers
         and headers.get("tus-resumable") == tus.VERSION
         and headers.get("content-type") == tus.BYTES

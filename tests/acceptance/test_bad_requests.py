@@ -186,8 +186,8 @@ def test_header_without_a_known_column(service, tmp_path):
         "BAD_INPUT",
         "None of the file's columns ('betrag;text') is a field of financialTransactions. Its fields are amount, "
         "description, datetime, financial_account, classification_status; is the delimiter ',' right, and does the "
-        "file have a header? The header would be with ',' 'betrag;text', and the first row '1;a'; with ';' 'betrag', "
-        "'text', and the first row '1', 'a'. Give `delimiter`.",
+        "file have a header? With ',' the header is 'betrag;text', and the first row '1;a'; with ';' they would be "
+        "'betrag', 'text', and '1', 'a'. Give `delimiter`.",
     )
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
+import httpx
 import pytest
 
 from bulkql.server.client import BulkClient
@@ -108,6 +109,19 @@ def test_tus_js_client_goes_on_after_twenty_cuts(service, cutter, programs, sent
     assert upload["tusResumable"] == "1.0.0"
     assert (cutter.cuts, done["retries"] >= CUTS) == (CUTS, True)
     assert stored(service, upload["id"]) == sent.read_bytes()
+
+
+def test_bytes_along_with_a_creation_are_told_their_place(service):
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "2000000", "Upload-Metadata": "filename YS5jc3Y="}
+    headers |= {"Authorization": f"Bearer {service.token}", "Content-Type": "application/offset+octet-stream"}
+
+    answer = httpx.post(f"{service.url}/uploads", content=bytes(2_000_000), headers=headers)
+
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+        413,
+        "2,000,000 bytes along with a new upload exceed the limit of 1,048,576 (BULKQL_FORM_BYTES); create it without "
+        "them, and send them to the Location of the answer.",
+    )
 
 
 def test_our_own_client_does_too(service, cutter, sent, monkeypatch):

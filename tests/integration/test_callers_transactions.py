@@ -80,3 +80,29 @@ def test_workers_are_asked_when_their_work_is_there(user, monkeypatch):
         bulkql.create(Animal, [{"char": "cat"}], user=user, mode="ASYNC")
         transaction.set_rollback(True)
     assert waiting_messages() == 1
+
+
+@pytest.mark.parametrize("name", ["inline", "chunks", "upsert"])
+@pytest.mark.parametrize("is_kept", [True, False], ids=["committed", "rolled back"])
+def test_receivers_hear_of_what_is_committed_and_in_its_order(user, monkeypatch, name, is_kept):
+    monkeypatch.undo()  # here there is a commit to wait for
+    heard = []
+
+    def hear_chunk(**_):
+        heard.append("chunk")
+
+    def hear_end(**_):
+        heard.append("end")
+
+    bulkql.chunk_written.connect(hear_chunk)
+    bulkql.operation_finished.connect(hear_end)
+    try:
+        with transaction.atomic():
+            DOING[name](user)
+            assert heard == []
+            transaction.set_rollback(not is_kept)
+    finally:
+        bulkql.chunk_written.disconnect(hear_chunk)
+        bulkql.operation_finished.disconnect(hear_end)
+
+    assert heard == (["chunk", "end"] if is_kept else [])

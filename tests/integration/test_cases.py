@@ -173,7 +173,7 @@ OBJECT = {"code": "A", "name": "x"}
     Case("ndjson-named-csv.csv", b'{"code":"A","name":"x"}\n', refusal="it looks like NDJSON"),
     Case("ndjson", b'{"code":"A","name":"x"}\n', AX),
     Case(
-        "semicolon-no-delimiter.csv", b"code;name\nA;x\n", refusal="with ';' 'code', 'name', and the first row 'A', 'x'"
+        "semicolon-no-delimiter.csv", b"code;name\nA;x\n", refusal="with ';' they would be 'code', 'name', and 'A', 'x'"
     ),
     Case("cr-only.csv", b"code,name\rA,x\rB,y\r", AX_BY),
     Case("header-spaces.csv", b'" code ", name \nA,x\n', AX),

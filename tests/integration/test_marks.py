@@ -11,9 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bulkql.workers.frames import ROW
 from bulkql.workers.images.literals import image_fields
-from bulkql.workers.images.marks import both, conflicts, marks_of, rows_by_pk
+from bulkql.workers.images.marks import both, marks_of, rows_by_pk
 from tests.zoo.models import Animal, Tag, Toy
 
 pytestmark = pytest.mark.django_db
@@ -145,18 +144,3 @@ def test_rows_are_found_by_their_keys_and_not_by_a_look_at_the_whole_table():
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "Seq Scan" not in plan
-
-
-def test_conflicts_name_the_rows():
-    errors = conflicts(Toy, pl.Series([3, 5]), "the plan was made")
-
-    assert errors.to_dicts() == [
-        {
-            ROW: row,
-            "path": None,
-            "code": "CONFLICT",
-            "message": "This toy has changed since the plan was made; it is left as it is.",
-            "data": None,
-        }
-        for row in (3, 5)
-    ]

@@ -139,6 +139,25 @@ def test_many_rows_are_written_whatever_brings_them(user, kind):
     assert set(FinancialAccount.objects.values_list("name", flat=True)) == set(names)
 
 
+def test_a_key_may_be_named_in_camel_case(user, cash, opened):
+    rows = [transaction_of(cash, opened)]
+
+    for key in (["financial_account", "datetime"], ["financialAccount", "datetime"]):
+        operation = bulkql.upsert(FinancialTransaction, rows, user=user, match_by=key, update_fields=["amount"])
+
+    assert operation.unchanged == 1
+
+
+def test_uuids_of_a_frame_are_read_as_arrow_writes_them(user):
+    """What pandas' objects become: sixteen bytes."""
+    token = uuid.uuid4()
+
+    done = bulkql.create(Animal, pl.DataFrame({"char": ["ant", "bee"], "token": [token.bytes, b"?"]}), user=user)
+
+    assert [one["path"] for one in done.row_errors()] == ["token"]
+    assert Animal.objects.get().token == token
+
+
 def test_upsert_and_update_find_rows_by_a_key(user, cash):
     upserted = bulkql.upsert(FinancialAccount, [{"name": "Cash"}, {"name": "Bank"}], user=user, match_by=["name"])
     updated = bulkql.update(FinancialAccount, [{"id": cash.pk, "name": "Till"}], user=user)
@@ -401,7 +420,9 @@ def test_permissions_count(django_user_model):
                 (pl.DataFrame(), "financialAccounts.rows is empty; give at least one row."),
                 (
                     pl.LazyFrame({"nme": ["a"]}),
-                    re.escape("None of the columns ('nme') is a field of financialAccounts. Its fields are name."),
+                    re.escape(
+                        "None of the columns ('nme') is a field of financialAccounts (did you mean 'name'?). Its"
+                    ),
                 ),
                 (
                     pl.DataFrame({"name": ["a"], "color": ["b"]}),
@@ -426,7 +447,12 @@ def test_permissions_count(django_user_model):
                 ({"match_by": 5}, "match_by is 5; give a list."),
                 ({"match_by": [5]}, re.escape("match_by is [5]; give a list of names.")),
                 ({"update_fields": "name"}, re.escape("update_fields is 'name'; give a list, such as ['name'].")),
-                ({"update_fields": ["x"]}, "update_fields of financialAccounts names x; it may name name."),
+                (
+                    {"update_fields": ["x"]},
+                    "update_fields names 'x', which financialAccounts does not have; it has name.",
+                ),
+                ({"match_by": ["Name"]}, "match_by names 'Name', which financialAccounts does not have; it has name."),
+                ({"update_fields": ["id"]}, "update_fields of financialAccounts names id; it may name name."),
                 ({"match_by": []}, re.escape("match_by of financialAccounts is empty; leave it out, or say ['name'].")),
                 ({"chunk_size": 0}, "chunk_size is 0; a chunk has at least one row."),
                 (
@@ -472,6 +498,8 @@ def test_permissions_count(django_user_model):
             )
         ],
         (lambda user: bulkql.create("ledger.Account", [{}], user=user), "'ledger.Account' is not a model"),
+        (lambda user: bulkql.export("ledger.Account", user=user), "'ledger.Account' is not a model"),
+        (lambda user: bulkql.export(None, user=user), "None is not a model"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_way_out(user, call, message):
@@ -562,6 +590,16 @@ def test_async_code_creates_rows(user):
 
     assert operation.created == 1
     assert FinancialAccount.objects.filter(name=str(uuid.UUID(int=1))).exists()
+
+
+def test_async_code_waits_within_a_transaction_that_nobody_else_sees(user):
+    operation = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user, mode="ASYNC")
+
+    with pytest.raises(TimeoutError, match=r"is QUEUED after 0 seconds, and continues"):
+        async_to_sync(operation.async_wait)(0)
+
+    operation.cancel()
+    assert async_to_sync(operation.async_wait)(5).state == "CANCELED"
 
 
 def test_waiting_ends_with_the_operation_or_its_time(user):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, models
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
 from bulkql.workers.errors import BadInput
+from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import running
 from bulkql.workers.operations.retry import retry
 from bulkql.workers.operations.revert import RevertOptions, revert
+from bulkql.workers.resources.registry import resource_named
 from tests.conftest import Done
 from tests.zoo.models import Keeper, Note, Seal, Shelf, Tag, Toy
 
@@ -152,9 +154,44 @@ def test_rows_that_changed_since_are_left_alone_and_named(lane, bulk, user, toys
 
     undone = undo(done.operation, user)
 
-    assert sorted(code for *_, code in undone.codes) == ["CONFLICT"] * 3
+    assert [code for *_, code in undone.codes] == ["CONFLICT"] * 3
+    assert sorted(error["message"] for error in undone.errors) == [
+        f"This toy has {what} since the operation wrote it; give force: true to undo it anyway."
+        for what in ("been deleted", "changed", "changed")
+    ]
     assert set(Toy.objects.filter(stock=77).values_list("sku", "name")) == {("t1", "up"), ("t7", "up")}
     assert sorted(undone.outcomes) == ["DELETED"] * 5 + ["FAILED"] * 3 + ["UPDATED"] * 4
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_new_row_stays_for_one_that_refers_to_it_and_is_left_alone(lane, bulk, user, dry_run):
+    """Otherwise what is named as left alone would be deleted along with it."""
+    inputs = [
+        InputRequest(resource=resource_named("shelves"), rows=[{"code": code} for code in "ab"]),
+        InputRequest(
+            resource=resource_named("toys"),
+            rows=[{"sku": f"t{n}", "name": "toy", "shelfBy": {"code": "ab"[n % 2]}} for n in range(4)],
+        ),
+    ]
+    done = running.run(BulkRequest(verb=Verb.CREATE, user=user, inputs=inputs, mode=Mode.SYNC))
+    Toy.objects.filter(sku="t1").update(stock=5)
+    kept = Toy.objects.get(sku="t1")
+
+    undone = undo(done, user, dry_run=dry_run)
+
+    assert [(error["resource"], error["code"], error["message"]) for error in undone.errors] == [
+        (
+            "toys",
+            "CONFLICT",
+            "This toy has changed since the operation wrote it; give force: true to undo it anyway.",
+        ),
+        ("shelves", "CONFLICT", f"The toy {kept.pk}, which refers to it, was not undone, so this shelf stays too."),
+    ]
+    assert sorted(undone.outcomes) == ["DELETED"] * 4 + ["FAILED"] * 2
+    if not dry_run:
+        assert list(Toy.objects.values_list("sku", "shelf__code")) == [("t1", "b")]
+        assert undo(done, user, forces=True).outcomes == ["DELETED"] * 2
+        assert not Shelf.objects.exists()
 
 
 def test_force_undoes_them_too(lane, bulk, user, toys):
@@ -210,6 +247,22 @@ def test_what_cannot_be_undone_says_why(lane, bulk, user, toys):
 
     assert sorted(code for *_, code in undone.codes) == ["ALREADY_EXISTS", "REFERENCE_NOT_FOUND", "REFERENCE_NOT_FOUND"]
     assert sorted(error["data"] for error in undone.errors) == [str(toy.pk) for toy in toys[:3]]
+
+
+def test_a_created_row_that_the_default_manager_hides_is_deleted(lane, bulk, user, monkeypatch):
+    class Hiding(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(code="hidden")
+
+    hiding = Hiding()
+    hiding.model = Keeper
+    monkeypatch.setitem(vars(Keeper._meta), "default_manager", hiding)
+    done = bulk(Verb.CREATE, "keepers", [{"code": "hidden"}, {"code": "seen"}])
+
+    undone = undo(done.operation, user)
+
+    assert (undone.errors, undone.outcomes) == ([], ["DELETED"] * 2)
+    assert not Keeper._base_manager.exists()
 
 
 def test_a_created_row_that_others_protect_is_named_by_its_primary_key(lane, bulk, user, toys):

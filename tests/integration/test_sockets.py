@@ -12,7 +12,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.db import OperationalError
 
-from bulkql.schema import mutations
+from bulkql.schema import mutations, subscriptions
 from bulkql.server.auth import token_for
 from bulkql.server.authority.credentials import Token
 from bulkql.workers.models import Upload
@@ -271,3 +271,33 @@ def test_one_socket_has_as_many_subscriptions_as_its_user_may_have(user):
     told = asyncio.run(subscribe())
 
     assert [(one["type"], one["id"]) for one in told] == [("next", "last"), ("complete", "last")]
+
+
+def test_who_watches_keeps_nobody_from_signing_in(user, monkeypatch):
+    is_reading, goes_on = threading.Event(), threading.Event()
+    real = subscriptions.at_work
+
+    def at_work(*given: Any) -> Any:
+        is_reading.set()
+        goes_on.wait(30)
+        return real(*given)
+
+    monkeypatch.setattr(subscriptions, "at_work", at_work)
+
+    async def sign_in() -> bool:
+        watching = await opened(token_for(user))
+        assert (await received(watching))["type"] == "connection_ack"
+        await send(
+            watching, {"type": "subscribe", "id": "1", "payload": {"query": "subscription { operations { id } }"}}
+        )
+        assert await asyncio.to_thread(is_reading.wait, 10)
+        other = await opened(token_for(user))
+        assert (await received(other))["type"] == "connection_ack"
+        is_watching = not goes_on.is_set()
+        goes_on.set()
+        for socket in (watching, other):
+            await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+            await socket.wait(10)
+        return is_watching
+
+    assert asyncio.run(sign_in())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
@@ -80,6 +81,31 @@ def test_a_message_is_signed_and_its_answer_is_told(receive):
     assert (attempt.status, attempt.error, path) == (204, "", "/x?y=z")
     assert Webhook(SECRET).verify(body, headers) == {"a": 1}
     assert (headers["Host"], headers["webhook-id"]) == (f"localhost:{receiver.port}", "msg_1")
+
+
+def test_a_message_is_signed_with_each_secret_while_one_is_replaced(receive, rules):
+    other = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    rules.BULKQL_WEBHOOK_SECRET = f"{other} {SECRET}"
+    receiver = receive()
+
+    sending.send(f"http://localhost:{receiver.port}/", "msg_1", {"a": 1})
+
+    ((_, headers, body),) = receiver.got
+    assert [Webhook(one).verify(body, headers) for one in (SECRET, other)] == [{"a": 1}, {"a": 1}]
+
+
+def test_a_name_server_that_does_not_answer_in_time_is_left(receive, settings, monkeypatch):
+    settings.BULKQL_WEBHOOK_SECONDS = 1
+    goes_on = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: goes_on.wait(20))
+    receiver = receive()
+
+    attempt = sending.send(f"http://localhost:{receiver.port}/", "msg_1", {})
+    is_waiting = not goes_on.is_set()
+    goes_on.set()
+
+    assert (attempt.error, is_waiting) == ("no answer within 1 s (BULKQL_WEBHOOK_SECONDS)", True)
+    assert attempt.seconds < 10
 
 
 def test_redirects_are_not_followed(receive):

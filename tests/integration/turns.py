@@ -28,7 +28,8 @@ def fresh_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     The transaction of a test is never committed: what waits for that is done at once.
     """
-    monkeypatch.setattr(dispatch, "on_commit", lambda send, robust: send())
+    for module in (dispatch, steps):
+        monkeypatch.setattr(module, "on_commit", lambda send, robust: send())
     broker.client.flushdb()
     continuity.note_told()
     yield

@@ -15,8 +15,6 @@ from django.db import connections, models
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.arrays import text_array
-from bulkql.workers.errors import Code, RowError
-from bulkql.workers.frames import errors_at
 from bulkql.workers.images.literals import image_columns, image_fields, mark, pk_of
 from bulkql.workers.resources.scope import batches
 
@@ -117,9 +115,3 @@ def marks_by_orm(
 def number_of(values: list[Any]) -> int:
     """64 bits of values."""
     return int.from_bytes(hashlib.blake2b(repr(values).encode(), digest_size=8).digest(), signed=True)
-
-
-def conflicts(model: type[models.Model], rows: pl.Series, since: str) -> pl.DataFrame:
-    """The row errors of rows that are not as expected; `since` tells since what: 'this operation wrote it'."""
-    message = f"This {model._meta.verbose_name} has changed since {since}; it is left as it is."
-    return errors_at(rows, RowError(None, Code.CONFLICT, message))

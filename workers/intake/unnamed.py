@@ -129,11 +129,15 @@ class Names:
         """Why nothing is deleted, if that is so."""
         if not self.unreadable or not missing:
             return ""
-        rows = f"{self.unreadable:,} rows have keys" if self.unreadable > 1 else "1 row has a key"
+        none = f"No row of {self.plan.resource.name} was deleted"
+        if self.unreadable == 1:
+            return (
+                f"{none}: 1 row has a key that cannot be read or found (index {self.first}), so it is not known which "
+                "row of the table it means. Fix this row, and send all rows again."
+            )
         return (
-            f"No row of {self.plan.resource.name} was deleted: {rows} that cannot be read or found (index {self.first}"
-            f"{' is the first' if self.unreadable > 1 else ''}), so it is not known which rows of the table they "
-            "mean. Fix these rows, and send all rows again."
+            f"{none}: {self.unreadable:,} rows have keys that cannot be read or found (index {self.first} is the "
+            "first), so it is not known which rows of the table they mean. Fix these rows, and send all rows again."
         )
 
 

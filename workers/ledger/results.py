@@ -126,7 +126,15 @@ def result_rows(chunk: Chunk) -> pl.DataFrame:
     indexes = pl.int_range(chunk.row_start, chunk.row_start + chunk.row_count, eager=True).alias("index")
     if chunk.results is not None:
         return unpack(chunk.results).insert_column(0, indexes)
-    return indexes.to_frame().select("index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pl.lit(None, dtype=pl.String))
+    pks = missing_pks(chunk) if chunk.input.removes else pl.lit(None, dtype=pl.String)
+    return indexes.to_frame().select("index", outcome=pl.lit(Outcome.SKIPPED.value), pk=pks)
+
+
+def missing_pks(chunk: Chunk) -> pl.Series | pl.Expr:
+    """The primary keys of rows that a sync misses, which nobody sent: nothing else tells which they are."""
+    pk, *others = unpack(chunk.payload).get_columns()
+    # Rows of a revert wait otherwise.
+    return pl.lit(None, dtype=pl.String) if others else pk
 
 
 def chunk_errors(chunk: Chunk) -> pl.DataFrame:

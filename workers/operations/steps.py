@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID
+
+from django.db import connection
+from django.db.transaction import on_commit
 
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import Verb
@@ -157,7 +161,15 @@ def finished(operation_id: UUID) -> None:
 
 
 def tell_end(progress: Progress) -> None:
-    """Tell it to subscribers, to webhooks, and to the project's own receivers."""
+    """Tell it to subscribers, to webhooks, and to the project's own receivers.
+
+    Python code may have a transaction of its own: then nobody hears of it before the commit, or after a rollback.
+    """
+    on_commit(partial(tell_committed, progress), robust=connection.in_atomic_block)
+
+
+def tell_committed(progress: Progress) -> None:
+    """The same, now that it is certain."""
     events.publish_end(progress)
     if progress.calls_back:
         deliveries.ring()

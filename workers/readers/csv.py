@@ -123,11 +123,11 @@ class CsvBeginning:
         likely = sorted(found, key=lambda one: (one != self.delimiter, -len(found[one][0])))[:2]
         if len(likely) < 2:
             return ""
-        shown = [
-            f"with {one!r} {shown_cells(header)}, and the first row {shown_cells(first)}"
-            for one, (header, first) in ((one, found[one]) for one in likely)
-        ]
-        return f"The header would be {'; '.join(shown)}. Give `delimiter`."
+        (taken, other), (here, there) = likely, (found[one] for one in likely)
+        return (
+            f"With {taken!r} the header is {shown_cells(here[0])}, and the first row {shown_cells(here[1])}; with "
+            f"{other!r} they would be {shown_cells(there[0])}, and {shown_cells(there[1])}. Give `delimiter`."
+        )
 
 
 def shown_cells(cells: list[bytes]) -> str:

@@ -61,6 +61,8 @@ class Compression(StrEnum):
     ZSTD = "ZSTD"
 
 
+#: How close a name must be to a header that may have been split wrongly: `char;text` does not mean `text`.
+CLOSE = 0.7
 #: What CSV is read with unless the request or the file says otherwise.
 DELIMITER = ","
 ENCODING = "utf-8"
@@ -172,9 +174,10 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
     known = ", ".join((*plan.columns, *plan.lists))
     unknown = [name for name, found in zip(header, fields, strict=True) if found is None and is_told(name, options)]
     if not any(fields):
+        meant = next(filter(None, (like(name, plan.names, CLOSE) for name in header[:20])), "")
         doubt = f"; is the delimiter {options.delimiter!r} right, and does the file have a header?"
         raise NoKnownColumn(
-            f"None of the {whose}columns ({quoted_names(header[:20])}) is a field of {plan.resource.name}. "
+            f"None of the {whose}columns ({quoted_names(header[:20])}) is a field of {plan.resource.name}{meant}. "
             f"Its fields are {known}{doubt if options.format == FileFormat.CSV else '.'}"
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
@@ -209,7 +212,7 @@ def check_mapped(header: Iterable[str], options: FileOptions, place: str) -> Non
         )
 
 
-def like(name: str, names: Iterable[str]) -> str:
+def like(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
     """The name that may have been meant, as a question."""
-    found = get_close_matches(name, [one for one in names if one != name], n=1, cutoff=0.6)
+    found = get_close_matches(name, [one for one in names if one != name], n=1, cutoff=cutoff)
     return f" (did you mean {found[0]!r}?)" if found else ""

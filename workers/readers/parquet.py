@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+from uuid import UUID
 
 import polars as pl
 from django.db import models
@@ -28,6 +29,7 @@ LEAST_BYTES = 64 * 1024
 SUFFIX = ".parquet"
 #: Days from 1970 that polars has a calendar for, some 260,000 years; and what a day is in each unit.
 DAYS = 95_000_000
+UUID_BYTES = 16
 UNITS = {"days": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 #: What polars raises for a moment that Python's calendar has not.
 UNKNOWN_TO_PYTHON = (pl.exceptions.PanicException, ValueError, OverflowError)
@@ -151,6 +153,8 @@ def as_text(values: pl.Expr, dtype: pl.DataType, column: Column) -> pl.Expr:
         return values.dt.to_string("iso")
     if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.BinaryField):
         return values.bin.encode("base64")
+    if isinstance(dtype, pl.Binary) and isinstance(column.value_field, models.UUIDField):
+        return values.map_batches(uuids_in, return_dtype=pl.String)
     if isinstance(dtype, pl.Binary):
         return values.map_batches(texts_in, return_dtype=pl.String)
     if dtype.is_nested():
@@ -182,6 +186,13 @@ def codes(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         .then(text)
         .otherwise(pl.format("{}{}", pl.lit(MARK), number))
     )
+
+
+def uuids_in(values: pl.Series) -> pl.Series:
+    """The sixteen bytes of a UUID, as Arrow and pandas write it, as its text; other bytes are texts, as elsewhere."""
+    found = [None if value is None or len(value) != UUID_BYTES else str(UUID(bytes=value)) for value in values]
+    others = texts_in(pl.select(pl.when(values.bin.size() != UUID_BYTES).then(values)).to_series())
+    return pl.select(pl.coalesce(pl.Series(found, dtype=pl.String), others)).to_series()
 
 
 def texts_in(values: pl.Series) -> pl.Series:

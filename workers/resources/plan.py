@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -47,6 +48,10 @@ class Plan:
     within: QuerySet[Any] | None = dataclass_field(default=None, compare=False)
     #: Whether what rows of the table are is kept before they are written.
     keeps_images: bool = False
+    #: Rows that only the model's default manager hides are there too: the operation that is undone has written them.
+    sees_hidden: bool = False
+    #: The revert whose rows these are.
+    revert_id: UUID | None = None
     #: Rows that were changed since they were written are reverted all the same.
     forces: bool = False
     #: The rows are those of a sync, of which most are in the table as they are sent.
@@ -186,6 +191,8 @@ class Plan:
 
     def reach(self, user: User | None) -> QuerySet[Any]:
         """The rows of the table that the request may touch, before the write and after it."""
+        if self.sees_hidden and not self.is_bounded:
+            return self.resource.model._base_manager.using(self.resource.database).all()
         return reach_of(self.resource, user, self.within)
 
     def requires(self, column: Column) -> bool:
@@ -222,6 +229,7 @@ def plan_of(stored: Input) -> Plan:
         update_fields=None if stored.update_fields is None else tuple(stored.update_fields),
         within=None if stored.scope is None else thawed(resource.model, stored.scope),
         keeps_images=keeps_images(resource, stored.operation),
+        revert_id=stored.operation_id if stored.operation.verb == Verb.REVERT else None,
         forces=stored.operation.forces,
         is_sync=stored.operation.verb == Verb.SYNC,
         skips_existing=stored.operation.skip_existing,
@@ -291,20 +299,26 @@ def key_for(
         return ()
     if match_by is None and verb != Verb.UPSERT and {pk, graphql_name(pk)} & set(names):
         return (pk,)
-    # A field that is named twice is the same field.
     wanted = tuple(dict.fromkeys(match_by if match_by is not None else resource.match_fields or (pk,)))
+    if match_by is not None and len(match_by) > len(wanted):
+        raise BadInput(f"matchBy of {resource.name} is {as_enums(match_by)}; name each field once.")
     allowed = [key.fields for key in resource.given_keys if verb != Verb.UPSERT or not key.is_deferrable]
     if verb != Verb.UPSERT and (pk,) not in allowed:
         allowed.insert(0, (pk,))
     if not any(set(wanted) == set(fields) for fields in allowed):
-        ways = " or ".join(f"[{', '.join(name.upper() for name in fields)}]" for fields in allowed) or "nothing"
+        ways = " or ".join(map(as_enums, allowed)) or "nothing"
         if match_by == []:
             raise BadInput(f"matchBy of {resource.name} is empty; leave it out, or say {ways}.")
         raise BadInput(
-            f"{resource.name} cannot be matched by [{', '.join(name.upper() for name in wanted)}]"
+            f"{resource.name} cannot be matched by {as_enums(wanted)}"
             f"{why_no_key(resource.model, resource.database, wanted)}; matchBy may be {ways}."
         )
     return wanted
+
+
+def as_enums(fields: Iterable[str]) -> str:
+    """Fields as a request names them: [FINANCIAL_ACCOUNT, DATETIME]."""
+    return f"[{', '.join(name.upper() for name in fields)}]"
 
 
 def check_update_fields(resource: BulkResource, update_fields: Sequence[str] | None) -> None:

@@ -18,6 +18,7 @@ from bulkql.workers.reverting.restoring import Undo, restore
 from bulkql.workers.reverting.saving import save_back
 from bulkql.workers.reverting.source import source_of
 from bulkql.workers.reverting.staged import staged_all
+from bulkql.workers.reverting.staying import remember, staying_with
 from bulkql.workers.reverting.verdicts import refusals, with_pks
 from bulkql.workers.saving.rows import delete_rows
 from bulkql.workers.writers import deletion
@@ -34,9 +35,12 @@ def revert_rows(plan: Plan, raw: pl.DataFrame, user: User | None) -> Written:
     staged = staged_all(plan.resource.database, source.images)
     undo = Undo.of(plan, staged)
     refused = Written(nothing().outcomes, refusals(plan, source, staged, undo.states, user))
-    free = source.rows.filter(~pl.col(ROW).is_in(refused.errors[ROW].implode()))
-    written = together([refused, undo_rows(undo, free, user)])
-    return replace(written, errors=with_pks(source, written.errors))
+    is_refused = pl.col(ROW).is_in(refused.errors[ROW].implode())
+    remember(plan, source.rows.filter(is_refused)["pk"])
+    written = together([refused, undo_rows(undo, source.rows.filter(~is_refused), user)])
+    errors = with_pks(source, written.errors)
+    remember(plan, errors["data"])
+    return replace(written, errors=errors)
 
 
 def undo_rows(undo: Undo, rows: pl.DataFrame, user: User | None) -> Written:
@@ -47,6 +51,7 @@ def undo_rows(undo: Undo, rows: pl.DataFrame, user: User | None) -> Written:
         return together([take_away(undo, new, user), restore_within(undo, others, user)])
     # Rows that point to a new one would be deleted along with it, and with them all that hangs on them.
     restored = restore_within(undo, others, user)
+    remember(undo.plan, others.join(restored.errors, on=ROW, how="semi")["pk"])
     taken_away = take_away(undo, new, user)
     if restored.errors.is_empty():
         return together([taken_away, restored])
@@ -66,10 +71,13 @@ def take_away(undo: Undo, new: pl.DataFrame, user: User | None) -> Written:
     absent = new.filter(~pl.col("is_there"))
     there = new.filter("is_there")
     gone_already = Written(outcomes(absent[ROW], Outcome.UNCHANGED, absent["pk"]), no_errors())
+    staying = staying_with(undo.plan, there.select(ROW, "pk"))
+    there = there.join(staying, on=ROW, how="anti", maintain_order="left")
+    gone_already = together([gone_already, Written(nothing().outcomes, staying)])
     if there.is_empty():
         return gone_already
     pk = undo.plan.resource.pk
-    plan = Plan(resource=undo.plan.resource, verb=Verb.DELETE, match_by=(pk.name,))
+    plan = Plan(resource=undo.plan.resource, verb=Verb.DELETE, match_by=(pk.name,), sees_hidden=True)
     keys = pk.series([pk.value_field.to_python(text) for text in there["pk"]], there["pk"].to_list())
     rows = pl.DataFrame([there[ROW], keys.alias(pk.name)]).with_columns(pl.lit(True).alias(given(pk.name)))
     delete = delete_rows if undo.plan.lane == Lane.SAVE else deletion.delete

@@ -11,8 +11,7 @@ from django.db import models
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import ROW, errors_at, errors_in, no_errors
-from bulkql.workers.images.marks import conflicts
-from bulkql.workers.images.taken import Part
+from bulkql.workers.images.taken import Images, Part
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import may, permission_to
 from bulkql.workers.resources.scope import is_all, pks_within
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 #: The permission that it takes to undo what was done to a row.
 ACTIONS = {Outcome.CREATED.value: "delete", Outcome.UPDATED.value: "change", Outcome.DELETED.value: "add"}
-SINCE = "the operation wrote it"
+ANYWAY = pl.lit("give force: true to undo it anyway.")
 
 
 def refusals(
@@ -92,15 +91,21 @@ def changed(plan: Plan, staged: list[StagedImages], states: list[pl.DataFrame]) 
         return
     for one, rows in zip(staged, states, strict=True):
         other = rows.filter(~pl.col("is_done") & ~pl.col("is_as_left"))
-        if one.images.part in (Part.OWN, Part.LINK):
-            yield conflicts(plan.resource.model, other[ROW].unique(), SINCE)
-        elif not other.is_empty():
-            name = one.images.model._meta.verbose_name
-            how = "went along with it" if one.images.part == Part.GONE else "pointed to it"
-            message = pl.format(
-                "The {} {}, which {}, has changed since; this row is left as it is.", pl.lit(name), "pk", pl.lit(how)
-            )
-            yield errors_in(other, None, Code.CONFLICT, message, pl.lit(None)).unique(ROW, keep="first")
+        message = what_changed(plan, one.images)
+        yield errors_in(other, None, Code.CONFLICT, message, pl.lit(None)).unique(ROW, keep="first")
+
+
+def what_changed(plan: Plan, images: Images) -> pl.Expr:
+    """What is not as the operation left it, of rows in the form of StagedImages.states."""
+    name, its_name = (pl.lit(model._meta.verbose_name) for model in (plan.resource.model, images.model))
+    if images.part == Part.LINK:
+        return pl.format("A list of this {} has changed since the operation wrote it; {}", name, ANYWAY)
+    if images.part == Part.OWN:
+        now = pl.when("is_there").then(pl.lit("changed")).otherwise(pl.lit("been deleted"))
+        return pl.format("This {} has {} since the operation wrote it; {}", name, now, ANYWAY)
+    how = pl.lit("was deleted along with it" if images.part == Part.GONE else "referred to it")
+    message = "The {} {}, which {}, has changed since, so this {} stays as it is; {}"
+    return pl.format(message, its_name, "pk", how, name, ANYWAY)
 
 
 def unwritable(plan: Plan, staged: list[StagedImages]) -> Iterator[pl.DataFrame]:

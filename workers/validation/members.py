@@ -112,8 +112,9 @@ def not_found(column: ListColumn, member: dict[str, Any]) -> RowError:
     used = [one for one in column.parts if member[one.name] is not None]
     values = ", ".join(str(member[one.name]) for one in used)
     path = used[0].graphql_name if len(used) == 1 else by_name(column.field.name)
-    how = f" of {', '.join(one.name for one in used)}" if column.names is not None else ""
-    message = f"There is no {column.target._meta.verbose_name}{how} {values}."
+    named = " and ".join(f"{one.name} {member[one.name]}" for one in used)
+    who = values if column.names is None else f"with {named}"
+    message = f"There is no {column.target._meta.verbose_name} {who}."
     return RowError(path, Code.REFERENCE_NOT_FOUND, message, values)
 
 

@@ -136,8 +136,10 @@ def found_targets(
 def nobody_of(column: Column, of_key: list[Column], rows: pl.DataFrame) -> pl.DataFrame:
     """The row errors of those who name a target that is not there."""
     assert column.target is not None
-    shown = pl.concat_str([pl.col(one.name).cast(pl.String).fill_null("null") for one in of_key], separator=", ")
+    values = [pl.col(one.name).cast(pl.String).fill_null("null") for one in of_key]
+    shown = pl.concat_str(values, separator=", ")
     path = of_key[0].graphql_name if len(of_key) == 1 else by_name(column.name)
-    names = ", ".join(one.field.name for one in of_key)
-    message = pl.format(f"There is no {column.target._meta.verbose_name} of {names} {{}}.", shown)
+    named = [pl.format(f"{one.field.name} {{}}", value) for one, value in zip(of_key, values, strict=True)]
+    who = pl.concat_str(named, separator=" and ")
+    message = pl.format(f"There is no {column.target._meta.verbose_name} with {{}}.", who)
     return errors_in(rows, path, Code.REFERENCE_NOT_FOUND, message, shown)

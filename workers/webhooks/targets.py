@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -18,8 +21,18 @@ URL_LENGTH = 2_000
 PORTS = {"https": 443, "http": 80}
 #: IPv4 addresses in the clothes of IPv6: https://www.rfc-editor.org/rfc/rfc6052
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: The addresses of IPv6 that are given out, https://www.rfc-editor.org/rfc/rfc4291#section-2.4, and those among them
+#: that Python 3.11 does not know to be for examples. All others are for networks of one's own, or for nobody.
+GIVEN_OUT, EXAMPLES = ipaddress.ip_network("2000::/3"), ipaddress.ip_network("3fff::/20")
+#: What precedes a secret, and the bytes that it has:
+#: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+SECRET_PREFIX, SECRET_BYTES = "whsec_", range(24, 65)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+# A look-up cannot be broken off. asyncio.run waits for those in its own threads, however long a name server is silent.
+_lookups = ThreadPoolExecutor(max_workers=4, thread_name_prefix="webhook-lookup")
 
 
 class NotAllowed(Exception):
@@ -51,13 +64,25 @@ def default_url() -> str:
     return getattr(settings, "BULKQL_WEBHOOK_URL", None) or ""
 
 
-def signer(secret: str) -> Webhook:
-    """What signs as Standard Webhooks say; raises NotAllowed for a secret that is none."""
+def signers(secrets: str) -> list[Webhook]:
+    """What signs as Standard Webhooks say, once for each secret; raises NotAllowed for one that is none."""
+    # Without one, nobody could tell our messages from anybody's.
+    if not secrets.split() or not all(is_secret(one) for one in secrets.split()):
+        raise NotAllowed(
+            "BULKQL_WEBHOOK_SECRET has to be whsec_ and 24 to 64 bytes in base64, or several of these, separated by "
+            "blanks"
+        )
+    return [Webhook(one) for one in secrets.split()]
+
+
+def is_secret(text: str) -> bool:
+    """Whether a text is a secret. The library takes any, and leaves out what is not base64."""
+    encoded = text.removeprefix(SECRET_PREFIX).rstrip("=")
     try:
-        # Without one, nobody could tell our messages from anybody's.
-        return Webhook(secret)
-    except Exception as error:  # an exception of its own, or of base64
-        raise NotAllowed("BULKQL_WEBHOOK_SECRET has to be whsec_ and 24 to 64 bytes in base64") from error
+        size = len(base64.b64decode(encoded + -len(encoded) % 4 * "=", validate=True))
+    except ValueError:
+        return False
+    return text.startswith(SECRET_PREFIX) and size in SECRET_BYTES
 
 
 def check_url(url: str) -> None:
@@ -73,7 +98,7 @@ def check_target(url: str) -> SplitResult:
     rules = Rules.in_force()
     if not rules.hosts:
         raise NotAllowed("no host is allowed; the setting BULKQL_WEBHOOK_HOSTS names those that are")
-    signer(rules.secret)
+    signers(rules.secret)
     # urlsplit forgives blanks and line breaks, and others read them otherwise.
     if len(url) > URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise NotAllowed(f"a URL has at most {URL_LENGTH:,} characters, all of them ASCII, and no blanks")
@@ -98,7 +123,7 @@ async def resolve(host: str, port: int) -> str:
     It is asked once, and connected to: a name that is resolved again may have become an address of our own network.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_lookups, look_up, host, port)
     except OSError as error:
         raise NotAllowed(f"{host} has no address") from error
     addresses = [str(place[0]).partition("%")[0] for *_, place in found]
@@ -107,6 +132,11 @@ async def resolve(host: str, port: int) -> str:
             if not is_public(ipaddress.ip_address(address)):
                 raise NotAllowed(f"{host} is of a private network (BULKQL_WEBHOOK_PRIVATE allows those)")
     return addresses[0]
+
+
+def look_up(host: str, port: int) -> list[Any]:
+    """The addresses of a host."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def is_public(address: Address) -> bool:
@@ -119,4 +149,6 @@ def is_public(address: Address) -> bool:
             wrapped = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if wrapped is not None:
             return is_public(wrapped)
+        if address not in GIVEN_OUT or address in EXAMPLES:
+            return False
     return address.is_global and not address.is_multicast

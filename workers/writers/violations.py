@@ -15,6 +15,8 @@ from bulkql.workers.resources.keys import UniqueKey, keys_of_fields
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.resources.rights import permission_to
 
+NO_TARGET = "The row that it refers to does not exist."
+
 
 def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
     """A row of this key is in the table already."""
@@ -28,7 +30,7 @@ def unique_violation(resource: BulkResource, key: UniqueKey) -> RowError:
 
 def reference_violation(name: str) -> RowError:
     """A foreign key refers to a row that does not exist."""
-    return RowError(graphql_name(name), Code.REFERENCE_NOT_FOUND, "The row that it refers to does not exist.")
+    return RowError(graphql_name(name), Code.REFERENCE_NOT_FOUND, NO_TARGET)
 
 
 def protected_violation(resource: BulkResource) -> RowError:
@@ -135,9 +137,9 @@ def from_sqlstate(resource: BulkResource, sqlstate: str, constraint: str | None,
     if sqlstate == "23502":
         return RowError(path, Code.NULL_NOT_ALLOWED, "This field cannot be null.")
     if sqlstate == "23503":
-        return RowError(
-            path, Code.REFERENCE_NOT_FOUND, f"A foreign key refers to a row that does not exist ({constraint})."
-        )
+        # A field says it better than the constraint's name.
+        which = f"A foreign key refers to a row that does not exist ({constraint})." if path is None else NO_TARGET
+        return RowError(path, Code.REFERENCE_NOT_FOUND, which)
     if sqlstate.startswith("23"):
         return named(resource, constraint) or RowError(None, Code.CONSTRAINT, f"{constraint} is violated.")
     if sqlstate.startswith("22"):

@@ -32,8 +32,8 @@ def test_rows_with_unknown_members_are_not_written(create, tags):
     assert {code for _, _, code in done.codes} == {"REFERENCE_NOT_FOUND"}
     assert [(error["index"], error["path"], error["message"], error["data"]) for error in done.errors] == [
         (0, "tags", "There is no tag 0.", "0"),
-        (1, "tagsBy.name", "There is no tag of name x.", "x"),
-        (2, "tagsBy", "There is no tag of color, number red, 9.", "red, 9"),
+        (1, "tagsBy.name", "There is no tag with name x.", "x"),
+        (2, "tagsBy", "There is no tag with color red and number 9.", "red, 9"),
         (4, "keepers", "There is no keeper 0.", "0"),
         (4, "tags", "There is no tag 0.", "0"),
     ]

@@ -43,7 +43,7 @@ def test_a_row_that_gives_its_key_in_two_ways_may_mean_either(user, ten, account
     operation = bulkql.sync(FinancialTransaction, [twice], user=user, **ANY)
 
     assert counts(operation) == {"failed": 1}
-    assert "it is not known which rows of the table they mean" in operation.message
+    assert "it is not known which row of the table it means" in operation.message
     assert FinancialTransaction.objects.count() == 10
 
 
@@ -135,6 +135,18 @@ def test_a_canceled_sync_deletes_nothing(user, accounts):
     assert counts(operation) == {"skipped": 1}
     with pytest.raises(bulkql.BadInput, match="send the whole input again"):
         retry(operation._stored, user)
+
+
+def test_a_sync_that_is_canceled_later_says_which_rows_it_would_have_deleted(user, accounts):
+    operation = bulkql.sync(FinancialAccount, [{"name": "account 1"}], user=user, mode="ASYNC", chunk_size=4, **ANY)
+    for stored in operation._stored.inputs.order_by("position").filter(read_at=None):
+        steps.read_input(stored.pk, dispatches=False)
+    operation.cancel()
+
+    assert [(row["outcome"], row["pk"]) for row in operation.refresh().results()] == [
+        ("SKIPPED", None),
+        *[("SKIPPED", str(one.pk)) for place, one in enumerate(accounts) if place != 1],
+    ]
 
 
 def test_a_retry_does_what_is_left_and_misses_nothing_more(user, statuses):

@@ -11,6 +11,7 @@ import pytest
 from bulkql.server.auth import BearerMiddleware
 from bulkql.server.bodies import Bodies
 from bulkql.server.middleware import Handler
+from bulkql.server.uploads.streaming import is_streamed
 from bulkql.workers.conf import limits
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -85,3 +86,19 @@ def test_what_has_no_content_has_no_length():
     answer = ask("/uploads", 0, "OPTIONS")
 
     assert (answer.status_code, "Content-Length" in answer.headers) == (204, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "is_so"),
+    [
+        ("PATCH", {"authorization": "Bearer x"}, True),
+        ("POST", {"authorization": "Bearer x", "x-http-method-override": "PATCH"}, True),
+        ("PATCH", {"authorization": "Bearer x", "x-http-method-override": "DELETE"}, False),
+        ("PATCH", {"authorization": "Basic YTpi", "cookie": "sessionid=a"}, False),
+        ("PATCH", {"cookie": "sessionid=a"}, False),
+    ],
+)
+def test_bytes_are_stored_as_they_come_for_who_shows_a_token(method, headers, is_so):
+    tus = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
+
+    assert is_streamed({"method": method}, tus | headers) == is_so

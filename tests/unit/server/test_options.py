@@ -59,6 +59,7 @@ def test_options_that_go_together_are_taken(verb, given):
             "map others with `--map`, or set --unknown-columns ignore.",
         ),
         ("A plan is an operation with dryRun: true.", "A plan is an operation with --dry-run."),
+        ("give force: true to undo it anyway.", "give --force to undo it anyway."),
         ("matchBy of cities is empty", "--match-by of cities is empty"),
         ("sheet is for workbooks, and this file is CSV", "--sheet is for workbooks, and this file is CSV"),
         (

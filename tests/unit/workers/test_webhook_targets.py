@@ -12,6 +12,10 @@ from bulkql.workers.errors import BadInput
 from bulkql.workers.webhooks import targets
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SECRETS_THAT_ARE_NONE = [
+    "", " ", "whsec_", SECRET.removeprefix("whsec_"), SECRET[:-4], SECRET + 60 * "A", SECRET + "!", f"{SECRET} hunter2",
+    "correct horse battery staple",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +67,7 @@ def test_others_are_refused_with_the_reason(url, why):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("BULKQL_WEBHOOK_HOSTS", []), ("BULKQL_WEBHOOK_SECRET", ""), ("BULKQL_WEBHOOK_SECRET", "whsec_")],
+    [("BULKQL_WEBHOOK_HOSTS", []), *(("BULKQL_WEBHOOK_SECRET", secret) for secret in SECRETS_THAT_ARE_NONE)],
 )
 def test_a_setting_that_is_missing_is_named(rules, name, value):
     setattr(rules, name, value)
@@ -83,7 +87,8 @@ def test_http_is_for_those_who_say_so(rules):
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::",
+        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::", "::7f00:1", "::10.0.0.1",
+        "::ffff:0:10.0.0.1", "64:ff9b:1::a00:1", "fec0::1", "3fff::1", "5f00::1", "2001:db8::1", "4000::1",
     ],
 )  # fmt: skip
 def test_addresses_of_private_networks_are_not_public_in_any_dress(address):
@@ -98,10 +103,10 @@ def test_addresses_of_the_internet_are(address):
 
 
 def resolved(monkeypatch, *addresses):
-    async def look_up(self, host, port, **_):
+    def look_up(host, port, **_):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return asyncio.run(targets.resolve("hooks.example.org", 443))
 
 

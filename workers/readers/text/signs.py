@@ -17,8 +17,8 @@ SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "This is a 7z archive; unpack it."),
     (b"Rar!\x1a\x07", "This is a RAR archive; unpack it."),
     (b"\x04\x22\x4d\x18", "This is an lz4 file; unpack it."),
-    (b"\xd0\xcf\x11\xe0", "This is an old Excel file (.xls); save the sheet as CSV."),
-    (b"%PDF-", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
+    (b"\xd0\xcf\x11\xe0", "This is an old Excel file (.xls); save it as .xlsx, or the sheet as CSV."),
+    (b"%PDF-", "This is a PDF; rows come as CSV, NDJSON, Parquet or XLSX."),
 )
 ZIP = b"PK\x03\x04"
 PARQUET = b"PAR1"

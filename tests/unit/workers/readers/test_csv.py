@@ -447,8 +447,15 @@ def test_a_file_of_unknown_columns_alone_is_refused():
     found = refusal(b"char;text\nab;x\n", unknown_columns=UnknownColumns.IGNORE)
 
     assert found == (
-        f"None of the file's columns ('char;text') is a field of animals. {FIELDS}{doubt} The header would be with ',' "
-        "'char;text', and the first row 'ab;x'; with ';' 'char', 'text', and the first row 'ab', 'x'. Give `delimiter`."
+        f"None of the file's columns ('char;text') is a field of animals. {FIELDS}{doubt} With ',' the "
+        "header is 'char;text', and the first row 'ab;x'; with ';' they would be 'char', 'text', and 'ab', 'x'. "
+        "Give `delimiter`."
+    )
+
+
+def test_a_column_in_another_case_is_not_guessed_and_the_field_is_named():
+    assert refusal(b"Char\nab\n").startswith(
+        "None of the file's columns ('Char') is a field of animals (did you mean 'char'?). Its fields are "
     )
 
 

@@ -320,7 +320,7 @@ class CountingFile(io.BytesIO):
             gzip.compress(CSV, mtime=0),
             "This is a gzip file; name it with the right ending, such as rows.csv.gz, or unpack it.",
         ),
-        (b"%PDF-1.7", "This is a PDF; rows come as CSV, NDJSON or Parquet."),
+        (b"%PDF-1.7", "This is a PDF; rows come as CSV, NDJSON, Parquet or XLSX."),
     ],
 )
 @pytest.mark.parametrize("name", ["rows.csv.zip", "rows"])

@@ -41,6 +41,13 @@ def test_a_key_without_a_field_is_refused():
         key_for(Verb.UPSERT, resource_named("financialAccounts"), [], [])
 
 
+def test_a_key_that_names_a_field_twice_is_refused():
+    with pytest.raises(BadInput) as refused:
+        key_for(Verb.UPSERT, resource_named("financialAccounts"), ["name", "name"], [])
+
+    assert str(refused.value) == "matchBy of financialAccounts is [NAME, NAME]; name each field once."
+
+
 def test_a_primary_key_that_new_rows_cannot_give_is_refused_for_what_it_is():
     with pytest.raises(BadInput) as refused:
         key_for(Verb.UPSERT, resource_named("financialTransactions"), ["id"], [])
