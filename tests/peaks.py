@@ -39,13 +39,13 @@ def read_into_chunks(path: Path) -> dict[str, Any]:
     from bulkql.workers.intake.replay import ReplayBuffer
     from bulkql.workers.operations.chunks import checked
     from bulkql.workers.readers import files
-    from bulkql.workers.readers.options import FileOptions, UnknownColumns, format_of
+    from bulkql.workers.readers.options import FileOptions, UnknownColumns, format_by_name
     from bulkql.workers.resources.plan import Plan
     from bulkql.workers.resources.registry import resource_named
 
     plan = Plan(resource=resource_named("financialAccounts"), verb=Verb.CREATE)
     unknown = UnknownColumns.IGNORE if "columns" in path.name else UnknownColumns.REJECT
-    options = FileOptions(format=format_of(path.name), unknown_columns=unknown)
+    options = FileOptions(format=format_by_name(path.name), unknown_columns=unknown)
     chunks = rows = row_errors = 0
     error = None
     try:

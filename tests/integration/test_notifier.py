@@ -71,7 +71,11 @@ def test_heard_between_the_question_and_the_sleep(queue):
     count = notifier.count
     notifier.wake()
 
-    notifier.wait(count, ASLEEP_MS)
+    thread = threading.Thread(target=notifier.wait, args=(count, ASLEEP_MS / 1_000), daemon=True)
+    thread.start()
+    thread.join(SOON_SECONDS)
+
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -171,9 +171,10 @@ class DateFormat:
         """What %d.%m.%Y, or DD.MM.YYYY, says; raises BadInput."""
         # A time behind it is read as ISO 8601 has it, and need not be told.
         day = re.sub(r"[T ]+(?:%H|HH|hh).*$", "", text.strip())
-        parts = list(re.finditer(r"%[dmYy]" if "%" in day else r"[dD]{1,2}|[mM]{1,2}|[yY]{4}|[yY]{2}", day))
+        pattern = r"%[dmYy]" if "%" in day else r"[dD]{1,2}|[mM]{1,2}|[yY]{4}|[yY]{2}"
+        parts = list(re.finditer(pattern, day))
         order = "".join(sign_of(part[0]) for part in parts)
-        between = re.split(r"%[dmYy]" if "%" in day else r"[dD]{1,2}|[mM]{1,2}|[yY]{4}|[yY]{2}", day)
+        between = re.split(pattern, day)
         if order.lower() not in map("".join, permutations("ymd")) or re.search(r"[\w%]", "".join(between)):
             raise BadInput(
                 f"dateFormat is {text[:100]!r}; give the places of day, month and year, such as %d.%m.%Y, %m/%d/%y or "

@@ -268,6 +268,18 @@ def new_input(operation: Operation, position: int, plan: Plan, requested_size: i
     return stored
 
 
+#: What an input keeps when another operation takes up its rows.
+KEPT = (
+    *("resource", "position", "chunk_size", "file_options", "match_by", "update_fields", "header"),
+    *("scope", "removes", "scope_rows"),
+)
+
+
+def input_again(old: Input, operation: Operation, **own: Any) -> Input:
+    """The input of an operation that takes up the rows of another one's."""
+    return Input.objects.create(operation=operation, **{name: getattr(old, name) for name in KEPT}, **own)
+
+
 def check_allowed_columns(plan: Plan, header: list[tuple[str, str | None]], options: FileOptions) -> None:
     """Whether the user may give a file's columns; raises BadInput. Where it has no header, its rows are looked at."""
     refused = {one.name for one in plan.refused}

@@ -13,12 +13,13 @@ from django.utils import timezone
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.enums import State, Verb
 from bulkql.workers.errors import BadInput, Expired, Forbidden, IdempotencyConflict
+from bulkql.workers.intake.accept import input_again
 from bulkql.workers.intake.authority import grant
 from bulkql.workers.intake.checks import check_key, check_text
 from bulkql.workers.intake.requests import Mode
 from bulkql.workers.ledger.retention import plan_until
 from bulkql.workers.messaging.dispatch import dispatch
-from bulkql.workers.models import Input, Operation
+from bulkql.workers.models import Operation
 from bulkql.workers.operations.running import after_commit, waits_for_end, write_or_hand_over
 from bulkql.workers.quotas import check_new_operation
 from bulkql.workers.resources.registry import resource_named
@@ -152,22 +153,6 @@ def store_application(request: ApplyRequest) -> Operation:
     if plan.calls_back:
         announce(operation, plan.deliveries.values_list("url", flat=True))
     for old in plan.inputs.order_by("position"):
-        stored = Input.objects.create(
-            operation=operation,
-            resource=old.resource,
-            position=old.position,
-            chunk_size=old.chunk_size,
-            file_options=old.file_options,
-            match_by=old.match_by,
-            update_fields=old.update_fields,
-            header=old.header,
-            total=old.total,
-            scope=old.scope,
-            removes=old.removes,
-            max_deletes=old.max_deletes,
-            max_delete_percent=old.max_delete_percent,
-            scope_rows=old.scope_rows,
-            note=old.note,
-        )
-        grant(stored)
+        guard = {"max_deletes": old.max_deletes, "max_delete_percent": old.max_delete_percent}
+        grant(input_again(old, operation, total=old.total, note=old.note, **guard))
     return operation

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.frames import GIVES_TO, RESERVED_PK, SUPERSEDED_BY, SUPERSEDED_KEY, TAKES_FROM, unpack
+from bulkql.workers.intake.accept import input_again
 from bulkql.workers.intake.chunking import ChunkStore
 from bulkql.workers.intake.duplicates import Superseded, find_superseded
 from bulkql.workers.intake.reading import in_slices
@@ -118,19 +119,7 @@ def store_left(again: Operation, old: Input, user: User) -> int:
         check_may_write_again(again, old, resource, user)
     elif not again.dry_run:
         check_writes_freely(resource)
-    stored = Input.objects.create(
-        operation=again,
-        resource=old.resource,
-        position=old.position,
-        chunk_size=old.chunk_size,
-        file_options=old.file_options,
-        match_by=old.match_by,
-        update_fields=old.update_fields,
-        header=old.header,
-        scope=old.scope,
-        removes=old.removes,
-        scope_rows=old.scope_rows,
-    )
+    stored = input_again(old, again)
     plan = plan_of(stored)
     if is_revert:
         return store_total(stored, ChunkStore().store(stored, plan, chain([first], slices), rows_before(stored)))

@@ -149,13 +149,6 @@ def format_by_name(name: str) -> FileFormat | None:
     return next((found for ending, found in ENDINGS.items() if uncompressed(name).lower().endswith(ending)), None)
 
 
-def format_of(name: str) -> FileFormat:
-    """The same; raises BadInput where the name does not tell it."""
-    if (found := format_by_name(name)) is None:
-        raise BadInput(f"The name {name} does not show its format; give `format`: {', '.join(FileFormat)}.")
-    return found
-
-
 def delimiter_by_name(name: str) -> str:
     """What stands between the cells of a CSV file of this name, unless the file itself says otherwise."""
     return "\t" if uncompressed(name).lower().endswith(".tsv") else DELIMITER

@@ -91,7 +91,7 @@ class Remover:
     def _take(self, row: int, pk: str, collector: Collector) -> None:
         """What is about to go along with a row, if that is kept."""
         if self._plan.keeps_images:
-            there = pl.DataFrame({ROW: [row], "pk": [pk]}, schema=orm.PKS)
+            there = orm.with_pks({row: pk})
             found = images_along(collector, self._plan.resource.model, there)
             # A delete() of the model's own may leave them: their marks are to be asked for.
             self._images += [replace(one, rows=one.rows.drop("mark", strict=False)) for one in found or ()]

@@ -50,7 +50,7 @@ def save_rows(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
         rows = rows.filter(~pl.col(ROW).is_in(told.implode()))
     drops = frozenset(verb for verb in (Verb.CREATE, Verb.UPDATE) if may_drop(plan.resource, verb))
     save = partial(save_row, plan, there, given_by(plan, rows), drops, user)
-    lists = ListsBefore(plan, pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS))
+    lists = ListsBefore(plan, orm.with_pks(there))
     written = one_by_one(plan, rows[ROW], save)
     return together([*parts, replace(written, images=lists.images())])
 
@@ -61,7 +61,7 @@ def looked_up(plan: Plan, rows: pl.DataFrame, user: User | None) -> tuple[dict[i
     there = {row: str(one.instance.pk) for row, one in found.items() if one.is_visible}
     hidden = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if not one.is_visible]))
     absent = rows.filter(~pl.col(ROW).is_in(list(found)))
-    known = pl.DataFrame({ROW: list(there), "pk": list(there.values())}, schema=orm.PKS)
+    known = orm.with_pks(there)
     rest = lacking(plan, absent) if plan.verb == Verb.UPSERT else not_there(plan, absent)
     strays = moved(plan, rows.filter(pl.col(ROW).is_in(list(there))), known)
     kept = Written(images=own_images_now(plan, known))

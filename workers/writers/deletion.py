@@ -17,7 +17,7 @@ from bulkql.workers.columns.arrays import array, returned
 from bulkql.workers.columns.column import Column
 from bulkql.workers.columns.copied import frame_of
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.frames import ROW, ROW_NUMBER, errors_at
+from bulkql.workers.frames import ROW, errors_at
 from bulkql.workers.images.along import images_along
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import Images, gone, image_sql, own_images
@@ -125,8 +125,8 @@ def match_staged(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
 
 def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFrame:
     """The same through the ORM, without images."""
-    found = {row: str(one.instance.pk) for row, one in orm.match(plan, rows, user).items() if one.is_visible}
-    return pl.DataFrame({ROW: list(found), "pk": list(found.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
+    found = orm.match(plan, rows, user).items()
+    return orm.with_pks({row: str(one.instance.pk) for row, one in found if one.is_visible})
 
 
 def delete_all(plan: Plan, there: pl.DataFrame, user: User | None) -> Written:
@@ -175,7 +175,7 @@ def attempt(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) ->
 
 
 def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
-    """One statement."""
+    """Delete rows that nothing hangs on; gives their outcomes."""
     pks = python_pks(plan, there)
     connection = connections[plan.resource.database]
     if backend(plan.resource.database).supports_copy:

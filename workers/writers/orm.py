@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,6 @@ from bulkql.workers.writers.written import OUTCOME_OF_ROW, Written, bisect, outc
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-PKS = {ROW: ROW_NUMBER, "pk": pl.String}
 #: Rows that one UPDATE of the ORM changes; it grows with the square of them.
 INSTANCES_AN_UPDATE = 200
 
@@ -73,16 +72,21 @@ def attributes_of(resource: BulkResource, rows: pl.DataFrame) -> list[dict[str, 
     return attributes
 
 
+def with_pks(pks: Mapping[int, str]) -> pl.DataFrame:
+    """Rows of the table by the rows that name them: `__row`, pk (as text)."""
+    return pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema={ROW: ROW_NUMBER, "pk": pl.String})
+
+
 def merge(plan: Plan, rows: pl.DataFrame, user: User | None) -> Written:
     """Change the rows that are there; for an upsert, insert the others."""
     found = match(plan, rows, user)
     there = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if one.is_visible]))
     hidden = rows.filter(pl.col(ROW).is_in([row for row, one in found.items() if not one.is_visible]))
     absent = rows.filter(~pl.col(ROW).is_in(list(found)))
-    pks = {row: str(one.instance.pk) for row, one in found.items()}
-    strays = moved(plan, there, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
+    known = with_pks({row: str(one.instance.pk) for row, one in found.items()})
+    strays = moved(plan, there, known)
     there = there.filter(~pl.col(ROW).is_in(strays.errors[ROW].implode()))
-    images = own_images_now(plan, pl.DataFrame({ROW: list(pks), "pk": list(pks.values())}, schema=PKS))
+    images = own_images_now(plan, known)
     changed = replace(bisect(plan.resource, there, partial(change, plan, found)), images=images)
     parts = [out_of_sight(plan, hidden), strays, changed]
     if plan.verb != Verb.UPSERT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import re
 import time
@@ -16,110 +15,18 @@ import xlsxwriter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from bulkql.workers.columns.cells import NULL
-from bulkql.workers.columns.spelling import Spelling
 from bulkql.workers.conf import limits
-from bulkql.workers.errors import BadInput, UnreadableFile
-from bulkql.workers.frames import INTAKE_ERRORS, LINE, errors_from_json, ignored
+from bulkql.workers.errors import BadInput
+from bulkql.workers.frames import INTAKE_ERRORS, LINE, ignored
 from bulkql.workers.readers import faults, workbooks
 from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, UnknownColumns
 from bulkql.workers.resources.registry import resource_named
 from bulkql.workers.validation.values import validate
 from tests.fuzz.samples import documents, unzipped, zipped
 from tests.plans import creating
+from tests.unit.workers.readers.sheets import SHEET, errors, read, read_with_lines, refused, rewritten, sheet, stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
-
-
-def stored(book):
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
-
-
-def sheet(*rows):
-    """A workbook of one sheet, by openpyxl."""
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    return book
-
-
-def read_with_lines(data, **options):
-    plan = creating(resource_named("animals"))
-    found = list(workbooks.read(io.BytesIO(data), plan, FileOptions(format=FileFormat.XLSX, **options)))
-    return pl.concat(found, how="diagonal")
-
-
-def read(data, **options):
-    return read_with_lines(data, **options).drop(LINE)
-
-
-def cells(name, *values, **formats):
-    """What the cells of one column are read as."""
-    book = sheet([name], *([value] for value in values))
-    for row, form in formats.items():
-        book.active[row].number_format = form
-    frame = read(stored(book))
-    assert INTAKE_ERRORS not in frame.columns
-    return frame[name].to_list()
-
-
-def errors(frame):
-    """Path, message and data of what is wrong with each row."""
-    told = frame[INTAKE_ERRORS] if INTAKE_ERRORS in frame.columns else [None] * frame.height
-    return [[(one.path, one.message, one.data) for one in errors_from_json(text or "[]")] for text in told]
-
-
-def refused(data, **options):
-    with pytest.raises(UnreadableFile) as caught:
-        read(data, **options)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "texts"),
-    [
-        ("char", ["00123", "1e5", "=", " a ", "ä\n'x", "x"], ["00123", "1e5", "=", " a ", "ä\n'x", "x"]),
-        ("char", [5, "00123", 5.5, True, dt.date(2024, 2, 29), "x"], ["5", "00123", "5.5", "TRUE", "2024-02-29", "x"]),
-        ("char", [dt.datetime(2024, 2, 29, 12, 30)], ["2024-02-29 12:30:00"]),
-        ("char", ["2024-01-02 00:00:00", "1899-12-31 01:00:00"], ["2024-01-02 00:00:00", "1899-12-31 01:00:00"]),
-        ("integer", [5, -7.0, 0, "7", 1e15], ["5", "-7", "0", "7", "1000000000000000"]),
-        ("number", [1e-7, 1e22, 0.1 + 0.2, 1 / 3], ["0.0000001", "1" + "0" * 22, "0.3", "0.3333333333333333"]),
-        ("decimal", [1.1, 100.25, "1.50"], ["1.1", "100.25", "1.50"]),
-        ("boolean", [True, False, "yes"], ["TRUE", "FALSE", "yes"]),
-        ("date", [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29), "2024-02-29"], ["2024-02-29"] * 3),
-        ("date", [dt.datetime(2024, 2, 29, 12)], ["2024-02-29 12:00:00"]),
-        (
-            "datetime",
-            [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 1, 2, 3, 500_000)],
-            ["2024-02-29T00:00:00", "2024-02-29T01:02:03.500000"],
-        ),
-        ("time", [dt.time(1, 2, 3), dt.timedelta(hours=1)], ["01:02:03", "01:00:00"]),
-        (
-            "duration",
-            [dt.timedelta(hours=30, minutes=1), dt.time(1, 2, 3), dt.timedelta(0)],
-            ["1 06:01:00", "01:02:03", "00:00:00"],
-        ),
-    ],
-)
-def test_a_cell_is_read_by_its_own_kind(name, values, texts):
-    assert cells(name, *values) == texts
-
-
-def test_what_a_cell_looks_like_is_not_its_value():
-    assert cells("number", 0.25, 45350.5, A2="0%", A3="#,##0.00 €") == ["0.25", "45350.5"]
-
-
-def test_days_of_the_other_calendar():
-    data = io.BytesIO()
-    book = xlsxwriter.Workbook(data, {"date_1904": True})
-    page = book.add_worksheet()
-    page.write_row(0, 0, ["date", "datetime"])
-    page.write_datetime(1, 0, dt.datetime(2024, 2, 29), book.add_format({"num_format": "yyyy-mm-dd"}))
-    page.write_datetime(1, 1, dt.datetime(2024, 2, 29, 12), book.add_format({"num_format": "d.m.yy h:mm"}))
-    book.close()
-
-    assert read(data.getvalue()).rows() == [("2024-02-29", "2024-02-29T12:00:00")]
 
 
 def test_empty_cells_are_missing_and_empty_rows_are_none():
@@ -217,19 +124,6 @@ def test_a_cell_without_a_value_to_read_is_an_error_of_its_row():
     ]
 
 
-def test_a_number_with_more_digits_than_a_cell_keeps_is_an_error():
-    data = stored(sheet(["char", "number"], [2**53 - 1, 2**53], [9_007_199_254_740_993, 2**60]))
-
-    frame = read(data)
-
-    assert errors(frame) == [
-        [],
-        [("char", "Number cells keep 15 digits, and this one has more: format it as text, and type it again.",
-          "9007199254740992")],
-    ]  # fmt: skip
-    assert frame["number"].to_list() == ["9007199254740992", "1152921504606846976"]
-
-
 def test_merged_rows_share_their_value_and_merged_columns_are_errors(monkeypatch):
     book = sheet(["char", "integer", "text"], ["a", 1, "x"], [None, 2, "y"], ["b", 3, None], ["c", 4, "z"])
     book.active.merge_cells("A2:A3")
@@ -279,15 +173,6 @@ def test_what_is_no_workbook_says_what_it_is():
     )
     assert refused(plain[: len(plain) // 2]) == "This is not a workbook: it is neither XLSX nor ODS."
     assert refused(stored(openpyxl.Workbook())) == "The sheet 'Sheet' is empty; a sheet begins with a header."
-
-
-def rewritten(data, part, change):
-    """A workbook with one of its parts changed."""
-    changed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, change(old.read(name)) if name == part else old.read(name))
-    return changed.getvalue()
 
 
 @pytest.mark.parametrize("place", ["XFD1048576", "XFD900000"])
@@ -354,17 +239,6 @@ def test_names_are_asked_of_the_header_alone():
     assert beginning.names() == ["char", "integer"]
 
 
-def test_numbers_are_numbers_whatever_stands_before_the_fraction_of_texts():
-    data = stored(sheet(["decimal", "char"], [1.5, 1.5], ["1,5", "1,5"], [1234.5, "xx"], ["1.234,5", "xx"]))
-
-    frame = read(data, spelling=Spelling(decimal=","))
-
-    plan = replace(creating(resource_named("animals")), spelling=Spelling(decimal=","))
-    rows = validate(plan, frame).rows
-    assert rows["decimal"].to_list() == ["1.5", "1.5", "1234.5", "1234.5"]
-    assert frame["char"].to_list() == ["1.5", "1,5", "xx", "xx"]
-
-
 def test_columns_that_are_left_out_keep_their_cells_for_the_failed_rows():
     data = stored(sheet(["char", "note", "bulkql_row", None], ["a", 2**60, 0, None]))
 
@@ -372,9 +246,6 @@ def test_columns_that_are_left_out_keep_their_cells_for_the_failed_rows():
 
     assert frame.columns == ["char", ignored(1, "note")]
     assert frame.row(0) == ("a", "1152921504606846976")
-
-
-SHEET = "xl/worksheets/sheet1.xml"
 
 
 def test_other_writers_spell_xml_otherwise():
@@ -398,22 +269,6 @@ def test_cells_that_do_not_say_where_they_are_cannot_be_told():
     assert refused(data) == (
         "The sheet has cells with errors, or formulas without values; save it again in a spreadsheet."
     )
-
-
-def test_dates_of_strict_workbooks_are_dates():
-    data = rewritten(
-        stored(sheet(["date", "datetime"], ["x", "y"])),
-        SHEET,
-        lambda xml: re.sub(
-            rb'<c r="A2".*?</c><c r="B2".*?</c>',
-            b'<c r="A2" t="d"><v>2024-02-29</v></c><c r="B2" t="d"><v>2024-02-29T12:30:00</v></c>',
-            xml,
-        ),
-    )
-
-    rows = validate(creating(resource_named("animals")), read(data).with_columns(char=pl.lit("ab"))).rows
-    assert rows["date"].to_list() == [dt.date(2024, 2, 29)]
-    assert rows["datetime"].to_list() == [dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC)]
 
 
 @pytest.mark.parametrize(
@@ -447,114 +302,6 @@ def test_a_sheet_of_nothing_but_errors_is_refused(monkeypatch):
     assert refused(data).startswith("The sheet 'Sheet' has more than 2 cells with errors, or with formulas")
 
 
-def ods(*rows, before=""):
-    """A workbook in ODS, of the XML of the rows of its sheet; `before` is that of others."""
-    begin, _, rest = documents()[0]["content.xml"].partition(b"<table:table-row>")
-    begin = begin.replace(b"<table:table ", f"{before}<table:table ".encode())
-    xml = begin + "".join(rows).encode() + rest[rest.index(b"</table:table>") :]
-    return zipped({**documents()[0], "content.xml": xml}, deflated=True)
-
-
-def ods_row(*cells, repeated=1):
-    times = f' table:number-rows-repeated="{repeated}"' if repeated > 1 else ""
-    return f"<table:table-row{times}>{''.join(cells)}</table:table-row>"
-
-
-def ods_cell(attributes='office:value-type="string"', text="", inside=""):
-    return f"<table:table-cell {attributes}>{inside}{f'<text:p>{text}</text:p>' if text else ''}</table:table-cell>"
-
-
-def ods_texts(*texts):
-    return ods_row(*(ods_cell(text=text) for text in texts))
-
-
-def dated(fields, *values, form, date_1904=False):
-    """A workbook with a row of these numbers, all of them formatted alike."""
-    data = io.BytesIO()
-    book = xlsxwriter.Workbook(data, {"date_1904": date_1904})
-    page, style = book.add_worksheet(), book.add_format({"num_format": form})
-    page.write_row(0, 0, fields)
-    for place, value in enumerate(values):
-        page.write_number(1, place, value, style)
-    book.close()
-    return data.getvalue()
-
-
-@pytest.mark.parametrize("date_1904", [False, True])
-@pytest.mark.parametrize("form", ["h:mm", "yyyy-mm-dd", "[h]:mm:ss"])
-@pytest.mark.parametrize(
-    ("days", "text"), [(0.25, "06:00:00"), (1.25, "1 06:00:00"), (59, "59 00:00:00"), (61.5, "61 12:00:00")]
-)
-def test_a_duration_is_what_its_cell_says_however_it_is_formatted(date_1904, form, days, text):
-    assert read(dated(["duration"], days, form=form, date_1904=date_1904))["duration"].to_list() == [text]
-
-
-@pytest.mark.parametrize("date_1904", [False, True])
-@pytest.mark.parametrize("form", ["h:mm", "yyyy-mm-dd", "[$-407]d. mmmm yyyy", '"am" d.m.'])
-@pytest.mark.parametrize("days", [-0.25, -1])
-def test_a_negative_time_is_an_error_of_its_row(date_1904, form, days):
-    names = ["time", "datetime", "duration", "text"]
-
-    frame = read(dated(names, *[days] * 4, form=form, date_1904=date_1904))
-
-    message = (
-        f"The cell {{}}2 is formatted as a date or a time, and its number, {days}, is neither; correct it, or format a "
-        f"number as one, and a duration as [h]:mm:ss."
-    )
-    assert errors(frame) == [
-        [(name, message.format(letter), str(days)) for name, letter in zip(names, "ABCD", strict=True)]
-    ]
-
-
-@pytest.mark.parametrize("prefix", ["", "x:"])
-def test_the_number_of_a_cell_is_what_is_no_date(prefix):
-    dates = faults.Dates(frozenset({3}), faults.DATELESS)
-    cells = [
-        '<c r="A1" s="3"><f>IF(v>-1,1)</f><v>5</v></c>',
-        '<c r="B1" s="3"><f>IF(v>-1,1)</f><v>-5</v></c>',
-        '<c r="C1" s="2"><v>-5</v></c>',
-        '<c r="D1" s="3" t="str"><v>-5</v></c>',
-        '<c r="E1" s="3" t="n"><v>-5</v></c>',
-        '<c r="F1" t="n" s="3"><v>5</v></c>',
-    ]
-    xml = re.sub("<(/?)", rf"<\1{prefix}", "".join(cells)).encode()
-
-    assert faults.without_date(xml, dates) == {(0, 1): "-5", (0, 4): "-5"}
-
-
-def test_the_day_that_only_excel_has_is_an_error_of_its_row():
-    frame = read(dated(["date", "duration"], 60.5, 60, form="d.m.yyyy"))
-    of_1904 = read(dated(["datetime"], 60.5, form="d.m.yyyy", date_1904=True))
-
-    assert [[(path, data) for path, _, data in one] for one in errors(frame)] == [
-        [("date", "60.5"), ("duration", "60")]
-    ]
-    assert of_1904["datetime"].to_list() == ["1904-03-01T12:00:00"]
-
-
-@pytest.mark.parametrize("form", ["0.00", '0 "days"', "[Red]-0.00", "#,##0.00\\ \\d;-0_d", "General", "0.00E+00", "@"])
-def test_negative_numbers_are_numbers(form):
-    frame = read(dated(["number"], -0.25, form=form))
-
-    assert errors(frame) == [[]]
-    assert frame["number"].to_list() == ["-0.25"]
-
-
-def test_a_negative_duration_is_one():
-    assert read(dated(["duration"], -0.25, form="[h]:mm"))["duration"].to_list() == ["-1 18:00:00"]
-
-
-@pytest.mark.parametrize("number", ["NaN", "INF", "-INF", "1e999"])
-@pytest.mark.parametrize("name", ["char", "integer"])
-def test_what_is_no_number_is_an_error_of_its_row(name, number):
-    parts = unzipped(stored(sheet([name], [5])))
-    xml = parts["xl/worksheets/sheet1.xml"].replace(b"<v>5</v>", b"<v>%b</v>" % number.encode())
-
-    frame = read(zipped({**parts, "xl/worksheets/sheet1.xml": xml}, deflated=True))
-
-    assert [message for ((_, message, _),) in errors(frame)] == ["This is no number; correct it."]
-
-
 def test_parts_are_found_in_any_case():
     parts = unzipped(stored(sheet(["char"], ["ab"], ["#N/A"])))
     parts["XL/Worksheets/SHEET1.xml"] = parts.pop("xl/worksheets/sheet1.xml")
@@ -572,185 +319,3 @@ def test_a_workbook_that_cannot_be_read_says_what_helps():
         "The workbook cannot be read: Unsupported cell error value '#SPILL!'. Save it again in a spreadsheet, or send "
         "it as CSV."
     )
-
-
-def deflated(parts):
-    """Its parts as tools pack them that treat the MIME type as any other."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return sink.getvalue()
-
-
-@pytest.mark.parametrize("names", [["mimetype", "content.xml"], ["content.xml", "mimetype"]])
-def test_ods_is_told_by_its_parts_however_they_are_packed(names):
-    parts = unzipped(ods(ods_texts("char"), ods_texts("a<text:tab/>b")))
-
-    frame = read(deflated({**{name: parts[name] for name in names}, **parts}))
-
-    assert frame["char"].to_list() == ["a\tb"]
-
-
-@pytest.mark.parametrize(
-    ("xml", "text"),
-    [
-        ("a<text:tab/>b", "a\tb"),
-        ("a<text:tab></text:tab>b", "a\tb"),
-        ('a<text:tab text:tab-ref="1"/>b', "a\tb"),
-        ("a<text:line-break/>b</text:p><text:p>c", "a\nb\nc"),
-        ('a<text:s text:c="3"/>b<text:s/>c', "a   b c"),
-        ("<text:span>a<text:line-break/></text:span><text:tab/><text:a>b</text:a>", "a\n\tb"),
-        ("a<![CDATA[<b> & \n]]>c<![CDATA[]]>", "a<b> & \nc"),
-    ],
-)
-def test_a_text_of_ods_keeps_its_tabs_line_breaks_and_blanks(xml, text):
-    assert read(ods(ods_texts("char"), ods_texts(xml)))["char"].to_list() == [text]
-
-
-IMAGE = '<draw:frame table:z-index="0"><draw:image xlink:href="a.png"><text:p/></draw:image></draw:frame>'
-GROUP = "<draw:g><draw:custom-shape><text:p>boxed</text:p></draw:custom-shape><draw:line/></draw:g>"
-
-
-@pytest.mark.parametrize("drawn", [IMAGE, GROUP, "<draw:control/>", f"{IMAGE}{GROUP}"])
-def test_what_is_drawn_in_a_cell_of_ods_is_none_of_its_text(drawn):
-    shapes = f"<table:shapes>{drawn}</table:shapes>"
-
-    frame = read(ods(shapes, ods_texts("char", "text"), ods_row(ods_cell(text="a", inside=drawn), ods_cell(text="b"))))
-
-    assert frame.rows() == [("a", "b")]
-
-
-def test_how_a_text_of_ods_is_spoken_is_none_of_it():
-    ruby = "<text:ruby><text:ruby-base>a</text:ruby-base><text:ruby-text>b</text:ruby-text></text:ruby>c"
-
-    assert read(ods(ods_texts("char"), ods_texts(ruby)))["char"].to_list() == ["ac"]
-
-
-def test_a_workbook_without_a_sheet_that_can_be_read_says_so():
-    parts = unzipped(ods(ods_texts("char"), ods_texts("a")))
-    xml = parts["content.xml"].replace(b"table:", b"t:").replace(b"xmlns:table=", b"xmlns:t=")
-
-    assert refused(deflated({**parts, "content.xml": xml})) == (
-        "The workbook has no sheet that can be read; save it again in a spreadsheet, or send it as CSV."
-    )
-
-
-def test_a_cell_of_ods_without_a_type_is_a_text():
-    data = ods(
-        ods_texts("char"), ods_row('<table:table-cell table:style-name="a"><text:p>x</text:p></table:table-cell>')
-    )
-
-    assert read(data)["char"].to_list() == ["x"]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "value", "text"),
-    [
-        ("time", "time", "PT01H02M02.999999998S", "01:02:03"),
-        ("time", "time", "PT01H59M59.9999999S", "02:00:00"),
-        ("time", "time", "PT01H02M03.000000002S", "01:02:03"),
-        ("time", "time", "PT01H02M03.500000S", "01:02:03.500000"),
-        ("datetime", "date", "2024-02-29T23:59:59.99999997", "2024-03-01T00:00:00"),
-        ("datetime", "date", "2024-02-29T12:00:00.1234564999", "2024-02-29T12:00:00.123456"),
-    ],
-)
-def test_moments_of_ods_lose_the_noise_of_their_sums(name, kind, value, text):
-    cell = ods_cell(f'office:value-type="{kind}" office:{kind}-value="{value}"', "shown")
-
-    assert read(ods(ods_texts(name), ods_row(cell)))[name].to_list() == [text]
-
-
-FORMULA = 'table:formula="of:=1+1"'
-NEVER = "The cell {} has a formula that was never computed; open the file in a spreadsheet, and save it."
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        (ods_cell(f'{FORMULA} office:value-type="float" office:value="2"', "2"), "2"),
-        (ods_cell(f'{FORMULA} office:value-type="string"', "ab"), "ab"),
-        (ods_cell(f'{FORMULA} office:value-type="string" office:string-value=""'), None),
-    ],
-)
-def test_formulas_of_ods_have_the_value_that_was_computed(cell, value):
-    frame = read(ods(ods_texts("char", "text"), ods_row(cell, ods_cell(text="x"))))
-
-    assert errors(frame) == [[]]
-    assert frame["char"].to_list() == [value]
-
-
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [
-        (ods_cell(FORMULA), "="),
-        (f"<table:table-cell {FORMULA}/>", "="),
-        (ods_cell(FORMULA, "2"), "="),
-        (ods_cell(f'{FORMULA} office:value-type="float"', "2"), "="),
-        (ods_cell(f'{FORMULA} office:value-type="void"'), "="),
-        (ods_cell(f'{FORMULA} calcext:value-type="error" office:value-type="string" office:string-value=""', "#N/A"),
-         "#N/A"),
-        (ods_cell('calcext:value-type="error" office:value-type="string" office:string-value=""'), "#ERROR!"),
-        (ods_cell(f'{FORMULA} office:value-type="float" office:value="0"', "Err:502"), "Err:502"),
-        (ods_cell(FORMULA, inside="<office:annotation><text:p>a note</text:p></office:annotation>"), "="),
-    ],
-)  # fmt: skip
-def test_a_cell_of_ods_without_a_value_to_read_is_an_error_of_its_row(cell, shown):
-    rows = [ods_texts("char", "text"), ods_texts("a", "b"), ods_row(cell, ods_cell(text="x"))]
-    other = f'<table:table table:name="Other">{ods_row(cell)}</table:table>'
-
-    frame = read(ods(*rows, before=other), sheet="Rows")
-
-    message = NEVER.format("A3") if shown == "=" else f"The cell A3 has the error {shown}; fix its formula."
-    assert errors(frame) == [[], [("char", message, shown)]]
-    assert frame.drop(INTAKE_ERRORS).rows() == [("a", "b"), (shown, "x")]
-
-
-def test_cells_of_ods_are_counted_whatever_stands_for_several():
-    broken = f"<table:table-cell {FORMULA}/>"
-    data = ods(
-        '<table:table-row table:number-rows-repeated="2"><table:table-cell table:number-columns-repeated="9"/>'
-        "</table:table-row>",
-        ods_row(
-            '<table:table-cell table:number-columns-repeated="2"/>', *(ods_cell(text=name) for name in ("char", "text"))
-        ),
-        ods_row('<table:table-cell table:number-columns-repeated="2"/>', ods_cell(text="a"), broken, repeated=2),
-        ods_row("<table:covered-table-cell/><table:table-cell/>", ods_cell(text="b"), ods_cell(text="y")),
-        ods_row(
-            "<table:table-cell/><table:table-cell/>", broken.replace(" ", ' table:number-columns-repeated="2" ', 1)
-        ),
-    )
-
-    frame = read_with_lines(data)
-
-    assert [[(path, message) for path, message, _ in found] for found in errors(frame)] == [
-        [("text", NEVER.format("D4"))],
-        [("text", NEVER.format("D5"))],
-        [],
-        [("char", NEVER.format("C7")), ("text", NEVER.format("D7"))],
-    ]
-    assert frame[LINE].to_list() == [4, 5, 6, 7]
-
-
-def test_a_sheet_of_ods_of_nothing_but_errors_is_refused():
-    data = ods(ods_texts("char"), ods_row(f"<table:table-cell {FORMULA}/>", repeated=1_000_000))
-
-    assert refused(data).startswith("The sheet 'Rows' has more than 50,000 cells with errors, or with formulas")
-
-
-def test_cells_of_ods_that_are_merged_are_read_as_those_of_xlsx():
-    covered = "<table:covered-table-cell/>"
-    spanned = 'office:value-type="string" table:number-rows-spanned="2" table:number-columns-spanned="{}"'
-    data = ods(
-        ods_texts("char", "integer", "text"),
-        ods_row(ods_cell(spanned.format(1), "a"), ods_cell(text="1"), ods_cell(text="x")),
-        ods_row(covered, ods_cell(text="2"), ods_cell(text="y")),
-        ods_row(ods_cell(text="b"), ods_cell(spanned.format(2), "3"), covered),
-        ods_row(ods_cell(text="c"), covered, covered),
-    )
-
-    frame = read(data)
-
-    assert frame["char"].to_list() == ["a", "a", "b", "c"]
-    message = "The cells B4:C5 are merged over several columns; it is not clear which column has their value."
-    assert errors(frame) == [[], [], [(None, message, None)], [(None, message, None)]]
