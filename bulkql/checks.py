@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import DEFAULT_DB_ALIAS, router
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
@@ -22,6 +24,7 @@ def check_project(**_: Any) -> list[CheckMessage]:
         *url_errors(),
         *schema_errors(),
         *moment_errors(),
+        *router_errors(),
         *websocket_warnings(),
     ]
 
@@ -135,6 +138,19 @@ def check_webhooks(**_: Any) -> list[CheckMessage]:
         hint = "Make one: python -c \"import base64, os; print('whsec_' + base64.b64encode(os.urandom(32)).decode())\""
         found.append(Error(f"{refused}, and BULKQL_WEBHOOK_HOSTS is set.", hint=hint, id="bulkql.E026"))
     return found
+
+
+def router_errors() -> Iterator[CheckMessage]:
+    """What was written a moment ago is read again: a replica may not have it yet."""
+    models = apps.get_app_config("bulkql").get_models()
+    aliases = {ask(model) for model in models for ask in (router.db_for_read, router.db_for_write)}
+    if others := sorted(aliases - {DEFAULT_DB_ALIAS}):
+        yield Error(
+            f"DATABASE_ROUTERS send bulkql's own tables to {', '.join(others)}; they must be read and written in the "
+            f"database `{DEFAULT_DB_ALIAS}`.",
+            hint=f'Return "{DEFAULT_DB_ALIAS}" from db_for_read and db_for_write if model._meta.app_label is "bulkql".',
+            id="bulkql.E048",
+        )
 
 
 def websocket_warnings() -> Iterator[CheckMessage]:

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from bulkql.server import health
 from bulkql.server.authority import links
 from bulkql.server.door import refusals
+from bulkql.server.traffic.connections import commits_itself
 
 handler400, handler403 = refusals.bad_request, refusals.forbidden
 handler404, handler500 = refusals.not_found, refusals.failed
@@ -18,6 +19,6 @@ urlpatterns = [
     path("", include("bulkql.urls")),
     path("sign-in", links.sign_in),
     path("admin/", admin.site.urls),
-    path("healthz", health.live),
-    path("readyz", health.ready),
+    path("healthz", commits_itself(health.live)),
+    path("readyz", commits_itself(health.ready)),
 ]

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.conf import settings
+from django.db import close_old_connections, transaction
 from django.http import HttpRequest
 
 from bulkql.workers.conf import limits
 
 #: In the scope of a request: what its user holds until the answer is read, or its client has gone.
 HELD = "bulkql.held"
+
+
+def commits_itself(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The same view, which ATOMIC_REQUESTS leaves alone, in whichever database.
+
+    Our views begin and commit their transactions themselves: an answer must not be sent before its operation is
+    committed. Besides, Django refuses to wrap async views.
+    """
+    for alias in settings.DATABASES:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view
 
 
 class Stalled(Exception):

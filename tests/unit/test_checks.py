@@ -44,6 +44,33 @@ def test_moments_need_a_time_zone():
     assert (error.id, error.msg.split(",")[0]) == ("bulkql.E029", "USE_TZ is False")
 
 
+class ReadsOfReplicas:
+    """A router that knows nothing of bulkql."""
+
+    def db_for_read(self, model, **hints):
+        return "replica"
+
+
+class ButForTheLedger(ReadsOfReplicas):
+    """The way out."""
+
+    def db_for_read(self, model, **hints):
+        return "default" if model._meta.app_label == "bulkql" else super().db_for_read(model, **hints)
+
+
+def test_the_ledger_is_not_read_from_a_replica(settings):
+    settings.DATABASE_ROUTERS = [ReadsOfReplicas()]
+    (error,) = check_project()
+
+    assert (error.id, error.msg.split(";")[0]) == (
+        "bulkql.E048",
+        "DATABASE_ROUTERS send bulkql's own tables to replica",
+    )
+
+    settings.DATABASE_ROUTERS = [ButForTheLedger()]
+    assert check_project() == []
+
+
 @pytest.mark.parametrize(
     ("layers", "message", "alias"),
     [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 def find_senders(apps, schema_editor):
     Operation = apps.get_model("bulkql", "Operation")
-    with_source = Operation.objects.exclude(retry_of=None, applied_from=None)
+    with_source = Operation.objects.using(schema_editor.connection.alias).exclude(retry_of=None, applied_from=None)
     for operation in with_source.iterator():
         first = operation
         while (source := first.retry_of or first.applied_from) is not None:
