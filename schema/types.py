@@ -205,6 +205,9 @@ class BulkOperation:
         "an export, its files. Empty until the operation is over."
     )
     async def files(self, info: Info[Context, None]) -> list[OperationFile] | None:
+        # It may have ended since the moment that the other fields tell of.
+        if self.state not in State.final():
+            return []
         return await sync_to_async(operation_files)(self.stored, info.context.base_url, user_of(info))
 
 
