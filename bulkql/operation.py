@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulkql.workers.ledger.totals import Heaps, Progress
     from bulkql.workers.models import Operation
 
-#: Seconds between two looks at an operation that is waited for: the database does not call back.
+#: Seconds between two looks at an operation that is waited for.
 POLL_SECONDS = 0.1
 COUNTS = ("created", "updated", "unchanged", "deleted", "failed", "skipped", "exported")
 
@@ -150,7 +150,7 @@ class BulkOperation:
         began = time.monotonic()
         while not self.refresh().is_over:
             self._check_time(began, seconds)
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # the database does not call back
         return self
 
     async def async_wait(self, seconds: float | None = None) -> Self:

@@ -38,9 +38,6 @@ from bulkql.workers.resources.scope import pks_of
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: Bytes that a Parquet file without rows does not exceed, however many columns it has.
-EMPTY_BYTES = 8 * 1024 * 1024
-
 
 @contextmanager
 def input_of(
@@ -151,11 +148,11 @@ def rows_where(resource: BulkResource, where: Q | QuerySet[Any]) -> QuerySet[Any
 
 
 def is_without_rows(file: IO[bytes]) -> bool:
-    """Whether a Parquet file that was written just now has no rows: only small ones may be read as a whole."""
-    if file.tell() > EMPTY_BYTES:
-        return False
+    """Whether a Parquet file that was written just now has no rows, by its footer."""
+    from pyarrow.parquet import read_metadata  # here, as those who give lists have no use for it
+
     file.seek(0)
-    return pl.read_parquet(file).is_empty()
+    return int(read_metadata(file).num_rows) == 0
 
 
 def temporary() -> IO[bytes]:

@@ -202,11 +202,11 @@ def stored_operation(operation: BulkOperation | UUID | str) -> Operation:
         raise NotFound(f"There is no operation {key}.") from None
 
 
-def check_user(user: object) -> None:
+def check_user(user: Any) -> None:
     """Whether somebody asks; raises BadInput."""
     if not hasattr(user, "has_perm"):
         raise BadInput(f"user is {shown(user)}; give the user who asks, whose permissions count.")
-    if user.is_authenticated and user.pk is None:  # type: ignore[attr-defined]
+    if user.is_authenticated and user.pk is None:
         raise BadInput(f"user is {shown(user)}, who is not saved; give a user of the database.")
 
 

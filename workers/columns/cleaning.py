@@ -42,7 +42,7 @@ FORMS: dict[type[models.Field[Any, Any]], str] = {
 }
 
 
-def unreadable(field: models.Field[Any, Any], error: Exception) -> ValidationError:
+def failure_of(field: models.Field[Any, Any], error: Exception) -> ValidationError:
     """The row error of a text at which a field's code failed with something that is no ValidationError."""
     if isinstance(error, OverflowError):
         return ValidationError("This value is out of range.", code=Code.OUT_OF_RANGE)

@@ -23,11 +23,11 @@ from bulkql.workers.columns.choices import choice_names, path_of_choices
 from bulkql.workers.columns.cleaning import (
     check_exact,
     cleaned_by,
+    failure_of,
     in_utc,
     json_of,
     note_refusal,
     text_of,
-    unreadable,
 )
 from bulkql.workers.columns.collations import comparable_texts
 from bulkql.workers.columns.kinds import BOOLEANS, fast_paths, kind_of_field, value_field_of
@@ -121,7 +121,7 @@ class Column:
             # A field's code may raise anything, and one such cell would fail its whole chunk: base64 with a digit too
             # many, a moment past the end of the calendar, an amount without its currency, a file that is not there.
             note_refusal(self.field, error)
-            raise unreadable(self.value_field, error) from error
+            raise failure_of(self.value_field, error) from error
         return value
 
     def misspelled(self) -> str:

@@ -34,7 +34,7 @@ def revert_rows(plan: Plan, raw: pl.DataFrame, user: User | None) -> Written:
     source = source_of(plan, raw)
     staged = staged_all(plan.resource.database, source.images)
     undo = Undo.of(plan, staged)
-    refused = Written(nothing().outcomes, refusals(plan, source, staged, undo.states, user))
+    refused = Written(errors=refusals(plan, source, staged, undo.states, user))
     is_refused = pl.col(ROW).is_in(refused.errors[ROW].implode())
     remember(plan, source.rows.filter(is_refused)["pk"])
     written = together([refused, undo_rows(undo, source.rows.filter(~is_refused), user)])
@@ -73,7 +73,7 @@ def take_away(undo: Undo, new: pl.DataFrame, user: User | None) -> Written:
     gone_already = Written(outcomes(absent[ROW], Outcome.UNCHANGED, absent["pk"]), no_errors())
     staying = staying_with(undo.plan, there.select(ROW, "pk"))
     there = there.join(staying, on=ROW, how="anti", maintain_order="left")
-    gone_already = together([gone_already, Written(nothing().outcomes, staying)])
+    gone_already = together([gone_already, Written(errors=staying)])
     if there.is_empty():
         return gone_already
     pk = undo.plan.resource.pk

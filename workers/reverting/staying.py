@@ -33,8 +33,9 @@ def remember(plan: Plan, pks: pl.Series) -> None:
 
 def staying_with(plan: Plan, new: pl.DataFrame) -> pl.DataFrame:
     """The row errors of new rows (`__row`, pk) to which rows refer that the revert has left as they are."""
-    ways = cascading(plan.resource.model)
-    if not ways or new.is_empty():
+    # Rows of other models were undone before those that they refer to: most often nothing refers to these any more.
+    ways = [way for way in cascading(plan.resource.model) if is_referred_to(plan, new, *way)]
+    if not ways:
         return no_errors()
     errors = [no_errors()]
     known = dict(rows_that_stay(plan, {model for model, _ in ways}))
@@ -48,6 +49,13 @@ def staying_with(plan: Plan, new: pl.DataFrame) -> pl.DataFrame:
         waiting = waiting.join(held, on=ROW, how="anti", maintain_order="left")
         known = {} if stays.is_empty() else {plan.resource.model: stays["pk"].to_list()}
     return pl.concat(errors)
+
+
+def is_referred_to(plan: Plan, new: pl.DataFrame, model: type[models.Model], path: str) -> bool:
+    """Whether any row of a model would be deleted along with these."""
+    pks = [plan.resource.pk.value_field.to_python(text) for text in new["pk"]]
+    rows = model._base_manager.using(plan.resource.database)
+    return any(rows.filter(**{f"{path}__pk__in": some}).exists() for some in batches(pks))
 
 
 def held_by(
