@@ -16,6 +16,7 @@ from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.test import AsyncClient
 from django.urls import URLPattern, URLResolver, get_resolver
 from graphql import (
@@ -512,7 +513,7 @@ def test_rows_of_older_retries_find_who_sent_them(world):
     between = Operation.objects.create(verb=Verb.CREATE, created_by=world.staff, retry_of=world.operation)
     last = Operation.objects.create(verb=Verb.CREATE, created_by=world.other, retry_of=between)
 
-    import_module("bulkql.workers.migrations.0015_rows_by").find_senders(apps, None)
+    import_module("bulkql.workers.migrations.0015_rows_by").find_senders(apps, connection.schema_editor(atomic=False))
 
     senders = Operation.objects.filter(pk__in=[between.pk, last.pk, world.operation.pk]).values_list("pk", "rows_by")
     assert dict(senders) == {between.pk: world.owner.pk, last.pk: world.owner.pk, world.operation.pk: None}
