@@ -61,7 +61,7 @@ test-packages: setup ## The models of 22 packages: every verb beside a loop of s
 	@$(PACKAGES) --ds=tests.ecosystem.large.settings tests/ecosystem/large
 
 test-mariadb: setup ## The writers' tests on an installed MariaDB (Debian's mariadb-server)
-	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING) tests/integration/test_operations.py
+	@TEST_DATABASE=mariadb $(BIN)/python -m pytest -m "not postgresql" $(WRITING) tests/integration/test_operations.py tests/integration/test_isolation.py
 
 test-packaging: setup ## A wheel from a clean clone, installed beside a user's own folders (needs git and npm)
 	@if command -v npm >/dev/null && git rev-parse --quiet --verify HEAD >/dev/null; then $(BIN)/python -m pytest tests/packaging; \

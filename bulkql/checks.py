@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import DEFAULT_DB_ALIAS, router
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS, connection, router, transaction
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
@@ -100,6 +100,33 @@ def moment_errors() -> Iterator[CheckMessage]:
             "settings and the same PostgreSQL database, which stores moments alike for both: bulkql up --app yourapp",
             id="bulkql.E029",
         )
+
+
+@register("bulkql", Tags.database)
+def check_isolation(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Whoever waits for a lock must see what its holder has written: of two who retry at once, one is refused.
+
+    It asks the database, as `migrate`, `bulkql up`, `bulkql doctor` and `check --database default` let it.
+    """
+    from bulkql.workers.backends import backend
+
+    if DEFAULT_DB_ALIAS not in (databases or ()) or (ask := backend(DEFAULT_DB_ALIAS).isolation) is None:
+        return []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(ask)
+        (level,) = cursor.fetchone()
+    level = level.replace("-", " ").upper()
+    if level == "READ COMMITTED":
+        return []
+    return [
+        Error(
+            f"Transactions in the database `{DEFAULT_DB_ALIAS}` are {level}, and bulkql needs READ COMMITTED ones.",
+            hint=f'Remove "isolation_level" from DATABASES["{DEFAULT_DB_ALIAS}"]["OPTIONS"], or the default that the '
+            "database or its role has. A project that needs it can serve bulkql beside itself, with bulkql's own "
+            "settings and the same database: bulkql up --app yourapp",
+            id="bulkql.E049",
+        )
+    ]
 
 
 @register("bulkql")

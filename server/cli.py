@@ -103,6 +103,13 @@ def up(
         typer.echo("Stopping.")
 
 
+def ask_checks() -> None:
+    """Raises SystemCheckError, as a message: in the processes a wrong registration is a traceback, again and again."""
+    from django.core.management.base import BaseCommand
+
+    BaseCommand().check(tags=["bulkql"])
+
+
 @app.command()
 @told_plainly()
 def serve(
@@ -111,10 +118,7 @@ def serve(
 ) -> None:
     """Run the web tier against DATABASE_URL and REDIS_URL."""
     set_up(None)
-    from django.core.management.base import BaseCommand
-
-    # Here a wrong registration is a message; in the web process it would be a traceback, again and again.
-    BaseCommand().check(tags=["bulkql"])
+    ask_checks()
     command = stack.web_command(host, port, stack.drain_seconds())
     os.execv(command[0], command)  # noqa: S606
 
@@ -127,6 +131,7 @@ def work(
     """Run the workers against DATABASE_URL and REDIS_URL."""
     # Without a secret they would start, and fail at the first row that is sealed with it.
     set_up(None)
+    ask_checks()
     command = stack.worker_command(processes, stack.drain_seconds())
     os.execvpe(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
 

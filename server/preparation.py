@@ -18,17 +18,13 @@ class AdminNotCreated(Exception):
 def prepare() -> None:
     """Bring the tables up to date and create the superuser.
 
-    Exits where a system check fails, before anything is changed, or a table is missing all the same.
+    Raises SystemCheckError before anything is changed; exits where a table is missing all the same.
     """
     from django.core.management import call_command
-    from django.core.management.base import SystemCheckError
 
     from bulkql.workers.resources.tables import lacking_tables
 
-    try:
-        call_command("check", databases=["default"])
-    except SystemCheckError as error:
-        raise SystemExit(str(error)) from None
+    call_command("check", databases=["default"])
     call_command("migrate", verbosity=0)
     if lacks := lacking_tables():
         raise SystemExit("\n".join(lacks))

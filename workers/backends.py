@@ -81,6 +81,8 @@ class Backend:
     is_read_by_psycopg: bool = False
     #: None where texts are taken to be equal that are the same.
     collations: Collations | None = None
+    #: How a transaction asks for its isolation level; None where there is but one.
+    isolation: str | None = None
 
 
 BACKENDS = {
@@ -92,9 +94,10 @@ BACKENDS = {
         supports_extensions=True,
         is_read_by_psycopg=True,
         collations=OF_POSTGRESQL,
+        isolation="SHOW transaction_isolation",
     ),
     "sqlite": Backend(supports_concurrent_writers=False, supports_streaming=True, collations=OF_SQLITE),
-    "mysql": Backend(collations=OF_MYSQL),
+    "mysql": Backend(collations=OF_MYSQL, isolation="SELECT @@tx_isolation"),
 }
 
 
@@ -137,6 +140,7 @@ TRANSACTION_SETTINGS = (
     "statement_timeout",
     "application_name",
     "default_statistics_target",
+    "enable_mergejoin",
 )
 READ_SETTINGS = "SELECT name, current_setting(name) FROM unnest(%s::text[]) name"
 SET_BACK = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS kept (name, value)"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import SystemCheckError
 from django.db.utils import OperationalError, ProgrammingError
 from environs import EnvError
 
@@ -47,10 +48,10 @@ def load(data: Path | None) -> None:
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """What is wrong with the environment, or with the database, as a line and exit status 1; no traceback."""
+    """What is wrong with the environment, the settings or the database, and exit status 1; no traceback."""
     try:
         yield
-    except (ImproperlyConfigured, EnvError) as error:
+    except (ImproperlyConfigured, EnvError, SystemCheckError) as error:
         raise SystemExit(str(error)) from None
     except ModuleNotFoundError as error:
         if (variable := variable_with(error.name)) is None:

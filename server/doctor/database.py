@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.checks import Tags, run_checks
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from bulkql.server.doctor.findings import Finding, doubtful, ill, well
+from bulkql.server.doctor.findings import Finding, doubtful, ill, of_checks, well
 from bulkql.server.health import own_connection
 from bulkql.workers.backends import backend
 from bulkql.workers.resources.tables import lacking_tables
@@ -31,6 +32,7 @@ def look_at_database() -> Iterator[Finding]:
     # Asked of the pool, one that is away is told as a pool that has no connection free.
     with closing(own_connection()) as own:
         own.ensure_connection()
+    yield from of_checks("database", run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]))
     if not backend(DEFAULT_DB_ALIAS).supports_copy:
         yield doubtful("database", connection.display_name, "Rows are saved one by one; on PostgreSQL they are copied.")
         return

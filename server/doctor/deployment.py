@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 from django.conf import settings
 from django.core.checks import run_checks
-from django.core.checks.messages import CRITICAL, ERROR, WARNING
+from django.core.checks.messages import WARNING
 
-from bulkql.server.doctor.findings import Finding, doubtful, ill, well
+from bulkql.server.doctor.findings import Finding, ill, of_checks, well
 
 START = "Start `bulkql serve`, or give the address under which it is reached."
 
@@ -23,10 +23,7 @@ def look_at_settings(is_deployed: bool) -> Iterator[Finding]:
     serious = [one for one in run_checks(include_deployment_checks=is_deployed) if one.level >= WARNING]
     if any(one.id == "bulkql.W030" for one in serious):
         serious = [one for one in serious if one.id not in OF_HTTPS]
-    for one in serious:
-        make = ill if one.level in (ERROR, CRITICAL) else doubtful
-        seen, _, rest = " ".join(one.msg.split()).partition(". ")
-        yield make("settings", f"{one.id}: {seen.rstrip('.')}", " ".join((one.hint or rest).split()))
+    yield from of_checks("settings", serious)
     if not serious:
         yield well("settings", f"{settings.SETTINGS_MODULE}: all checks pass")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from django.core.checks import CheckMessage
+from django.core.checks.messages import ERROR
 
 
 class Health(StrEnum):
@@ -42,6 +45,14 @@ def doubtful(subject: str, seen: str, advice: str) -> Finding:
 
 def ill(subject: str, seen: str, advice: str) -> Finding:
     return Finding(subject=subject, health=Health.ILL, seen=seen, advice=advice)
+
+
+def of_checks(subject: str, messages: Iterable[CheckMessage]) -> Iterator[Finding]:
+    """What Django's system checks say; a finding each."""
+    for one in messages:
+        make = ill if one.level >= ERROR else doubtful
+        seen, _, rest = " ".join(one.msg.split()).partition(". ")
+        yield make(subject, f"{one.id}: {seen.rstrip('.')}", " ".join((one.hint or rest).split()))
 
 
 def findings(subject: str, look: Look, advice: str) -> Iterator[Finding]:

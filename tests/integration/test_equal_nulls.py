@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection, transaction
 
 import bulkql
 from bulkql.workers.enums import Verb
+from bulkql.workers.resources.keys import UniqueKey, same_key
 from bulkql.workers.resources.registry import resource_named
 from tests.integration.sync.told import ANY, counts
 from tests.zoo.models import Berth
@@ -36,6 +38,32 @@ def test_a_null_that_is_left_out_is_one_that_is_given(bulk, verb, chunk_size):
 
     assert done.outcomes == ["FAILED", "CREATED", "FAILED", "CREATED"]
     assert done.codes == [(index, None, "DUPLICATE_IN_REQUEST") for index in (0, 2)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT FROM told s JOIN zoo_berth t ON {same}",
+        "SELECT FROM zoo_berth t WHERE NOT EXISTS (SELECT FROM told s WHERE {same})",
+        "UPDATE zoo_berth t SET guest = t.guest FROM told s WHERE {same}",
+    ],
+)
+def test_no_row_is_compared_with_each_of_the_table(db, question):
+    Berth.objects.bulk_create(
+        Berth(cabin=None if n % 2 else f"c{n}", number=None if n == 1 or n % 4 == 0 else n, guest=f"g{n}")
+        for n in range(3_000)
+    )
+    same = same_key(Berth, "default", UniqueKey(("cabin", "number"), nulls_distinct=False))
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("CREATE TEMPORARY TABLE told ON COMMIT DROP AS SELECT cabin, number FROM zoo_berth")
+        cursor.execute("ANALYZE told; ANALYZE zoo_berth")
+        cursor.execute(f"EXPLAIN ANALYZE {question.format(same=same)}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute(f"SELECT count(*) FROM told s JOIN zoo_berth t ON {same}")
+        (found,) = cursor.fetchone()
+
+    assert "Rows Removed by Join Filter" not in plan
+    assert found == Berth.objects.count()
 
 
 @pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.UPSERT])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management.color import no_style
 from django.db import connection
 
 from bulkql.workers.enums import OnError, Verb
@@ -58,6 +59,10 @@ def fill():
         Locker(pk=n, number=n, keeper_id=n, place=n, label=f"label {n}", badge=f"badge {n}")
         for n in range(1, COUNT + 1)
     )
+    with connection.cursor() as cursor:
+        # New rows come behind them, whatever ran before.
+        for statement in connection.ops.sequence_reset_sql(no_style(), [Locker]):
+            cursor.execute(statement)
 
 
 def ends(kind):

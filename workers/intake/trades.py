@@ -22,6 +22,7 @@ from bulkql.workers.enums import Lane, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER, SUPERSEDED_BY, SUPERSEDED_KEY, given
 from bulkql.workers.intake.names import columns_of, named_by_value
 from bulkql.workers.resources.constraints import Constraint, constraints_of
+from bulkql.workers.resources.keys import same_key
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
@@ -236,8 +237,7 @@ class Searched:
         columns = {name: quote(str(field_of(plan.resource.model, name).column)) for name in self.names}
         new = ", ".join(f"{self.becomes(name, column, pk)} AS {column}" for name, column in columns.items())
         old = ", ".join(f"t.{column} AS {column}" for column in columns.values())
-        equals = "IS NOT DISTINCT FROM" if plan.finds_by_nulls else "="
-        same = " AND ".join(f"t.{columns[name]} {equals} s.{columns[name]}" for name in plan.match_by) or "false"
+        same = same_key(plan.resource.model, plan.resource.database, plan.key) if plan.match_by else "false"
         in_sql = condition(plan.reach(self.user), pk)
         visible, params = ("NULL::boolean", ()) if in_sql is None else in_sql
         join = "LEFT JOIN" if plan.creates else "JOIN"

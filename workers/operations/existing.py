@@ -15,7 +15,7 @@ from bulkql.workers.backends import backend
 from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code
 from bulkql.workers.frames import ROW, ROW_NUMBER
-from bulkql.workers.resources.keys import UniqueKey
+from bulkql.workers.resources.keys import UniqueKey, same_key
 from bulkql.workers.resources.lanes import has_several_tables
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.rights import unreadable_fields
@@ -83,6 +83,6 @@ def staged_holders(plan: Plan, key: UniqueKey, rows: pl.DataFrame) -> pl.DataFra
     with connections[plan.resource.database].cursor() as cursor:
         cursor.execute(
             f"SELECT s.{quote(ROW)}, t.{quote(table.pk)}::text FROM {staging.STAGING} s"  # noqa: S608
-            f" JOIN {quote(table.name)} t ON {staging.same_key(plan.resource, key)}"
+            f" JOIN {quote(table.name)} t ON {same_key(plan.resource.model, plan.resource.database, key)}"
         )
         return pl.DataFrame(cursor.fetchall(), schema=HOLDERS, orient="row")

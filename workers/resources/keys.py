@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
 from django.db.models.expressions import OrderBy
 
 
@@ -18,6 +19,28 @@ class UniqueKey:
     nulls_distinct: bool = True
     #: The database looks at the end of a transaction only, so that no upsert can lean on it.
     is_deferrable: bool = False
+
+
+def same_key(model: type[models.Model], alias: str, key: UniqueKey) -> str:
+    """A row `t` of the table has the key of a row `s`, whose columns are called alike; in SQL.
+
+    No index answers IS NOT DISTINCT FROM: each row would be compared with each. Where nulls are equal, `t` is looked up
+    by its primary key, which one of as many questions gives as there are ways to have nulls in the key.
+    """
+    quote = connections[alias].ops.quote_name
+    fields: list[Any] = [model._meta.get_field(name) for name in key.fields]
+    columns = [quote(str(field.column)) for field in fields]
+    if key.nulls_distinct or not any(field.null for field in fields):
+        return " AND ".join(f"t.{column} = s.{column}" for column in columns)
+    pk, table = quote(str(model._meta.pk.column)), quote(model._meta.db_table)
+    ways = []
+    for nulls in product(*([False, True] if field.null else [False] for field in fields)):
+        pairs = zip(columns, nulls, strict=True)
+        same = (f"s.{one} IS NULL AND u.{one} IS NULL" if null else f"u.{one} = s.{one}" for one, null in pairs)
+        ways.append(f"SELECT u.{pk} FROM {table} u WHERE {' AND '.join(same)}")  # noqa: S608  (the model's own)
+    # The key too, for who waits for a row that somebody changes looks at the row again, and not at the questions.
+    same = (f"t.{column} IS NOT DISTINCT FROM s.{column}" for column in columns)
+    return f"t.{pk} = ({' UNION ALL '.join(ways)} LIMIT 1) AND {' AND '.join(same)}"
 
 
 def fields_in(constraint: models.UniqueConstraint) -> tuple[str, ...]:

@@ -134,6 +134,11 @@ class Plan:
         return any(not key.nulls_distinct for key in self.keys if set(key.fields) == set(self.match_by))
 
     @property
+    def key(self) -> UniqueKey:
+        """The key by which rows are found."""
+        return UniqueKey(self.match_by, nulls_distinct=not self.finds_by_nulls)
+
+    @property
     def kept(self) -> frozenset[str]:
         """The fields that no row of the table changes: its key, its primary key, and what the user may not write."""
         own = frozenset((*self.match_by, self.resource.pk.name))

@@ -22,13 +22,14 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.frames import ROW, ROW_NUMBER
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import image_sql, own_images
+from bulkql.workers.resources.keys import same_key
 from bulkql.workers.resources.lanes import fields_to_write, is_djangos
 from bulkql.workers.resources.plan import Plan
 from bulkql.workers.resources.registry import field_of
 from bulkql.workers.resources.scope import condition, pks_within
 from bulkql.workers.writers import orm, staging
 from bulkql.workers.writers.missing import lacking, moved, not_there, out_of_sight
-from bulkql.workers.writers.staging import STAGING, same_key
+from bulkql.workers.writers.staging import STAGING
 from bulkql.workers.writers.table import Table, changes_of, is_copyable
 from bulkql.workers.writers.triggers import may_drop, without_dropped
 from bulkql.workers.writers.violations import is_of_a_row
@@ -166,9 +167,7 @@ def are_visible(plan: Plan, pks: pl.Series, user: User | None) -> pl.Series:
 
 def key_condition(plan: Plan) -> str:
     """A row `t` of the table has the key of a staged row `s`."""
-    key = next((key for key in plan.keys if set(key.fields) == set(plan.match_by)), None)
-    assert key is not None
-    return same_key(plan.resource, key)
+    return same_key(plan.resource.model, plan.resource.database, plan.key)
 
 
 def changed_columns(plan: Plan, table: Table) -> list[str]:

@@ -18,8 +18,8 @@ from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import ROW, errors_at, no_errors
-from bulkql.workers.resources.keys import UniqueKey
-from bulkql.workers.resources.registry import BulkResource, field_of
+from bulkql.workers.resources.keys import UniqueKey, same_key
+from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.table import Table
 from bulkql.workers.writers.violations import (
     check_violation,
@@ -179,16 +179,8 @@ def already_there(resource: BulkResource, table: Table, key: UniqueKey, source: 
     others = "" if source == STAGING else f" AND t.{quote(table.pk)} <> s.{quote(table.pk)}"
     return (
         f"SELECT s.{quote(ROW)} FROM {source} s JOIN {quote(table.name)} t"  # noqa: S608
-        f" ON {same_key(resource, key)}{others}"
+        f" ON {same_key(resource.model, resource.database, key)}{others}"
     )
-
-
-def same_key(resource: BulkResource, key: UniqueKey) -> str:
-    """A row `t` of the table has the key of a staged row `s`."""
-    quote = connections[resource.database].ops.quote_name
-    columns = [quote(str(field_of(resource.model, name).column)) for name in key.fields]
-    equals = "=" if key.nulls_distinct else "IS NOT DISTINCT FROM"
-    return " AND ".join(f"t.{column} {equals} s.{column}" for column in columns)
 
 
 def rows_of(resource: BulkResource, sql: str) -> list[int]:

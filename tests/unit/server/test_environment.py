@@ -45,6 +45,15 @@ def test_what_is_wrong_with_a_variable_is_told(tmp_path, variable, value, messag
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", ["serve", "work"])
+def test_nothing_starts_that_a_system_check_refuses(tmp_path, words):
+    done = run(tmp_path, words, SECRET_KEY=SECRET, BULKQL_WEBHOOK_URL="https://10.0.0.1/")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "(bulkql.E027) BULKQL_WEBHOOK_URL is refused: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_is_wrong_within_an_app_has_its_traceback(tmp_path):
     (tmp_path / "shop.py").write_text("import nowhere")
 
