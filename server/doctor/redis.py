@@ -12,16 +12,13 @@ from asgiref.sync import async_to_sync
 
 from bulkql.server.doctor.database import clock_finding, place
 from bulkql.server.doctor.findings import Finding, doubtful, ill, well
-from bulkql.workers.messaging.broker import broker
-from bulkql.workers.messaging.dispatch import SMALL_QUEUE
-from bulkql.workers.messaging.notifier import CHANNEL
-from bulkql.workers.messaging.servers import client_of, layer, queue_url, redis_url
+from bulkql.workers.messaging.queues import listening_workers, waiting_messages
+from bulkql.workers.messaging.servers import client_of, layer, redis_url
 
 #: The oldest Redis that dramatiq's scripts and the channel layer run on.
 OLDEST = 5
 #: Seconds in which an event has to come back.
 EVENT_SECONDS = 3
-QUEUES = ("default", SMALL_QUEUE)
 
 START = "Start it, or set REDIS_URL to where it is."
 WAIT = "Channels must publish through the Redis that REDIS_URL names; see CHANNEL_LAYERS."
@@ -75,9 +72,7 @@ async def round_trip() -> float:
 
 def look_at_workers() -> Iterator[Finding]:
     """Worker processes listen for messages; without one, messages wait."""
-    client: Any = client_of(queue_url())
-    listening = int(dict(client.pubsub_numsub(CHANNEL))[CHANNEL.encode()])
-    waiting = sum(client.llen(f"{broker.namespace}:{name}") for name in QUEUES)
+    listening, waiting = listening_workers(), sum(waiting_messages().values())
     number = f"{listening} worker process{'' if listening == 1 else 'es'}"
     seen = f"{number}, {waiting:,} message{'' if waiting == 1 else 's'} waiting"
     if listening:
