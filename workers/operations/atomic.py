@@ -21,6 +21,7 @@ from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
 from bulkql.workers.enums import OnError, Outcome, State
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
+from bulkql.workers.evidence.own_rows import OwnRows
 from bulkql.workers.frames import unpack
 from bulkql.workers.images.taken import Images
 from bulkql.workers.ledger import claims, entries
@@ -126,12 +127,16 @@ def write_chunks(
     `earlier`: the images of rows that have stand-ins by now, by their chunk.
     """
     failed: set[Row] = set()
+    own = OwnRows(current.operation, current.spool.outcomes)
     for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, current.operation, current.watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
             earlier_images = (earlier or {}).get(chunk.pk, ())
-            entry = chunks.rows_written(chunk, plan, validated, sightings.get(chunk.pk), earlier_images)
+            seen = sightings.get(chunk.pk)
+            if seen is None and current.operation.looks_first:
+                seen = chunks.sightings_of(chunk, plan, validated, own)
+            entry = chunks.rows_written(chunk, plan, validated, seen, earlier_images)
         if current.operation.dry_run:
             current.changes.look(chunk.pk, plan, entry, current.operation.created_by)
         current.spool.add(chunk.pk, entry)
@@ -188,7 +193,7 @@ def seen_before(current: Try, trades: Trades) -> dict[int, pl.DataFrame]:
     for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, current.operation, current.watch)
-        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated)
+        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated, OwnRows(current.operation))
         if not current.operation.dry_run:
             trades.keep(chunks.rows_in(chunk, chunks.not_due(chunk, plan, validated, found[chunk.pk])))
     return found
@@ -256,6 +261,10 @@ class Spool:
             self._with_images.add(chunk_id)
         self.rows += entry.outcomes.height
         self.failed += int((entry.outcomes["outcome"] == Outcome.FAILED.value).sum())
+
+    def outcomes(self, chunk_id: int) -> pl.DataFrame | None:
+        """What became of a chunk's rows; None before they are written."""
+        return pl.read_ipc(self._path(chunk_id, "outcomes")) if chunk_id in self._cascades else None
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """All entries by their chunk's id, in their order."""
