@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import OnError, Outcome, State
+from bulkql.workers.enums import OnError, Outcome, State, Verb
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
 from bulkql.workers.evidence.own_rows import OwnRows
 from bulkql.workers.frames import unpack
@@ -207,19 +207,29 @@ def record_rolled_back(current: Try) -> None:
     if rejected:
         bad = f"{spool.failed:,} of {spool.rows:,} rows {'is' if spool.failed == 1 else 'are'} bad"
         message = f"{bad}; nothing was written, as onError: REJECT_ALL asks."
-    to_record = (
-        (chunk_id, skipped(entry) if rejected else current.changes.told(chunk_id, unwritten(entry)))
-        for chunk_id, entry in spool.entries()
-    )
+    unsent = chunks_unsent(operation)
+
+    def told(chunk_id: int, entry: Entry) -> Entry:
+        if rejected:
+            return skipped(entry, keeps_pks=chunk_id in unsent)
+        return current.changes.told(chunk_id, entry if chunk_id in unsent else unwritten(entry))
+
+    to_record = ((chunk_id, told(chunk_id, entry)) for chunk_id, entry in spool.entries())
     entries.record_all(operation, to_record, State.FAILED if rejected else State.COMPLETED, message)
 
 
-def skipped(entry: Entry) -> Entry:
+def chunks_unsent(operation: Operation) -> set[int]:
+    """The chunks of rows that nobody sent, but a sync misses or a revert undoes: only their keys tell which they are."""
+    chunks = operation.chunks if operation.verb == Verb.REVERT else operation.chunks.filter(input__removes=True)
+    return set(chunks.values_list("pk", flat=True))
+
+
+def skipped(entry: Entry, *, keeps_pks: bool) -> Entry:
     """The entry of rows that others kept out."""
     is_bad = pl.col("outcome") == Outcome.FAILED.value
     outcomes = entry.outcomes.with_columns(
         outcome=pl.when(is_bad).then("outcome").otherwise(pl.lit(Outcome.SKIPPED.value)),
-        pk=pl.lit(None, dtype=pl.String),
+        pk=pl.when(keeps_pks).then("pk"),
     )
     return replace(entry, outcomes=outcomes, cascades={})
 
