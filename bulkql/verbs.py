@@ -163,9 +163,9 @@ def revert(
     on_error = choice("on_error", OnError, how.pop("on_error", OnError.SKIP_ROWS))
     forces = how.pop("force", False)
     stored = stored_operation(operation)
-    return BulkOperation(
-        revert_stored(stored, user, Given(forces=forces, mode=mode, on_error=on_error, waits_long=True, **how))
-    )
+    given = Given(forces=forces, mode=mode, on_error=on_error, waits_long=True, **how)
+    with canceled_by_ctrl_c(given.operation_id):
+        return BulkOperation(revert_stored(stored, user, given))
 
 
 @refused_in_python()
@@ -188,7 +188,8 @@ def apply(
     how = checked({"label": label, "idempotency_key": idempotency_key})
     how |= {"mode": choice("mode", Mode, mode), "waits_long": True}
     request = ApplyRequest(plan=stored_operation(plan), user=user, **how)
-    return BulkOperation(apply_plan(request))
+    with canceled_by_ctrl_c(request.operation_id):
+        return BulkOperation(apply_plan(request))
 
 
 def stored_operation(operation: BulkOperation | UUID | str) -> Operation:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from importlib.metadata import version
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +53,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"bulkql {version('bulkql')}")
+        raise typer.Exit
+
+
+@app.callback()
+def with_every_command(
+    is_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The options that need no command."""
 
 
 def flattened(command: Callable[..., None]) -> Callable[..., None]:

@@ -543,21 +543,49 @@ def test_row_errors_advise_no_options_that_python_code_does_not_have(user, cash,
     ]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_ctrl_c_stops_an_operation_that_workers_would_continue(user):
+def interrupted(perform):
+    """What Ctrl-C leaves that is pressed when the first chunk is written: the operation, and what is said of it."""
+
     def press(**_):
         raise KeyboardInterrupt
 
     chunk_written.connect(press, weak=False)
     try:
         with pytest.raises(KeyboardInterrupt) as interrupt:
-            bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10)
+            perform()
     finally:
         chunk_written.disconnect(press)
+    return Operation.objects.latest("created_at"), interrupt.value.__notes__
 
-    stopped = Operation.objects.get()
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_stops_an_operation_that_workers_would_continue(user):
+    stopped, notes = interrupted(lambda: bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10))
+
     assert (stopped.state, FinancialAccount.objects.count()) == ("CANCELED", 10)
-    assert interrupt.value.__notes__ == [f"Operation {stopped.pk} is CANCELED: 10 created, 20 skipped."]
+    assert notes == [f"Operation {stopped.pk} is CANCELED: 10 created, 20 skipped."]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_stops_a_revert_too(user):
+    done = bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10)
+
+    stopped, notes = interrupted(lambda: bulkql.revert(done, user=user, chunk_size=10))
+
+    assert (stopped.revert_of_id, stopped.state) == (done.id, "CANCELED")
+    assert FinancialAccount.objects.count() == 20
+    assert notes == [f"Operation {stopped.pk} is CANCELED: 10 deleted, 20 skipped."]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_stops_what_applies_a_plan_too(user):
+    plan = bulkql.create(FinancialAccount, accounts(30), user=user, chunk_size=10, dry_run=True)
+
+    stopped, notes = interrupted(lambda: bulkql.apply(plan, user=user))
+
+    assert (stopped.applied_from_id, stopped.state) == (plan.id, "CANCELED")
+    assert FinancialAccount.objects.count() == 10
+    assert notes == [f"Operation {stopped.pk} is CANCELED: 10 created, 20 skipped."]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, models
 
 from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
-from bulkql.workers.enums import Verb
+from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
 from bulkql.workers.models import Operation
@@ -300,3 +300,26 @@ def test_what_was_reverted_says_by_whom(bulk, user, toys):
         f"Operation {first.operation.id} is a revert, and reverts cannot be reverted. To write again what operation "
         f"{done.operation.id} wrote, send its input again."
     )
+
+
+def test_where_all_is_rejected_each_row_that_was_to_be_undone_is_told_by_its_key(bulk, user, lane, toys):
+    changed = bulk(Verb.UPDATE, "toys", [{"sku": f"t{n}", "stock": 90 + n} for n in range(3)])
+    Toy.objects.filter(sku="t1").update(stock=7)
+
+    undone = undo(changed.operation, user, on_error=OnError.REJECT_ALL)
+
+    assert [(row["outcome"], row["pk"]) for row in undone.results if row["outcome"] == "SKIPPED"] == [
+        ("SKIPPED", str(toys[2].pk)),
+        ("SKIPPED", str(toys[0].pk)),
+    ]
+
+
+def test_a_dry_run_tells_which_deleted_rows_would_be_restored(bulk, user, lane, toys):
+    deleted = bulk(Verb.DELETE, "toys", [{"sku": "t0"}, {"sku": "t1"}])
+
+    looked = undo(deleted.operation, user, dry_run=True)
+
+    assert [(row["outcome"], row["pk"]) for row in looked.results] == [
+        ("CREATED", str(toys[1].pk)),
+        ("CREATED", str(toys[0].pk)),
+    ]

@@ -35,7 +35,12 @@ def perform(tables: Tables, request: Request) -> tuple[Tables, Told]:
         told.state = "FAILED"
         told.cascades.clear()
         told.changes.clear()
-        told.outcomes = {row: ("FAILED" if row in told.errors else "SKIPPED", None) for row in told.outcomes}
+        sent = {(part.resource, index) for part in request.parts for index in range(len(part.rows))}
+        told.outcomes = {
+            # What nobody sent is told by its primary key.
+            row: ("FAILED" if row in told.errors else "SKIPPED", None if row in sent else pk)
+            for row, (_, pk) in told.outcomes.items()
+        }
         return tables, told
     if request.dry_run:
         for row, (outcome, _) in told.outcomes.items():

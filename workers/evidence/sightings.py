@@ -10,6 +10,7 @@ from django.db import DataError, models, transaction
 
 from bulkql.workers.backends import backend
 from bulkql.workers.enums import Lane, Verb
+from bulkql.workers.evidence.own_rows import OwnRows
 from bulkql.workers.frames import ROW, ROW_NUMBER, given, no_errors
 from bulkql.workers.images.literals import tables_of
 from bulkql.workers.images.marks import marks_of, number_of
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "mark": pl.Int64, "along": pl.Int64}
 
 
-def sighted(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None = None) -> pl.DataFrame:
+def sighted(
+    plan: Plan, rows: pl.DataFrame, user: User | None, own: OwnRows, to_lock: pl.Series | None = None
+) -> pl.DataFrame:
     """What is there of these rows: SIGHTINGS, of the rows that mean one that the user may see.
 
     `to_lock`: the rows (`__row`) whose rows of the table are locked before they are looked at. While a plan is made
@@ -41,7 +44,7 @@ def sighted(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Serie
     found = rows_meant(plan, rows, user, to_lock)
     alias, pks = plan.resource.database, found["pk"].to_list()
     seen = found.with_columns(marks(plan.resource.model, alias, pks))
-    return seen.join(alongs(plan, pks), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
+    return seen.join(alongs(plan, pks, own), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
 
 
 def rows_meant(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None) -> pl.DataFrame:
@@ -89,9 +92,9 @@ def mark_of_text(text: str) -> int:
     return number_of([text])
 
 
-def alongs(plan: Plan, pks: list[str]) -> pl.DataFrame:
+def alongs(plan: Plan, pks: list[str], own: OwnRows) -> pl.DataFrame:
     """What belongs to these rows of the table: pk, along."""
-    found = goes_along(plan, pks) if plan.verb == Verb.DELETE else listed(plan, pks)
+    found = goes_along(plan, pks, own) if plan.verb == Verb.DELETE else listed(plan, pks)
     texts = found.sort("pk", "text").group_by("pk", maintain_order=True).agg(pl.col("text").str.join("\n"))
     return texts.select("pk", along=pl.col("text").map_elements(mark_of_text, return_dtype=pl.Int64))
 
@@ -105,8 +108,8 @@ def listed(plan: Plan, pks: list[str]) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema={"pk": pl.String, "text": pl.String}), *parts])
 
 
-def goes_along(plan: Plan, pks: list[str]) -> pl.DataFrame:
-    """The rows that would be deleted along with these, as they are: pk, text."""
+def goes_along(plan: Plan, pks: list[str], own: OwnRows) -> pl.DataFrame:
+    """The rows that would be deleted along with these, as they are, but for the operation's own: pk, text."""
     resource = plan.resource
     schema = {"pk": pl.String, "other": pl.String}
     parts = [pl.DataFrame(schema={"pk": pl.String, "text": pl.String})]
@@ -119,6 +122,7 @@ def goes_along(plan: Plan, pks: list[str]) -> pl.DataFrame:
             for pk, other in others.filter(**{f"{path}__pk__in": some}).values_list(f"{path}__pk", "pk").order_by()
         ]
         found = pl.DataFrame(pairs, schema=schema, orient="row").unique()
+        found = found.filter(~pl.col("other").is_in(own.among(model, found["other"]).implode()))
         others_marks = found.select(pl.col("other").unique())
         others_marks = others_marks.with_columns(marks(model, resource.database, others_marks["other"].to_list()))
         told = found.join(others_marks, on="other", how="left")

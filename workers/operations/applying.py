@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
@@ -43,6 +44,8 @@ class ApplyRequest:
     idempotency_key: str | None = None
     #: Whether the caller may be kept for as long as it takes.
     waits_long: bool = False
+    #: Known before the operation is stored: whoever is interrupted meanwhile can still cancel it.
+    operation_id: UUID = field(default_factory=uuid4)
 
 
 def apply_plan(request: ApplyRequest) -> Operation:
@@ -139,6 +142,7 @@ def store_application(request: ApplyRequest) -> Operation:
     """The new operation with its inputs; their chunks are copied by whoever reads them."""
     plan = request.plan
     operation = Operation.objects.create(
+        id=request.operation_id,
         verb=plan.verb,
         on_error=plan.on_error,
         label=plan.label if request.label is None else request.label,

@@ -19,8 +19,9 @@ from django.db.models import Q
 
 from bulkql.workers.backends import durable
 from bulkql.workers.conf import limits
-from bulkql.workers.enums import OnError, Outcome, State
+from bulkql.workers.enums import OnError, Outcome, State, Verb
 from bulkql.workers.errors import GivenUp, LeaseLost, Locked
+from bulkql.workers.evidence.own_rows import OwnRows
 from bulkql.workers.frames import unpack
 from bulkql.workers.images.taken import Images
 from bulkql.workers.ledger import claims, entries
@@ -126,12 +127,16 @@ def write_chunks(
     `earlier`: the images of rows that have stand-ins by now, by their chunk.
     """
     failed: set[Row] = set()
+    own = OwnRows(current.operation, current.spool.outcomes)
     for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, current.operation, current.watch, is_dangling=is_dangling)
         with chunks.given_up_by_hooks(chunk):
             earlier_images = (earlier or {}).get(chunk.pk, ())
-            entry = chunks.rows_written(chunk, plan, validated, sightings.get(chunk.pk), earlier_images)
+            seen = sightings.get(chunk.pk)
+            if seen is None and current.operation.looks_first:
+                seen = chunks.sightings_of(chunk, plan, validated, own)
+            entry = chunks.rows_written(chunk, plan, validated, seen, earlier_images)
         if current.operation.dry_run:
             current.changes.look(chunk.pk, plan, entry, current.operation.created_by)
         current.spool.add(chunk.pk, entry)
@@ -188,7 +193,7 @@ def seen_before(current: Try, trades: Trades) -> dict[int, pl.DataFrame]:
     for chunk in open_chunks(current):
         plan, validated = chunks.planned(chunk)
         chunks.set_up(plan, current.operation, current.watch)
-        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated)
+        found[chunk.pk] = chunks.sightings_of(chunk, plan, validated, OwnRows(current.operation))
         if not current.operation.dry_run:
             trades.keep(chunks.rows_in(chunk, chunks.not_due(chunk, plan, validated, found[chunk.pk])))
     return found
@@ -202,19 +207,29 @@ def record_rolled_back(current: Try) -> None:
     if rejected:
         bad = f"{spool.failed:,} of {spool.rows:,} rows {'is' if spool.failed == 1 else 'are'} bad"
         message = f"{bad}; nothing was written, as onError: REJECT_ALL asks."
-    to_record = (
-        (chunk_id, skipped(entry) if rejected else current.changes.told(chunk_id, unwritten(entry)))
-        for chunk_id, entry in spool.entries()
-    )
+    unsent = chunks_unsent(operation)
+
+    def told(chunk_id: int, entry: Entry) -> Entry:
+        if rejected:
+            return skipped(entry, keeps_pks=chunk_id in unsent)
+        return current.changes.told(chunk_id, entry if chunk_id in unsent else unwritten(entry))
+
+    to_record = ((chunk_id, told(chunk_id, entry)) for chunk_id, entry in spool.entries())
     entries.record_all(operation, to_record, State.FAILED if rejected else State.COMPLETED, message)
 
 
-def skipped(entry: Entry) -> Entry:
+def chunks_unsent(operation: Operation) -> set[int]:
+    """The chunks of rows that nobody sent, but a sync misses or a revert undoes: only their keys tell which they are."""
+    chunks = operation.chunks if operation.verb == Verb.REVERT else operation.chunks.filter(input__removes=True)
+    return set(chunks.values_list("pk", flat=True))
+
+
+def skipped(entry: Entry, *, keeps_pks: bool) -> Entry:
     """The entry of rows that others kept out."""
     is_bad = pl.col("outcome") == Outcome.FAILED.value
     outcomes = entry.outcomes.with_columns(
         outcome=pl.when(is_bad).then("outcome").otherwise(pl.lit(Outcome.SKIPPED.value)),
-        pk=pl.lit(None, dtype=pl.String),
+        pk=pl.when(keeps_pks).then("pk"),
     )
     return replace(entry, outcomes=outcomes, cascades={})
 
@@ -256,6 +271,10 @@ class Spool:
             self._with_images.add(chunk_id)
         self.rows += entry.outcomes.height
         self.failed += int((entry.outcomes["outcome"] == Outcome.FAILED.value).sum())
+
+    def outcomes(self, chunk_id: int) -> pl.DataFrame | None:
+        """What became of a chunk's rows; None before they are written."""
+        return pl.read_ipc(self._path(chunk_id, "outcomes")) if chunk_id in self._cascades else None
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """All entries by their chunk's id, in their order."""

@@ -17,6 +17,7 @@ from bulkql.workers.enums import Outcome, Verb
 from bulkql.workers.errors import Code, Forbidden, GivenUp, HookFailed, LeaseLost, Locked
 from bulkql.workers.evidence.expectations import Expectation, evidence_of
 from bulkql.workers.evidence.names import Witness
+from bulkql.workers.evidence.own_rows import OwnRows
 from bulkql.workers.evidence.sightings import sighted
 from bulkql.workers.frames import (
     GIVES_TO,
@@ -175,7 +176,7 @@ def rows_written(
     """
     user = chunk.operation.created_by
     if sightings is None and chunk.operation.looks_first:
-        sightings = sightings_of(chunk, plan, validated)
+        sightings = sightings_of(chunk, plan, validated, OwnRows(chunk.operation))
     if sightings is not None and not chunk.operation.dry_run:
         written, entry = written_as_planned(chunk, plan, validated, sightings)
     else:
@@ -190,10 +191,10 @@ def rows_written(
     return replace(entry, images=taken.packed(images))
 
 
-def sightings_of(chunk: Chunk, plan: Plan, validated: Validated) -> pl.DataFrame:
+def sightings_of(chunk: Chunk, plan: Plan, validated: Validated, own: OwnRows) -> pl.DataFrame:
     """What is there of a chunk's rows before they are written."""
     to_lock = None if chunk.operation.dry_run else Expectation.of(chunk).to_lock
-    return sighted(plan, validated.rows, chunk.operation.created_by, to_lock)
+    return sighted(plan, validated.rows, chunk.operation.created_by, own, to_lock)
 
 
 def written_as_planned(

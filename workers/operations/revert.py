@@ -7,9 +7,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
 import polars as pl
 from django.apps import apps
@@ -60,6 +61,7 @@ class RevertOptions:
     max_rows_per_second: int | None = None
     waits_long: bool = False
     webhook_url: str | None = None
+    operation_id: UUID = field(default_factory=uuid4)
 
 
 def revert(operation: Operation, user: User, options: RevertOptions) -> Operation:
@@ -90,7 +92,7 @@ def revert(operation: Operation, user: User, options: RevertOptions) -> Operatio
 def request_of(operation: Operation, user: User, options: RevertOptions) -> BulkRequest:
     """The options as those of a request; raises BadInput, LimitExceeded."""
     names = dict.fromkeys(operation.inputs.order_by("position").values_list("resource", flat=True))
-    how = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "forces"}
+    how = {one.name: getattr(options, one.name) for one in fields(options) if one.name != "forces"}
     inputs = [InputRequest(resource=resource_named(name)) for name in names]
     request = BulkRequest(verb=Verb.REVERT, user=user, inputs=inputs, **how)
     check_options(request)

@@ -36,6 +36,20 @@ def test_a_row_that_others_protect_is_a_row_error_that_names_it(user, statuses):
     assert [row["pk"] for row in operation.results() if row["outcome"] == "FAILED"] == [protected]
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_where_all_is_rejected_each_row_that_was_to_be_deleted_is_told_by_its_key(user, statuses, dry_run):
+    rows, how = [{"name": "void"}], {"on_error": "REJECT_ALL", "dry_run": dry_run}
+
+    operation = bulkql.sync(ClassificationStatus, rows, user=user, **how, **ANY)
+
+    protected, other, _ = (str(one.pk) for one in statuses)
+    assert [(row["outcome"], row["pk"]) for row in operation.results()] == [
+        ("SKIPPED", None),
+        ("FAILED", protected),
+        ("SKIPPED", other),
+    ]
+
+
 def test_a_row_that_gives_its_key_in_two_ways_may_mean_either(user, ten, accounts):
     """Accounts are those of two rows: by id the second one's, by name the first one's."""
     twice = row_of(ten[5], financial_account_by={"name": accounts[0].name})

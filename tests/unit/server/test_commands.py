@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -438,3 +439,9 @@ def test_an_outage_that_the_service_tells_itself_is_a_refusal():
 
     assert not isinstance(refused.value, GatewayFailed)
     assert refused.value.reasons == []
+
+
+def test_version_is_that_of_the_package():
+    told = CliRunner().invoke(app, ["--version"])
+
+    assert (told.exit_code, told.output) == (0, f"bulkql {version('bulkql')}\n")
