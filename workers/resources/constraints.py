@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from typing import Any
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import connections, models
 from django.db.models.sql import Query
 
@@ -31,6 +33,8 @@ class Constraint:
     nulls_distinct: bool
     #: It is a key of plain fields, which rows give themselves.
     key: UniqueKey | None
+    #: How values are compared, each in its own way; by = where none is told.
+    operators: tuple[str, ...] = ()
 
     @property
     def looks_at(self) -> tuple[str, ...]:
@@ -74,15 +78,59 @@ def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constrai
     """The constraints on expressions and on fields that are made by them, and those that hold for some of the rows."""
     for key in keys_of_fields(model):
         if is_generated(model, key):
-            yield on_expressions(model, alias, [made_by(model, name) for name in key.fields], None, key.nulls_distinct)
+            yield of_generated(model, alias, key)
     for constraint in model._meta.constraints:
-        if isinstance(constraint, models.UniqueConstraint) and not (
-            constraint.condition is None and names_only_fields(constraint)
-        ):
-            expressions: list[Any] = [bare(one) for one in constraint.expressions]
-            expressions += [made_by(model, name) for name in constraint.fields]
-            nulls_distinct = constraint.nulls_distinct is not False
-            yield on_expressions(model, alias, expressions, constraint.condition, nulls_distinct)
+        if isinstance(constraint, models.UniqueConstraint) and not is_plain(constraint):
+            yield of_unique(model, alias, constraint)
+
+
+def is_plain(constraint: models.UniqueConstraint) -> bool:
+    return constraint.condition is None and names_only_fields(constraint)
+
+
+def of_generated(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
+    """A key with fields that the database makes."""
+    return on_expressions(model, alias, [made_by(model, name) for name in key.fields], None, key.nulls_distinct)
+
+
+def of_unique(model: type[models.Model], alias: str, constraint: models.UniqueConstraint) -> Constraint:
+    """One on expressions, or for some of the rows."""
+    expressions: list[Any] = [bare(one) for one in constraint.expressions]
+    expressions += [made_by(model, name) for name in constraint.fields]
+    return on_expressions(model, alias, expressions, constraint.condition, constraint.nulls_distinct is not False)
+
+
+def of_exclusion(model: type[models.Model], alias: str, constraint: ExclusionConstraint) -> Constraint:
+    """One of rows that may not overlap, say."""
+    values, operators = zip(*constraint.expressions, strict=True)
+    expressions = [models.F(one) if isinstance(one, str) else bare(one) for one in values]
+    found = on_expressions(model, alias, expressions, constraint.condition, nulls_distinct=True)
+    return replace(found, operators=operators)
+
+
+def held_by_another(constraint: Constraint, table: str, source: str, row: str, pk: str | None) -> str:
+    """The rows of a source whose place in a constraint a row of the table has; in SQL that an index answers.
+
+    `row`: the source's column that is told of them. `pk`: that of the primary key, where they are in the table
+    themselves.
+    """
+    places = range(len(constraint.values))
+    operators = constraint.operators or ("=",) * len(places)
+    ways = []
+    for nulls in product(*([False] if constraint.nulls_distinct else [False, True] for _ in places)):
+        same = [
+            f"({value}) IS NULL AND s.value{place} IS NULL" if null else f"({value}) {operator} s.value{place}"
+            for place, value, operator, null in zip(places, constraint.values, operators, nulls, strict=True)
+        ]
+        others = [] if pk is None else [f"{pk} <> s.pk"]
+        counts = [] if constraint.condition is None else [f"({constraint.condition})"]
+        ways.append(f"EXISTS (SELECT FROM {table} WHERE {' AND '.join([*same, *others, *counts])})")
+    values = [f"({value}) AS value{place}" for place, value in zip(places, constraint.values, strict=True)]
+    values += [] if pk is None else [f"{pk} AS pk"]
+    return (
+        f"SELECT s.{row} FROM (SELECT {', '.join([row, *values])} FROM {source}"  # noqa: S608
+        f" WHERE {constraint.condition or 'true'}) s WHERE {' OR '.join(ways)}"
+    )
 
 
 def on_expressions(

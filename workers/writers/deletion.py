@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from django.db import DatabaseError, IntegrityError, NotSupportedError, connections, models, transaction
-from django.db.models import PROTECT, ProtectedError
+from django.db.models import PROTECT, RESTRICT, ProtectedError, RestrictedError
 
 from bulkql.workers.backends import backend
 from bulkql.workers.columns.arrays import array, returned
@@ -22,6 +22,7 @@ from bulkql.workers.images.along import images_along
 from bulkql.workers.images.literals import pk_of
 from bulkql.workers.images.taken import Images, gone, image_sql, own_images
 from bulkql.workers.resources.plan import Plan
+from bulkql.workers.resources.rights import cascading
 from bulkql.workers.resources.scope import batches, condition
 from bulkql.workers.writers import merging, orm, staging
 from bulkql.workers.writers.cascades import check_cascades, with_others_rows
@@ -131,18 +132,25 @@ def match_by_orm(plan: Plan, rows: pl.DataFrame, user: User | None) -> pl.DataFr
 
 def delete_all(plan: Plan, there: pl.DataFrame, user: User | None) -> Written:
     """Delete these rows, and what goes along with them; protected ones are found, and stay."""
-    along = Along()
+    along, free = Along(), there
     delete_these = partial(attempt, plan, along, user)
-    try:
-        with transaction.atomic(using=plan.resource.database):
-            return along.told(plan, there, Written(delete_these(there)))
-    except DatabaseError as error:
-        if not is_of_a_row(error):
-            raise
-    protected = errors_at(protected_rows(plan, there), protected_violation(plan.resource))
-    free = there.filter(~pl.col(ROW).is_in(protected[ROW].implode()))
-    written = bisect(plan.resource, free, delete_these)
-    return together([Written(errors=protected), along.told(plan, there, written)])
+    parts = []
+    while not free.is_empty():
+        try:
+            with transaction.atomic(using=plan.resource.database):
+                written = Written(delete_these(free))
+        except DatabaseError as error:
+            if not is_of_a_row(error):
+                raise
+            protected = protected_rows(plan, free, error)
+            if protected:
+                # What would have gone along with one of these may now be in the way of another one.
+                parts.append(Written(errors=errors_at(protected, protected_violation(plan.resource))))
+                free = free.filter(~pl.col(ROW).is_in(protected))
+                continue
+            written = bisect(plan.resource, free, delete_these)
+        return together([*parts, along.told(plan, there, written)])
+    return together(parts)
 
 
 @dataclass(slots=True)
@@ -167,7 +175,7 @@ def attempt(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) ->
         if plan.resource.is_deleted_alone:
             return in_one_statement(plan, there)
         return collected(plan, along, user, there)
-    except CascadeForbidden:
+    except (CascadeForbidden, ProtectedError, RestrictedError):
         raise
     except IntegrityError as error:
         # A foreign key that Django does not look after; the database's words would be those for an insert.
@@ -227,16 +235,22 @@ def deleted(there: pl.DataFrame) -> pl.DataFrame:
     return outcomes(there[ROW], Outcome.DELETED, there["pk"])
 
 
-def protected_rows(plan: Plan, there: pl.DataFrame) -> list[int]:
-    """The rows that rows of other tables protect."""
+def protected_rows(plan: Plan, there: pl.DataFrame, error: DatabaseError) -> list[int]:
+    """The rows that others protect, which point to them or to what would go along with them."""
     pks = python_pks(plan, there)
+    restricting = {(type(one), one.pk) for one in getattr(error, "restricted_objects", ())}
     held: set[Any] = set()
-    for relation in plan.resource.model._meta.related_objects:
-        field: Any = relation.field
-        if getattr(field.remote_field, "on_delete", None) is PROTECT:
-            pointing = relation.related_model._base_manager.using(plan.resource.database)
-            for some in batches(pks):
-                held |= set(
-                    pointing.filter(**{f"{field.name}__pk__in": some}).values_list(f"{field.name}__pk", flat=True)
-                )
+    for model, path in [(plan.resource.model, ""), *cascading(plan.resource.model)]:
+        for relation in model._meta.related_objects:
+            field: Any = relation.field
+            on_delete = getattr(field.remote_field, "on_delete", None)
+            if on_delete in (PROTECT, RESTRICT):
+                target = f"{field.name}__{path}__pk" if path else f"{field.name}__pk"
+                pointing = relation.related_model._base_manager.using(plan.resource.database)
+                for some in batches(pks):
+                    pairs = pointing.filter(**{f"{target}__in": some}).values_list("pk", target).order_by()
+                    # A row that goes along itself does not restrict.
+                    held |= {
+                        pk for one, pk in pairs if on_delete is PROTECT or (relation.related_model, one) in restricting
+                    }
     return [row for row, pk in zip(there[ROW], pks, strict=True) if pk in held]

@@ -33,7 +33,7 @@ from bulkql.workers.writers.staging import STAGING
 from bulkql.workers.writers.table import Table, changes_of, is_copyable
 from bulkql.workers.writers.triggers import may_drop, without_dropped
 from bulkql.workers.writers.violations import is_of_a_row
-from bulkql.workers.writers.written import Written, bisect, nothing, outcomes, together
+from bulkql.workers.writers.written import Written, nothing, outcomes, together
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -214,7 +214,7 @@ def changed_all(plan: Plan, table: Table, changed: list[str], there: pl.DataFram
     stage_merged(plan, table, changed, there)
     errors = staging.guilty_errors(plan.resource, table, MERGED)
     innocent = there.filter(~pl.col(ROW).is_in(errors[ROW].implode()))
-    written = bisect(plan.resource, innocent, change_these)
+    written = staging.written_by_halves(plan.resource, innocent, change_these)
     return together([Written(errors=errors), written])
 
 
@@ -306,7 +306,7 @@ def inserted_all(plan: Plan, table: Table, rows: pl.DataFrame) -> Written:
     keys = [key for key in plan.resource.unique_keys if set(key.fields) != set(plan.match_by)]
     found = staging.guilty_errors(plan.resource, table, STAGING, keys)
     innocent = rows.filter(~pl.col(ROW).is_in(found[ROW].implode()))
-    written = bisect(plan.resource, innocent, partial(insert_new, plan, table))
+    written = staging.written_by_halves(plan.resource, innocent, partial(insert_new, plan, table))
     return together([Written(errors=found), written])
 
 

@@ -6,11 +6,12 @@ with one COPY. A constraint that Django knows nothing of still refuses that COPY
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
 import polars as pl
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import DatabaseError, NotSupportedError, connections, models, transaction
 
 from bulkql.workers.columns.arrays import array
@@ -18,7 +19,15 @@ from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import ROW, errors_at, no_errors
-from bulkql.workers.resources.keys import UniqueKey, same_key
+from bulkql.workers.resources.constraints import (
+    Constraint,
+    held_by_another,
+    is_plain,
+    of_exclusion,
+    of_generated,
+    of_unique,
+)
+from bulkql.workers.resources.keys import UniqueKey, is_generated, keys_of_fields, same_key
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.table import Table
 from bulkql.workers.writers.violations import (
@@ -26,6 +35,7 @@ from bulkql.workers.writers.violations import (
     is_of_a_row,
     reference_violation,
     unique_violation,
+    violation_of_constraint,
 )
 from bulkql.workers.writers.written import NO_OUTCOMES, Written, bisect, outcomes
 
@@ -44,7 +54,7 @@ def create_staged(resource: BulkResource, table: Table, given_keys: list[UniqueK
     rows = innocent(table, errors)
     if copied(resource, table, rows):
         return Written(created_outcomes(table, rows), pl.concat([refused, errors]))
-    written = bisect(resource, rows, partial(insert_staged, resource, table))
+    written = written_by_halves(resource, rows, partial(insert_staged, resource, table))
     return Written(written.outcomes, pl.concat([refused, errors, written.errors]))
 
 
@@ -70,16 +80,8 @@ def copied(resource: BulkResource, table: Table, rows: pl.DataFrame) -> bool:
 
 def stage(resource: BulkResource, table: Table) -> None:
     """The rows in a temporary table of the same columns, without any constraint."""
-    quote = connections[resource.database].ops.quote_name
-    columns = [quote(column) for column in table.columns]
-    masks = [f"true AS {quote(mask)}" for mask in table.given.values()]
-    with connections[resource.database].cursor() as cursor:
-        cursor.execute(
-            f"DROP TABLE IF EXISTS {STAGING};"  # noqa: S608  (names of the model's own table)
-            f" CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS"
-            f" SELECT 0 AS {quote(ROW)}, {', '.join([*columns, *masks])} FROM {quote(table.name)} WITH NO DATA"
-        )
-    copy(resource.database, STAGING, (ROW, *table.columns, *table.given.values()), table.frame)
+    make_staging(resource, table)
+    copy_to_staging(resource, table, table.frame)
 
 
 def stage_all(resource: BulkResource, table: Table) -> tuple[Table, pl.DataFrame]:
@@ -89,16 +91,40 @@ def stage_all(resource: BulkResource, table: Table) -> tuple[Table, pl.DataFrame
     """
 
     def stage_some(rows: pl.DataFrame) -> pl.DataFrame:
-        stage(resource, replace(table, frame=rows))
+        copy_to_staging(resource, table, rows)
         return NO_OUTCOMES
 
+    make_staging(resource, table)
     errors = bisect(resource, table.frame, stage_some).errors
-    if errors.is_empty() and not table.frame.is_empty():
-        return table, errors
-    # Of no rows too there is a table, for the queries that follow.
-    rest = replace(table, frame=innocent(table, errors))
-    stage(resource, rest)
-    return rest, errors
+    return (table if errors.is_empty() else replace(table, frame=innocent(table, errors))), errors
+
+
+def make_staging(resource: BulkResource, table: Table) -> None:
+    """The temporary table, without rows."""
+    quote = connections[resource.database].ops.quote_name
+    columns = [quote(column) for column in table.columns]
+    masks = [f"true AS {quote(mask)}" for mask in table.given.values()]
+    with connections[resource.database].cursor() as cursor:
+        cursor.execute(
+            f"DROP TABLE IF EXISTS {STAGING};"  # noqa: S608  (names of the model's own table)
+            f" CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS"
+            f" SELECT 0 AS {quote(ROW)}, {', '.join([*columns, *masks])} FROM {quote(table.name)} WITH NO DATA"
+        )
+
+
+def copy_to_staging(resource: BulkResource, table: Table, rows: pl.DataFrame) -> None:
+    copy(resource.database, STAGING, (ROW, *table.columns, *table.given.values()), rows)
+
+
+def written_by_halves(
+    resource: BulkResource, rows: pl.DataFrame, write: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Written:
+    """Write staged rows but those that the database refuses, each found by halving."""
+    quote = connections[resource.database].ops.quote_name
+    with connections[resource.database].cursor() as cursor:
+        # Else each of so many statements would read all of the staged rows to find its own.
+        cursor.execute(f"CREATE INDEX IF NOT EXISTS {STAGING}_row ON {STAGING} ({quote(ROW)})")
+    return bisect(resource, rows, write)
 
 
 def analyze(resource: BulkResource) -> None:
@@ -116,9 +142,11 @@ def guilty(
         yield rows_of(resource, sql), reference_violation(name)
     for constraint in resource.model._meta.constraints:
         if isinstance(constraint, models.CheckConstraint):
-            yield rows_that_violate(resource, constraint, source), check_violation(constraint)
+            yield rows_found(resource, violating(resource, constraint, source)), check_violation(constraint)
     for key in keys:
         yield rows_of(resource, already_there(resource, table, key, source)), unique_violation(resource, key)
+    for rule, violation in rules_of_database(resource):
+        yield rows_held_by_others(resource, table, rule, source), violation
 
 
 def guilty_errors(
@@ -152,11 +180,11 @@ def missing_references(resource: BulkResource, source: str) -> Iterator[tuple[st
             )
 
 
-def rows_that_violate(resource: BulkResource, constraint: models.CheckConstraint, source: str) -> list[int]:
-    """The rows that a check constraint does not allow; none where its functions fail for one: halving finds that."""
+def rows_found(resource: BulkResource, sql: str) -> list[int]:
+    """The rows that a query of the model's own expressions finds; none where these fail for one: halving finds that."""
     try:
         with transaction.atomic(using=resource.database):
-            return rows_of(resource, violating(resource, constraint, source))
+            return rows_of(resource, sql)
     except DatabaseError as error:
         if not is_of_a_row(error):
             raise
@@ -181,6 +209,26 @@ def already_there(resource: BulkResource, table: Table, key: UniqueKey, source: 
         f"SELECT s.{quote(ROW)} FROM {source} s JOIN {quote(table.name)} t"  # noqa: S608
         f" ON {same_key(resource.model, resource.database, key)}{others}"
     )
+
+
+def rules_of_database(resource: BulkResource) -> Iterator[tuple[Constraint, RowError]]:
+    """What else no two rows of the table share, and its violation."""
+    model, alias = resource.model, resource.database
+    for key in keys_of_fields(model):
+        if is_generated(model, key):
+            yield of_generated(model, alias, key), unique_violation(resource, key)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and not is_plain(constraint):
+            yield of_unique(model, alias, constraint), violation_of_constraint(constraint)
+        elif isinstance(constraint, ExclusionConstraint):
+            yield of_exclusion(model, alias, constraint), violation_of_constraint(constraint)
+
+
+def rows_held_by_others(resource: BulkResource, table: Table, rule: Constraint, source: str) -> list[int]:
+    """The rows of the source that another row of the table is in the way of."""
+    quote = connections[resource.database].ops.quote_name
+    pk = None if source == STAGING else quote(table.pk)
+    return rows_found(resource, held_by_another(rule, quote(table.name), source, quote(ROW), pk))
 
 
 def rows_of(resource: BulkResource, sql: str) -> list[int]:

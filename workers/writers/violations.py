@@ -222,10 +222,15 @@ def named(resource: BulkResource, name: str | None) -> RowError | None:
     """The violation of one of the model's own constraints, by its name."""
     for constraint in resource.model._meta.constraints:
         if constraint.name == name:
-            is_unique = isinstance(constraint, models.UniqueConstraint)
-            violation = check_violation(constraint)
-            return RowError(None, Code.ALREADY_EXISTS, violation.message) if is_unique else violation
+            return violation_of_constraint(constraint)
     return None
+
+
+def violation_of_constraint(constraint: models.BaseConstraint) -> RowError:
+    """One of the model's own constraints, of any kind, does not hold."""
+    violation = check_violation(constraint)
+    is_unique = isinstance(constraint, models.UniqueConstraint)
+    return RowError(None, Code.ALREADY_EXISTS, violation.message) if is_unique else violation
 
 
 def path_of_column(resource: BulkResource, column: str | None) -> str | None:
