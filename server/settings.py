@@ -225,7 +225,6 @@ SERVESTATIC_USE_FINDERS = True
 AUTHENTICATION_BACKENDS = [
     "bulkql.server.authority.throttle.ThrottleBackend",
     "django.contrib.auth.backends.ModelBackend",
-    "sesame.backends.ModelBackend",
 ]
 SESAME_TOKENS = ["sesame.tokens_v2"]
 # After five wrong passwords for a name from one address, none is looked at for a quarter of an hour. By both: else

@@ -105,6 +105,8 @@ class Project:
     url: str
     #: What PREPARE printed.
     told: dict[str, Any]
+    #: What `bulkql token` printed.
+    token: str
 
 
 @contextmanager
@@ -117,12 +119,13 @@ def running(directory: Path) -> Iterator[Project]:
     environment["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
     options: dict[str, Any] = {"cwd": directory, "env": environment, "text": True}
     printed = subprocess.run([sys.executable, "-c", PREPARE], check=True, stdout=subprocess.PIPE, **options).stdout
+    command = str(Path(sys.executable).parent / "bulkql")
+    token = subprocess.run([command, "token", "ada@example.org"], check=True, stdout=subprocess.PIPE, **options).stdout
     with ExitStack() as stack:
-        worker = [str(Path(sys.executable).parent / "bulkql"), "work", "--processes", "1"]
-        started(stack, subprocess.Popen(worker, **options))
+        started(stack, subprocess.Popen([command, "work", "--processes", "1"], **options))
         web = [sys.executable, "-m", "uvicorn", "mysite.asgi:application", "--port", "0", "--no-access-log"]
         server = started(stack, subprocess.Popen(web, stderr=subprocess.PIPE, **options))
-        yield Project(url=url_of(server), told=json.loads(printed))
+        yield Project(url=url_of(server), told=json.loads(printed), token=token.strip())
 
 
 def create(directory: Path) -> None:
@@ -148,7 +151,9 @@ def own_settings() -> str:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("CREATE DATABASE mysite")
     database = {**dj_database_url.parse(os.environ["DATABASE_URL"]), "NAME": "mysite"}
-    return f'INSTALLED_APPS += ["shop"]\nAUTH_USER_MODEL = "shop.User"\nDATABASES = {{"default": {database!r}}}\n'
+    (bearer,) = re.findall(r"`(MIDDLEWARE \+= .*?)`", README)
+    app = f'INSTALLED_APPS += ["shop"]\nAUTH_USER_MODEL = "shop.User"\n{bearer}\n'
+    return f'{app}DATABASES = {{"default": {database!r}}}\n'
 
 
 def started(stack: ExitStack, process: subprocess.Popen[str]) -> subprocess.Popen[str]:

@@ -55,13 +55,17 @@ def watch(project: Project, operation_id: str) -> list[Any]:
 def subscribed(project: Project, query: str, **variables: Any) -> Iterator[Iterator[Any]]:
     """What a subscription tells, over the websocket at the prefix, to its end."""
     headers = {"Cookie": f"sessionid={project.told['session']}"}
-    url = f"{project.url.replace('http', 'ws', 1)}/api/bulk/graphql"
     payload = {"query": query, "variables": variables}
-    with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], additional_headers=headers) as socket:
+    with connected(project, additional_headers=headers) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
         assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         yield messages_of(socket)
+
+
+def connected(project: Project, **options: Any) -> ClientConnection:
+    url = f"{project.url.replace('http', 'ws', 1)}/api/bulk/graphql"
+    return connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], **options)
 
 
 def messages_of(socket: ClientConnection) -> Iterator[Any]:
@@ -145,6 +149,19 @@ def test_nobody_without_a_session_of_the_project(project):
     ).json()
 
     assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+def test_a_token_signs_in_where_the_middleware_is_though_no_backend_of_the_project_knows_tokens(project):
+    authorization = f"Bearer {project.token}"
+
+    answer = httpx.post(
+        f"{project.url}/api/bulk/graphql", json={"query": "{ greeting }"}, headers={"Authorization": authorization}
+    ).json()
+
+    assert answer == {"data": {"greeting": "Hello from the project"}}
+    with connected(project) as socket:
+        socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": authorization}}))
+        assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
 
 
 def test_graphiql_speaks_to_the_prefix(browser):
