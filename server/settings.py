@@ -19,7 +19,7 @@ env = Env()
 
 #: Where the database is; PostgreSQL, or any other that Django speaks.
 DATABASE_URL = env.str("DATABASE_URL", "postgres://postgres@localhost:5432/bulkql")
-#: Where Redis is: the channel layer in this database, the queue in the next.
+#: Where Redis is: the channel layer in this database, the queue in the one beside it.
 REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
 #: Signs sessions and tokens.
 SECRET_KEY = env.str("SECRET_KEY", "")
