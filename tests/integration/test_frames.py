@@ -166,3 +166,29 @@ def test_a_socket_that_waits_for_its_next_frame_holds_none(user):
         return held
 
     assert asyncio.run(ask()) < 4_000_000
+
+
+def test_subscriptions_that_have_ended_hold_no_frames(user):
+    async def watch() -> int:
+        first = await signed_in(user)
+        await subscribe(first, "1", 1)
+        assert (await answer(first))["type"] == "pong"
+        await leave(first)
+        socket = await signed_in(user)
+        gc.collect()
+        # What is large goes at once: the next collection may be far away.
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for name in ("1", "2", "3"):
+                await subscribe(socket, name, 8_000_000)
+            assert (await answer(socket))["type"] == "pong"
+            await leave(socket)
+            del socket
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+        return held
+
+    assert asyncio.run(watch()) < 4_000_000
