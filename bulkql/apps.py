@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.utils.module_loading import autodiscover_modules
 
 from bulkql import server
+from bulkql.statements import remember_little
 
 
 class BulkqlConfig(AppConfig):
@@ -23,5 +25,6 @@ class BulkqlConfig(AppConfig):
         from bulkql.workers.resources import checks as resource_checks  # noqa: F401
         from bulkql.workers.resources import extensions, imitations, lane_checks, relations  # noqa: F401
 
+        connection_created.connect(remember_little)
         # As django.contrib.admin does with admin.py: importing an app's bulk.py registers its resources.
         autodiscover_modules("bulk")

@@ -44,7 +44,7 @@ def layer_errors() -> Iterator[CheckMessage]:
     layers = getattr(settings, "CHANNEL_LAYERS", {})
     name = "bulkql" if "bulkql" in layers else "default"
     backend = layers.get(name, {}).get("BACKEND")
-    if backend == LAYER:
+    if hears_of_progress(backend):
         return
     alias = "default" if backend is None else "bulkql"
     found = "is not set" if backend is None else f"has {backend} as {name}, which does not receive progress events"
@@ -53,6 +53,17 @@ def layer_errors() -> Iterator[CheckMessage]:
         hint=f'Add to CHANNEL_LAYERS: "{alias}": {{"BACKEND": "{LAYER}", "CONFIG": {{"hosts": [BULKQL_REDIS_URL]}}}}',
         id="bulkql.E021",
     )
+
+
+def hears_of_progress(backend: str | None) -> bool:
+    """Whether a channel layer is that of Redis pub/sub, or a project's own that inherits from it."""
+    from channels_redis.pubsub import RedisPubSubChannelLayer
+
+    try:
+        layer = import_string(backend or "")
+    except ImportError:
+        return False
+    return isinstance(layer, type) and issubclass(layer, RedisPubSubChannelLayer)
 
 
 def url_errors() -> Iterator[CheckMessage]:

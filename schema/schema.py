@@ -144,7 +144,7 @@ class Schema(strawberry.Schema):
         else:
             watch_apart()
             key = sharing.key_of(query, variable_values, context_value, operation_name)
-            results = await start() if key is None else sharing.shared(key, start)
+            results = forgetting(await start(), variable_values) if key is None else sharing.shared(key, start)
         return results if user_id is None else counted(results, user_id)
 
     def _remember(self, text: str, variables: Any) -> list[GraphQLError]:
@@ -233,6 +233,20 @@ async def counted(results: StreamResult, user_id: Any) -> AsyncGenerator[Any, No
                 return
             async for result in stream:
                 yield result
+
+
+async def forgetting(results: StreamResult, variables: dict[str, Any] | None) -> AsyncGenerator[Any, None]:
+    """The same results of a subscription that nobody shares; its variables end with it.
+
+    An execution is a cycle of objects, and it may take long until garbage is collected. Variables may have 16 MB.
+    """
+    try:
+        async with aclosing(results) as stream:
+            async for result in stream:
+                yield result
+    finally:
+        if variables is not None:
+            variables.clear()
 
 
 @cache

@@ -16,12 +16,12 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, parse_cookie
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, resolve
 
 from bulkql.schema.context import SIGN_IN
 from bulkql.server.auth import FOUND, bearer, refusal
 from bulkql.server.authority.credentials import Session, Token
 from bulkql.server.door.answers import finished
+from bulkql.server.door.paths import match_of
 from bulkql.server.middleware import REFUSED
 from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED, method_of, versioned
@@ -85,7 +85,7 @@ class Body:
 
     def __init__(self, scope: Any) -> None:
         self.headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
-        self._match = match_of(scope["path"])
+        self._match = match_of(scope)
         #: A PUT brings all of an upload, whose place must be free; by tus it goes on where it was.
         self._is_whole = method_of(scope["method"], self.headers) == "PUT"
         self._has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
@@ -160,15 +160,6 @@ async def user_of_headers(headers: dict[str, str]) -> Any:
     if token is not None:
         return await Token(token).user()
     return await Session(parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)).user()
-
-
-def match_of(path: str) -> ResolverMatch | None:
-    """Which of our URLs a path is, under whatever prefix; None for another application's or nobody's."""
-    try:
-        match = resolve(path)
-    except Resolver404:
-        return None
-    return match if match.app_names[-1:] == ["bulkql"] else None
 
 
 def upload_room(user: Any, upload_id: UUID, is_whole: bool) -> tuple[int | None, Quota | None]:

@@ -20,7 +20,6 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
-from strawberry.channels import GraphQLWSConsumer
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -39,6 +38,7 @@ from bulkql.server.authority.credentials import Credential, Token, credential_of
 from bulkql.server.authority.sockets import open_sockets
 from bulkql.server.door.answers import finished
 from bulkql.server.door.csrf import forged
+from bulkql.server.door.frames import OneAtATime
 from bulkql.server.door.refusals import not_served
 from bulkql.server.door.requests import each_once, request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
@@ -215,11 +215,11 @@ def too_large() -> str:
     )
 
 
-class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
+class GraphQLConsumer(OneAtATime):
     """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
 
     decode_json = staticmethod(decode)
-    websocket_adapter_class = Socket
+    websocket_adapter_class = Socket  # type: ignore[assignment]  # as in Strawberry's own consumer
     graphql_transport_ws_handler_class = Handler
 
     def encode_json(self, data: object) -> str:
@@ -234,7 +234,7 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
             max_subscriptions_per_connection=None,
             **options,
         )
-        #: Nothing is sent any more, and no frame is read.
+        #: Nothing is sent any more, and no frame is handled.
         self.is_closed = False
         #: What it signed in with, once it has.
         self._credential: Credential | None = None
@@ -272,6 +272,7 @@ class GraphQLConsumer(GraphQLWSConsumer[Context, None]):
         if self.is_closed:
             return
         self.is_closed = True
+        self.frames.end()
         await super().close(code=code, reason=reason)
         # The handler ends with a socket that its client has left, and its operations with it. Left alone it would go on
         # until a client that hangs answers to the closing.

@@ -19,7 +19,7 @@ env = Env()
 
 #: Where the database is; PostgreSQL, or any other that Django speaks.
 DATABASE_URL = env.str("DATABASE_URL", "postgres://postgres@localhost:5432/bulkql")
-#: Where Redis is: the channel layer in this database, the queue in the next.
+#: Where Redis is: the channel layer in this database, the queue in the one beside it.
 REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
 #: Signs sessions and tokens.
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -91,6 +91,7 @@ for _name in (
     "USER_REQUESTS_WAITING",
     "USER_DOWNLOADS",
     "USER_SUBSCRIPTIONS",
+    "USER_FRAME_BYTES",
     "USER_STORED_BYTES",
     "USER_UPLOADS_WAITING",
     "USER_OPERATIONS_WAITING",

@@ -113,6 +113,8 @@ def web_command(host: str, port: int, drain: int) -> list[str]:
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", str(drain)),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),
+        # A frame may have 16 MB. Versions of uvicorn that do not stop reading after one would keep 32 of a socket.
+        *("--ws-max-queue", "1"),
     ]
 
 

@@ -10,8 +10,9 @@ import redis
 from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
-from django.urls import NoReverseMatch, reverse, set_script_prefix
+from django.urls import set_script_prefix
 
+from bulkql.server.door.paths import match_of
 from bulkql.server.graphql import GraphQLConsumer, served_schema
 
 
@@ -89,7 +90,5 @@ def is_graphql(scope: Any) -> bool:
     """Whether a websocket asks for the path under which the project has included our URLs."""
     # Django does this for each HTTP request; the urls that answers name depend on it.
     set_script_prefix(get_script_prefix(scope))
-    try:
-        return bool(scope["path"] == reverse("bulkql:graphql"))
-    except NoReverseMatch:
-        return False
+    match = match_of(scope)
+    return match is not None and match.url_name == "graphql"

@@ -125,6 +125,9 @@ class Limits:
     user_downloads: int = 4
     #: Operations of one user over websockets at a time, in each web process; most of them are subscriptions.
     user_subscriptions: int = 1_000
+    #: Bytes that the operations of one user over websockets came with and hold until they end, each of their values
+    #: counted as at least 32, in each web process.
+    user_frame_bytes: int = 64 * 1024 * 1024
     #: Bytes of one user's stored uploads, and of those that are announced.
     user_stored_bytes: int = 50 * 1024 * 1024 * 1024
     #: Uploads of one user that are announced, and wait for their bytes.

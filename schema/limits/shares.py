@@ -1,4 +1,4 @@
-"""What one user has at once in this process: requests, downloads, subscriptions."""
+"""What one user has at once in this process: requests, downloads, subscriptions, bytes of frames."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Share:
         return self._held[user_id]
 
     @contextmanager
-    def taken(self, user_id: Any) -> Iterator[None]:
-        """One more of them, until it is over; raises TooManyAtOnce."""
-        if self._held[user_id] >= self.most:
+    def taken(self, user_id: Any, amount: int = 1) -> Iterator[None]:
+        """So many more of them, until they are over; raises TooManyAtOnce."""
+        if self._held[user_id] + amount > self.most:
             raise TooManyAtOnce(
-                f"{self._held[user_id] + 1:,} {self.what} exceed the limit of {self.most:,} "
+                f"{self._held[user_id] + amount:,} {self.what} exceed the limit of {self.most:,} "
                 f"({setting_name(self.limit)}); {self.way_out}."
             )
-        self._held[user_id] += 1
+        self._held[user_id] += amount
         try:
             yield
         finally:
-            self._held[user_id] -= 1
+            self._held[user_id] -= amount
             if not self._held[user_id]:
                 del self._held[user_id]
 
@@ -77,3 +77,4 @@ REQUESTS = Share("user_requests", "requests of yours at once", "wait for the oth
 LINE = Line(REQUESTS, Share("user_requests_waiting", "requests of yours in line", "send fewer at once"))
 DOWNLOADS = Share("user_downloads", "downloads of yours at once", "read one of them to its end first")
 SUBSCRIPTIONS = Share("user_subscriptions", "subscriptions of yours at once", "end some of them first")
+FRAMES = Share("user_frame_bytes", "bytes of your operations over websockets at once", "wait for some of them")

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from strawberry.types import Info
 
 from bulkql.schema.context import Context, user_of
-from bulkql.schema.limits.shares import DOWNLOADS, LINE, REQUESTS, SUBSCRIPTIONS
+from bulkql.schema.limits.shares import DOWNLOADS, FRAMES, LINE, REQUESTS, SUBSCRIPTIONS
 from bulkql.schema.scalars import BigInt
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.conf import limits, setting_name
@@ -27,6 +27,9 @@ OF_ONE_REQUEST = (
     *("statement_seconds", "webhook_seconds", "max_rows_per_second", "image_rows"),
     *("token_days", "retention_days", "plan_days"),
 )
+
+#: What ends by itself, or when the user ends it.
+SHARES = (REQUESTS, LINE.waiting, DOWNLOADS, SUBSCRIPTIONS, FRAMES)
 
 
 @strawberry.type(description="A limit, and how much of it you have used.")
@@ -51,7 +54,7 @@ class LimitQuery:
     async def limits(self, info: Info[Context, None]) -> list[Limit]:
         user = user_of(info)
         quotas = await sync_to_async(quotas_of)(user)
-        shares = [(share.limit, share.used(user.pk)) for share in (REQUESTS, LINE.waiting, DOWNLOADS, SUBSCRIPTIONS)]
+        shares = [(share.limit, share.used(user.pk)) for share in SHARES]
         return [
             *(limit(quota.limit, quota.used, quota.resets_at) for quota in quotas),
             *(limit(name, used) for name, used in shares),

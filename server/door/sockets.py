@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -19,7 +20,9 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from bulkql.schema.checks.weight import LIGHT_BYTES, in_thread
 from bulkql.schema.context import Context
 from bulkql.schema.failures import coded, extensions_of
+from bulkql.schema.limits.shares import FRAMES
 from bulkql.server.door.requests import request_data
+from bulkql.server.door.values import weight
 from bulkql.workers.errors import BulkError, place_of
 
 logger = logging.getLogger("bulkql")
@@ -36,6 +39,8 @@ class Socket(ChannelsWebSocketAdapter):
     """Frames as values; long ones are read in a thread, and only for those who have signed in."""
 
     is_signed_in = False
+    #: Bytes that the frame which is being handled takes.
+    weight = 0
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         consumer: Any = self.ws_consumer
@@ -47,13 +52,20 @@ class Socket(ChannelsWebSocketAdapter):
             if is_long and not self.is_signed_in:
                 raise NonJsonMessageReceived
             try:
-                value = await in_thread(self.view.decode_json, text) if is_long else self.view.decode_json(text)
+                value, self.weight = await in_thread(self._read, text) if is_long else self._read(text)
             except json.JSONDecodeError as error:
                 raise NonJsonMessageReceived from error
             except BulkError as error:
                 await self.close(INVALID, str(error))
                 return
+            # Until the next frame comes, which may be never, nothing here holds on to this one.
+            del message, text
             yield value
+            del value
+            consumer.frames.handled()
+
+    def _read(self, text: str) -> tuple[object, int]:
+        return self.view.decode_json(text), weight(text)
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         if message["type"] == "connection_ack":
@@ -68,6 +80,8 @@ class Socket(ChannelsWebSocketAdapter):
 
 class Handler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's, but that a client's mistake in one operation leaves its siblings alone, and in a frame is told."""
+
+    websocket: Socket
 
     async def handle(self) -> None:
         try:
@@ -89,10 +103,19 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
         if message["type"] == "subscribe" and self.connection_acknowledged and message["id"] not in self.operations:
             try:
                 request_data(message["payload"])
+                held = hold(self.context, self.websocket.weight)
             except BulkError as error:
                 await self.send_message({"id": message["id"], "type": "error", "payload": [formatted(error)]})
                 return
-        await super().handle_message(message)
+            with held:
+                await super().handle_message(message)
+                if (operation := self.operations.get(message["id"])) is not None and operation.task is not None:
+                    release = held.pop_all().close
+                    operation.task.add_done_callback(lambda _: release())
+        else:
+            await super().handle_message(message)
+        # Strawberry's loop keeps the message until the next one comes.
+        message.clear()
 
     async def _handle_pre_execution_error(self, operation: Any, result: Any) -> None:
         """A syntax error is told to the operation that has it: closing the socket would end the others."""
@@ -101,6 +124,15 @@ class Handler(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_task_exception(self, error: Exception) -> None:
         """One line, without the message and the values of a traceback, which may quote rows."""
         logger.error("%s, in an operation over the websocket", place_of(error))
+
+
+def hold(context: Context, bytes_held: int) -> ExitStack:
+    """The bytes of a frame among those of its user's operations, until it is closed; raises TooManyAtOnce."""
+    assert context.user is not None
+    held = ExitStack()
+    # However heavy, one alone is served.
+    held.enter_context(FRAMES.taken(context.user.pk, min(bytes_held, FRAMES.most)))
+    return held
 
 
 def fault_of(message: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from typing import Any
 
@@ -53,6 +54,11 @@ def check_count(data: str | bytes) -> None:
         count = begun(TEXT.sub("", text))
     what = f"bytes of JSON, in which each of {count:,} values counts as {VALUE_BYTES},"
     exceeds("request_bytes", what, count * VALUE_BYTES, "send the rows as a file")
+
+
+def weight(text: str) -> int:
+    """The bytes that a frame's text and its values take in memory, roughly."""
+    return max(sys.getsizeof(text), begun(text) * VALUE_BYTES)
 
 
 def begun(data: str | bytes) -> int:

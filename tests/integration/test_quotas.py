@@ -80,6 +80,7 @@ def test_limits_tells_what_is_used_and_when_it_begins_anew(ask, clerk):
         "userRequestsWaiting": "0",
         "userDownloads": "0",
         "userSubscriptions": "0",
+        "userFrameBytes": "0",
     }
     today = datetime.datetime.now(datetime.UTC).date()
     midnight = datetime.datetime.combine(today, datetime.time(), datetime.UTC) + datetime.timedelta(days=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import strawberry
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.core.checks import Error, Warning
 from django.test import override_settings
 
@@ -103,6 +104,29 @@ def test_a_layer_of_our_own_may_stand_beside_the_projects(settings):
     }
 
     assert check_project() == []
+
+
+class OwnLayer(RedisPubSubChannelLayer):
+    """A project's own, which hears of progress too."""
+
+
+class Loosely:
+    """No channel layer."""
+
+
+def test_a_subclass_of_the_layer_hears_of_progress_too(settings):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.OwnLayer"}}
+
+    assert check_project() == []
+
+
+@pytest.mark.parametrize("backend", [f"{__name__}.Loosely", f"{__name__}.Query", "tests.unit.nowhere.Layer", None])
+def test_what_is_no_such_layer_is_named(settings, backend):
+    settings.CHANNEL_LAYERS = {"bulkql": {"BACKEND": backend}}
+
+    (error,) = check_project()
+
+    assert (error.id, str(backend) in error.msg or error.msg == "CHANNEL_LAYERS is not set.") == ("bulkql.E021", True)
 
 
 @override_settings(ROOT_URLCONF="django.contrib.auth.urls")

@@ -21,16 +21,21 @@ def redis_url() -> str:
     return str(getattr(settings, "BULKQL_REDIS_URL", None) or getattr(settings, "REDIS_URL", None) or DEFAULT_URL)
 
 
+#: The last database of a Redis that nobody configured.
+LAST_DATABASE = 15
+
+
 def queue_url() -> str:
-    """BULKQL_QUEUE_URL, or the database after that of redis_url: a flush of one is not a flush of the other."""
+    """BULKQL_QUEUE_URL, or the database beside that of redis_url: a flush of one is not a flush of the other."""
     return str(getattr(settings, "BULKQL_QUEUE_URL", None) or next_database(redis_url()))
 
 
 def next_database(url: str) -> str:
-    """The URL of the Redis database that comes next: also of one behind a socket, unix:///run/redis.sock?db=1."""
+    """The URL of the Redis database that comes next, or before the last: also behind a socket, unix:///run/x?db=1."""
     address, _, query = url.partition("?")
     number = int(parse_url(url).get("db", 0))  # type: ignore[no-untyped-call]
-    return f"{address}?{urlencode({**dict(parse_qsl(query)), 'db': number + 1})}"
+    beside = number + 1 if number != LAST_DATABASE else number - 1
+    return f"{address}?{urlencode({**dict(parse_qsl(query)), 'db': beside})}"
 
 
 def client_of(url: str) -> redis.Redis:
