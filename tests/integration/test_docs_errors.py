@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.db import connection
 from django.test import AsyncClient
 
 import bulkql
@@ -17,6 +19,8 @@ from bulkql.server.auth import token_for
 from bulkql.workers import errors
 from bulkql.workers.conf import documentation_of
 from bulkql.workers.errors import BulkError, Code
+from bulkql.workers.resources.registry import resource_of
+from bulkql.workers.uploads.uploads import announce, fill
 
 pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
@@ -103,6 +107,55 @@ def test_the_conflict_is_what_a_revert_tells(user):
     (error,) = bulkql.revert(changed, user=user).row_errors()
 
     assert {name: error[name] for name in json.loads(shown)} == json.loads(shown)
+
+
+@pytest.mark.usefixtures("_ledger")
+def test_a_row_outside_of_the_queryset_is_forbidden_as_shown(user, monkeypatch):
+    rows = FinancialAccount.objects.exclude(name="Cash")
+    monkeypatch.setattr(type(resource_of(FinancialAccount)), "get_queryset", lambda self, user: rows)
+
+    (error,) = bulkql.upsert(FinancialAccount, [{"name": "Cash"}], user=user).row_errors()
+
+    assert_shown("Row FORBIDDEN", error)
+
+
+@pytest.mark.postgresql
+def test_a_row_that_a_trigger_prevents_is_rejected_as_shown(user):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION prevent() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        cursor.execute(
+            "CREATE TRIGGER prevent BEFORE INSERT ON ledger_financialaccount FOR EACH ROW EXECUTE FUNCTION prevent()"
+        )
+    try:
+        (error,) = bulkql.create(FinancialAccount, [{"name": "Cash"}], user=user).row_errors()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION prevent CASCADE")
+
+    assert_shown("Row REJECTED", error)
+
+
+@pytest.mark.usefixtures("_ledger")
+def test_a_record_with_a_surplus_cell_is_malformed_as_shown(post, user):
+    header = "amount,description,datetime,financial_account.name,classification_status.name"
+    records = [f"{n}.00,row {n},2026-02-0{n}T00:00:00Z,Cash,Open" for n in range(1, 8)]
+    records.append("12,x,row 7,2026-01-01T00:00:00Z,Cash,Open")
+    data = ContentFile("\n".join([header, *records]).encode())
+    upload = fill(announce(user, "transactions.csv", None), data)
+    query = """mutation ($id: ID!) {
+        bulkCreate(input: { financialTransactions: { file: { uploadId: $id } } }, options: { mode: SYNC }) {
+            created rowErrors { edges { node { index line path code message data } } }
+    } }"""
+
+    made = post("Row MALFORMED", query=query, variables={"id": str(upload.pk)})["data"]["bulkCreate"]
+
+    assert made["created"] == 7
+    assert_shown("Row MALFORMED", made["rowErrors"]["edges"][0]["node"])
+
+
+def assert_shown(section, error):
+    (shown,) = map(json.loads, blocks("json", SECTIONS[section]))
+    assert {name: error[name] for name in shown} == shown
 
 
 def without_ids(text):

@@ -136,7 +136,7 @@ def find_unknown(
                 RowError(
                     unknown[key],
                     Code.UNKNOWN_FIELD,
-                    f"{plan.resource.name} has no field {unknown[key][:QUOTED]}; it has {known}.",
+                    f"{plan.resource.name} has no field {unknown[key][:QUOTED]}; it has {known}.{plan.unnamed(key)}",
                     exact_json(row[key]),
                 )
                 for key in told

@@ -182,10 +182,11 @@ def fields_of(plan: Plan, header: list[str], options: FileOptions) -> list[str |
         )
     if unknown and options.unknown_columns == UnknownColumns.REJECT:
         way_out = "map others with `columns`, or set unknownColumns: IGNORE"
+        unnamed = next(filter(None, map(plan.unnamed, unknown)), "")
         raise BadInput(
             f"{plan.resource.name} has no field for the column{'s' if len(unknown) > 1 else ''} "
             f"{quoted_names(unknown[:20])}{like(unknown[0], plan.names)}. Its fields are {known}; "
-            f"{'rename others, or leave them out' if options.is_from_python else way_out}."
+            f"{'rename others, or leave them out' if options.is_from_python else way_out}.{unnamed}"
         )
     counts = Counter(fields)
     twice = sorted(found for found, count in counts.items() if found is not None and count > 1)

@@ -21,7 +21,7 @@ from bulkql.workers.models import Input, Operation
 from bulkql.workers.resources.constraints import why_no_key
 from bulkql.workers.resources.keys import UniqueKey
 from bulkql.workers.resources.lanes import lane_of
-from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.registry import BulkResource, field_of, resource_named, resource_of
 from bulkql.workers.resources.rights import read_only, tells_users_apart, unnamable, write_only
 from bulkql.workers.resources.scope import has_own_scope, reach_of
 from bulkql.workers.resources.wheres import thawed
@@ -211,6 +211,16 @@ class Plan:
     def known(self) -> str:
         """What rows may give, in words."""
         return ", ".join(map(graphql_name, (*self.columns, *self.lists)))
+
+    def unnamed(self, key: str) -> str:
+        """Why no row gives accountBy or account.name, where the account has no resource whose keys could name it."""
+        outer, dot, _ = key.partition(".")
+        for name in self.resource.fields:
+            ways = (name, graphql_name(name)) if dot else (f"{name}_by", by_name(name))
+            target: Any = field_of(self.resource.model, name).related_model
+            if outer in ways and target is not None and resource_of(target) is None:
+                return f" Rows of {target._meta.label} can be named by a key once it is registered in a bulk.py."
+        return ""
 
 
 def verb_of_rows(verb: Verb) -> Verb:

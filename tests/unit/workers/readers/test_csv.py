@@ -15,11 +15,11 @@ from bulkql.workers.conf import Limits
 from bulkql.workers.errors import BadInput, UnreadableFile
 from bulkql.workers.frames import INTAKE_ERRORS, LINE
 from bulkql.workers.readers import csv
-from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, ShortRecords, UnknownColumns
+from bulkql.workers.readers.options import EmptyCells, FileFormat, FileOptions, ShortRecords, UnknownColumns, fields_of
 from bulkql.workers.readers.text import blocks
-from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.registry import BulkResource, _registry, resource_named
 from tests.plans import creating
-from tests.zoo.models import Animal
+from tests.zoo.models import Animal, Keeper
 
 BOM = b"\xef\xbb\xbf"
 
@@ -420,6 +420,14 @@ def test_unknown_columns_are_refused():
     found = refusal(b"char,tekst\nab,x\n")
 
     assert found.startswith("animals has no field for the column 'tekst' (did you mean 'text'?).")
+
+
+def test_a_column_that_names_rows_without_a_resource_is_refused_with_what_is_missing(monkeypatch):
+    monkeypatch.delitem(_registry, Keeper)
+    kept = type("Kept", (BulkResource,), {"name": "animals", "fields": ("char", "keeper")})(Animal)
+
+    with pytest.raises(BadInput, match=r"zoo\.Keeper can be named by a key once it is registered in a bulk\.py\.$"):
+        fields_of(creating(kept), ["char", "keeper.code"], FileOptions(format=FileFormat.CSV))
 
 
 def test_a_column_that_is_mapped_must_be_there():

@@ -10,9 +10,9 @@ from bulkql.workers.columns.cells import MARK, NULL
 from bulkql.workers.errors import Code, RowError
 from bulkql.workers.frames import INTAKE_ERRORS
 from bulkql.workers.readers.objects import raw_frame
-from bulkql.workers.resources.registry import BulkResource, resource_named
+from bulkql.workers.resources.registry import BulkResource, _registry, resource_named
 from tests.plans import creating
-from tests.zoo.models import Animal
+from tests.zoo.models import Animal, Keeper
 
 
 class Few(BulkResource):
@@ -20,9 +20,26 @@ class Few(BulkResource):
     fields = ("char", "big", "json")
 
 
+class Kept(BulkResource):
+    name = "animals"
+    fields = ("char", "keeper")
+
+
 @pytest.fixture
 def few():
     return Few(Animal)
+
+
+def test_a_target_without_a_resource_cannot_be_named_and_the_error_says_so(monkeypatch):
+    monkeypatch.delitem(_registry, Keeper)
+
+    frame = raw_frame(creating(Kept(Animal)), [{"keeperBy": {"code": "A"}}])
+
+    message = (
+        "animals has no field keeperBy; it has char, keeper. "
+        "Rows of zoo.Keeper can be named by a key once it is registered in a bulk.py."
+    )
+    assert json.loads(frame[INTAKE_ERRORS][0]) == [["keeperBy", "UNKNOWN_FIELD", message, '{"code": "A"}']]
 
 
 def test_only_columns_that_some_row_gives_are_there(few):
