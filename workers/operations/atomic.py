@@ -219,7 +219,7 @@ def record_rolled_back(current: Try) -> None:
 
 
 def chunks_unsent(operation: Operation) -> set[int]:
-    """The chunks of rows that nobody sent, but a sync misses or a revert undoes: only their keys tell which they are."""
+    """The chunks of rows that nobody sent, but a sync misses or a revert undoes: nothing but their keys tells which."""
     chunks = operation.chunks if operation.verb == Verb.REVERT else operation.chunks.filter(input__removes=True)
     return set(chunks.values_list("pk", flat=True))
 
