@@ -18,7 +18,7 @@ from bulkql.workers.enums import Verb
 from bulkql.workers.exports.rows import selected
 from bulkql.workers.resources.registry import field_of
 from tests.integration.writers import LANES, take_lane
-from tests.zoo.models import Animal, Folder, Shelf, Toy
+from tests.zoo.models import Animal, Folder, Item, Shelf, Toy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -290,6 +290,19 @@ def test_rows_that_a_table_refers_to_of_which_nobody_told_django(bulk, lane, che
     assert done.outcomes == ["FAILED", "DELETED"]
     assert [(error["path"], error["code"]) for error in done.errors] == [(None, "CONSTRAINT")]
     assert "refer" in done.errors[0]["message"]
+
+
+@pytest.mark.parametrize("key", ["id", "code"])
+@pytest.mark.parametrize("checked", ["DEFERRABLE INITIALLY DEFERRED", ""], ids=["at the end", "at once"])
+def test_rows_on_which_nothing_hangs_as_far_as_django_was_told(bulk, lane, checked, key):
+    kept, free = (Item.objects.create(code=code) for code in "ab")
+    run(f"CREATE TABLE lamp (item bigint REFERENCES zoo_item {checked}); INSERT INTO lamp VALUES ({kept.pk})")
+    rows = [{key: getattr(one, "pk" if key == "id" else key)} for one in (kept, free)]
+
+    done = bulk(Verb.DELETE, "items", rows, match_by=(key,))
+
+    assert done.outcomes == ["FAILED", "DELETED"]
+    assert [(error["path"], error["code"]) for error in done.errors] == [(None, "CONSTRAINT")]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db.models import F
+from django.db.models import F, Q
 
 import bulkql
 from bulkql.workers.resources.registry import resource_named
@@ -200,6 +200,35 @@ def test_a_name_that_means_another_row_by_now_is_a_conflict(user):
     assert became(applied) == {("toys", 0): "FAILED", ("toys", 1): "CREATED"}
     assert codes(applied) == {("toys", 0): "CONFLICT"}
     assert codes(lists_applied) == {("notes", 1): "CONFLICT"}
+
+
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_a_row_that_appeared_where_the_user_may_not_write_it_is_a_conflict(user, lane, is_hidden):
+    """Outside of get_queryset, or of the `where` of a sync."""
+    fill()
+    rows = [{"sku": "t0", "name": "x"}, {"sku": "new", "name": "x"}]
+    plan = bulkql.sync(Toy, rows, user=user, where=Q(stock=0), dry_run=True)
+    Toy.objects.create(sku="new", name="y", hidden=is_hidden, stock=0 if is_hidden else 1)
+
+    applied = bulkql.apply(plan, user=user)
+
+    assert became(applied) == became(plan) | {("toys", 1): "FAILED"}
+    (error,) = applied.row_errors()
+    told = "The plan found no toy with this key, and now there is one."
+    assert (error["index"], error["path"], error["code"], error["message"]) == (1, None, "CONFLICT", told)
+    assert Toy.objects.get(sku="new").name == "y"
+
+
+def test_a_row_that_the_user_may_not_see_any_more_is_a_conflict(user, lane):
+    fill()
+    plan = bulkql.upsert(Toy, [{"sku": "t0", "name": "x"}], user=user, dry_run=True)
+    Toy.objects.filter(sku="t0").update(hidden=True)
+
+    applied = bulkql.apply(plan, user=user)
+
+    (error,) = applied.row_errors()
+    told = "The toy that the plan found no longer exists, or you may not see it."
+    assert (error["code"], error["message"]) == ("CONFLICT", told)
 
 
 def test_of_many_rows_exactly_those_that_changed_conflict(user):

@@ -11,6 +11,7 @@ from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount
 from bulkql.workers.enums import OnError, Verb
 from bulkql.workers.errors import BadInput
 from bulkql.workers.intake.requests import BulkRequest, InputRequest, Mode
+from bulkql.workers.ledger import totals
 from bulkql.workers.models import Operation
 from bulkql.workers.operations import running
 from bulkql.workers.operations.retry import retry
@@ -323,3 +324,18 @@ def test_a_dry_run_tells_which_deleted_rows_would_be_restored(bulk, user, lane, 
         ("CREATED", str(toys[1].pk)),
         ("CREATED", str(toys[0].pk)),
     ]
+
+
+@pytest.mark.parametrize(("on_delete", "shelf"), [(models.SET_NULL, None), (models.SET_DEFAULT, "s1")])
+def test_references_to_a_new_row_are_set_as_by_a_delete(bulk, user, lane, toys, monkeypatch, on_delete, shelf):
+    field = Toy._meta.get_field("shelf")
+    monkeypatch.setattr(field.remote_field, "on_delete", on_delete)
+    monkeypatch.setattr(field, "_get_default", lambda: Shelf.objects.get(code="s1").pk)
+    created = bulk(Verb.CREATE, "shelves", [{"code": "new"}])
+    Toy.objects.create(sku="t9", name="x", shelf=Shelf.objects.get(code="new"))
+
+    undone = undo(created.operation, user)
+
+    assert (undone.outcomes, undone.errors) == (["DELETED"], [])
+    assert totals.cascades(undone.operation) == {}
+    assert Toy.objects.values_list("shelf__code", flat=True).get(sku="t9") == shelf

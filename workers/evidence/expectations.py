@@ -94,10 +94,10 @@ def conflict_errors(plan: Plan, changed: pl.DataFrame) -> pl.DataFrame:
     is_delete = plan.verb == Verb.DELETE
     along = f"Rows that would be deleted along with this {name} have" if is_delete else f"A list of this {name} has"
     message = (
-        pl.when(pl.col("pk_now").is_null())
-        .then(pl.lit(f"The {name} that the plan found no longer exists, or you may not see it."))
-        .when(pl.col("pk").is_null())
+        pl.when(pl.col("pk").is_null())
         .then(pl.lit(f"The plan found no {name} with this key, and now there is one."))
+        .when(pl.col("pk_now").is_null())
+        .then(pl.lit(f"The {name} that the plan found no longer exists, or you may not see it."))
         .when(pl.col("pk") != pl.col("pk_now"))
         .then(pl.lit(f"Another {name} has this key now than when the plan was made."))
         .when(pl.col("mark").ne_missing(pl.col("mark_now")))

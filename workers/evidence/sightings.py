@@ -19,7 +19,7 @@ from bulkql.workers.resources.rights import cascading
 from bulkql.workers.resources.scope import batches
 from bulkql.workers.validation.references import resolve
 from bulkql.workers.validation.values import Validated
-from bulkql.workers.writers import deletion, merging, staging
+from bulkql.workers.writers import merging, orm, staging
 from bulkql.workers.writers.links import links
 from bulkql.workers.writers.table import changes_of
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 #: What was seen of a row: the primary key, as text, and the mark of the row of the table that it means; and that of
 #: what belongs to that row, its lists or what goes along when it is deleted. All are null where none is there.
+#: One that the user may not see is told by its mark alone: UNSEEN.
 SIGHTINGS = {ROW: ROW_NUMBER, "pk": pl.String, "mark": pl.Int64, "along": pl.Int64}
+UNSEEN = pl.lit(0, dtype=pl.Int64)
 
 
 def sighted(
@@ -36,19 +38,26 @@ def sighted(
 ) -> pl.DataFrame:
     """What is there of these rows: SIGHTINGS, of the rows that mean one that the user may see.
 
+    And of those of an upsert that mean another one: they would create it, if it were not there.
+
     `to_lock`: the rows (`__row`) whose rows of the table are locked before they are looked at. While a plan is made
     none has to be: what changes between this look and the write is a conflict later, as what changes after it.
     """
     if plan.verb == Verb.CREATE or rows.is_empty():
         return pl.DataFrame(schema=SIGHTINGS)
-    found = rows_meant(plan, rows, user, to_lock)
+    meant = rows_meant(plan, rows, user, to_lock)
+    found = meant.drop_nulls("pk")
     alias, pks = plan.resource.database, found["pk"].to_list()
     seen = found.with_columns(marks(plan.resource.model, alias, pks))
-    return seen.join(alongs(plan, pks, own), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
+    seen = seen.join(alongs(plan, pks, own), on="pk", how="left", maintain_order="left").select(*SIGHTINGS)
+    if plan.verb != Verb.UPSERT:
+        return seen
+    unseen = meant.filter(pl.col("pk").is_null()).with_columns(mark=UNSEEN, along=None)
+    return pl.concat([seen, unseen.cast(SIGHTINGS)])  # type: ignore[arg-type]
 
 
 def rows_meant(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None) -> pl.DataFrame:
-    """The rows that are there, by the fields of the key alone: `__row`, pk."""
+    """The rows that are there, by the fields of the key alone: `__row`, pk; null of those that the user may not see."""
     by_key = replace(plan, verb=Verb.DELETE)
     wanted = [name for column in by_key.all_columns for name in (column, given(column))]
     keys = Validated(rows.select(ROW, *(name for name in wanted if name in rows.columns)), no_errors())
@@ -62,7 +71,9 @@ def rows_meant(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Se
         except DataError:
             # A value that the field takes and PostgreSQL does not.
             pass
-    return deletion.match_by_orm(by_key, rows, user)
+    matched = orm.match(by_key, rows, user).items()
+    told = [(row, str(one.instance.pk) if one.is_visible else None) for row, one in matched]
+    return pl.DataFrame(told, schema={ROW: ROW_NUMBER, "pk": pl.String}, orient="row")
 
 
 def in_database(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.Series | None) -> pl.DataFrame:
@@ -75,7 +86,7 @@ def in_database(plan: Plan, rows: pl.DataFrame, user: User | None, to_lock: pl.S
         found = found.filter(~pl.col(ROW).is_in(to_lock.implode()))
         wanted = rows.filter(pl.col(ROW).is_in(to_lock.implode()))[ROW]
         found = found if wanted.is_empty() else pl.concat([found, merging.locked(plan, table, wanted, user)])
-    return found.filter("visible").select(ROW, "pk")
+    return found.select(ROW, pk=pl.when("visible").then("pk"))
 
 
 def marks(model: type[models.Model], alias: str, pks: list[str]) -> pl.Series:

@@ -198,6 +198,7 @@ def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
             plan.resource.model._base_manager.using(plan.resource.database).filter(pk__in=some)._raw_delete(
                 plan.resource.database
             )
+    check_now(plan.resource.database)
     return deleted(there)
 
 
