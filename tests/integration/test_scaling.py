@@ -115,6 +115,20 @@ def test_rows_that_overlap_rows_of_the_table_are_found_at_once(bulk, statements,
     assert len(statements) < STATEMENTS
 
 
+@pytest.mark.usefixtures("_no_overlaps")
+@pytest.mark.parametrize(
+    ("left", "taken"), [({"place": -10}, {"place": 1}), ({"is_open": False}, {"badge": "badge 0"})], ids=["range", "if"]
+)
+def test_rows_take_what_others_leave_whoever_is_bad_beside_them(bulk, left, taken):
+    rows = [{"number": 0, **left}, {"number": 1, **taken}, {"number": 2, "label": "label 3"}]
+
+    done = bulk(Verb.UPDATE, "lockers", rows)
+
+    assert done.outcomes == ["UPDATED", "UPDATED", "FAILED"]
+    assert Locker.objects.filter(number=0, **left).exists()
+    assert Locker.objects.filter(number=1, **taken).exists()
+
+
 @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE])
 def test_rows_whose_generated_key_is_taken_are_found_at_once(bulk, statements, db, verb):
     Wheel.objects.bulk_create(Wheel(name=f"w{n}", size=n, spokes=9, rim=n) for n in range(2 * ROWS + 1))
