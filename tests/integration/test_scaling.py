@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import connection
-from django.db.models import PROTECT, RESTRICT, F, Func
+from django.db.models import PROTECT, RESTRICT, F, Func, Model
+from django.db.models.signals import ModelSignal, post_init
 from django.test.utils import CaptureQueriesContext
 
+from bulkql.examples.ledger.models import ClassificationStatus, FinancialAccount, FinancialTransaction
 from bulkql.workers.enums import Verb
+from bulkql.workers.resources.registry import resource_named
 from tests.zoo.models import Item, Keeper, Locker, Seal, Shelf, Toy, Wheel
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -110,6 +115,20 @@ def test_rows_that_overlap_rows_of_the_table_are_found_at_once(bulk, statements,
     assert len(statements) < STATEMENTS
 
 
+@pytest.mark.usefixtures("_no_overlaps")
+@pytest.mark.parametrize(
+    ("left", "taken"), [({"place": -10}, {"place": 1}), ({"is_open": False}, {"badge": "badge 0"})], ids=["range", "if"]
+)
+def test_rows_take_what_others_leave_whoever_is_bad_beside_them(bulk, left, taken):
+    rows = [{"number": 0, **left}, {"number": 1, **taken}, {"number": 2, "label": "label 3"}]
+
+    done = bulk(Verb.UPDATE, "lockers", rows)
+
+    assert done.outcomes == ["UPDATED", "UPDATED", "FAILED"]
+    assert Locker.objects.filter(number=0, **left).exists()
+    assert Locker.objects.filter(number=1, **taken).exists()
+
+
 @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE])
 def test_rows_whose_generated_key_is_taken_are_found_at_once(bulk, statements, db, verb):
     Wheel.objects.bulk_create(Wheel(name=f"w{n}", size=n, spokes=9, rim=n) for n in range(2 * ROWS + 1))
@@ -171,3 +190,35 @@ def test_halves_are_found_without_reading_all_staged_rows(bulk, db, verb):
     assert done.codes[-1:] == [(77, None, "CONSTRAINT")]
     assert plans
     assert not any("Seq Scan on bulkql_staging" in plan for plan in plans)
+
+
+def test_rows_that_share_a_part_of_their_key_are_neither_read_nor_locked(bulk, db, monkeypatch):
+    monkeypatch.setattr(type(resource_named("financialTransactions")), "writes", "SAVE")
+    status = ClassificationStatus.objects.create(name="open")
+    accounts = FinancialAccount.objects.bulk_create(FinancialAccount(name=f"account {n}") for n in range(20))
+    moments = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(ROWS)]
+    FinancialTransaction.objects.bulk_create(
+        FinancialTransaction(amount=1, datetime=one, financial_account=account, classification_status=status)
+        for account in accounts
+        for one in moments
+    )
+    made = []
+
+    with heard(post_init, FinancialTransaction, lambda instance, **_: made.append(instance.financial_account_id)):
+        done = bulk(
+            Verb.UPDATE,
+            "financialTransactions",
+            [{"financial_account": accounts[7].pk, "datetime": one.isoformat(), "amount": "2"} for one in moments],
+        )
+
+    assert done.outcomes == ["UPDATED"] * ROWS
+    assert set(made) == {accounts[7].pk}
+
+
+@contextmanager
+def heard(signal: ModelSignal, sender: type[Model], receiver: Callable[..., None]) -> Iterator[None]:
+    signal.connect(receiver, sender=sender, weak=False)
+    try:
+        yield
+    finally:
+        signal.disconnect(receiver, sender=sender)

@@ -109,24 +109,24 @@ def of_exclusion(model: type[models.Model], alias: str, constraint: ExclusionCon
 
 
 def held_by_another(constraint: Constraint, table: str, source: str, row: str, pk: str | None) -> str:
-    """The rows of a source whose place in a constraint a row of the table has; in SQL that an index answers.
+    """The rows of a source that cannot have what a row of the table has; in SQL that an index answers.
 
-    `row`: the source's column that is told of them. `pk`: that of the primary key, where they are in the table
+    `row`: the source's column with their numbers. `pk`: the column of the primary key, if they are rows of the table
     themselves.
     """
     places = range(len(constraint.values))
     operators = constraint.operators or ("=",) * len(places)
+    # What rows of the source have now, they may leave: whether one of them is in the way, only writing it tells.
+    others = [] if pk is None else [f"{pk} NOT IN (SELECT {pk} FROM {source})"]  # noqa: S608
     ways = []
     for nulls in product(*([False] if constraint.nulls_distinct else [False, True] for _ in places)):
         same = [
             f"({value}) IS NULL AND s.value{place} IS NULL" if null else f"({value}) {operator} s.value{place}"
             for place, value, operator, null in zip(places, constraint.values, operators, nulls, strict=True)
         ]
-        others = [] if pk is None else [f"{pk} <> s.pk"]
         counts = [] if constraint.condition is None else [f"({constraint.condition})"]
         ways.append(f"EXISTS (SELECT FROM {table} WHERE {' AND '.join([*same, *others, *counts])})")
     values = [f"({value}) AS value{place}" for place, value in zip(places, constraint.values, strict=True)]
-    values += [] if pk is None else [f"{pk} AS pk"]
     return (
         f"SELECT s.{row} FROM (SELECT {', '.join([row, *values])} FROM {source}"  # noqa: S608
         f" WHERE {constraint.condition or 'true'}) s WHERE {' OR '.join(ways)}"

@@ -20,9 +20,10 @@ def levels(plan: Plan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     if not plan.has_levels:
         yield rows
         return
-    number = level_of_rows(plan, rows)
-    for level in range(max(number, default=0) + 1):
-        yield rows.filter(pl.Series(number, dtype=pl.Int64) == level)
+    numbers = level_of_rows(plan, rows)
+    level_of_row = pl.Series(numbers, dtype=pl.Int64)
+    for level in range(max(numbers, default=0) + 1):
+        yield rows.filter(level_of_row == level)
 
 
 def level_of_rows(plan: Plan, rows: pl.DataFrame) -> list[int]:

@@ -121,18 +121,27 @@ def match(plan: Plan, rows: pl.DataFrame, user: User | None) -> dict[int, Found]
 
 def candidates(plan: Plan, columns: list[Column], rows: pl.DataFrame) -> Iterator[models.Model]:
     """Rows of the table among which are those that rows mean, locked where the database can."""
-    # The field with the most values narrows the search best; of the others, all values that come are looked at.
+    # The field with the most values narrows the search best.
     widest, *others = sorted(columns, key=lambda one: rows[one.name].n_unique(), reverse=True)
-    manager = locking(plan.resource)
-    for some in batches(widest.python(rows[widest.name].unique().drop_nulls())):
-        yield from among(manager, widest.field.attname, some).order_by("pk")
-    without = rows.filter(pl.col(widest.name).is_null())
-    if plan.finds_by_nulls and not without.is_empty():
+    manager, is_null = locking(plan.resource), pl.col(widest.name).is_null()
+    told = rows.filter(~is_null)
+    narrowed = narrow(plan, manager, others, told)
+    for some in batches(widest.python(told[widest.name].unique())):
+        yield from among(narrowed, widest.field.attname, some).order_by("pk")
+    untold = rows.filter(is_null)
+    if plan.finds_by_nulls and not untold.is_empty():
         found = manager.filter(**{f"{widest.field.attname}__isnull": True})
-        for one in others:
-            if not without[one.name].has_nulls() and without[one.name].n_unique() <= KEYS_A_QUERY:
-                found = among(found, one.field.attname, one.python(without[one.name].unique()))
-        yield from found.order_by("pk")
+        yield from narrow(plan, found, others, untold).order_by("pk")
+
+
+def narrow(plan: Plan, found: models.QuerySet[Any], columns: list[Column], rows: pl.DataFrame) -> models.QuerySet[Any]:
+    """Those of the rows found that have in each of these fields a value that comes: others are nobody's to lock."""
+    for one in columns:
+        values = rows[one.name].unique()
+        are_all_told = not (plan.finds_by_nulls and values.has_nulls())
+        if are_all_told and len(values) <= KEYS_A_QUERY // len(columns):
+            found = among(found, one.field.attname, one.python(values.drop_nulls()))
+    return found
 
 
 def locking(resource: BulkResource) -> models.QuerySet[Any]:
