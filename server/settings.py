@@ -21,6 +21,8 @@ env = Env()
 DATABASE_URL = env.str("DATABASE_URL", "postgres://postgres@localhost:5432/bulkql")
 #: Where Redis is: the channel layer in this database, the queue in the one beside it.
 REDIS_URL = env.str("REDIS_URL", "redis://localhost:6379/0")
+#: Where the queue is, if not there: a Redis that has but one database is named twice.
+BULKQL_QUEUE_URL = env.str("BULKQL_QUEUE_URL", "")
 #: Signs sessions and tokens.
 SECRET_KEY = env.str("SECRET_KEY", "")
 #: The Django apps whose bulk.py are served.

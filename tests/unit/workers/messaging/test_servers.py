@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from redis.connection import parse_url
 
@@ -34,3 +37,19 @@ def test_the_queue_has_a_database_in_redis_as_it_comes(number):
     address = redis_url().rpartition("/")[0]
 
     assert client_of(next_database(f"{address}/{number}")).ping()
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({"REDIS_URL": "redis://one:6379/0"}, "redis://one:6379/0?db=1"),
+        ({"REDIS_URL": "redis://one:6379/0", "BULKQL_QUEUE_URL": "redis://one:6379/0"}, "redis://one:6379/0"),
+    ],
+    ids=["beside", "told"],
+)
+def test_the_environment_tells_where_the_queue_is(environment, url):
+    code = "from bulkql.workers.messaging.servers import queue_url; print(queue_url())"
+    settings = {"DJANGO_SETTINGS_MODULE": "bulkql.server.settings", **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{url}\n"
