@@ -86,6 +86,7 @@ URLS = {
     "":                                   ("GET", 302,      302, 302,    302,  302,  302,  302),
     "graphql":                            ("GET", 401,      401, 401,    400,  400,  400,  400),
     "graphiql":                           ("GET", 302,      302, 302,    200,  200,  200,  200),
+    "metrics":                            ("GET", 401,      401, 401,    200,  200,  403,  403),
     # By tus: what it lacks here is its version, which is asked once it is known who asks, and may upload.
     "uploads":                            ("POST",401,      401, 401,    412,  412,  403,  403),
     "uploads/<uuid:upload_id>":           ("PUT", 401,      401, 401,    404,  200,  403,  403),
