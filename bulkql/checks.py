@@ -125,8 +125,7 @@ def check_isolation(databases: Sequence[str] | None = None, **_: Any) -> list[Ch
         return []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(ask)
-        (level,) = cursor.fetchone()
-    level = level.replace("-", " ").upper()
+        level = cursor.fetchone()[-1].replace("-", " ").upper()
     if level == "READ COMMITTED":
         return []
     return [

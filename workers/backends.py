@@ -81,7 +81,7 @@ class Backend:
     is_read_by_psycopg: bool = False
     #: None where texts are taken to be equal that are the same.
     collations: Collations | None = None
-    #: How a transaction asks for its isolation level; None where there is but one.
+    #: How a transaction asks for its isolation level, in the last column; None where there is but one.
     isolation: str | None = None
 
 
@@ -97,7 +97,10 @@ BACKENDS = {
         isolation="SHOW transaction_isolation",
     ),
     "sqlite": Backend(supports_concurrent_writers=False, supports_streaming=True, collations=OF_SQLITE),
-    "mysql": Backend(collations=OF_MYSQL, isolation="SELECT @@tx_isolation"),
+    # MariaDB knows the older name, MySQL 8 only the newer one.
+    "mysql": Backend(
+        collations=OF_MYSQL, isolation="SHOW VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')"
+    ),
 }
 
 
