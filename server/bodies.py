@@ -23,6 +23,7 @@ from bulkql.server.authority.credentials import Session, Token
 from bulkql.server.door.answers import finished
 from bulkql.server.door.paths import match_of
 from bulkql.server.middleware import REFUSED
+from bulkql.server.traffic.room import BODY_BYTES
 from bulkql.server.uploads.streaming import is_streamed, streamed
 from bulkql.server.uploads.tus import RECEIVED, method_of, versioned
 from bulkql.workers.conf import limits
@@ -70,7 +71,8 @@ class Bodies:
                 raise Unavailable("The database cannot be reached, or has no connection free; try again.") from None
             body.check(body.announced)
             if (upload_id := body.streamed_upload(scope)) is None:
-                await self._application({**scope, FOUND: body.user}, receive_counted, send)
+                found = {**scope, FOUND: body.user, BODY_BYTES: lambda: counted}
+                await self._application(found, receive_counted, send)
                 return
             received = await streamed(body.user, upload_id, body.headers, receive_counted)
             if received is not None:

@@ -126,6 +126,11 @@ def ask_checks() -> None:
     BaseCommand().check(tags=["bulkql"])
 
 
+def become(command: list[str]) -> None:
+    """Run a command in place of this process."""
+    os.execvpe(command[0], command, {**stack.SURROUNDINGS, **os.environ})  # noqa: S606
+
+
 @app.command()
 @told_plainly()
 def serve(
@@ -135,8 +140,7 @@ def serve(
     """Run the web tier against DATABASE_URL and REDIS_URL."""
     set_up(None)
     ask_checks()
-    command = stack.web_command(host, port, stack.drain_seconds())
-    os.execv(command[0], command)  # noqa: S606
+    become(stack.web_command(host, port, stack.drain_seconds()))
 
 
 @app.command()
@@ -148,8 +152,7 @@ def work(
     # Without a secret they would start, and fail at the first row that is sealed with it.
     set_up(None)
     ask_checks()
-    command = stack.worker_command(processes, stack.drain_seconds())
-    os.execvpe(command[0], command, {**stack.POLLING, **os.environ})  # noqa: S606
+    become(stack.worker_command(processes, stack.drain_seconds()))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
@@ -44,6 +45,7 @@ from bulkql.server.door.requests import each_once, request_data, with_files
 from bulkql.server.door.sockets import Handler, Socket
 from bulkql.server.door.values import decode, encode
 from bulkql.server.traffic.connections import hold
+from bulkql.server.traffic.room import body_bytes, room
 from bulkql.workers.conf import limits, setting_name
 from bulkql.workers.errors import (
     BadInput,
@@ -94,6 +96,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         )
         #: Nothing of the request was executed. Django makes a view for each request.
         self._is_refused = False
+        #: What the request holds until it has been executed.
+        self._held = AsyncExitStack()
 
     def encode_json(self, data: object) -> bytes:
         return encode(data)
@@ -137,7 +141,9 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         if (forgery := await forged(request)) is not None:
             return forgery
         context = Context(request=request, user=user, base_url=f"{request.scheme}://{request.get_host()}")
-        return cast(HttpResponse, await self.run(request=request, context=context))
+        # Not until the answer is read: others wait for room, and a client that does not read would keep it.
+        async with self._held:
+            return cast(HttpResponse, await self.run(request=request, context=context))
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         return False
@@ -149,12 +155,14 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             given: dict[str, Any] = each_once(django.GET)
             return request_data(given | {name: await decoded(given[name]) for name in names if given.get(name)})
         if django.content_type == "application/json":
-            return request_data(await decoded(django.body))
+            await self._held.enter_async_context(room().taken(body_bytes(django)))
+            return request_data(await decoded(body_of(django)))
         if django.content_type != "multipart/form-data":
             text = "The Content-Type is application/json, or multipart/form-data for a file."
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
         await request.get_form_data()
         form, files = each_once(django.POST), each_once(django.FILES)
+        await self._held.enter_async_context(room().taken(len(form.get("operations", ""))))
         parts = [await decoded(form.get(name, "null")) for name in ("operations", "map")]
         return request_data(with_files(parts[0], parts[1], files))
 
@@ -196,6 +204,17 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             self._is_refused = True
             del response["data"]
         return response
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """All of a body, which the request does not keep, as `request.body` does; raises RequestDataTooBig as that does.
+
+    A request is part of a cycle of objects, and it may take long until garbage is collected.
+    """
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if most is not None and int(request.META.get("CONTENT_LENGTH") or 0) > most:
+        raise RequestDataTooBig
+    return request.read()
 
 
 async def decoded(text: str | bytes) -> object:

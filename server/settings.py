@@ -211,9 +211,6 @@ CHANNEL_LAYERS = {
     }
 }
 
-# A body of up to this size waits in memory, a larger one on disk.
-FILE_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
-
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

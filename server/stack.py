@@ -53,7 +53,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         raise SystemExit(f"{data} cannot be made: {error.strerror}. Give another --data.") from None
     with ExitStack() as stack:
         stack.enter_context(only_one(data))
-        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module(), **POLLING}
+        environment = {"SECRET_KEY": secret(data), "DJANGO_SETTINGS_MODULE": settings_module()}
         if served := ",".join(apps) or os.environ.get("BULKQL_APPS"):
             environment["BULKQL_APPS"] = served
         for name in (SERVERS, SERVICE):
@@ -82,7 +82,7 @@ def running(data: Path, *, port: int, workers: int, apps: list[str]) -> Iterator
         for number in range(1, workers + 1):
             # dramatiq's master stops all of its children where one of them dies: each has a master of its own.
             programs[f"worker-{number}"] = embedded.bound_command(worker_command(1, drain))
-        supervisor = stack.enter_context(supervised(data, SERVICE, programs, whole, drain))
+        supervisor = stack.enter_context(supervised(data, SERVICE, programs, {**SURROUNDINGS, **whole}, drain))
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url, supervisor, data)
         remember(data, {"url": url, **environment})
@@ -118,9 +118,16 @@ def web_command(host: str, port: int, drain: int) -> list[str]:
     ]
 
 
-#: dramatiq's workers look for messages four times a second where they hear of none, and take no more of them than they
-#: have threads, so that none waits in one process while another is idle; in the environment, the only place for it.
-POLLING = {"dramatiq_worker_timeout": "250", "dramatiq_queue_prefetch": "2"}
+#: What can be said in the environment of a process only.
+SURROUNDINGS = {
+    # dramatiq's workers look for messages four times a second where they hear of none, and take no more of them than
+    # they have threads, so that none waits in one process while another is idle.
+    "dramatiq_worker_timeout": "250",
+    "dramatiq_queue_prefetch": "2",
+    # glibc's own limit grows with what is freed, up to 32 MB: bodies and chunks would lie among small things, which
+    # keep their place from being given back.
+    "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
+}
 
 
 def worker_command(processes: int, drain: int) -> list[str]:

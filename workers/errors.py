@@ -239,6 +239,18 @@ def tracebacks(error: BaseException) -> Iterator[TracebackType]:
         step = step.tb_next
 
 
+def let_frames_go(error: BaseException) -> None:
+    """Have an exception that has been told keep nothing alive.
+
+    Django's ValidationErrors hold themselves, and through their tracebacks all that their callers have at hand: the
+    rows of a whole chunk for each wrong cell, until garbage is collected.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__context__
+
+
 def place_in_code(frame: FrameType, line: int) -> str:
     """A line's place from its package on: where a machine keeps its packages does not belong in a log."""
     module, file = module_of(frame), Path(frame.f_code.co_filename).name

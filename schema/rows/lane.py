@@ -52,7 +52,14 @@ Found = TypeVar("Found")
 
 
 class RowLane(SchemaExtension):
-    """Takes the rows out after parsing, and leaves them in the context."""
+    """Takes the rows out after parsing, and leaves them in the context until the operation is over."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        # An execution is a cycle of objects, and it may take long until garbage is collected. A mutation whose client
+        # has gone may still be at work on its rows, so they are let go, and not cleared.
+        if isinstance(self.execution_context.context, Context):
+            self.execution_context.context.rows = {}
 
     def on_parse(self) -> Iterator[None]:
         yield

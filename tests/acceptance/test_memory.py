@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.acceptance.service import Service
@@ -76,4 +79,31 @@ def test_an_honest_file_of_large_cells_is_written_in_chunks_bounded_by_bytes(ser
     chunks = service.sql("SELECT count(*), sum(row_count) FROM bulkql_chunk WHERE operation_id = %s", answer["id"])
     assert chunks[0][0] > 10
     assert chunks[0][1] == rows
+    assert_small(service)
+
+
+ROWS = """
+mutation ($input: BulkCreateInput!) {
+  bulkCreate(input: $input, options: { mode: SYNC, dryRun: true }) { total failed }
+}
+"""
+TEXT = "x" * 1_500
+
+
+@pytest.mark.parametrize("name", ["description", "surplus"])
+def test_no_process_takes_600_mb_however_many_large_requests_come_at_once(service: Service, name: str) -> None:
+    """16 MB of rows each, the values of a field or of one that there is not: a row error for every row."""
+    known = {"amount": "1.00", "description": "", "datetime": "2024-01-01T00:00:00Z", "financialAccount": {"id": 1}}
+    rows = [{**known, name: f"{number:08}{TEXT}"} for number in range(9_900)]
+    variables = {"input": {"financialTransactions": {"rows": rows}}}
+    body = json.dumps({"query": ROWS, "variables": variables}).encode()
+    headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
+
+    def send(_: int) -> int:
+        answer = httpx.post(f"{service.url}/graphql", content=body, headers=headers, timeout=120)
+        total: int = answer.json()["data"]["bulkCreate"]["total"]
+        return total
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(send, range(24))) == [9_900] * 24
     assert_small(service)

@@ -15,7 +15,7 @@ import polars as pl
 from django.db import transaction
 
 from bulkql.workers.enums import Outcome, Verb
-from bulkql.workers.errors import RowError
+from bulkql.workers.errors import RowError, let_frames_go
 from bulkql.workers.frames import RESERVED_PK, ROW, errors_of
 from bulkql.workers.images.taken import own_images_now
 from bulkql.workers.resources.plan import Plan
@@ -90,6 +90,7 @@ def one_by_one(plan: Plan, rows: Iterable[int], act: Callable[[int], Became]) ->
         # Models and receivers may raise anything; what is no row's fault is raised on.
         except Exception as error:
             errors += [(row, one) for one in faults.row_errors_from(plan.resource, error, reported)]
+            let_frames_go(error)
         row_done()
     return Written(pl.DataFrame(became, schema=OUTCOME_OF_ROW, orient="row"), errors_of(errors))
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from bulkql.workers.backends import durable
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.enums import Verb
-from bulkql.workers.errors import RowError
+from bulkql.workers.errors import RowError, let_frames_go
 from bulkql.workers.frames import ERRORS, ROW, errors_of, given, no_errors
 from bulkql.workers.ledger.entries import Entry
 from bulkql.workers.models import Chunk, Operation
@@ -75,6 +75,7 @@ def by_rows(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
             )
         except ValidationError as error:
             found += [(row, one) for one in row_errors_of(error)]
+            let_frames_go(error)
     return errors_of(found)
 
 

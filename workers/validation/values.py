@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from bulkql.workers.columns.cells import NULL, shown
 from bulkql.workers.columns.column import Column, by_name, graphql_name
-from bulkql.workers.errors import Code, RowError
+from bulkql.workers.errors import Code, RowError, let_frames_go
 from bulkql.workers.frames import (
     ERRORS,
     GIVES_TO,
@@ -148,6 +148,7 @@ def slowly(column: Column, cells: pl.Series, values: pl.Series) -> tuple[pl.Seri
                 (cell, RowError(column.graphql_name, code_of(one), valid_text(advised(column, cell, one)), shown(cell)))
                 for one in ValidationError([error]).error_list
             )
+            let_frames_go(error)
     found = pl.DataFrame(
         {
             "cell": pl.Series([cell for cell, _ in good], dtype=pl.String),
