@@ -1,4 +1,4 @@
-"""Small transactions of others beside a bulk operation -> their latencies: idle, without pacing, with it, in one run.
+"""Small transactions of others -> their latencies, in one run: idle, beside an operation, one that is paced, and COPY.
 
 `python -m bench.neighbours --rows 5000000 --pace 2000`. They come at their rate whether or not those before them are
 done, and each one's time counts from when it should have begun: who waits in line waits, too.
@@ -12,7 +12,10 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +25,9 @@ import typer
 
 from bench import database
 from bench.client import Client, connected, document
+from bench.database import Database
 from bench.machine import conditions
-from bench.rows import TRANSACTIONS, transactions
+from bench.rows import TRANSACTIONS, Rows, transactions
 from bench.service import running
 
 #: Connections of the neighbours; each has its share of the transactions.
@@ -44,6 +48,9 @@ mutation ($input: BulkCreateInput!, $options: BulkOptions) { bulkCreate(input: $
 STATE = "query ($id: ID!) { operation(id: $id) { state processed message } }"
 CANCEL = "mutation ($id: ID!) { cancelOperation(id: $id) { state } }"
 
+#: What lasts as long as a measurement does, and gives what else is to be told of it.
+Wait = Callable[[], dict[str, Any]]
+
 
 @dataclass(slots=True)
 class Neighbours:
@@ -54,7 +61,7 @@ class Neighbours:
     seconds: list[float] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def measure(self, wait: Any) -> dict[str, Any]:
+    def measure(self, wait: Wait) -> dict[str, Any]:
         """Their latencies in milliseconds while `wait` lasts, and the machine's load at the end of it."""
         self.seconds, self.stopping = [], threading.Event()
         clients = [threading.Thread(target=self._book, args=[number]) for number in range(CONNECTIONS)]
@@ -127,6 +134,20 @@ def idle(seconds: float) -> dict[str, Any]:
     return {}
 
 
+def copied(own: Database, file: Rows, pace: int, chunk_size: int, seconds: float) -> dict[str, Any]:
+    """The same rows at the same pace by COPY alone, in as many transactions: no writer can be a lighter load."""
+    columns = ", ".join(file.table.columns.get(name, name) for name in file.fields)
+    count, began_at = 0, time.perf_counter()
+    with file.path.open("rb") as lines, own.connection.cursor() as cursor:
+        next(lines)
+        while count < pace * seconds:
+            time.sleep(max(began_at + count / pace - time.perf_counter(), 0))  # the pace
+            with cursor.copy(f"COPY {file.table.name} ({columns}) FROM STDIN (FORMAT csv)") as stream:
+                stream.write(b"".join(islice(lines, chunk_size)))
+            count += chunk_size
+    return {"rows_a_second": round(count / (time.perf_counter() - began_at))}
+
+
 def main(
     rows: Annotated[int, typer.Option(help="Rows of the operation.")] = 5_000_000,
     rate: Annotated[int, typer.Option(help="Transactions of the neighbours in a second.")] = 200,
@@ -152,19 +173,24 @@ def main(
             neighbours = Neighbours(service.database_url, rate)
             paced = {"maxRowsPerSecond": pace, "chunkSize": chunk_size}
 
-            def phase(options: dict[str, Any] | None) -> dict[str, Any]:
+            def phase(options: dict[str, Any] | None = None, wait: Wait | None = None) -> dict[str, Any]:
                 own.connection.execute(f"TRUNCATE {TRANSACTIONS.name} RESTART IDENTITY")
                 own.connection.execute("CHECKPOINT")
-                typer.echo(f"Measuring, {json.dumps(options)}", err=True)
                 if options is None:
-                    return neighbours.measure(lambda: idle(seconds))
+                    return neighbours.measure(wait or partial(idle, seconds))
                 operation = begun(client, file.path, options)
                 found = neighbours.measure(lambda: beside(client, operation, seconds))
                 stopped(client, operation)
                 return found
 
-            phases = {"warm-up": phase(None), "idle": phase(None), "without pacing": phase({})}
-            phases |= {"with pacing": phase(paced), "idle again": phase(None)}
+            phases = {
+                "warm-up": phase(),
+                "idle": phase(),
+                "without pacing": phase({}),
+                "with pacing": phase(paced),
+                "COPY at that pace": phase(wait=partial(copied, own, file, pace, chunk_size, seconds)),
+                "idle again": phase(),
+            }
     calm = min(phases["idle"]["p99"], phases["idle again"]["p99"])
     ratios = {name: round(one["p99"] / calm, 2) for name, one in phases.items()}
     typer.echo(json.dumps({"phases": phases, "p99_to_idle": ratios, "options": paced, **found}, indent=2))

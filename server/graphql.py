@@ -238,7 +238,7 @@ class GraphQLConsumer(OneAtATime):
     """The websocket on /graphql: graphql-transport-ws, signed in by its connection_init or by the session."""
 
     decode_json = staticmethod(decode)
-    websocket_adapter_class = Socket  # type: ignore[assignment]  # as in Strawberry's own consumer
+    websocket_adapter_class = Socket
     graphql_transport_ws_handler_class = Handler
 
     def encode_json(self, data: object) -> str:

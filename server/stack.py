@@ -110,6 +110,7 @@ def web_command(host: str, port: int, drain: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "bulkql.server.processes.web:application"),
         *("--host", host, "--port", str(port), "--http", "bulkql.server.traffic.protocol:PatientProtocol"),
+        *("--ws", "bulkql.server.traffic.protocol:LimitedSocket"),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", str(drain)),
         # Events are a few hundred bytes: packing them takes longer than sending them, and memory for each subscriber.
         *("--ws-per-message-deflate", "false"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +24,7 @@ from bulkql.schema.failures import coded, extensions_of
 from bulkql.schema.limits.shares import FRAMES
 from bulkql.server.door.requests import request_data
 from bulkql.server.door.values import weight
+from bulkql.server.traffic.protocol import LIMIT_MESSAGES
 from bulkql.workers.errors import BulkError, place_of
 
 logger = logging.getLogger("bulkql")
@@ -35,12 +37,25 @@ INVALID = 4400
 REASON_BYTES = 123
 
 
+#: Bytes that are kept of a message of somebody who has not signed in; with a longer one the websocket is closed (1009).
+STRANGER_BYTES = 256 * 1024
+
+
 class Socket(ChannelsWebSocketAdapter):
     """Frames as values; long ones are read in a thread, and only for those who have signed in."""
 
     is_signed_in = False
     #: Bytes that the frame which is being handled takes.
     weight = 0
+
+    def __init__(self, view: Any, request: Any, response: Any) -> None:
+        super().__init__(view, request, response)
+        self._limit(STRANGER_BYTES)
+
+    def _limit(self, size: int) -> None:
+        """How long a message may be. A server that cannot be told keeps what it was started with."""
+        if (limit := self.ws_consumer.scope.get(LIMIT_MESSAGES)) is not None:
+            limit(size)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         consumer: Any = self.ws_consumer
@@ -70,6 +85,7 @@ class Socket(ChannelsWebSocketAdapter):
     async def send_json(self, message: Mapping[str, object]) -> None:
         if message["type"] == "connection_ack":
             self.is_signed_in = True
+            self._limit(sys.maxsize)
         await super().send_json(message)
 
     async def close(self, code: int, reason: str) -> None:

@@ -1,13 +1,21 @@
-"""uvicorn's HTTP protocol, but that a client which does not read, or never ends its headers, is cut off."""
+"""uvicorn's protocols, but that a client which does not read, or never ends its headers, is cut off.
+
+And a websocket's application may say how long a message of its client is allowed to be.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from bulkql.workers.conf import limits
 
+#: In the scope of a websocket: a function that limits the bytes of a message, and of one that is not ended.
+LIMIT_MESSAGES = "bulkql.limit_messages"
 #: Bytes of a URL and headers, as with uvicorn's other parser (h11). A buffer of the event loop may come on top.
 HEAD_BYTES = 64 * 1024
 TOO_LARGE = (
@@ -101,3 +109,17 @@ class PatientProtocol(HttpToolsProtocol):
         if self._cut is not None:
             self._cut.cancel()
             self._cut = None
+
+
+class LimitedSocket(WebSocketsSansIOProtocol):
+    """Lets the application limit what is kept of a message until its last byte has come: by then it is in memory."""
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            scope: Any = self.scope
+            scope[LIMIT_MESSAGES] = self._limit
+
+    def _limit(self, size: int) -> None:
+        """No more than this, and never more than the server allows."""
+        self.conn.max_message_size = min(size, self.config.ws_max_size)

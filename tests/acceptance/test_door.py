@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -319,3 +320,28 @@ def test_a_long_frame_of_nobody_is_not_read(service, quiet):
             return socket.close_code
 
     assert asyncio.run(send()) == 4400
+
+
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_a_message_of_nobody_is_not_kept_until_it_ends(service, quiet, is_signed_in):
+    async def send() -> int | None:
+        url = f"{service.url.replace('http', 'ws', 1)}/graphql"
+        async with websockets.connect(url, subprotocols=["graphql-transport-ws"]) as socket:
+            if is_signed_in:
+                shown = {"authorization": f"Bearer {service.token}"}
+                await socket.send(json.dumps({"type": "connection_init", "payload": shown}))
+                await socket.recv()
+
+            async def pieces() -> AsyncIterator[str]:
+                for _ in range(6):
+                    yield "x" * 50_000
+                if not is_signed_in:
+                    await socket.wait_closed()
+
+            with suppress(websockets.ConnectionClosed):
+                await socket.send(pieces())
+            await socket.wait_closed()
+            return socket.close_code
+
+    # Read to its end, it is no JSON.
+    assert asyncio.run(send()) == (4400 if is_signed_in else 1009)

@@ -83,3 +83,21 @@ def test_a_tree_is_deleted_whatever_comes_first(bulk, chunk_size):
 
     assert done.outcomes == ["DELETED"] * 3
     assert tree() == []
+
+
+def test_the_root_of_too_long_a_chain_is_a_row_error_and_goes_after_the_rows_at_its_end(bulk):
+    """Django's collector is a recursion: it gives up at about 480 rows."""
+    chain = Folder.objects.bulk_create(Folder(name=f"f{number:03}") for number in range(600))
+    for child, parent in zip(chain[1:], chain, strict=False):
+        child.parent = parent
+    Folder.objects.bulk_update(chain, ["parent"])
+    Folder.objects.create(name="other")
+
+    done = bulk(Verb.DELETE, "folders", [{"name": "f000"}, {"name": "other"}], match_by=["name"])
+
+    assert (done.codes, done.outcomes) == ([(0, None, "CONSTRAINT")], ["FAILED", "DELETED"])
+    assert Folder.objects.count() == 600
+
+    done = bulk(Verb.DELETE, "folders", [{"name": one.name} for one in reversed(chain)], match_by=["name"])
+
+    assert (done.codes, Folder.objects.count()) == ([], 0)

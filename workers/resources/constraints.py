@@ -15,6 +15,9 @@ from django.db.models.sql import Query
 from bulkql.workers.columns.column import graphql_name
 from bulkql.workers.resources.keys import UniqueKey, is_generated, keys_of_fields, names_only_fields, unique_keys
 
+#: What a model declares, and its database keeps.
+Rule = UniqueKey | models.UniqueConstraint | ExclusionConstraint
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -49,9 +52,10 @@ class Constraint:
 
 @cache
 def constraints_of(model: type[models.Model], alias: str) -> tuple[Constraint, ...]:
-    """All but the primary key, plain keys first."""
+    """All that is unique but the primary key, plain keys first."""
     keys = [key for key in unique_keys(model) if key.fields != (model._meta.pk.name,)]
-    return (*(plain(model, alias, key) for key in keys), *told_by_database(model, alias))
+    unique = (rule for rule in told_by_database(model) if not isinstance(rule, ExclusionConstraint))
+    return (*(plain(model, alias, key) for key in keys), *(in_sql(model, alias, rule) for rule in unique))
 
 
 def why_no_key(model: type[models.Model], alias: str, fields: Collection[str]) -> str:
@@ -74,14 +78,23 @@ def plain(model: type[models.Model], alias: str, key: UniqueKey) -> Constraint:
     return Constraint(key.fields, (), columns, None, key.nulls_distinct, key)
 
 
-def told_by_database(model: type[models.Model], alias: str) -> Iterator[Constraint]:
-    """The constraints on expressions and on fields that are made by them, and those that hold for some of the rows."""
-    for key in keys_of_fields(model):
-        if is_generated(model, key):
-            yield of_generated(model, alias, key)
+def told_by_database(model: type[models.Model]) -> Iterator[Rule]:
+    """What only the database can tell of: keys with fields that it makes, and constraints that are no plain keys."""
+    yield from (key for key in keys_of_fields(model) if is_generated(model, key))
     for constraint in model._meta.constraints:
-        if isinstance(constraint, models.UniqueConstraint) and not is_plain(constraint):
-            yield of_unique(model, alias, constraint)
+        if isinstance(constraint, ExclusionConstraint) or (
+            isinstance(constraint, models.UniqueConstraint) and not is_plain(constraint)
+        ):
+            yield constraint
+
+
+def in_sql(model: type[models.Model], alias: str, rule: Rule) -> Constraint:
+    """What told_by_database gives, as the database is asked of it."""
+    if isinstance(rule, UniqueKey):
+        return of_generated(model, alias, rule)
+    if isinstance(rule, ExclusionConstraint):
+        return of_exclusion(model, alias, rule)
+    return of_unique(model, alias, rule)
 
 
 def is_plain(constraint: models.UniqueConstraint) -> bool:

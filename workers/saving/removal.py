@@ -27,7 +27,7 @@ from bulkql.workers.writers.cascades import check_cascades, with_others_rows
 from bulkql.workers.writers.deletion import check_now, match_by_orm
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.triggers import dropped, may_drop
-from bulkql.workers.writers.violations import violation_of
+from bulkql.workers.writers.violations import chains_told, violation_of
 from bulkql.workers.writers.written import Written, together
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ class Remover:
         alias = self._plan.resource.database
         if not self._plan.resource.is_deleted_alone:
             collector = Collector(using=alias, origin=instance)
-            collector.collect([instance])
+            with chains_told():
+                collector.collect([instance])
             check_cascades(self._plan, collector, self._user)
             self._take(row, pk, collector)
-        with protected_by_foreign_keys(self._plan.resource):
+        with protected_by_foreign_keys(self._plan.resource), chains_told():
             counts = counts_in(deleted_by_its_model(instance))
             # Foreign keys that nobody told Django of are asked now, where the row can still be named.
             check_now(alias)

@@ -30,7 +30,13 @@ from bulkql.workers.writers.collecting import KeyCollector
 from bulkql.workers.writers.missing import not_there
 from bulkql.workers.writers.table import Table, changes_of
 from bulkql.workers.writers.triggers import but_for_kept, may_drop
-from bulkql.workers.writers.violations import CascadeForbidden, is_of_a_row, protected_violation
+from bulkql.workers.writers.violations import (
+    CascadeForbidden,
+    TooDeep,
+    chains_told,
+    is_of_a_row,
+    protected_violation,
+)
 from bulkql.workers.writers.written import Written, bisect, outcomes, together
 
 if TYPE_CHECKING:
@@ -175,7 +181,7 @@ def attempt(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) ->
         if plan.resource.is_deleted_alone:
             return in_one_statement(plan, there)
         return collected(plan, along, user, there)
-    except (CascadeForbidden, ProtectedError, RestrictedError):
+    except (CascadeForbidden, ProtectedError, RestrictedError, TooDeep):
         raise
     except IntegrityError as error:
         # A foreign key that Django does not look after; the database's words would be those for an insert.
@@ -205,7 +211,8 @@ def in_one_statement(plan: Plan, there: pl.DataFrame) -> pl.DataFrame:
 def collected(plan: Plan, along: Along, user: User | None, there: pl.DataFrame) -> pl.DataFrame:
     """Django's own way: it cascades, sets null, protects and sends its signals."""
     model, alias = plan.resource.model, plan.resource.database
-    collector = KeyCollector(alias, model, python_pks(plan, there))
+    with chains_told():
+        collector = KeyCollector(alias, model, python_pks(plan, there))
     check_cascades(plan, collector, user)
     images = images_along(collector, model, there) if plan.keeps_images else []
     counts = collector.delete_rows()

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 
 import polars as pl
-from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import DatabaseError, NotSupportedError, connections, models, transaction
 
 from bulkql.workers.columns.arrays import array
@@ -19,15 +18,8 @@ from bulkql.workers.columns.copying import copy
 from bulkql.workers.enums import Outcome
 from bulkql.workers.errors import RowError
 from bulkql.workers.frames import ROW, errors_at, no_errors
-from bulkql.workers.resources.constraints import (
-    Constraint,
-    held_by_another,
-    is_plain,
-    of_exclusion,
-    of_generated,
-    of_unique,
-)
-from bulkql.workers.resources.keys import UniqueKey, is_generated, keys_of_fields, same_key
+from bulkql.workers.resources.constraints import Constraint, held_by_another, in_sql, told_by_database
+from bulkql.workers.resources.keys import UniqueKey, same_key
 from bulkql.workers.resources.registry import BulkResource
 from bulkql.workers.writers.table import Table
 from bulkql.workers.writers.violations import (
@@ -213,15 +205,9 @@ def already_there(resource: BulkResource, table: Table, key: UniqueKey, source: 
 
 def rules_of_database(resource: BulkResource) -> Iterator[tuple[Constraint, RowError]]:
     """What else no two rows of the table share, and its violation."""
-    model, alias = resource.model, resource.database
-    for key in keys_of_fields(model):
-        if is_generated(model, key):
-            yield of_generated(model, alias, key), unique_violation(resource, key)
-    for constraint in model._meta.constraints:
-        if isinstance(constraint, models.UniqueConstraint) and not is_plain(constraint):
-            yield of_unique(model, alias, constraint), violation_of_constraint(constraint)
-        elif isinstance(constraint, ExclusionConstraint):
-            yield of_exclusion(model, alias, constraint), violation_of_constraint(constraint)
+    for rule in told_by_database(resource.model):
+        violation = unique_violation(resource, rule) if isinstance(rule, UniqueKey) else violation_of_constraint(rule)
+        yield in_sql(resource.model, resource.database, rule), violation
 
 
 def rows_held_by_others(resource: BulkResource, table: Table, rule: Constraint, source: str) -> list[int]:

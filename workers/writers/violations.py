@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, connections, models
@@ -45,6 +46,26 @@ class CascadeForbidden(IntegrityError):
     def __init__(self, models_of_rows: Collection[type[models.Model]]) -> None:
         super().__init__("rows would be deleted along that the user may not delete")
         self.models = models_of_rows
+
+
+class TooDeep(IntegrityError):
+    """Rows would go along that refer to one another in a longer chain than Django's collector, a recursion, follows."""
+
+
+@contextmanager
+def chains_told() -> Iterator[None]:
+    """While Django's collector looks for what goes along; raises TooDeep."""
+    try:
+        yield
+    except RecursionError as error:
+        raise TooDeep("a chain of rows is too long") from error
+
+
+def chain_violation(resource: BulkResource) -> RowError:
+    """Too long a chain of rows would go along."""
+    name = resource.model._meta.verbose_name
+    message = f"A chain of several hundred rows would be deleted along with this {name}; delete those at its end first."
+    return RowError(None, Code.CONSTRAINT, message)
 
 
 def cascade_violation(resource: BulkResource, others: Iterable[type[models.Model]]) -> RowError:
@@ -96,6 +117,8 @@ def violation_of(resource: BulkResource, error: DatabaseError) -> RowError:
     """What the database said of one row. Its details stay out: they may quote rows that the user may not see."""
     if isinstance(error, CascadeForbidden):
         return cascade_violation(resource, error.models)
+    if isinstance(error, TooDeep):
+        return chain_violation(resource)
     if isinstance(error, ProtectedError | RestrictedError):
         return protected_violation(resource)
     diagnosis = getattr(error.__cause__, "diag", None)
