@@ -35,8 +35,6 @@ FAILED, TRY_AGAIN = 1011, 1013
 INVALID = 4400
 #: Bytes of a closing frame's reason: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 REASON_BYTES = 123
-
-
 #: Bytes that are kept of a message of somebody who has not signed in; with a longer one the websocket is closed (1009).
 STRANGER_BYTES = 256 * 1024
 
